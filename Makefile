@@ -1,0 +1,64 @@
+# What one types here. Needs make and Python >= 3.11, nothing else; everything goes into .venv.
+
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+# The first interpreter that is new enough and can make virtual environments; PYTHON overrides.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { echo $$p; break; }; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint lock clean
+
+help:  ## Show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+# One shell that becomes the supervisor: signals and exit code are its own.
+run: $(VENV)/.base  ## Install what is missing and run Remembrancer (Ctrl-C stops it)
+	@exec $(BIN)/python manage.py serve
+
+test: $(VENV)/.test  ## Run the tests; ARGS="tests/unit -k name" chooses among them
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.test  ## Check style, types, import direction and missing migrations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+# Universal and hashed, and naming no index: `pip install --require-hashes` installs exactly these.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --override requirements/overrides.txt
+
+lock: $(VENV)/.test  ## Resolve requirements/*.in anew into the hashed *.txt
+	$(COMPILE) requirements/base.in -o requirements/base.txt
+	$(COMPILE) requirements/base.in requirements/test.in -o requirements/test.txt
+
+clean:  ## Remove .venv and caches; the data in var/ stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# --- Installing -----------------------------------------------------------------------------
+
+# Only when the file changed: the stamp is as old as the last installation.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+	--no-deps --require-hashes
+
+$(VENV)/.made:
+	@test -n "$(PYTHON)" || { echo "Python >= 3.11 with its venv and ensurepip modules is needed (on Debian and Ubuntu: apt install python3 python3-venv); or name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is too old: Python >= 3.11 is needed" >&2; exit 1; }
+	@echo "Making $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.base: requirements/base.txt | $(VENV)/.made
+	@echo "Installing requirements/base.txt"
+	@$(INSTALL) -r requirements/base.txt
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt | $(VENV)/.made
+	@echo "Installing requirements/test.txt"
+	@$(INSTALL) -r requirements/test.txt
+	@touch $@ $(VENV)/.base

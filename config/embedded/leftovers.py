@@ -1,0 +1,105 @@
+"""What a killed supervisor left: a postmaster that still runs, its orphans, a stale pid file.
+
+A PID says nothing by itself, because numbers are used again. What counts is the working
+directory: every process of a PostgreSQL server sits in its cluster. Called only while the data
+directory's lock is held, so that nobody else starts a server here meanwhile. Not for stopping a
+server that this process started (server.py).
+"""
+
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+
+from config.embedded.layout import EmbeddedError
+
+log = logging.getLogger("remembrancer.postgres")
+
+POLL_SECONDS = 0.05
+# A postmaster whose supervisor was killed is usually stopping already (lifeline.py).
+GRACE_SECONDS = 1.0
+# Fast shutdown ends with a checkpoint; then immediate shutdown; then there is no more to try.
+FAST_SECONDS = 60.0
+IMMEDIATE_SECONDS = 15.0
+
+
+def clear_leftovers(cluster: Path) -> None:
+    """Returns once no server runs in this cluster and no pid file stands in the way.
+
+    Raises EmbeddedError when something will not stop.
+    """
+    pid_file = cluster / "postmaster.pid"
+    if not pid_file.exists() and not running_in(cluster):
+        return
+    _wait(cluster, GRACE_SECONDS)
+    for request, patience in (
+        (signal.SIGINT, FAST_SECONDS),
+        (signal.SIGQUIT, IMMEDIATE_SECONDS),
+    ):
+        found = running_in(cluster)
+        if not found:
+            break
+        log.warning(
+            "a PostgreSQL server of an earlier start still runs here (process %s); stopping it",
+            found[0].pid,
+        )
+        for process in _heads(found):
+            _signal(process, request)
+        _wait(cluster, patience)
+    left = running_in(cluster)
+    if left:
+        numbers = ", ".join(str(process.pid) for process in left)
+        raise EmbeddedError(
+            f"{cluster}: a PostgreSQL server of an earlier start does not stop (processes "
+            f"{numbers}); end them, then start again"
+        )
+    if pid_file.exists():
+        # PostgreSQL itself would refuse to start if another program has this number by now.
+        log.warning("removing the stale %s: no PostgreSQL process is left here", pid_file)
+        pid_file.unlink()
+
+
+def running_in(cluster: Path) -> list[psutil.Process]:
+    """Processes whose working directory is this cluster, oldest first."""
+    real = os.path.realpath(cluster)
+    found = []
+    for process in psutil.process_iter():
+        try:
+            # Someone's shell may stand in the folder: that is no server.
+            if process.cwd() == real and process.name().startswith("postgres"):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue  # it ended while we looked, which is what we wait for
+        except psutil.AccessDenied:
+            continue  # another user's process: it could not have opened our 0700 cluster
+    return sorted(found, key=lambda process: process.create_time())
+
+
+def _heads(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """The postmaster; or, where it was killed itself, the orphans it left."""
+    numbers = {process.pid for process in processes}
+    heads = []
+    for process in processes:
+        try:
+            if process.ppid() not in numbers:
+                heads.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return heads
+
+
+def _signal(process: psutil.Process, request: signal.Signals) -> None:
+    try:
+        # psutil compares the start time first, so a number used again is not hit.
+        process.send_signal(request)
+    except psutil.NoSuchProcess:
+        log.info("process %s ended by itself", process.pid)
+
+
+def _wait(cluster: Path, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while running_in(cluster) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,199 @@
+"""Which HTTP answer each error becomes, always as problem+json (RFC 9457)."""
+
+from typing import Any
+
+import orjson
+import psycopg
+import structlog
+from django.core.exceptions import SuspiciousOperation
+from django.db import Error as DatabaseError
+from django.db import IntegrityError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+from psycopg_pool import PoolTimeout
+
+from config.lib import errors
+from contacts.api.auth import Unauthorized
+from contacts.api.edge import Replay
+from contacts.api.http import PreconditionRequired
+
+log = structlog.get_logger()
+
+TITLES = {
+    400: "Bad request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    412: "Precondition failed",
+    413: "Too large",
+    415: "Unsupported media type",
+    422: "Unprocessable content",
+    428: "Precondition required",
+    429: "Too many requests",
+    500: "Server error",
+    503: "Unavailable",
+}
+STATUS: dict[type[errors.DomainError], int] = {
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.Stale: 412,
+    errors.Invalid: 422,
+    errors.Forbidden: 403,
+    errors.TooMany: 429,
+    PreconditionRequired: 428,
+}
+# The transaction was undone through no fault of its own; the same request may well succeed.
+RETRYABLE = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+
+
+def problem(
+    request: HttpRequest,
+    status: int,
+    detail: str = "",
+    *,
+    code: str = "",
+    fields: dict[str, str] | None = None,
+    headers: dict[str, str] | None = None,
+) -> HttpResponse:
+    """A problem+json response; `fields` maps a field's path to what is wrong with it."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": TITLES.get(status, "Error"),
+        "status": status,
+        "detail": detail,
+        "request_id": getattr(request, "request_id", ""),
+    }
+    if code:
+        body["code"] = code
+    if fields:
+        body["errors"] = [{"field": name, "message": text} for name, text in fields.items()]
+    # A path may quote what was sent, and what was sent may not be storable text.
+    encoded = orjson.dumps(_safe(body))
+    return HttpResponse(
+        encoded, status=status, content_type="application/problem+json", headers=headers
+    )
+
+
+def _safe(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_safe(k): _safe(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_safe(v) for v in value]
+    return value
+
+
+def domain_problem(request: HttpRequest, error: errors.DomainError) -> HttpResponse:
+    fields = error.errors if isinstance(error, errors.Invalid) else None
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, errors.TooMany) else None
+    return problem(
+        request, STATUS[type(error)], error.detail, code=error.code, fields=fields, headers=headers
+    )
+
+
+def unauthorized(request: HttpRequest, error: Exception) -> HttpResponse:
+    return problem(
+        request,
+        401,
+        "Send a live API key as `Authorization: Bearer rmb_...`.",
+        code="unauthorized",
+        headers={"WWW-Authenticate": 'Bearer realm="remembrancer"'},
+    )
+
+
+def replay(request: HttpRequest, error: Replay) -> HttpResponse:
+    stored: Any = error.stored
+    response = HttpResponse(bytes(stored.body), status=stored.status, headers=stored.headers)
+    response["Idempotent-Replayed"] = "true"
+    return response
+
+
+def validation_problem(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    """Pydantic's errors with paths a caller recognises: `body.payload.text` is `text` to them."""
+    fields: dict[str, str] = {}
+    for one in error.errors:
+        place, *path = one["loc"]
+        if place == "body" and path:
+            path = path[1:] or path  # the name of the operation's parameter
+        name = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
+        fields[name or str(place)] = one["msg"]
+    return problem(
+        request, 422, "; ".join(f"{n}: {t}" for n, t in fields.items())[:2000], fields=fields
+    )
+
+
+def database_problem(request: HttpRequest, error: Exception) -> HttpResponse:
+    """What the database refused, told apart by cause. Never the statement or its values."""
+    cause = error.__cause__ or error
+    if isinstance(cause, RETRYABLE):
+        edge = getattr(request, "edge", None)
+        if edge is not None:
+            edge.retry = True
+        return problem(request, 503, "The write met another one; try again.", code="busy",
+                       headers={"Retry-After": "1"})  # fmt: skip
+    if isinstance(cause, psycopg.errors.LockNotAvailable):
+        return problem(request, 409, "Another request still works on this.", code="in_progress",
+                       headers={"Retry-After": "1"})  # fmt: skip
+    if isinstance(cause, psycopg.errors.QueryCanceled):
+        return problem(request, 503, "It took too long and was stopped.", code="timeout",
+                       headers={"Retry-After": "5"})  # fmt: skip
+    if isinstance(cause, PoolTimeout):
+        return problem(request, 503, "All database connections are busy.", code="overloaded",
+                       headers={"Retry-After": "1"})  # fmt: skip
+    if isinstance(error, IntegrityError):
+        log.warning("integrity_error", cause=type(cause).__name__, constraint=_constraint(cause))
+        return problem(request, 409, "Another row stands in the way of this one.",
+                       code=_constraint(cause) or "integrity")  # fmt: skip
+    if isinstance(error, OperationalError):
+        log.error("database_unavailable", cause=type(cause).__name__)
+        return problem(request, 503, "The database cannot be reached.", code="database_unavailable",
+                       headers={"Retry-After": "2"})  # fmt: skip
+    return unexpected(request, error)
+
+
+def _constraint(cause: BaseException) -> str:
+    diag = getattr(cause, "diag", None)
+    return str(getattr(diag, "constraint_name", "") or "")
+
+
+def http_problem(request: HttpRequest, error: HttpError) -> HttpResponse:
+    return problem(request, error.status_code, str(error))
+
+
+def not_found(request: HttpRequest, error: Exception) -> HttpResponse:
+    return problem(request, 404, "There is nothing at this address.", code="no_such_address")
+
+
+def unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
+    log.exception("unexpected_error", exc_info=error, path=request.path)
+    return problem(
+        request,
+        500,
+        "Something went wrong on our side; the log has it under this request_id.",
+        code="unexpected",
+    )
+
+
+def bad_request(request: HttpRequest, error: Exception) -> HttpResponse:
+    return problem(request, 400, "This request cannot be read.", code="bad_request")
+
+
+def install(api: NinjaAPI) -> None:
+    """Register all of the above on the API."""
+    handlers: list[tuple[type[Exception], Any]] = [
+        (Exception, unexpected),
+        (SuspiciousOperation, bad_request),
+        (Http404, not_found),
+        (HttpError, http_problem),
+        (ValidationError, validation_problem),
+        (DatabaseError, database_problem),
+        (errors.DomainError, domain_problem),
+        (Unauthorized, unauthorized),
+        (Replay, replay),
+    ]
+    for kind, handler in handlers:
+        api.add_exception_handler(kind, handler)

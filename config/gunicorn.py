@@ -1,0 +1,47 @@
+"""gunicorn's configuration: `gunicorn -c python:config.gunicorn`, by the supervisor or by systemd.
+
+Not for what the application does; the numbers come from the settings' environment variables.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+# Before the settings are read: only web processes keep connections. 8 for 16 threads, because a
+# request holds one for a few milliseconds; who finds none in time is answered 503.
+if not os.environ.get("REMEMBRANCER_DATABASE_POOL", "").strip():
+    os.environ["REMEMBRANCER_DATABASE_POOL"] = "8"
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
+
+from django.conf import settings
+
+from config.embedded.lifeline import watch_lifeline
+
+# Beyond the drain: gunicorn itself ends workers that do not.
+LIFELINE_MARGIN_SECONDS = 5
+
+wsgi_app = "config.wsgi:application"
+bind = (
+    f"[{settings.HOST}]:{settings.PORT}"
+    if ":" in settings.HOST
+    else f"{settings.HOST}:{settings.PORT}"
+)
+worker_class = "gthread"
+workers = settings.WEB_WORKERS
+threads = settings.WEB_THREADS
+graceful_timeout = settings.SHUTDOWN_SECONDS
+# With preloading the workers would share the sockets of the connection pool.
+preload_app = False
+# Heartbeat files: on a disk that is busy writing, a slow fsync would look like a hung worker.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+# One socket more that could be misused, and two installations of one user would share it.
+control_socket_disable = True
+# The application logs requests with their ids; gunicorn says only what goes wrong.
+accesslog = None
+loglevel = "debug" if settings.LOG_LEVEL == "DEBUG" else "warning"
+proc_name = "remembrancer"
+
+
+def on_starting(server: Any) -> None:
+    """In the arbiter, before the first worker: workers follow their arbiter by themselves."""
+    watch_lifeline(settings.SHUTDOWN_SECONDS + LIFELINE_MARGIN_SECONDS)

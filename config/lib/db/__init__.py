@@ -1,0 +1,1 @@
+"""Row base classes, the scoped foreign key and the migration operations that make them real."""

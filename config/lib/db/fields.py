@@ -1,0 +1,47 @@
+"""Foreign keys that stay inside a workspace, and text fields that know their limit."""
+
+from typing import Any
+
+from django.db import models
+
+
+class ScopedForeignKey(models.ForeignKey):
+    """A foreign key to a row of the same workspace.
+
+    Joins compare the workspace as well as the id, so that a distributed database can route them
+    and row-level security never has to. The constraint in the database is the composite one that
+    `ScopeTables` makes, so Django makes none of its own, and no index: an index that serves a
+    real query is named in the model's Meta.
+
+    cascade=True: the database deletes the row with its target. Otherwise a nullable key is set
+    to null by Django (the database cannot null one column of a composite key), and a required
+    one protects its target.
+    """
+
+    def __init__(self, to: Any, *, cascade: bool = False, **kwargs: Any) -> None:
+        self.cascade = cascade
+        if cascade:
+            on_delete: Any = models.DO_NOTHING
+        else:
+            on_delete = models.SET_NULL if kwargs.get("null") else models.PROTECT
+        kwargs["on_delete"] = on_delete
+        kwargs["db_constraint"] = False
+        kwargs["db_index"] = False
+        super().__init__(to, **kwargs)
+
+    def deconstruct(self) -> Any:
+        name, path, args, kwargs = super().deconstruct()
+        for ours in ("on_delete", "db_constraint", "db_index"):
+            kwargs.pop(ours, None)
+        if self.cascade:
+            kwargs["cascade"] = True
+        return name, path, args, kwargs
+
+    def get_extra_restriction(self, alias: str | None, related_alias: str) -> Any:
+        """`alias` is the target's table, `related_alias` the one that holds this key."""
+        if alias is None:  # a subquery Django has trimmed; its outer query carries the filter
+            return None
+        target: Any = self.remote_field.model._meta.get_field("workspace")
+        own: Any = self.model._meta.get_field("workspace")
+        lookup = target.get_lookup("exact")
+        return lookup(target.get_col(alias), own.get_col(related_alias))

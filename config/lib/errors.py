@@ -1,0 +1,56 @@
+"""The errors services raise. Not for HTTP: config/errors.py says which status each one becomes."""
+
+from collections.abc import Mapping
+
+
+class DomainError(Exception):
+    """Base of all errors a caller can do something about. `detail` is shown to the caller."""
+
+    def __init__(self, detail: str, *, code: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code
+
+
+class NotFound(DomainError):
+    """No such row in this workspace (which says nothing of other workspaces)."""
+
+    def __init__(self, what: str, key: object = "") -> None:
+        shown = str(key)[:100]
+        super().__init__(f"No {what} {shown}".rstrip() + " in this workspace.", code="not_found")
+
+
+class Conflict(DomainError):
+    """The row's state does not allow it; reading it again and deciding anew may help."""
+
+
+class Stale(DomainError):
+    """The caller's version is not the row's: somebody changed it in between."""
+
+    def __init__(self, what: str, *, expected: int, actual: int) -> None:
+        super().__init__(
+            f"This {what} is at version {actual}, not {expected}: it was changed in between. "
+            "Read it again, then repeat your change on what it is now.",
+            code="stale",
+        )
+        self.expected, self.actual = expected, actual
+
+
+class Invalid(DomainError):
+    """Fields that cannot be stored. `errors` maps a field's path to what is wrong with it."""
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
+        self.errors = dict(errors)
+        super().__init__("; ".join(f"{name}: {text}" for name, text in self.errors.items()))
+
+
+class Forbidden(DomainError):
+    """The caller is known and may not do this."""
+
+
+class TooMany(DomainError):
+    """Over a limit that time resets. `retry_after` is in seconds."""
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail, code="too_many")
+        self.retry_after = retry_after

@@ -1,0 +1,66 @@
+"""What text and JSON from outside may hold, checked once, in the write funnel.
+
+PostgreSQL's text and jsonb refuse NUL and lone surrogates; deep JSON exhausts its stack. We say
+so ourselves, with the field's path, instead of letting a statement fail.
+"""
+
+from typing import Any
+
+import orjson
+
+MAX_JSON_DEPTH = 64
+MAX_JSON_BYTES = 1024 * 1024
+
+
+def text_problem(value: str) -> str | None:
+    """Why `value` cannot be stored, or None."""
+    if "\x00" in value:
+        return f"holds a NUL character at position {value.index(chr(0))}; remove it"
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        return f"holds a lone surrogate at position {error.start}; send valid Unicode"
+    return None
+
+
+def json_problem(value: Any, *, max_bytes: int = MAX_JSON_BYTES) -> tuple[str, str] | None:
+    """(path below the field, what is wrong), or None. The path is like `.a[3].b`, or empty."""
+    try:
+        encoded = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+    except (TypeError, ValueError, RecursionError):
+        return _slow_problem(value) or ("", "is not JSON")
+    if len(encoded) > max_bytes:
+        return "", f"has {len(encoded):,} bytes as JSON; at most {max_bytes:,} are kept"
+    # A NUL is written as backslash-u0000, so where that is absent the walk can be spared; depth
+    # cannot exceed the count of opening brackets.
+    if b"\\u0000" in encoded or encoded.count(b"[") + encoded.count(b"{") > MAX_JSON_DEPTH:
+        return _slow_problem(value)
+    return None
+
+
+def _slow_problem(value: Any) -> tuple[str, str] | None:
+    todo: list[tuple[str, Any, int]] = [("", value, 1)]
+    while todo:
+        path, item, depth = todo.pop()
+        if isinstance(item, str):
+            problem = text_problem(item)
+            if problem:
+                return path, problem
+            continue
+        if isinstance(item, float) and (item != item or item in (float("inf"), float("-inf"))):
+            return path, "is NaN or infinite, which JSON does not have"
+        if isinstance(item, (dict, list)) and depth > MAX_JSON_DEPTH:
+            return path[:200], f"is nested deeper than {MAX_JSON_DEPTH} levels"
+        if isinstance(item, dict):
+            for key, child in item.items():
+                problem = text_problem(str(key))
+                if problem:
+                    return path, f"has a key that {problem}"
+                todo.append((f"{path}.{key}", child, depth + 1))
+        elif isinstance(item, list):
+            todo.extend((f"{path}[{i}]", child, depth + 1) for i, child in enumerate(item))
+        elif not (item is None or isinstance(item, (bool, int, float))):
+            return path, f"is a {type(item).__name__}, which JSON does not have"
+        elif isinstance(item, int) and not isinstance(item, bool) and abs(item) > 10**300:
+            return path, "is a number too large to keep"
+    return None

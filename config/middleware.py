@@ -1,0 +1,87 @@
+"""The edges of a web request: its id, its size, and the transaction it works in."""
+
+import re
+import uuid
+from collections.abc import Callable
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+
+from config import errors
+from contacts.api.edge import Edge
+
+View = Callable[[HttpRequest], HttpResponse]
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+API = "/api/"
+# The same request again, after a deadlock or a serialisation failure undid it.
+MAX_ATTEMPTS = 3
+
+
+class RequestId:
+    """An id for each request, the caller's own where it gives a plain one; in logs and answers."""
+
+    def __init__(self, get_response: View) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        given = request.headers.get("X-Request-ID", "")
+        request.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex  # type: ignore[attr-defined]
+        with structlog.contextvars.bound_contextvars(request_id=request.request_id):  # type: ignore[attr-defined]
+            response = self.get_response(request)
+        response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
+        return response
+
+
+class BodyLimit:
+    """413 before a body is read. A chunked body without a length is read up to the limit."""
+
+    def __init__(self, get_response: View) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        limit = settings.MAX_BODY_BYTES
+        try:
+            length = int(request.META.get("CONTENT_LENGTH") or 0)
+        except ValueError:
+            return errors.problem(request, 400, "Content-Length is not a number.")
+        if length > limit:
+            return errors.problem(
+                request, 413, f"The body has {length:,} bytes; at most {limit:,} are taken.",
+                code="body_too_large",
+            )  # fmt: skip
+        return self.get_response(request)
+
+
+class ApiEdge:
+    """One transaction per REST request, from authentication to the finished response."""
+
+    def __init__(self, get_response: View) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.path.startswith(API):
+            return self.get_response(request)
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            edge = Edge(request)
+            request.edge = edge  # type: ignore[attr-defined]
+            response = self._answer(request, edge)
+            if not edge.retry or attempt == MAX_ATTEMPTS:
+                break
+        return response
+
+    def _answer(self, request: HttpRequest, edge: Edge) -> HttpResponse:
+        try:
+            response = self.get_response(request)
+        except BaseException:
+            edge.leave(None)
+            raise
+        try:
+            edge.leave(response)
+        except DatabaseError as error:
+            # A commit can fail too; then the request did not happen, and the answer says so.
+            return errors.database_problem(request, error)
+        if response.status_code < 400:
+            edge.note_use()
+        return response

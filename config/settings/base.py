@@ -1,0 +1,181 @@
+"""Django's settings, all from the environment (see env.py for the variables).
+
+This module is what a laptop runs (`make run`). dev.py, prod.py and test.py change what differs.
+"""
+
+import os
+import secrets
+from typing import Any
+from urllib.parse import unquote
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from config.embedded.layout import connection_urls, load_secrets
+from config.settings.env import BASE_DIR, read_settings
+
+VALUES = read_settings()
+
+DATA_DIR = VALUES["REMEMBRANCER_DATA_DIR"]
+HOST = VALUES["HOST"]
+PORT = VALUES["PORT"]
+DEBUG = VALUES["DEBUG"]
+
+# --- Database -------------------------------------------------------------------------------
+
+EMBEDDED = VALUES["DATABASE_URL"] is None
+if EMBEDDED:
+    RUNTIME_URL, OWNER_URL = connection_urls(DATA_DIR)
+else:
+    RUNTIME_URL, OWNER_URL = VALUES["DATABASE_URL"], VALUES["DATABASE_OWNER_URL"]
+
+DATABASE_POOL = VALUES["REMEMBRANCER_DATABASE_POOL"]
+DATABASE_POOL_TIMEOUT = VALUES["REMEMBRANCER_DATABASE_POOL_TIMEOUT"]
+
+
+def database(url: str) -> dict[str, Any]:
+    """Django's settings for one login. Timeouts belong to the role (see `manage.py dbroles`)."""
+    config: dict[str, Any] = environ.Env.db_url_config(url)
+    # A socket's directory stands percent-encoded in the host's place, which the parser leaves.
+    config["HOST"] = unquote(config.get("HOST", ""))
+    options = {**config.get("OPTIONS", {}), "application_name": "remembrancer"}
+    if DATABASE_POOL:
+        options["pool"] = {
+            "min_size": 1,
+            "max_size": DATABASE_POOL,
+            "timeout": DATABASE_POOL_TIMEOUT,
+        }
+    return {**config, "ENGINE": "config.db", "OPTIONS": options, "CONN_MAX_AGE": 0}
+
+
+# Which login this process uses: `manage.py` names the few commands that need the owner's.
+DATABASE_LOGIN = os.environ.get("REMEMBRANCER_DATABASE_LOGIN", "runtime")
+if DATABASE_LOGIN == "owner" and OWNER_URL is None:
+    raise ImproperlyConfigured(
+        "DATABASE_OWNER_URL: needed beside DATABASE_URL to change tables; it is the same "
+        "database as the role that owns them (`manage.py dbroles` prints the SQL for both roles)"
+    )
+RUNTIME_ROLE = environ.Env.db_url_config(RUNTIME_URL)["USER"]
+DATABASES = {"default": database(OWNER_URL if DATABASE_LOGIN == "owner" else RUNTIME_URL)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Secrets --------------------------------------------------------------------------------
+
+_stored = load_secrets(DATA_DIR)
+SECRET_KEY = VALUES["SECRET_KEY"] or (_stored.secret_key if _stored else None)
+if SECRET_KEY is None:
+    # No data directory yet: commands that need no database (checks, makemigrations) still run.
+    # With a database of one's own there is nowhere to keep a generated key, so it is asked for.
+    if not EMBEDDED and DATABASE_LOGIN != "owner":
+        raise ImproperlyConfigured("SECRET_KEY: needed beside DATABASE_URL; 50 random characters")
+    SECRET_KEY = secrets.token_urlsafe(50)
+if len(SECRET_KEY) < 50:
+    raise ImproperlyConfigured("SECRET_KEY: must have at least 50 characters")
+
+# --- Applications ---------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "unfold",
+    "config.admin.apps.AdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "ninja",
+    "procrastinate.contrib.django",
+    "contacts",
+    "sessions.apps.SessionsConfig",
+    "memory",
+]
+
+MIDDLEWARE = [
+    "config.middleware.RequestId",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.middleware.BodyLimit",
+    "config.middleware.ApiEdge",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.admin.scope.AdminScope",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Web ------------------------------------------------------------------------------------
+
+ALLOWED_HOSTS = list(dict.fromkeys([*VALUES["ALLOWED_HOSTS"], HOST]))
+CSRF_TRUSTED_ORIGINS = VALUES["CSRF_TRUSTED_ORIGINS"]
+MAX_BODY_BYTES = VALUES["REMEMBRANCER_MAX_BODY_BYTES"]
+# The body limit of ours answers first, as problem+json; Django's own must not cut in below it.
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_NAME = "remembrancer_session"
+CSRF_COOKIE_NAME = "remembrancer_csrf"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+LOGIN_URL = "admin:login"
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
+# Served by the web process itself, from the packages' folders: no collectstatic step to forget.
+WHITENOISE_USE_FINDERS = True
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+# --- Jobs and embedding ---------------------------------------------------------------------
+
+WEB_WORKERS = VALUES["REMEMBRANCER_WEB_WORKERS"]
+WEB_THREADS = VALUES["REMEMBRANCER_WEB_THREADS"]
+SHUTDOWN_SECONDS = VALUES["REMEMBRANCER_SHUTDOWN_SECONDS"]
+JOB_CONCURRENCY = VALUES["REMEMBRANCER_JOB_CONCURRENCY"]
+ADMIN_PASSWORD = VALUES["REMEMBRANCER_ADMIN_PASSWORD"]
+
+EMBEDDING_PROVIDER = VALUES["REMEMBRANCER_EMBEDDING_PROVIDER"]
+EMBEDDING_MODEL = VALUES["REMEMBRANCER_EMBEDDING_MODEL"]
+EMBEDDING_URL = VALUES["REMEMBRANCER_EMBEDDING_URL"]
+EMBEDDING_API_KEY = VALUES["REMEMBRANCER_EMBEDDING_API_KEY"]
+EMBEDDING_DIMENSIONS = VALUES["REMEMBRANCER_EMBEDDING_DIMENSIONS"]
+MODEL_DIR = DATA_DIR / "models"
+if EMBEDDING_PROVIDER == "openai" and not (EMBEDDING_URL and EMBEDDING_MODEL):
+    raise ImproperlyConfigured(
+        "REMEMBRANCER_EMBEDDING_URL and REMEMBRANCER_EMBEDDING_MODEL: both needed with "
+        "REMEMBRANCER_EMBEDDING_PROVIDER=openai"
+    )
+
+LOG_LEVEL = VALUES["REMEMBRANCER_LOG_LEVEL"]
+LOG_FORMAT = VALUES["REMEMBRANCER_LOG_FORMAT"]

@@ -1,0 +1,271 @@
+"""Every environment variable the product reads, declared once.
+
+Not for Django's own settings (base.py turns these values into them). The table in the README is
+made from `SETTINGS`, and a test holds the two together. A value that does not parse, and a
+REMEMBRANCER_ variable that nobody declared, stop the program with the variable's name: a typo
+must not silently become a default.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+PREFIX = "REMEMBRANCER_"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One variable: how it is parsed, what stands without it, and a line for the table."""
+
+    name: str
+    parse: Callable[[environ.Env, str], Any]
+    default: Any
+    help: str
+    shown_default: str | None = None
+
+    def read(self, env: environ.Env) -> Any:
+        raw = env.ENVIRON.get(self.name)
+        if raw is None or raw.strip() == "":
+            return self.default() if callable(self.default) else self.default
+        try:
+            return self.parse(env, self.name)
+        except (ValueError, TypeError, KeyError, ImproperlyConfigured) as error:
+            raise ImproperlyConfigured(
+                f"{self.name}: {error} (got {_shown(self.name, raw)})"
+            ) from None
+
+
+def _shown(name: str, raw: str) -> str:
+    """A wrong value is quoted back, unless it may hold a password."""
+    return "a value not shown" if any(w in name for w in ("KEY", "PASSWORD", "URL")) else repr(raw)
+
+
+def text(env: environ.Env, name: str) -> str:
+    return str(env.str(name))
+
+
+def boolean(env: environ.Env, name: str) -> bool:
+    # django-environ reads every unknown word as False; a typo must not switch something off.
+    word = str(env.str(name)).strip().lower()
+    if word in {"1", "true", "yes", "on"}:
+        return True
+    if word in {"0", "false", "no", "off"}:
+        return False
+    raise ValueError("must be true or false")
+
+
+def whole(low: int, high: int) -> Callable[[environ.Env, str], int]:
+    def parse(env: environ.Env, name: str) -> int:
+        try:
+            value = int(env.int(name))
+        except ValueError:
+            raise ValueError(f"must be a whole number from {low} to {high}") from None
+        if not low <= value <= high:
+            raise ValueError(f"must be from {low} to {high}")
+        return value
+
+    return parse
+
+
+def number(low: float, high: float) -> Callable[[environ.Env, str], float]:
+    def parse(env: environ.Env, name: str) -> float:
+        try:
+            value = float(env.float(name))
+        except ValueError:
+            raise ValueError(f"must be a number from {low} to {high}") from None
+        if not low <= value <= high:
+            raise ValueError(f"must be from {low} to {high}")
+        return value
+
+    return parse
+
+
+def words(env: environ.Env, name: str) -> list[str]:
+    return [word.strip() for word in env.list(name) if word.strip()]
+
+
+def choice(*allowed: str) -> Callable[[environ.Env, str], str]:
+    def parse(env: environ.Env, name: str) -> str:
+        value = str(env.str(name)).strip()
+        if value not in allowed:
+            raise ValueError("must be one of " + ", ".join(allowed))
+        return value
+
+    return parse
+
+
+def path(env: environ.Env, name: str) -> Path:
+    return Path(str(env.str(name))).expanduser().absolute()
+
+
+def postgres_url(env: environ.Env, name: str) -> str:
+    value = str(env.str(name))
+    if not value.startswith(("postgres://", "postgresql://")):
+        raise ValueError("must be a postgresql:// URL")
+    return value
+
+
+def http_url(env: environ.Env, name: str) -> str:
+    value = str(env.str(name)).rstrip("/")
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("must be an http:// or https:// URL")
+    return value
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("HOST", text, "127.0.0.1", "Address the web server listens on."),
+    Setting("PORT", whole(1, 65535), 8000, "Port the web server listens on."),
+    Setting(
+        "REMEMBRANCER_DATA_DIR",
+        path,
+        BASE_DIR / "var",
+        "Where the embedded database, its secrets, the assembled model and logs live.",
+        "`var/` beside manage.py",
+    ),
+    Setting(
+        "DATABASE_URL",
+        postgres_url,
+        None,
+        "PostgreSQL of your own, as the runtime role. Set, the embedded server is not used.",
+        "the embedded server",
+    ),
+    Setting(
+        "DATABASE_OWNER_URL",
+        postgres_url,
+        None,
+        "The same database as the tables' owner, for `migrate` and the first start.",
+        "the embedded server",
+    ),
+    Setting(
+        "SECRET_KEY",
+        text,
+        None,
+        "Signs cookies and links. At least 50 characters.",
+        "generated into the data directory",
+    ),
+    Setting("DEBUG", boolean, False, "Django's debug pages. Never on a reachable server."),
+    Setting(
+        "ALLOWED_HOSTS",
+        words,
+        ["localhost", "127.0.0.1", "[::1]"],
+        "Host names the server answers to, comma-separated.",
+        "`localhost,127.0.0.1,[::1]` and HOST",
+    ),
+    Setting(
+        "CSRF_TRUSTED_ORIGINS",
+        words,
+        [],
+        "Your public https address, for posting forms; comma-separated, with scheme.",
+        "none",
+    ),
+    Setting(
+        "REMEMBRANCER_ADMIN_PASSWORD",
+        text,
+        None,
+        "Password of the first admin (user `admin`), read on the first start only.",
+        "generated and printed once",
+    ),
+    Setting(
+        "REMEMBRANCER_LOG_LEVEL",
+        choice("DEBUG", "INFO", "WARNING", "ERROR"),
+        "INFO",
+        "How much is logged.",
+    ),
+    Setting("REMEMBRANCER_LOG_FORMAT", choice("console", "json"), "console", "Shape of log lines."),
+    Setting("REMEMBRANCER_WEB_WORKERS", whole(1, 64), 2, "Web server processes."),
+    Setting("REMEMBRANCER_WEB_THREADS", whole(1, 128), 16, "Threads in each web process."),
+    Setting("REMEMBRANCER_JOB_CONCURRENCY", whole(1, 32), 2, "Jobs run at once by the job worker."),
+    Setting(
+        "REMEMBRANCER_DATABASE_POOL",
+        whole(0, 128),
+        0,
+        "Connections each web process keeps; 0 opens one per request.",
+        "8 in web processes, 0 in commands",
+    ),
+    Setting(
+        "REMEMBRANCER_DATABASE_POOL_TIMEOUT",
+        number(0.05, 60),
+        0.5,
+        "Seconds a request waits for a connection before it is answered 503.",
+    ),
+    Setting(
+        "REMEMBRANCER_MAX_BODY_BYTES",
+        whole(1024, 1024**3),
+        10 * 1024 * 1024,
+        "Largest request body; above it 413.",
+        "10485760 (10 MiB)",
+    ),
+    Setting(
+        "REMEMBRANCER_SHUTDOWN_SECONDS",
+        whole(1, 600),
+        20,
+        "Seconds that running requests and jobs get to finish when it stops.",
+    ),
+    Setting(
+        "REMEMBRANCER_EMBEDDING_PROVIDER",
+        choice("local", "openai", "none"),
+        "local",
+        "Makes vectors: `local` (MiniLM, no network), `openai` (compatible endpoint), `none`.",
+    ),
+    Setting(
+        "REMEMBRANCER_EMBEDDING_MODEL",
+        text,
+        "",
+        "Model name for the `openai` provider.",
+        "none",
+    ),
+    Setting(
+        "REMEMBRANCER_EMBEDDING_URL",
+        http_url,
+        "",
+        "Base URL of the `openai` provider, such as http://localhost:11434/v1.",
+        "none",
+    ),
+    Setting("REMEMBRANCER_EMBEDDING_API_KEY", text, "", "Key for the `openai` provider.", "none"),
+    Setting(
+        "REMEMBRANCER_EMBEDDING_DIMENSIONS",
+        whole(1, 4000),
+        384,
+        "Length of the vectors; 384 for the local model.",
+    ),
+    Setting(
+        "REMEMBRANCER_SINGLE_NODE",
+        boolean,
+        False,
+        "With production settings, says that the embedded database on this one machine is meant.",
+    ),
+)
+
+# Set by the product for its own processes; not for people, so not in the table.
+INTERNAL = {"REMEMBRANCER_DATABASE_LOGIN", "REMEMBRANCER_LIFELINE_FD"}
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """All declared settings by name. Raises ImproperlyConfigured naming the first wrong one."""
+    env = environ.Env()
+    if environment is not None:
+        env.ENVIRON = dict(environment)
+    known = {setting.name for setting in SETTINGS} | INTERNAL
+    for name in sorted(env.ENVIRON if environment is not None else os.environ):
+        if name.startswith(PREFIX) and name not in known:
+            raise ImproperlyConfigured(f"{name}: there is no setting of this name")
+    return {setting.name: setting.read(env) for setting in SETTINGS}
+
+
+def settings_table() -> str:
+    """The Markdown table of the README."""
+    rows = ["| Variable | Default | What it does |", "| --- | --- | --- |"]
+    for s in SETTINGS:
+        shown = (
+            s.shown_default
+            if s.shown_default is not None
+            else f"`{str(s.default).lower() if isinstance(s.default, bool) else s.default}`"
+        )
+        rows.append(f"| `{s.name}` | {shown} | {s.help} |")
+    return "\n".join(rows)

@@ -1,0 +1,13 @@
+"""For the test suite: a temporary server, fast password hashing, no network.
+
+tests/conftest.py starts the server and sets DATABASE_URL and DATABASE_OWNER_URL before Django
+reads this.
+"""
+
+from config.settings.base import *  # noqa: F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}

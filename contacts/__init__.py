@@ -1,0 +1,1 @@
+"""Who: workspaces, their members, agents and keys, and the record of who changed what."""

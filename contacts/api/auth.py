@@ -1,0 +1,69 @@
+"""Bearer keys for the REST API, and the scope each operation asks for."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja.security import HttpBearer
+
+from config.lib.actor import Actor
+from config.lib.errors import Forbidden
+from config.lib.tokens import read_token
+from contacts.api.edge import Principal
+from contacts.models import ApiKey
+from contacts.scopes import SCOPES
+from contacts.services.keys import verify_token
+
+
+class Unauthorized(Exception):
+    """No key, or none that opens anything. One message for every reason."""
+
+
+class KeyAuth(HttpBearer):
+    """Authentication of one operation: a live key that has `scope`. `request.auth` is a Principal.
+
+    scope=None asks for any live key. detached=True ends the authentication's transaction before
+    the operation runs, for one that must compute something first (a query's embedding) and then
+    opens a workspace_scope itself.
+    """
+
+    def __init__(self, scope: str | None, *, detached: bool = False) -> None:
+        super().__init__()
+        if scope is not None and scope not in SCOPES:
+            raise ValueError(f"unknown scope {scope}")
+        self.scope, self.detached = scope, detached
+        # One security scheme in the OpenAPI document, whichever scope is asked for.
+        self.openapi_name = "bearer"
+
+    def __call__(self, request: HttpRequest) -> Any:
+        header = request.headers.get("Authorization", "")
+        kind, _, token = header.partition(" ")
+        if kind.lower() != "bearer":
+            raise Unauthorized
+        return self.authenticate(request, token.strip())
+
+    def authenticate(self, request: HttpRequest, token: str) -> Principal:
+        read = read_token(token)
+        if read is None:
+            raise Unauthorized
+        edge = request.edge  # type: ignore[attr-defined]
+        edge.enter(read.workspace_id)
+        key = verify_token(read)
+        if key is None:
+            raise Unauthorized
+        if self.scope is not None and self.scope not in key.scopes:
+            raise Forbidden(
+                f"This key lacks the scope {self.scope}; it has {', '.join(key.scopes)}.",
+                code="scope_missing",
+            )
+        principal = edge.principal = Principal(key, _actor(key, request))
+        if self.detached:
+            edge.detach()
+        else:
+            edge.begin_idempotent(principal)
+        return principal
+
+
+def _actor(key: ApiKey, request: HttpRequest) -> Actor:
+    label = f"{key.agent.name} ({key.name or key.short_id})"
+    request_id = getattr(request, "request_id", "")
+    return Actor("key", str(key.id), label, "api", request_id, key.agent_id)

@@ -1,0 +1,49 @@
+"""Runs the job worker: queued and periodic jobs, until SIGTERM. The supervisor starts it.
+
+Not for what the jobs do (each app's tasks.py).
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from procrastinate import App
+from procrastinate.contrib.django import app
+from procrastinate.contrib.django.django_connector import DjangoConnector
+
+from config.embedded.lifeline import watch_lifeline
+
+log = logging.getLogger("remembrancer.jobs")
+
+# NOTIFY wakes the worker at once; where it does not arrive (a connection pooler in between, or
+# Citus), this is how long a job waits.
+POLLING_SECONDS = 1.0
+LIFELINE_MARGIN_SECONDS = 5
+
+
+class Command(BaseCommand):
+    help = "Run queued and periodic jobs until stopped. `serve` starts this itself."
+    # The web server and the tests run the checks; here they would only slow the start.
+    requires_system_checks = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        watch_lifeline(settings.SHUTDOWN_SECONDS + LIFELINE_MARGIN_SECONDS)
+        assert isinstance(app.connector, DjangoConnector)
+        with app.replace_connector(app.connector.get_worker_connector()) as worker_app:
+            asyncio.run(_work(worker_app))
+
+
+async def _work(worker_app: App) -> None:
+    """SIGTERM ends the fetching; jobs that run get SHUTDOWN_SECONDS to finish."""
+    async with worker_app.open_async():
+        await worker_app.run_worker_async(
+            concurrency=settings.JOB_CONCURRENCY,
+            listen_notify=True,
+            fetch_job_polling_interval=POLLING_SECONDS,
+            abort_job_polling_interval=POLLING_SECONDS,
+            shutdown_graceful_timeout=settings.SHUTDOWN_SECONDS,
+            # What succeeded is in the rows it wrote; what failed is kept for a person to see.
+            delete_jobs="successful",
+        )

@@ -1,0 +1,26 @@
+"""What an API key may do. Every operation of the API names the one scope it asks for."""
+
+SCOPES: dict[str, str] = {
+    "sessions:read": "Read sessions, events, threads and messages.",
+    "sessions:write": "Create and change sessions, append events and messages.",
+    "memories:read": "Read memories, their links and evidence.",
+    "memories:write": "Save, change and delete memories.",
+    "search": "Search everything in the workspace.",
+    "stats:read": "Read counts and the state of the index.",
+    "agents:read": "List agents.",
+    "agents:write": "Create and change agents.",
+    "keys:read": "List API keys, without their secrets.",
+    "keys:write": "Create and revoke API keys.",
+    "workspace:write": "Change the workspace and invite people.",
+}
+
+# What an agent needs for its own work. A key that can make keys is asked for by name.
+AGENT_SCOPES = [
+    "sessions:read",
+    "sessions:write",
+    "memories:read",
+    "memories:write",
+    "search",
+    "stats:read",
+    "agents:read",
+]

@@ -1,0 +1,39 @@
+"""Reads of people, agents and keys."""
+
+import uuid
+
+from django.db.models import QuerySet
+
+from config.lib.errors import NotFound
+from config.lib.scope import user_scope
+from contacts.models import Agent, ApiKey, Membership, Revision, Workspace
+
+
+def get_workspace(slug: str) -> Workspace:
+    """By slug. Needs no scope: it is what scopes are made of."""
+    try:
+        return Workspace.objects.get(slug=slug)
+    except Workspace.DoesNotExist:
+        raise NotFound("workspace", slug) from None
+
+
+def memberships_of(user_id: int) -> list[Membership]:
+    """Every workspace a person may enter, with the role. Index membership_user; outside a scope."""
+    with user_scope(user_id):
+        rows = Membership.all_workspaces.filter(user_id=user_id).select_related("workspace")
+        return list(rows.order_by("workspace__slug"))
+
+
+def list_agents() -> QuerySet[Agent]:
+    """Index agent_name_unique."""
+    return Agent.objects.order_by("name")
+
+
+def list_keys() -> QuerySet[ApiKey]:
+    """Index contacts_apikey_pkey: newest first by id."""
+    return ApiKey.objects.select_related("agent").order_by("-id")
+
+
+def history(object_id: uuid.UUID) -> QuerySet[Revision]:
+    """An object's changes, newest first. Index revision_object."""
+    return Revision.objects.filter(object_id=object_id).order_by("-id")

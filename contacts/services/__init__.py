@@ -1,0 +1,1 @@
+"""Writes: keyword-only functions with an actor, inside one workspace scope."""

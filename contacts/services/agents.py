@@ -1,0 +1,44 @@
+"""Agents: made by name, and seen again by name."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from config.lib import clock
+from config.lib.actor import Actor
+from config.lib.errors import Conflict
+from contacts.models import Agent
+from contacts.models.agent import AgentKind, AgentStatus
+from contacts.services import funnel
+
+# Writing "seen now" on each call would make calls of one agent queue on its row.
+SEEN_EVERY = timedelta(minutes=1)
+
+
+def create_agent(
+    *,
+    actor: Actor,
+    name: str,
+    kind: str = AgentKind.CUSTOM,
+    capabilities: Sequence[str] = (),
+    metadata: dict[str, Any] | None = None,
+) -> Agent:
+    """A new agent. Conflict when the name is taken."""
+    if Agent.objects.filter(name=name).exists():
+        raise Conflict(f"There is an agent named {name!r} already.", code="name_taken")
+    agent = Agent(name=name, kind=kind, capabilities=list(capabilities), metadata=metadata or {})
+    return funnel.create(agent, actor=actor)
+
+
+def ensure_agent(*, actor: Actor, name: str, kind: str = AgentKind.CUSTOM) -> Agent:
+    """The agent of this name, made if there is none."""
+    found = Agent.objects.filter(name=name).first()
+    return found or create_agent(actor=actor, name=name, kind=kind)
+
+
+def mark_seen(agent: Agent, *, at: datetime | None = None) -> None:
+    """Telemetry: the agent gave a sign of life."""
+    at = at or clock.now()
+    stale = agent.last_seen_at is None or at - agent.last_seen_at >= SEEN_EVERY
+    if stale or agent.status != AgentStatus.ACTIVE:
+        funnel.touch(agent, last_seen_at=at, status=AgentStatus.ACTIVE)

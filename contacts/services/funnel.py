@@ -1,0 +1,269 @@
+"""The one way rows are written: checked, versioned, recorded, announced.
+
+Services call these functions and nothing else writes rows that people or agents change. Each
+leaves one Revision in the same transaction. Not for telemetry and append-only rows: `touch` and
+`append` below write those, without version and Revision, but through the same checks.
+"""
+
+import datetime
+import decimal
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from config.lib import clock
+from config.lib.actor import Actor
+from config.lib.db.models import VersionedRow, WorkspaceRow
+from config.lib.errors import Conflict, Invalid, NotFound, Stale
+from config.lib.signals import changed, deleting
+from config.lib.text import json_problem, text_problem
+from contacts.models import Revision
+
+R = TypeVar("R", bound=WorkspaceRow)
+V = TypeVar("V", bound=VersionedRow)
+
+# Neither says anything to a person who reads a Revision.
+_UNRECORDED = frozenset({"id", "workspace_id", "created_at", "updated_at", "version"})
+# A secret's digest is no secret, but it is nobody's business either.
+_HIDDEN = frozenset({"digest"})
+
+
+def get_row(model: type[R], row_id: uuid.UUID, *, lock: bool = False, what: str = "") -> R:
+    """The row of this workspace, locked for the rest of the transaction if asked. Or NotFound."""
+    rows = model.objects.select_for_update(no_key=True) if lock else model.objects
+    try:
+        return rows.get(pk=row_id)
+    except model.DoesNotExist:
+        raise NotFound(what or str(model._meta.verbose_name), row_id) from None
+
+
+def create(row: R, *, actor: Actor, reason: str = "") -> R:
+    """Insert a new row and record it. Raises Invalid naming the fields, Conflict on a duplicate."""
+    check(row)
+    row.save(force_insert=True)
+    record(row, "create", actor=actor, before={}, after=snapshot(row), reason=reason)
+    changed([row], actor)
+    return row
+
+
+def update(
+    row: V,
+    changes: Mapping[str, Any],
+    *,
+    actor: Actor,
+    expected_version: int | None = None,
+    action: str = "update",
+    reason: str = "",
+) -> V:
+    """Write `changes` over a row, if nobody did so since it was read.
+
+    `expected_version` is the caller's If-Match; without it the row's own version stands, so that
+    two writers never both win. Returns the row at its new version; unchanged when nothing differs.
+    """
+    if expected_version is not None and expected_version != row.version:
+        raise Stale(_name(row), expected=expected_version, actual=row.version)
+    before = {name: _plain(getattr(row, _attname(row, name))) for name in changes}
+    for name, value in changes.items():
+        setattr(row, name, value)
+    check(row, only=changes.keys())
+    after = {name: _plain(getattr(row, _attname(row, name))) for name in changes}
+    differing = [name for name in changes if before[name] != after[name]]
+    if not differing:
+        return row
+    version, row.updated_at = row.version, clock.now()
+    written = (
+        type(row)
+        .objects.filter(pk=row.pk, version=version)
+        .update(
+            **{_attname(row, n): getattr(row, _attname(row, n)) for n in differing},
+            version=version + 1,
+            updated_at=row.updated_at,
+        )
+    )
+    if written != 1:
+        raise Conflict(
+            f"This {_name(row)} was changed while you were changing it; read it again.",
+            code="concurrent_change",
+        )
+    row.version = version + 1
+    record(
+        row,
+        action,
+        actor=actor,
+        before={n: before[n] for n in differing},
+        after={n: after[n] for n in differing},
+        reason=reason,
+    )
+    changed([row], actor)
+    return row
+
+
+def delete(
+    row: VersionedRow,
+    *,
+    actor: Actor,
+    expected_version: int | None = None,
+    reason: str = "",
+    note: Mapping[str, Any] | None = None,
+) -> None:
+    """Remove a row and what cascades from it; the Revision keeps the row, and `note` beside it."""
+    if expected_version is not None and expected_version != row.version:
+        raise Stale(_name(row), expected=expected_version, actual=row.version)
+    before = snapshot(row) | dict(note or {})
+    deleting([row], actor)
+    record(row, "delete", actor=actor, before=before, after={}, reason=reason)
+    row.delete()
+
+
+def append(rows: Sequence[R], *, actor: Actor, checked: bool = False) -> None:
+    """Insert append-only rows of one model and announce them. They are their own history."""
+    if not checked:
+        for index, row in enumerate(rows):
+            check(row, prefix=f"[{index}]." if len(rows) > 1 else "")
+    if rows:
+        type(rows[0]).objects.bulk_create(rows, batch_size=1000)
+        changed(rows, actor)
+
+
+def touch(row: R, **telemetry: Any) -> None:
+    """Write telemetry columns: no version, no Revision, no announcement."""
+    for name, value in telemetry.items():
+        setattr(row, name, value)
+    check(row, only=telemetry.keys())
+    type(row).objects.filter(pk=row.pk).update(**telemetry)
+
+
+def record(
+    row: models.Model,
+    action: str,
+    *,
+    actor: Actor,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    reason: str = "",
+) -> None:
+    """One Revision, in the transaction of the change."""
+    Revision.objects.create(
+        actor_kind=actor.kind,
+        actor_id=actor.id[:64],
+        actor_label=actor.label[:200],
+        channel=actor.channel,
+        request_id=actor.request_id[:64],
+        model=row._meta.label_lower,
+        object_id=row.pk,
+        action=action,
+        before=dict(before),
+        after=dict(after),
+        reason=reason,
+    )
+
+
+def record_many(rows: Sequence[WorkspaceRow], action: str, *, actor: Actor) -> None:
+    """A Revision for each new row, in one statement (an import, a batch)."""
+    Revision.objects.bulk_create(
+        [
+            Revision(
+                actor_kind=actor.kind,
+                actor_id=actor.id[:64],
+                actor_label=actor.label[:200],
+                channel=actor.channel,
+                request_id=actor.request_id[:64],
+                model=row._meta.label_lower,
+                object_id=row.pk,
+                action=action,
+                before={},
+                after=snapshot(row),
+            )
+            for row in rows
+        ],
+        batch_size=500,
+    )
+
+
+def check(row: models.Model, *, only: Iterable[str] | None = None, prefix: str = "") -> None:
+    """Raise Invalid naming every field that cannot be stored as it is."""
+    names = None if only is None else set(only)
+    errors: dict[str, str] = {}
+    for field in row._meta.concrete_fields:
+        if names is not None and field.name not in names and field.attname not in names:
+            continue
+        value = getattr(row, field.attname)
+        path, problem = _field_problem(field, value)
+        if problem:
+            errors[f"{prefix}{field.name}{path}"] = problem
+    if errors:
+        raise Invalid(errors)
+
+
+def _field_problem(field: Any, value: Any) -> tuple[str, str]:
+    """(path below the field, what is wrong), both empty where nothing is."""
+    if isinstance(field, models.GeneratedField):
+        return "", ""
+    if value is None:
+        return "", "" if field.null else "is required"
+    if isinstance(field, models.JSONField):
+        return json_problem(value) or ("", "")
+    if isinstance(value, str):
+        problem = text_problem(value)
+        if problem:
+            return "", problem
+        if field.max_length is not None and len(value) > field.max_length:
+            return "", f"has {len(value):,} characters; at most {field.max_length:,} are kept"
+        if not value and not field.blank and not field.has_default():
+            return "", "must not be empty"
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            path, problem = _field_problem(field.base_field, item)
+            if problem:
+                return f"[{index}]{path}", problem
+        return "", ""
+    if field.choices and value not in dict(field.flatchoices):
+        allowed = ", ".join(str(choice) for choice, _ in field.flatchoices)
+        return "", f"must be one of {allowed}"
+    if isinstance(value, float) and value != value:
+        return "", "must be a number"
+    try:
+        if not isinstance(field, (models.ForeignKey, models.BinaryField)):
+            field.run_validators(value)
+    except ValidationError as error:
+        return "", " ".join(error.messages)
+    return "", ""
+
+
+def snapshot(row: models.Model) -> dict[str, Any]:
+    """A row's recorded fields as JSON values; what is still at its default is left out."""
+    values: dict[str, Any] = {}
+    for field in row._meta.concrete_fields:
+        if field.attname in _UNRECORDED or field.name in _HIDDEN:
+            continue
+        if isinstance(field, models.GeneratedField):
+            continue
+        value = getattr(row, field.attname)
+        if value in (None, "", [], {}):
+            continue
+        values[field.name] = _plain(value)
+    return values
+
+
+def _plain(value: Any) -> Any:
+    """A field's value as JSON has it."""
+    if isinstance(value, models.Model):
+        return str(value.pk)
+    if isinstance(value, (uuid.UUID, decimal.Decimal)):
+        return str(value)
+    if isinstance(value, (datetime.datetime, datetime.date)):
+        return value.isoformat()
+    if isinstance(value, (bytes, memoryview)):
+        return bytes(value).hex()
+    return value
+
+
+def _attname(row: models.Model, name: str) -> str:
+    return str(row._meta.get_field(name).attname)  # type: ignore[union-attr]
+
+
+def _name(row: models.Model) -> str:
+    return str(row._meta.verbose_name)

@@ -1,0 +1,61 @@
+"""API keys: made, checked, revoked. The token is returned once and never stored."""
+
+import hmac
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from config.lib import clock
+from config.lib.actor import Actor
+from config.lib.errors import Conflict, Invalid
+from config.lib.scope import current_workspace_id
+from config.lib.tokens import Token, make_token
+from contacts.models import Agent, ApiKey
+from contacts.scopes import AGENT_SCOPES, SCOPES
+from contacts.services import funnel
+
+# last_used_at is for people; to the minute is enough, and spares a write on every call.
+USED_EVERY = timedelta(minutes=1)
+
+
+def create_key(
+    *,
+    actor: Actor,
+    agent: Agent,
+    name: str = "",
+    scopes: Sequence[str] | None = None,
+    expires_at: datetime | None = None,
+) -> tuple[ApiKey, str]:
+    """A new key and its token, which cannot be shown again."""
+    chosen = list(dict.fromkeys(AGENT_SCOPES if scopes is None else scopes))
+    unknown = [scope for scope in chosen if scope not in SCOPES]
+    if unknown:
+        raise Invalid({"scopes": f"no scope {', '.join(unknown)}; there are {', '.join(SCOPES)}"})
+    if not chosen:
+        raise Invalid({"scopes": "a key needs at least one scope"})
+    if expires_at is not None and expires_at <= clock.now():
+        raise Invalid({"expires_at": "lies in the past"})
+    key = ApiKey(agent=agent, name=name, scopes=chosen, expires_at=expires_at)
+    token, key.digest = make_token(current_workspace_id(), key.id)
+    return funnel.create(key, actor=actor), token
+
+
+def revoke_key(*, actor: Actor, key_id: uuid.UUID, reason: str = "") -> ApiKey:
+    """From the next request on the key opens nothing. Conflict when it was revoked before."""
+    key = funnel.get_row(ApiKey, key_id, lock=True)
+    if key.revoked_at is not None:
+        raise Conflict("This key is revoked already.", code="already_revoked")
+    return funnel.update(
+        key, {"revoked_at": clock.now()}, actor=actor, action="revoke", reason=reason
+    )
+
+
+def verify_token(token: Token) -> ApiKey | None:
+    """The live key a token belongs to, or None. Reads only, in the token's workspace."""
+    key = ApiKey.objects.select_related("agent").filter(pk=token.key_id).first()
+    if key is None or not hmac.compare_digest(bytes(key.digest), token.digest):
+        return None
+    now = clock.now()
+    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
+        return None
+    return key

@@ -1,0 +1,135 @@
+"""Workspaces and the people in them."""
+
+import hashlib
+import re
+import secrets
+import uuid
+from datetime import timedelta
+from zoneinfo import available_timezones
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from config.lib import clock
+from config.lib.actor import Actor
+from config.lib.errors import Conflict, Invalid, NotFound
+from config.lib.ids import new_id
+from config.lib.scope import current_workspace_id, workspace_scope
+from contacts.models import Invitation, Membership, Workspace
+from contacts.models.workspace import Role
+from contacts.services import funnel
+
+INVITATION_LIFETIME = timedelta(days=7)
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def create_workspace(
+    *, actor: Actor, slug: str, name: str = "", timezone: str = "UTC"
+) -> Workspace:
+    """A new, empty workspace. Opens its own scope, since it makes what scopes are about."""
+    if not _SLUG.fullmatch(slug) or len(slug) > 60:
+        raise Invalid({"slug": "lower-case letters, digits and single hyphens, at most 60"})
+    if timezone not in available_timezones():
+        raise Invalid({"timezone": f"{timezone[:60]!r} is not an IANA time zone"})
+    workspace = Workspace(
+        id=new_id(), slug=slug, name=name or slug, settings={"timezone": timezone}
+    )
+    funnel.check(workspace)
+    try:
+        with workspace_scope(workspace.id):
+            workspace.save(force_insert=True)
+            funnel.record(
+                workspace, "create", actor=actor, before={}, after={"slug": slug, "name": name}
+            )
+    except IntegrityError:
+        raise Conflict(f"There is a workspace {slug!r} already.", code="slug_taken") from None
+    return workspace
+
+
+def add_member(*, actor: Actor, user: User, role: str = Role.VIEWER) -> Membership:
+    """Let a person in. Conflict when they are in already."""
+    if Membership.objects.filter(user_id=user.pk).exists():
+        raise Conflict(f"{user} is a member already.", code="already_member")
+    return funnel.create(Membership(user=user, role=role), actor=actor)
+
+
+def invite_person(*, actor: Actor, email: str, role: str = Role.VIEWER) -> tuple[Invitation, str]:
+    """An invitation and the secret part of its link, shown once."""
+    email = email.strip().casefold()
+    if Membership.objects.filter(user__username=email).exists():
+        raise Conflict(f"{email} is a member already.", code="already_member")
+    secret = secrets.token_urlsafe(32)
+    invitation = Invitation(
+        email=email,
+        role=role,
+        digest=hashlib.sha256(secret.encode()).digest(),
+        expires_at=clock.now() + INVITATION_LIFETIME,
+    )
+    funnel.create(invitation, actor=actor)
+    return invitation, f"{current_workspace_id().hex}.{invitation.id.hex}.{secret}"
+
+
+def read_invitation_link(link: str) -> tuple[uuid.UUID, uuid.UUID, bytes] | None:
+    """(workspace, invitation, digest of the secret) of a link's last part, or None."""
+    try:
+        workspace, invitation, secret = link.split(".")
+        return uuid.UUID(workspace), uuid.UUID(invitation), hashlib.sha256(secret.encode()).digest()
+    except (ValueError, UnicodeEncodeError):
+        return None
+
+
+def open_invitation(*, invitation_id: uuid.UUID, digest: bytes, lock: bool = False) -> Invitation:
+    """The invitation if its link still works; NotFound, the same for every reason, if not."""
+    try:
+        invitation = funnel.get_row(Invitation, invitation_id, lock=lock)
+    except NotFound:
+        raise NotFound("open invitation for this link") from None
+    live = (
+        secrets.compare_digest(bytes(invitation.digest), digest)
+        and invitation.accepted_at is None
+        and invitation.revoked_at is None
+        and invitation.expires_at > clock.now()
+    )
+    if not live:
+        raise NotFound("open invitation for this link")
+    return invitation
+
+
+def accept_invitation(*, invitation_id: uuid.UUID, digest: bytes, password: str) -> User:
+    """Make the person's account (or take their password) and their membership, once.
+
+    A person who has an account already proves it with its password.
+    """
+    invitation = open_invitation(invitation_id=invitation_id, digest=digest, lock=True)
+    users = get_user_model()._default_manager
+    user = users.filter(username=invitation.email).first()
+    if user is None:
+        user = users.model(username=invitation.email, email=invitation.email, is_staff=True)
+        try:
+            validate_password(password, user)
+        except ValidationError as error:
+            raise Invalid({"password": " ".join(error.messages)}) from None
+        user.set_password(password)
+        user.save()
+    elif not user.check_password(password):
+        raise Invalid({"password": "this address has an account; give its present password"})
+    actor = Actor(kind="user", id=str(user.pk), label=user.get_username(), channel="admin")
+    add_member(actor=actor, user=user, role=invitation.role)
+    funnel.update(invitation, {"accepted_at": clock.now()}, actor=actor, action="accept")
+    return user
+
+
+def create_user(*, username: str, password: str, superuser: bool = False) -> User:
+    """An account for the admin, with a password its operator chose. Conflict: the name is taken."""
+    users = get_user_model()._default_manager
+    user = users.model(username=username, is_staff=True, is_superuser=superuser)
+    user.set_password(password)
+    try:
+        with transaction.atomic():
+            user.save()
+    except IntegrityError:
+        raise Conflict(f"There is an account {username!r} already.", code="name_taken") from None
+    return user

@@ -1,0 +1,11 @@
+from django.apps import AppConfig
+
+
+class MemoryConfig(AppConfig):
+    name = "memory"
+    verbose_name = "Memory and search"
+
+    def ready(self) -> None:
+        from memory import handlers
+
+        handlers.register()

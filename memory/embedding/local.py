@@ -1,0 +1,199 @@
+"""all-MiniLM-L6-v2 on ONNX Runtime: vectors without a network.
+
+Not for building the graph (graph.py) or keeping it (files.py). Needs no Django, so that the
+benchmark and a plain script can use it.
+"""
+
+# numpy, onnxruntime and tokenizers are imported inside functions: this class is made where
+# embedding is configured, and only processes that embed should pay for loading them.
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from memory.embedding.base import EmbeddingError, checked_texts, encodable, unit_rows
+from memory.embedding.files import MODEL, graph_file, tokenizer_file
+
+if TYPE_CHECKING:
+    from memory.embedding.base import Vectors
+
+CLS, SEP, PAD = 101, 102, 0
+# The model was trained on 256 (sentence_bert_config.json), of which [CLS] and [SEP] take two.
+SEQUENCE_TOKENS = 256
+# Rows times the longest of them, in one run. Measured on 2 cores: 1,024 to 2,048 is fastest
+# (larger falls out of the cache) and keeps the process near 210 MB; 4,096 needs 325 MB.
+BATCH_TOKENS = 2048
+# The tokenizer keeps some 150 bytes for each token, so long texts go through it in slices.
+SLICE_CHARACTERS = 16_384
+# More threads do not make a MiniLM batch faster, and others need the machine too.
+MOST_THREADS = 4
+
+
+class LocalEmbedder:
+    """384 dimensions, 254 tokens of text; what follows them is not represented.
+
+    `cache_dir` keeps the assembled graph (91 MB, built on first use). `threads` is how many cores
+    one run may use; by default those this process may run on, at most 4.
+    """
+
+    provider = "local"
+    model = MODEL
+    dimensions = 384
+    max_tokens = SEQUENCE_TOKENS - 2
+
+    def __init__(self, cache_dir: Path, *, threads: int | None = None) -> None:
+        self.cache_dir = cache_dir
+        self.threads = threads or min(MOST_THREADS, _usable_cores())
+        self._lock = threading.Lock()
+        self._session: Any = None
+        self._tokenizer: Any = None
+        # Each run takes up to 50 MB while it lasts, and more runs than cores gain nothing. Held
+        # for one batch at a time, so a short query does not wait for a long list.
+        self._slots = threading.BoundedSemaphore(max(2, self.threads))
+
+    def embed(self, texts: Sequence[str], *, budget: float | None = None) -> Vectors:
+        """See `Embedder.embed`. Memory is bounded for any number and length of texts.
+
+        `budget` is not used: nothing here waits for anybody else.
+        """
+        import numpy as np
+
+        rows = [self._token_ids(text) for text in checked_texts(texts)]
+        if not rows:
+            return np.empty((0, self.dimensions), dtype=np.float32)
+        session = self._loaded_session()
+        vectors = np.empty((len(rows), self.dimensions), dtype=np.float32)
+        for batch in batches_by_length([len(row) for row in rows], BATCH_TOKENS):
+            vectors[batch] = self._run(session, [rows[i] for i in batch])
+        return unit_rows(vectors, count=len(rows), dimensions=self.dimensions, source=MODEL)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """See `Embedder.count_tokens`."""
+        return [sum(len(e.ids) for _, e in self._encoded(text)) for text in checked_texts(texts)]
+
+    def token_offsets(self, text: str) -> list[tuple[int, int]]:
+        """See `Embedder.token_offsets`. Tokens are word pieces; a word may be cut into several."""
+        return [
+            (begin + start, end + start)
+            for start, encoding in self._encoded(encodable(text))
+            for begin, end in encoding.offsets
+        ]
+
+    def close(self) -> None:
+        with self._lock:
+            self._session = self._tokenizer = None
+
+    def _token_ids(self, text: str) -> list[int]:
+        ids: list[int] = []
+        for _, encoding in self._encoded(text):
+            ids += encoding.ids
+            if len(ids) >= self.max_tokens:
+                break
+        return [CLS, *ids[: self.max_tokens], SEP]
+
+    def _encoded(self, text: str) -> Iterator[tuple[int, Any]]:
+        """(where a slice of `text` starts, its encoding), slice by slice."""
+        tokenizer = self._loaded_tokenizer()
+        for start, end in slices(text, SLICE_CHARACTERS):
+            yield start, tokenizer.encode(text[start:end], add_special_tokens=False)
+
+    def _run(self, session: Any, rows: list[list[int]]) -> Any:
+        import numpy as np
+
+        shape = (len(rows), max(len(row) for row in rows))
+        ids = np.full(shape, PAD, dtype=np.int64)
+        mask = np.zeros(shape, dtype=np.int64)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = row
+            mask[i, : len(row)] = 1
+        try:
+            with self._slots:
+                return session.run(["embedding"], {"input_ids": ids, "attention_mask": mask})[0]
+        except Exception as error:  # its errors share no base class of their own
+            # Most likely memory, which may be there again later.
+            raise EmbeddingError(
+                f"{MODEL} failed on a batch of {shape[0]} texts: {error}", retryable=True
+            ) from error
+
+    def _loaded_session(self) -> Any:
+        with self._lock:
+            if self._session is None:
+                self._session = _open_session(graph_file(self.cache_dir), self.threads)
+            return self._session
+
+    def _loaded_tokenizer(self) -> Any:
+        with self._lock:
+            if self._tokenizer is None:
+                self._tokenizer = _open_tokenizer()
+            return self._tokenizer
+
+
+def batches_by_length(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
+    """Positions of `lengths`, longest first, in batches whose padded size fits `most_tokens`.
+
+    Neighbours in length share a batch, so little is padding; longest first, so that the largest
+    allocation is the first and later ones fit into it.
+    """
+    batch: list[int] = []
+    for position in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
+        if batch and (len(batch) + 1) * lengths[batch[0]] > most_tokens:
+            yield batch
+            batch = []
+        batch.append(position)
+    if batch:
+        yield batch
+
+
+def slices(text: str, size: int) -> Iterator[tuple[int, int]]:
+    """(start, end) of pieces of at most `size` characters, cut at blanks where there are any.
+
+    No token spans a blank, so the pieces' tokens are the text's. Only a run of `size` characters
+    without a blank is cut anywhere, which may add one token.
+    """
+    start = 0
+    while len(text) - start > size:
+        end = start + size
+        blank = max(text.rfind(mark, start + 1, end) for mark in " \n\t")
+        end = blank if blank > 0 else end
+        yield start, end
+        start = end
+    yield start, len(text)
+
+
+def _open_session(path: Path, threads: int) -> Any:
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(3)  # errors; what it warns of is for its developers
+    onnxruntime.disable_telemetry_events()  # only Windows builds have any; say it for all
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Idle threads would spin for their next piece of work. Alone on 2 cores that gains a tenth;
+    # beside PostgreSQL and a second process it made a query twice as slow.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors share no base class of their own
+        raise EmbeddingError(f"ONNX Runtime cannot load {path}: {error}") from error
+
+
+def _open_tokenizer() -> Any:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(tokenizer_file()))
+    tokenizer.no_truncation()  # the file has both set, to 128
+    tokenizer.no_padding()
+    # "[SEP]" in a stored text is six characters somebody wrote, not the end of a sequence.
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def _usable_cores() -> int:
+    """Cores this process may run on, which in a container can be fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS

@@ -1,0 +1,200 @@
+"""Reads a JSON-lines file line by line, in constant memory, and never raises for what is in it.
+
+Every line that is not blank comes out as a `RawLine`: its place, its bytes' hash, its text kept
+faithfully, and the parsed object or the reason there is none. Not for the meaning of lines: that
+begins in `session.py`.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import orjson
+
+from memory.importers.problems import Code, Finding
+
+# A longer line is reported and skipped unread. Pasted images reach some 10 MB; parsing takes
+# up to five times the line in memory, and an import must stay under 500 MB.
+MAX_LINE_BYTES = 64 * 1024 * 1024
+# How much of a skipped line is read at a time.
+SKIP_CHUNK = 1024 * 1024
+
+_BOM = b"\xef\xbb\xbf"
+_SPACE = b" \t\r\n\x0b\x0c"
+# What the json module says of a raw tab or NUL inside a string, and of nothing else.
+_RAW_CONTROL = "Invalid control character at"
+_KEPT = "kept as a raw line only"
+
+
+@dataclass(frozen=True, slots=True)
+class RawLine:
+    """One physical line.
+
+    `text` is the line without byte-order mark and line end. Bytes that are not UTF-8 appear as
+    `\\xNN` and NUL bytes as `\\x00`, because PostgreSQL text takes neither; `sha256` is over the
+    bytes as they were, so the same line has the same hash whatever follows it.
+    """
+
+    number: int
+    offset: int
+    length: int
+    text: str
+    sha256: str
+    value: dict[str, Any] | None
+    complete: bool
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """The bytes of one physical line, or only their hash where the line was too long."""
+
+    offset: int
+    size: int
+    body: bytes | None
+    sha256: str
+    terminated: bool
+
+
+def read_lines(
+    stream: BinaryIO, *, max_line_bytes: int = MAX_LINE_BYTES
+) -> Iterator[RawLine | None]:
+    """Each line of `stream` (opened in binary, at its start), and None for each blank one."""
+    for number, chunk in enumerate(_physical_lines(stream, max_line_bytes), start=1):
+        if chunk.body is None:
+            yield _too_long(number, chunk, max_line_bytes)
+        elif chunk.body.strip(_SPACE):
+            yield _read(number, chunk, chunk.body)
+        else:
+            yield None
+
+
+def _physical_lines(stream: BinaryIO, limit: int) -> Iterator[_Chunk]:
+    offset = 0
+    # A little more than the limit, so that a line of just the limit is read with its line end.
+    step = limit + len(_BOM) + len(b"\r\n")
+    while data := stream.readline(step):
+        size = len(data)
+        start = offset
+        if offset == 0 and data.startswith(_BOM):
+            start = len(_BOM)
+            data = data[start:]
+        terminated = data.endswith(b"\n")
+        body = data.removesuffix(b"\n").removesuffix(b"\r") if terminated else data
+        offset += size
+        digest = hashlib.sha256(body)
+        length = len(body)
+        if length <= limit:
+            yield _Chunk(start, length, body, digest.hexdigest(), terminated)
+            continue
+        del data, body
+        while not terminated and (rest := stream.readline(SKIP_CHUNK)):
+            offset += len(rest)
+            terminated = rest.endswith(b"\n")
+            rest = rest.removesuffix(b"\n")
+            digest.update(rest)
+            length += len(rest)
+        yield _Chunk(start, length, None, digest.hexdigest(), terminated)
+
+
+def _too_long(number: int, chunk: _Chunk, limit: int) -> RawLine:
+    finding = Finding(
+        Code.TOO_LONG,
+        f"the line is {chunk.size:,} bytes long; the limit is {limit:,}",
+        "skipped; only its length and hash are kept",
+    )
+    return RawLine(
+        number, chunk.offset, chunk.size, "", chunk.sha256, None, chunk.terminated, (finding,)
+    )
+
+
+def _read(number: int, chunk: _Chunk, body: bytes) -> RawLine:
+    findings: list[Finding] = []
+    value: Any
+    try:
+        value = orjson.loads(body)
+        text = body.decode()
+    except orjson.JSONDecodeError:
+        text = _faithful_text(body)
+        value = _read_leniently(body, chunk.terminated, findings)
+    if value is not None and not isinstance(value, dict):
+        kind = "array" if isinstance(value, list) else type(value).__name__
+        findings.append(
+            Finding(Code.NOT_AN_OBJECT, f"the line holds a JSON {kind}, not an object", _KEPT)
+        )
+        value = None
+    complete = not any(f.code is Code.INCOMPLETE for f in findings)
+    return RawLine(
+        number, chunk.offset, len(body), text, chunk.sha256, value, complete, tuple(findings)
+    )
+
+
+def _faithful_text(body: bytes) -> str:
+    text = body.decode("utf-8", errors="backslashreplace")
+    return text.replace("\x00", "\\x00") if "\x00" in text else text
+
+
+def _read_leniently(body: bytes, terminated: bool, findings: list[Finding]) -> Any:
+    """What Python's reader makes of a line that the strict one refused; None with a finding.
+
+    It takes lone surrogate escapes, NaN and Infinity, raw control characters and broken UTF-8,
+    all of which real files hold; the storing form of each is decided later, on output.
+    """
+    # A crash can leave blocks of NUL bytes before what was written next.
+    stripped = body.lstrip(b"\x00")
+    if not stripped.strip(_SPACE + b"\x00"):
+        reason = f"{len(body):,} NUL bytes, as a crashed disk write leaves them"
+        findings.append(Finding(Code.NUL_RUN, reason, "skipped"))
+        return None
+    notes: list[Finding] = []
+    if len(stripped) < len(body):
+        reason = f"{len(body) - len(stripped):,} NUL bytes before the line"
+        notes.append(Finding(Code.CONTROL_CHARACTER, reason, "read without them"))
+    try:
+        text = stripped.decode()
+    except UnicodeDecodeError as error:
+        text = stripped.decode("utf-8", errors="replace")
+        notes.append(
+            Finding(
+                Code.INVALID_UTF8,
+                f"not UTF-8 at byte {error.start + 1} of the line ({error.reason})",
+                "read with U+FFFD in place of the broken bytes; the raw line keeps them",
+            )
+        )
+    try:
+        value = _loads(text, notes)
+    except (ValueError, RecursionError) as error:
+        findings.append(_refusal(error, stripped, terminated))
+        return None
+    findings.extend(notes)
+    return value
+
+
+def _loads(text: str, notes: list[Finding]) -> Any:
+    def constant(name: str) -> None:
+        reason = f"the line holds {name}, which JSON has no word for"
+        notes.append(Finding(Code.NON_FINITE, reason, "read as null"))
+
+    try:
+        return json.loads(text, parse_constant=constant)
+    except json.JSONDecodeError as error:
+        if error.msg != _RAW_CONTROL:
+            raise
+    value = json.loads(text, parse_constant=constant, strict=False)
+    reason = "the line holds a control character that JSON wants escaped"
+    notes.append(Finding(Code.CONTROL_CHARACTER, reason, "read as it stands"))
+    return value
+
+
+def _refusal(error: Exception, body: bytes, terminated: bool) -> Finding:
+    if isinstance(error, RecursionError):
+        return Finding(Code.TOO_DEEP, "the line is nested too deeply to be read", _KEPT)
+    if not terminated and body.lstrip(_SPACE).startswith(b"{"):
+        return Finding(
+            Code.INCOMPLETE,
+            "the last line is cut off: the file was still being written, or the writer crashed",
+            "left out for now; it will be read when it is whole",
+        )
+    return Finding(Code.NOT_JSON, f"not JSON: {error}", _KEPT)

@@ -1,0 +1,123 @@
+"""Memory: one thing an agent or a person knows, with where it came from and how far to trust it."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from config.lib import clock
+from config.lib.db.fields import ScopedForeignKey
+from config.lib.db.models import SourcedRow, unique_external_id
+
+
+class Kind(models.TextChoices):
+    OCCURRENCE = "occurrence"
+    OBSERVATION = "observation"
+    INFERENCE = "inference"
+    RECONCILIATION = "reconciliation"
+    SELF_DEFINITION = "self_definition"
+    WEB_OBSERVATION = "web_observation"
+    DISSONANCE_EVENT = "dissonance_event"
+    LEARNING_PATTERN = "learning_pattern"
+    TASK_EXECUTION = "task_execution"
+    FACT = "fact"
+    PREFERENCE = "preference"
+    PROCEDURE = "procedure"
+    DECISION = "decision"
+
+
+class Trust(models.TextChoices):
+    """From most to least; agents cannot raise it."""
+
+    OPERATOR = "operator"
+    VERIFIED = "verified"
+    AGENT = "agent"
+    EXTERNAL = "external"
+
+
+class MemoryState(models.TextChoices):
+    ACTIVE = "active"
+    QUARANTINED = "quarantined"
+    SUPERSEDED = "superseded"
+    ARCHIVED = "archived"
+    ERASED = "erased"
+
+
+UNIT = [MinValueValidator(0.0), MaxValueValidator(1.0)]
+
+# Written by reading, not by deciding; neither `version` nor a Revision follows from them.
+TELEMETRY = frozenset({"access_count", "last_accessed_at"})
+
+
+class Memory(SourcedRow):
+    """`valid_from` and `valid_to` say when it holds in the world; `recorded_at` when we learned it.
+
+    `affect` is {valence -1..1, arousal 0..1, dominance -1..1, labels [text], intensity 0..1}.
+    `data` is a JSON object whose shape the kind defines. `content_hash` is the SHA-256 of the
+    text with white space folded, hex.
+    """
+
+    kind = models.CharField(max_length=30, choices=Kind, default=Kind.OBSERVATION)
+    text = models.TextField(max_length=100_000)
+    data = models.JSONField(default=dict, blank=True)
+    tags = ArrayField(models.CharField(max_length=100), default=list, blank=True)
+    agent = ScopedForeignKey("contacts.Agent", null=True, blank=True, related_name="memories")
+    session = ScopedForeignKey(
+        "agent_sessions.Session", null=True, blank=True, related_name="memories"
+    )
+    project = ScopedForeignKey(
+        "agent_sessions.Project", null=True, blank=True, related_name="memories"
+    )
+    actor = models.CharField(max_length=60, blank=True)
+    method = models.CharField(max_length=60, blank=True)
+    confidence = models.FloatField(default=0.5, validators=UNIT)
+    confidence_method = models.CharField(max_length=60, blank=True, default="default")
+    affect = models.JSONField(default=dict, blank=True)
+    ownership = models.CharField(max_length=60, blank=True, default="user")
+    signature = models.TextField(blank=True, max_length=2000)
+    salience = models.FloatField(default=0.5, validators=UNIT)
+    pinned = models.BooleanField(default=False)
+    consolidated = models.BooleanField(default=False)
+    trust = models.CharField(max_length=20, choices=Trust, default=Trust.AGENT)
+    state = models.CharField(max_length=20, choices=MemoryState, default=MemoryState.ACTIVE)
+    valid_from = models.DateTimeField(null=True, blank=True)
+    valid_to = models.DateTimeField(null=True, blank=True)
+    recorded_at = models.DateTimeField(default=clock.now)
+    superseded_by = ScopedForeignKey("self", null=True, blank=True, related_name="supersedes")
+    expires_at = models.DateTimeField(null=True, blank=True)
+    access_count = models.PositiveIntegerField(default=0, editable=False)
+    last_accessed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    content_hash = models.CharField(max_length=64, editable=False)
+
+    class Meta(SourcedRow.Meta):
+        verbose_name_plural = "memories"
+        constraints = [
+            unique_external_id("memory_external_id_unique"),
+            models.CheckConstraint(
+                condition=models.Q(confidence__gte=0, confidence__lte=1),
+                name="memory_confidence_unit",
+            ),
+        ]
+        indexes = [
+            # the list, newest first, and under each of its filters
+            models.Index(fields=["workspace", "-recorded_at", "-id"], name="memory_list"),
+            models.Index(fields=["workspace", "kind", "-recorded_at", "-id"], name="memory_kind"),
+            models.Index(fields=["workspace", "state", "-recorded_at", "-id"], name="memory_state"),
+            models.Index(fields=["workspace", "agent", "-recorded_at", "-id"], name="memory_agent"),
+            models.Index(
+                fields=["workspace", "session", "-recorded_at", "-id"], name="memory_session"
+            ),
+            models.Index(
+                fields=["workspace", "project", "-recorded_at", "-id"], name="memory_project"
+            ),
+            # the same text again
+            models.Index(fields=["workspace", "content_hash"], name="memory_content_hash"),
+            # what a memory replaced, and nulling it when the memory goes
+            models.Index(
+                fields=["workspace", "superseded_by"],
+                condition=models.Q(superseded_by__isnull=False),
+                name="memory_superseded_by",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.text[:80]

@@ -1,0 +1,288 @@
+"""Memories: saved, changed, linked, deleted.
+
+What search makes of them (passages) follows from the announcement, see memory/handlers.py.
+"""
+
+import hashlib
+import re
+import unicodedata
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from config.lib.actor import Actor
+from config.lib.errors import Conflict, Forbidden, Invalid, NotFound
+from contacts.services import funnel
+from memory.models import Evidence, Memory, MemoryLink
+from memory.models.links import Relation
+from memory.models.memory import MemoryState, Trust
+from sessions.models import Message, Project, Session, SessionEvent
+
+MAX_BATCH = 500
+MAX_TAGS = 100
+MAX_LINKS = 200
+AFFECT_RANGES = {"valence": (-1, 1), "arousal": (0, 1), "dominance": (-1, 1), "intensity": (0, 1)}
+EDITABLE = frozenset(
+    {
+        "kind", "text", "data", "tags", "session_id", "project_id", "confidence",
+        "confidence_method", "affect", "ownership", "salience", "pinned", "trust", "state",
+        "valid_from", "valid_to", "expires_at", "metadata",
+    }
+)  # fmt: skip
+ON_CREATION = EDITABLE | {
+    "agent_id", "actor", "method", "signature", "consolidated", "recorded_at", "source",
+    "external_id",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvidence:
+    """One of `message_id`, `event_id` and `uri`, with the words relied on."""
+
+    message_id: uuid.UUID | None = None
+    event_id: uuid.UUID | None = None
+    uri: str = ""
+    quote: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewMemory:
+    """What a caller says of a memory. `fields` are the model's (see ON_CREATION)."""
+
+    text: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    parents: Sequence[uuid.UUID] = ()
+    causes: Sequence[uuid.UUID] = ()
+    evidence: Sequence[NewEvidence] = ()
+
+
+def content_hash(text: str) -> str:
+    """SHA-256, hex, of the text in Unicode normal form with white space folded."""
+    folded = re.sub(r"\s+", " ", unicodedata.normalize("NFC", text)).strip()
+    return hashlib.sha256(folded.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def create_memory(*, actor: Actor, new: NewMemory) -> tuple[Memory, bool]:
+    """Save a memory; (memory, whether it is new).
+
+    With `external_id` (and `source`) set, a memory of that identity is returned as it is instead
+    of made again.
+    """
+    values = dict(new.fields)
+    unknown = values.keys() - ON_CREATION
+    if unknown:
+        raise Invalid(dict.fromkeys(sorted(unknown), "cannot be set on a memory"))
+    if values.get("external_id"):
+        values.setdefault("source", "api")
+        found = Memory.objects.filter(
+            source=values["source"], external_id=values["external_id"]
+        ).first()
+        if found is not None:
+            return found, False
+    if actor.agent_id is not None:
+        values.setdefault("agent_id", actor.agent_id)
+    values.setdefault("actor", "agent" if actor.kind == "key" else actor.kind)
+    _check_values(actor, values)
+    _check_targets(values)
+    memory = Memory(text=new.text, content_hash=content_hash(new.text), **values)
+    _check_validity(memory)
+    funnel.create(memory, actor=actor)
+    for relation, targets in ((Relation.PARENT, new.parents), (Relation.CAUSE, new.causes)):
+        _link_all(memory, relation, targets)
+    _add_evidence(memory, new.evidence)
+    return memory, True
+
+
+def create_memories(*, actor: Actor, new: Sequence[NewMemory]) -> list[tuple[Memory, bool]]:
+    """Save up to 500 memories, all or none, in the order given."""
+    if len(new) > MAX_BATCH:
+        raise Invalid({"memories": f"{len(new):,} memories; at most {MAX_BATCH:,} in one batch"})
+    saved = []
+    for index, one in enumerate(new):
+        try:
+            saved.append(create_memory(actor=actor, new=one))
+        except Invalid as error:
+            raise Invalid(
+                {f"memories[{index}].{name}": text for name, text in error.errors.items()}
+            ) from None
+    return saved
+
+
+def update_memory(
+    *,
+    actor: Actor,
+    memory_id: uuid.UUID,
+    changes: Mapping[str, Any],
+    expected_version: int | None = None,
+    reason: str = "",
+) -> Memory:
+    """Change a memory's own fields."""
+    changes = dict(changes)
+    unknown = changes.keys() - EDITABLE
+    if unknown:
+        raise Invalid(dict.fromkeys(sorted(unknown), "cannot be changed on a memory"))
+    memory = funnel.get_row(Memory, memory_id, lock=True)
+    if memory.state == MemoryState.ERASED:
+        raise Conflict("This memory was erased.", code="erased")
+    _check_values(actor, changes, memory)
+    _check_targets(changes)
+    if "text" in changes:
+        changes["content_hash"] = content_hash(changes["text"])
+    _check_validity(memory, changes)
+    return funnel.update(
+        memory, changes, actor=actor, expected_version=expected_version, reason=reason
+    )
+
+
+def delete_memory(
+    *, actor: Actor, memory_id: uuid.UUID, expected_version: int | None = None, reason: str = ""
+) -> None:
+    """Remove a memory, its links, evidence and passages. Its Revision keeps what it said."""
+    memory = funnel.get_row(Memory, memory_id, lock=True)
+    funnel.delete(memory, actor=actor, expected_version=expected_version, reason=reason)
+
+
+def link_memories(
+    *,
+    actor: Actor,
+    source_id: uuid.UUID,
+    target_id: uuid.UUID,
+    relation: str,
+    metadata: Mapping[str, Any] | None = None,
+) -> tuple[MemoryLink, bool]:
+    """`source` has `target` as its `relation`; (link, whether it is new)."""
+    source = funnel.get_row(Memory, source_id)
+    if source_id == target_id:
+        raise Invalid({"target_id": "a memory cannot be linked to itself"})
+    target = funnel.get_row(Memory, target_id)
+    found = MemoryLink.objects.filter(source=source, target=target, relation=relation).first()
+    if found is not None:
+        return found, False
+    link = MemoryLink(
+        source=source, target=target, relation=relation, metadata=dict(metadata or {})
+    )
+    funnel.create(link, actor=actor)
+    return link, True
+
+
+def unlink_memories(*, actor: Actor, memory_id: uuid.UUID, link_id: uuid.UUID) -> None:
+    """Remove one link of a memory, in either direction."""
+    link = funnel.get_row(MemoryLink, link_id, what="link")
+    if memory_id not in (link.source_id, link.target_id):
+        raise NotFound("link of this memory", link_id)
+    before = funnel.snapshot(link)
+    funnel.record(link, "delete", actor=actor, before=before, after={})
+    link.delete()
+
+
+def _check_values(actor: Actor, values: dict[str, Any], memory: Memory | None = None) -> None:
+    """What the model's own checks cannot see. Tags are folded in place."""
+    errors: dict[str, str] = {}
+    if "tags" in values:
+        # One tag, however it was typed: NFC and NFD look the same to everybody.
+        folded = (unicodedata.normalize("NFC", str(tag)).strip() for tag in values["tags"])
+        values["tags"] = list(dict.fromkeys(tag for tag in folded if tag))
+        if len(values["tags"]) > MAX_TAGS:
+            errors["tags"] = f"{len(values['tags'])} tags; at most {MAX_TAGS}"
+    errors.update(_affect_problems(values.get("affect")))
+    if values.get("state") in (MemoryState.ERASED, MemoryState.SUPERSEDED):
+        errors["state"] = f"{values['state']} follows from an action of that name, it is not set"
+    if errors:
+        raise Invalid(errors)
+    _check_trust(actor, values, memory)
+
+
+def _check_trust(actor: Actor, values: Mapping[str, Any], memory: Memory | None) -> None:
+    """Agents may lower trust, never raise it, and never lift a quarantine."""
+    if actor.kind in ("user", "system", "import"):
+        return
+    order = list(Trust)
+    ceiling = Trust(memory.trust) if memory is not None else Trust.AGENT
+    asked = values.get("trust")
+    if asked in Trust.values and order.index(Trust(asked)) < order.index(ceiling):
+        raise Forbidden(
+            f"An agent cannot raise trust from {ceiling} to {asked}; a person can, in the admin.",
+            code="trust_ceiling",
+        )
+    quarantined = memory is not None and memory.state == MemoryState.QUARANTINED
+    if quarantined and values.get("state", MemoryState.QUARANTINED) != MemoryState.QUARANTINED:
+        raise Forbidden(
+            "This memory waits for a person's review; an agent cannot release it.",
+            code="quarantined",
+        )
+
+
+def _affect_problems(affect: Any) -> list[tuple[str, str]]:
+    if not affect:
+        return []
+    if not isinstance(affect, Mapping):
+        return [("affect", "must be an object")]
+    problems = []
+    for name, value in affect.items():
+        if name == "labels":
+            if not (isinstance(value, list) and all(isinstance(v, str) for v in value)):
+                problems.append(("affect.labels", "must be a list of texts"))
+        elif name not in AFFECT_RANGES:
+            problems.append((f"affect.{name}", "is not part of affect"))
+        else:
+            low, high = AFFECT_RANGES[name]
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not (number and low <= value <= high):
+                problems.append((f"affect.{name}", f"must be a number from {low} to {high}"))
+    return problems
+
+
+def _check_targets(values: Mapping[str, Any]) -> None:
+    """Rows named by id are of this workspace, or NotFound."""
+    if values.get("session_id"):
+        funnel.get_row(Session, values["session_id"])
+    if values.get("project_id"):
+        funnel.get_row(Project, values["project_id"])
+
+
+def _check_validity(memory: Memory, changes: Mapping[str, Any] | None = None) -> None:
+    changes = changes or {}
+    start = changes.get("valid_from", memory.valid_from)
+    end = changes.get("valid_to", memory.valid_to)
+    if start is not None and end is not None and end < start:
+        raise Invalid({"valid_to": "lies before valid_from"})
+
+
+def _link_all(memory: Memory, relation: Relation, targets: Sequence[uuid.UUID]) -> None:
+    """Links of a memory that is just being made: part of its creation, not changes of their own."""
+    wanted = list(dict.fromkeys(targets))
+    if len(wanted) > MAX_LINKS:
+        raise Invalid({f"{relation}s": f"{len(wanted)} links; at most {MAX_LINKS}"})
+    if not wanted:
+        return
+    found = set(Memory.objects.filter(pk__in=wanted).values_list("pk", flat=True))
+    missing = next((target for target in wanted if target not in found), None)
+    if missing is not None:
+        raise NotFound("memory", missing)
+    MemoryLink.objects.bulk_create(
+        MemoryLink(source=memory, target_id=target, relation=relation) for target in wanted
+    )
+
+
+def _add_evidence(memory: Memory, evidence: Sequence[NewEvidence]) -> None:
+    rows = []
+    for index, one in enumerate(evidence):
+        if [one.message_id, one.event_id, one.uri or None].count(None) != 2:
+            raise Invalid({f"evidence[{index}]": "give one of message_id, event_id and uri"})
+        if one.message_id:
+            funnel.get_row(Message, one.message_id)
+        if one.event_id:
+            funnel.get_row(SessionEvent, one.event_id, what="event")
+        rows.append(
+            Evidence(
+                memory=memory,
+                message_id=one.message_id,
+                event_id=one.event_id,
+                uri=one.uri,
+                quote=one.quote,
+                quote_hash=content_hash(one.quote) if one.quote else "",
+            )
+        )
+        funnel.check(rows[-1], prefix=f"evidence[{index}].")
+    Evidence.objects.bulk_create(rows)

@@ -1,0 +1,1 @@
+"""What happens: sessions with their events, threads and messages, and the projects they serve."""

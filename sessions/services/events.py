@@ -1,0 +1,89 @@
+"""Events of a session: appended, numbered without gaps, never changed."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from config.lib import clock
+from config.lib.actor import Actor
+from config.lib.errors import Invalid
+from contacts.services import funnel
+from sessions.models import Session, SessionEvent
+
+MAX_BATCH = 1000
+# Events that count as a failure in lists of sessions.
+ERROR_TYPES = frozenset({"error", "error_encountered", "tool_error", "api_error"})
+TOOL_TYPES = frozenset({"tool_use"})
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """What a caller says of an event. Without `occurred_at` it happened now."""
+
+    event_type: str
+    text: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    occurred_at: datetime | None = None
+    dedupe_key: str = ""
+
+
+def append_events(
+    *, actor: Actor, session_id: uuid.UUID, events: Sequence[NewEvent]
+) -> tuple[list[SessionEvent], list[SessionEvent]]:
+    """Append up to 1,000 events, all or none; (in the order given, those of them that are new).
+
+    The session's row is locked, so seq has no gaps whoever else appends. An event whose
+    dedupe_key the session has already comes back as the row that is there.
+    """
+    if len(events) > MAX_BATCH:
+        raise Invalid({"events": f"{len(events):,} events; at most {MAX_BATCH:,} in one batch"})
+    session = funnel.get_row(Session, session_id, lock=True)
+    known = _known(session, [e.dedupe_key for e in events if e.dedupe_key])
+    now, seq = clock.now(), session.event_count
+    rows: list[SessionEvent] = []
+    new: list[SessionEvent] = []
+    for event in events:
+        row = known.get(event.dedupe_key) if event.dedupe_key else None
+        if row is None:
+            seq += 1
+            row = SessionEvent(
+                session=session,
+                seq=seq,
+                event_type=event.event_type,
+                text=event.text,
+                data=dict(event.data),
+                occurred_at=event.occurred_at or now,
+                dedupe_key=event.dedupe_key,
+            )
+            new.append(row)
+            if event.dedupe_key:
+                known[event.dedupe_key] = row
+        rows.append(row)
+    if new:
+        funnel.append(new, actor=actor)
+        funnel.touch(session, **_counters(session, new, now, actor))
+    return rows, new
+
+
+def _known(session: Session, keys: Sequence[str]) -> dict[str, SessionEvent]:
+    """Index event_dedupe_unique."""
+    if not keys:
+        return {}
+    rows = SessionEvent.objects.filter(session=session, dedupe_key__in=keys)
+    return {row.dedupe_key: row for row in rows}
+
+
+def _counters(
+    session: Session, new: Sequence[SessionEvent], now: datetime, actor: Actor
+) -> dict[str, Any]:
+    """What the new events add to the session's telemetry."""
+    # An import is no sign of life: its events say themselves when they happened.
+    seen = max(e.occurred_at for e in new) if actor.channel == "import" else now
+    return {
+        "event_count": session.event_count + len(new),
+        "tool_count": session.tool_count + sum(e.event_type in TOOL_TYPES for e in new),
+        "error_count": session.error_count + sum(e.event_type in ERROR_TYPES for e in new),
+        "last_seen_at": max(session.last_seen_at, seen),
+    }

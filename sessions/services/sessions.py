@@ -1,0 +1,175 @@
+"""Sessions: begun, beating, changed, ended.
+
+A session without a heartbeat is not ended here; that is a job's work. What a session holds
+(events, threads) is written by the modules of those names.
+"""
+
+import secrets
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from config.lib import clock
+from config.lib.actor import Actor
+from config.lib.errors import Conflict, Invalid
+from contacts.models import Agent
+from contacts.services import funnel
+from contacts.services.agents import mark_seen
+from sessions.models import Project, Session, Thread
+from sessions.models.session import TELEMETRY, State
+from sessions.services.projects import ensure_project
+
+# What a caller may set on creation and change afterwards, beside telemetry.
+EDITABLE = frozenset(
+    {
+        "name", "role", "mode", "conversation_id", "claude_session_id", "repo_root", "host",
+        "tmux_window", "tmux_pane", "prompt", "context", "outcome", "summary", "summary_data",
+        "metadata", "project_id", "parent_id",
+    }
+)  # fmt: skip
+ON_CREATION = EDITABLE | TELEMETRY | {"source", "external_id", "started_at", "legacy_thread_id"}
+
+
+def new_conversation_id(role: str) -> str:
+    """`{role}-{8 random hex digits}`; sessions after a context reset are given the first one's."""
+    return f"{role or 'session'}-{secrets.token_hex(4)}"
+
+
+def create_session(
+    *, actor: Actor, agent: Agent, project: str | uuid.UUID | None = None, **fields: Any
+) -> tuple[Session, bool]:
+    """Begin a session; (session, whether it is new).
+
+    With `external_id` (and `source`) set, a session of that identity is returned as it is instead
+    of made again, so that an agent that starts twice has one session. `project` is an id, or a
+    title that is looked up or made.
+    """
+    unknown = fields.keys() - ON_CREATION
+    if unknown:
+        raise Invalid(dict.fromkeys(sorted(unknown), "cannot be set on a session"))
+    if fields.get("external_id"):
+        fields.setdefault("source", "api")
+        found = Session.objects.filter(
+            source=fields["source"], external_id=fields["external_id"]
+        ).first()
+        if found is not None:
+            return found, False
+    _resolve_links(actor, fields, project)
+    fields.setdefault("conversation_id", "")
+    fields["conversation_id"] = fields["conversation_id"] or new_conversation_id(
+        fields.get("role", "")
+    )
+    now = clock.now()
+    fields.setdefault("started_at", now)
+    fields.setdefault("last_seen_at", fields["started_at"])
+    session = funnel.create(Session(agent=agent, **fields), actor=actor)
+    if actor.channel != "import":
+        mark_seen(agent, at=now)
+    return session, True
+
+
+def _resolve_links(actor: Actor, fields: dict[str, Any], project: str | uuid.UUID | None) -> None:
+    """Ids become rows of this workspace, or NotFound."""
+    if isinstance(project, uuid.UUID):
+        fields["project_id"] = funnel.get_row(Project, project).id
+    elif project:
+        fields["project_id"] = ensure_project(actor=actor, title=project).id
+    if fields.get("parent_id"):
+        funnel.get_row(Session, fields["parent_id"], what="parent session")
+
+
+def update_session(
+    *,
+    actor: Actor,
+    session_id: uuid.UUID,
+    changes: Mapping[str, Any],
+    expected_version: int | None = None,
+    reason: str = "",
+) -> Session:
+    """Change a session. Telemetry fields among `changes` raise no version."""
+    changes = dict(changes)
+    unknown = changes.keys() - EDITABLE - TELEMETRY
+    if unknown:
+        raise Invalid(dict.fromkeys(sorted(unknown), "cannot be changed on a session"))
+    session = funnel.get_row(Session, session_id, lock=True)
+    if changes.get("project_id"):
+        funnel.get_row(Project, changes["project_id"])
+    if changes.get("parent_id"):
+        if changes["parent_id"] == session.id:
+            raise Invalid({"parent_id": "a session cannot be its own parent"})
+        funnel.get_row(Session, changes["parent_id"], what="parent session")
+    telemetry = {name: changes.pop(name) for name in list(changes) if name in TELEMETRY}
+    if telemetry.get("current_state") == State.ENDED:
+        raise Invalid({"current_state": "a session is ended by POST sessions/{id}/end"})
+    session = funnel.update(
+        session, changes, actor=actor, expected_version=expected_version, reason=reason
+    )
+    if telemetry:
+        funnel.touch(session, **telemetry)
+    return session
+
+
+def beat(
+    *,
+    session_id: uuid.UUID,
+    current_state: str | None = None,
+    status_text: str | None = None,
+    context_used_percent: float | None = None,
+    at: datetime | None = None,
+) -> Session:
+    """A sign of life, with what the agent says of itself. Telemetry: no version, no Revision.
+
+    Conflict when the session has ended. A beat from the past never turns last_seen_at back.
+    """
+    session = funnel.get_row(Session, session_id)
+    if session.ended_at is not None:
+        raise Conflict("This session has ended.", code="session_ended")
+    if context_used_percent is not None and not 0 <= context_used_percent <= 100:
+        raise Invalid({"context_used_percent": "must be from 0 to 100"})
+    if current_state == State.ENDED:
+        raise Invalid({"current_state": "a session is ended by POST sessions/{id}/end"})
+    now = at or clock.now()
+    telemetry: dict[str, Any] = {"last_seen_at": max(now, session.last_seen_at)}
+    given = {
+        "current_state": current_state,
+        "status_text": status_text,
+        "context_used_percent": context_used_percent,
+    }
+    telemetry |= {name: value for name, value in given.items() if value is not None}
+    funnel.touch(session, **telemetry)
+    mark_seen(session.agent, at=now)
+    return session
+
+
+def end_session(
+    *,
+    actor: Actor,
+    session_id: uuid.UUID,
+    reason: str = "exit",
+    outcome: str | None = None,
+    summary: str | None = None,
+    ended_at: datetime | None = None,
+) -> Session:
+    """End a session. Ending twice changes nothing: the first ended_at and reason stay."""
+    session = funnel.get_row(Session, session_id, lock=True)
+    if session.ended_at is not None:
+        return session
+    changes: dict[str, Any] = {"ended_at": ended_at or clock.now(), "end_reason": reason}
+    if outcome is not None:
+        changes["outcome"] = outcome
+    if summary is not None:
+        changes["summary"] = summary
+    funnel.update(session, changes, actor=actor, action="end")
+    funnel.touch(session, current_state=State.ENDED)
+    return session
+
+
+def delete_session(
+    *, actor: Actor, session_id: uuid.UUID, expected_version: int | None = None, reason: str = ""
+) -> None:
+    """Remove a session with its events, threads and messages. Memories stay, without the link."""
+    # Threads before their session, as an append locks them: two orders would deadlock.
+    list(Thread.objects.filter(session_id=session_id).order_by("id").select_for_update())
+    session = funnel.get_row(Session, session_id, lock=True)
+    funnel.delete(session, actor=actor, expected_version=expected_version, reason=reason)

@@ -1,0 +1,185 @@
+"""Threads and messages: made, appended in order, renamed, deleted."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from config.lib import clock
+from config.lib.actor import Actor
+from config.lib.errors import Conflict, Invalid
+from contacts.services import funnel
+from sessions.models import Message, Session, Thread
+
+MAX_BATCH = 1000
+EDITABLE = frozenset({"name", "status", "metadata"})
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """What a caller says of a message.
+
+    `idx`, where given, must be the thread's next: an agent that lost count is told so instead of
+    writing into the wrong place.
+    """
+
+    role: str
+    content: str = ""
+    blocks: Sequence[Mapping[str, Any]] = ()
+    idx: int | None = None
+    native_uuid: str = ""
+    native_parent_uuid: str = ""
+    model: str = ""
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    occurred_at: datetime | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def create_thread(
+    *,
+    actor: Actor,
+    session_id: uuid.UUID,
+    name: str = "",
+    parent_id: uuid.UUID | None = None,
+    **fields: Any,
+) -> Thread:
+    """A new, empty thread of a session. A parent must be a thread of the same session."""
+    session = funnel.get_row(Session, session_id)
+    if parent_id is not None:
+        parent = funnel.get_row(Thread, parent_id, what="parent thread")
+        if parent.session_id != session.id:
+            raise Invalid({"parent_id": "is a thread of another session"})
+    if fields.get("external_id"):
+        fields.setdefault("source", "api")
+        taken = Thread.objects.filter(
+            source=fields["source"], external_id=fields["external_id"]
+        ).exists()
+        if taken:
+            raise Conflict(
+                f"There is a thread {fields['external_id']!r} already.", code="external_id_taken"
+            )
+    thread = Thread(session=session, parent_id=parent_id, name=name, **fields)
+    return funnel.create(thread, actor=actor)
+
+
+def append_messages(
+    *, actor: Actor, thread_id: uuid.UUID, messages: Sequence[NewMessage]
+) -> tuple[list[Message], list[Message]]:
+    """Append up to 1,000 messages, all or none; (in the order given, those of them that are new).
+
+    The thread's row is locked, so idx has no gaps whoever else appends. A message whose
+    native_uuid the session has already comes back as the row that is there.
+    """
+    if len(messages) > MAX_BATCH:
+        raise Invalid(
+            {"messages": f"{len(messages):,} messages; at most {MAX_BATCH:,} in one batch"}
+        )
+    thread = funnel.get_row(Thread, thread_id, lock=True)
+    known = _known(thread, [m.native_uuid for m in messages if m.native_uuid])
+    now = clock.now()
+    rows: list[Message] = []
+    new: list[Message] = []
+    for position, message in enumerate(messages):
+        row = known.get(message.native_uuid) if message.native_uuid else None
+        if row is None:
+            idx = thread.message_count + len(new)
+            if message.idx is not None and message.idx != idx:
+                raise Invalid(
+                    {
+                        f"messages[{position}].idx": f"is {message.idx}, but the thread's next "
+                        f"message has idx {idx}; leave idx out to append wherever the end is"
+                    }
+                )
+            row = _row(thread, message, idx, now)
+            new.append(row)
+            if message.native_uuid:
+                known[message.native_uuid] = row
+        rows.append(row)
+    if new:
+        funnel.append(new, actor=actor)
+        _count(thread, new, now, actor)
+    return rows, new
+
+
+def _row(thread: Thread, message: NewMessage, idx: int, now: datetime) -> Message:
+    return Message(
+        session_id=thread.session_id,
+        thread=thread,
+        idx=idx,
+        role=message.role,
+        content=message.content,
+        blocks=[dict(block) for block in message.blocks],
+        native_uuid=message.native_uuid,
+        native_parent_uuid=message.native_parent_uuid,
+        model=message.model,
+        usage=dict(message.usage),
+        occurred_at=message.occurred_at or now,
+        metadata=dict(message.metadata),
+    )
+
+
+def _known(thread: Thread, uuids: Sequence[str]) -> dict[str, Message]:
+    """Index message_native_uuid_unique."""
+    if not uuids:
+        return {}
+    rows = Message.objects.filter(session_id=thread.session_id, native_uuid__in=uuids)
+    return {row.native_uuid: row for row in rows}
+
+
+def _count(thread: Thread, new: Sequence[Message], now: datetime, actor: Actor) -> None:
+    """Telemetry of the thread and its session. The thread's lock is held; the session's is taken
+    after it, and always in this order."""
+    last = max(m.occurred_at for m in new)
+    funnel.touch(
+        thread,
+        message_count=thread.message_count + len(new),
+        last_message_at=max(last, thread.last_message_at or last),
+    )
+    session = funnel.get_row(Session, thread.session_id, lock=True)
+    seen = last if actor.channel == "import" else now
+    changes: dict[str, Any] = {
+        "message_count": session.message_count + len(new),
+        "last_seen_at": max(session.last_seen_at, seen),
+    }
+    if not session.prompt:
+        first = next((m.content for m in new if m.role == "user" and m.content.strip()), "")
+        if first:
+            # The list of sessions shows what the session was asked first.
+            changes["prompt"] = first[:2000]
+    if session.ended_at is None and session.current_state == "idle":
+        changes["current_state"] = "active"
+    funnel.touch(session, **changes)
+
+
+def update_thread(
+    *,
+    actor: Actor,
+    thread_id: uuid.UUID,
+    changes: Mapping[str, Any],
+    expected_version: int | None = None,
+) -> Thread:
+    """Rename, close or reopen a thread."""
+    unknown = changes.keys() - EDITABLE
+    if unknown:
+        raise Invalid(dict.fromkeys(sorted(unknown), "cannot be changed on a thread"))
+    thread = funnel.get_row(Thread, thread_id, lock=True)
+    return funnel.update(thread, changes, actor=actor, expected_version=expected_version)
+
+
+def delete_thread(
+    *, actor: Actor, thread_id: uuid.UUID, expected_version: int | None = None, reason: str = ""
+) -> int:
+    """Remove a thread with all its messages; returns how many there were."""
+    thread = funnel.get_row(Thread, thread_id, lock=True)
+    count = thread.message_count
+    funnel.delete(
+        thread,
+        actor=actor,
+        expected_version=expected_version,
+        reason=reason,
+        note={"message_count": count},
+    )
+    session = funnel.get_row(Session, thread.session_id, lock=True)
+    funnel.touch(session, message_count=max(0, session.message_count - count))
+    return count

@@ -1,0 +1,82 @@
+"""One temporary server and one migrated database for the whole run.
+
+Tables are made by the owner's login; then every test runs as the runtime role, so that
+row-level security holds in tests as it does for users.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import environ
+import pytest
+from django.db import connection
+
+from config.embedded.temporary import TemporaryUrls, temporary_server
+from config.lib.scope import workspace_scope
+from contacts.models import Workspace
+from tests import factories
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[TemporaryUrls]:
+    # Nothing here outlives the run, so nothing is flushed to disk.
+    with temporary_server(fsync=False) as urls:
+        yield urls
+
+
+def log_in(url: str) -> None:
+    """Point Django's connection at another login of the same database."""
+    connection.close()
+    parsed = environ.Env.db_url_config(url)
+    connection.settings_dict.update(
+        USER=parsed["USER"],
+        PASSWORD=parsed["PASSWORD"],
+        HOST=parsed.get("HOST", ""),
+        PORT=parsed.get("PORT", ""),
+        OPTIONS=parsed.get("OPTIONS", {}),
+    )
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(database_server: TemporaryUrls) -> None:
+    log_in(database_server.owner)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_db_setup: None, database_server: TemporaryUrls, django_db_blocker: Any
+) -> Iterator[None]:
+    with django_db_blocker.unblock():
+        with connection.cursor() as cursor:
+            # How transactional tests clean up after themselves; nobody else may.
+            cursor.execute("GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO app_rw")
+        log_in(database_server.runtime)
+    yield
+    with django_db_blocker.unblock():
+        log_in(database_server.owner)
+
+
+@pytest.fixture
+def workspace(db: None) -> Workspace:
+    """Where alice works."""
+    return factories.make_workspace("greenhouse")
+
+
+@pytest.fixture
+def other_workspace(db: None) -> Workspace:
+    """Where charlie works, who must not see what alice has."""
+    return factories.make_workspace("elsewhere")
+
+
+@pytest.fixture
+def scoped(workspace: Workspace) -> Iterator[Workspace]:
+    """The test runs inside alice's workspace."""
+    with workspace_scope(workspace.id):
+        yield workspace
+
+
+@pytest.fixture(scope="session")
+def legacy_dir() -> Path:
+    """The folder with the old systems' sample data, or a skip that says what is missing."""
+    return factories.legacy_data()

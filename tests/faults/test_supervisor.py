@@ -1,0 +1,357 @@
+"""The whole program as a user runs it: started, stopped, killed, started again.
+
+Each test runs `manage.py serve` for real, on a free port, with an embedded server of its own.
+"""
+
+import contextlib
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from config.embedded.accounts import server_account
+from config.embedded.layout import Paths, connection_urls
+from config.embedded.leftovers import running_in
+from tests.unit.ports import free_port, listening
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+PATIENCE = 60.0
+# The web server has the head and waits for the rest of the body: with the cookie, the check of the
+# CSRF token must read it.
+BEGUN_REQUEST = (
+    b"POST /admin/login/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    b"Cookie: remembrancer_csrf=" + b"x" * 32 + b"\r\n"
+    b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 12\r\n\r\nuser"
+)
+REST_OF_REQUEST = b"=someone"
+pytestmark = pytest.mark.slow
+
+
+def eventually(true: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not after {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+class Serve:
+    """One `manage.py serve`."""
+
+    def __init__(self, data_dir: Path, **environment: str) -> None:
+        self.data_dir = data_dir
+        self.port = int(environment.get("PORT") or free_port())
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed by the fixture)
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "serve"],
+            cwd=PROJECT,
+            env={
+                # Nothing of the test run's own settings.
+                "PATH": os.environ["PATH"],
+                "HOME": os.environ.get("HOME", "/"),
+                "REMEMBRANCER_DATA_DIR": str(data_dir),
+                "PORT": str(self.port),
+                "REMEMBRANCER_EMBEDDING_PROVIDER": "none",
+                "REMEMBRANCER_WEB_WORKERS": "1",
+                **environment,
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    @property
+    def output(self) -> str:
+        # By position, without moving the offset that the child writes at.
+        return os.pread(self.log.fileno(), 1 << 20, 0).decode()
+
+    def wait_ready(self) -> "Serve":
+        deadline = time.monotonic() + PATIENCE
+        while "is ready:" not in self.output:
+            assert self.process.poll() is None, self.output
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.05)
+        return self
+
+    def wait(self, seconds: float = PATIENCE) -> int:
+        return self.process.wait(seconds)
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.wait()
+
+    def get(self, path: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        except OSError:
+            return 0
+        finally:
+            connection.close()
+
+    def family(self) -> list[psutil.Process]:
+        """Everything it started."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def child(self, word: str) -> psutil.Process:
+        """The direct child whose command line has this word."""
+        children = psutil.Process(self.process.pid).children()
+        found = [c for c in children if any(word in part for part in c.cmdline())]
+        assert len(found) == 1, (word, [c.cmdline() for c in children])
+        return found[0]
+
+
+@pytest.fixture(scope="module")
+def data_dir() -> Iterator[Path]:
+    # Not pytest's: its folders are closed, and as root the database runs as someone else.
+    path = Path(tempfile.mkdtemp(prefix="remembrancer-faults-"))
+    yield path
+    shutil.rmtree(path)
+    shutil.rmtree(Paths(path).sockets, ignore_errors=True)
+
+
+@pytest.fixture
+def serve(data_dir: Path) -> Iterator[Callable[..., Serve]]:
+    """Starts it, as often as wanted, and leaves nothing behind."""
+    started: list[Serve] = []
+
+    def start(**environment: str) -> Serve:
+        started.append(Serve(data_dir, **environment))
+        return started[-1]
+
+    yield start
+    for each in started:
+        if each.process.poll() is None:
+            each.process.kill()
+            each.wait()
+        each.log.close()
+    eventually(lambda: not running_in(Paths(data_dir).cluster), "PostgreSQL is gone")
+
+
+def gone(processes: list[psutil.Process]) -> Callable[[], bool]:
+    def check() -> bool:
+        # Where nobody reaps orphans (a container without an init) they stay as zombies.
+        return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
+
+    return check
+
+
+def test_the_first_start_prints_a_login_and_a_key_and_the_second_does_not(
+    serve: Callable[..., Serve], data_dir: Path
+) -> None:
+    first = serve().wait_ready()
+    assert f"http://127.0.0.1:{first.port}/" in first.output
+    assert re.search(r"User +admin\n +Password +\S{10,}\n", first.output)
+    assert re.search(r"API key +rmb_\S+\n", first.output)
+    assert first.get("/livez") == first.get("/readyz") == 200
+    assert first.stop() == 0
+    assert "Stopped" in first.output
+
+    second = serve().wait_ready()
+    assert "rmb_" not in second.output
+    assert "Password" not in second.output
+    family = second.family()
+    assert second.stop() == 0
+    assert gone(family)()
+    assert not (Paths(data_dir).cluster / "postmaster.pid").exists()
+
+
+def test_sigterm_lets_a_request_finish_before_the_database_stops(
+    serve: Callable[..., Serve],
+) -> None:
+    running = serve().wait_ready()
+    with socket.create_connection(("127.0.0.1", running.port), timeout=30) as client:
+        client.sendall(BEGUN_REQUEST)
+        time.sleep(0.3)
+        running.process.terminate()
+        # No new ones are taken, while the database still runs for the one that is there.
+        eventually(lambda: running.get("/livez") == 0, "the port is closed")
+        assert running.child("postgres").is_running()
+        assert running.process.poll() is None
+        client.sendall(REST_OF_REQUEST)
+        answer = client.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 403"), answer[:200]  # a wrong CSRF token
+    assert running.wait() == 0
+
+
+def test_ctrl_c_reaches_the_whole_group_and_still_stops_in_order(
+    serve: Callable[..., Serve],
+) -> None:
+    running = serve().wait_ready()
+    family = running.family()
+    os.killpg(running.process.pid, signal.SIGINT)
+    assert running.wait() == 0
+    assert gone(family)()
+    assert "Traceback" not in running.output
+    assert "ended" not in running.output
+
+
+def test_a_second_signal_hurries(serve: Callable[..., Serve]) -> None:
+    running = serve(REMEMBRANCER_SHUTDOWN_SECONDS="60").wait_ready()
+    with socket.create_connection(("127.0.0.1", running.port), timeout=30) as client:
+        client.sendall(BEGUN_REQUEST)
+        time.sleep(0.3)
+        running.process.send_signal(signal.SIGINT)
+        time.sleep(1)
+        assert running.process.poll() is None
+        running.process.send_signal(signal.SIGINT)
+        assert running.wait(15) == 0
+
+
+def test_a_signal_during_the_start_stops_it(serve: Callable[..., Serve], data_dir: Path) -> None:
+    running = serve()
+    eventually(lambda: "Starting" in running.output, "it started")
+    time.sleep(0.2)
+    running.process.terminate()
+    assert running.wait() == 0
+    assert not running_in(Paths(data_dir).cluster)
+
+
+def test_a_killed_supervisor_leaves_nothing_running_and_nothing_lost(
+    serve: Callable[..., Serve], data_dir: Path
+) -> None:
+    killed = serve().wait_ready()
+    owner_url = connection_urls(data_dir)[1]
+    with psycopg.connect(owner_url) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    family = killed.family()
+    assert len(family) > 5
+    killed.process.kill()
+    killed.wait()
+    eventually(gone(family), "every child has noticed")
+
+    again = serve().wait_ready()
+    with psycopg.connect(owner_url) as connection:
+        assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+        connection.execute("DROP TABLE kept")
+    assert again.stop() == 0
+
+
+def test_a_start_right_after_a_kill_takes_over(serve: Callable[..., Serve]) -> None:
+    killed = serve().wait_ready()
+    killed.process.kill()
+    # At once: web server, jobs and database of the first are still stopping.
+    again = serve(PORT=str(free_port())).wait_ready()
+    assert again.get("/readyz") == 200
+    assert again.stop() == 0
+
+
+def test_a_database_that_outlived_its_supervisor_is_stopped_first(
+    serve: Callable[..., Serve], data_dir: Path
+) -> None:
+    killed = serve().wait_ready()
+    postmaster = killed.child("postgres")
+    # Stopped as in a debugger, it cannot follow when the supervisor goes.
+    postmaster.suspend()
+    killed.process.kill()
+    killed.wait()
+    time.sleep(1)
+    again = serve()
+    eventually(lambda: "of an earlier start still runs" in again.output, "it is found")
+    postmaster.resume()
+    again.wait_ready()
+    assert not postmaster.is_running()
+    assert again.stop() == 0
+
+
+def test_a_second_supervisor_is_refused_in_one_line(
+    serve: Callable[..., Serve], data_dir: Path
+) -> None:
+    running = serve().wait_ready()
+    second = serve()
+    assert second.wait() == 1
+    assert f"in use by another Remembrancer (process {running.process.pid})" in second.output
+    assert len(second.output.strip().splitlines()) == 2  # "Starting ..." and the refusal
+    assert running.get("/readyz") == 200
+
+
+def test_a_port_in_use_is_refused_before_anything_starts(
+    serve: Callable[..., Serve], data_dir: Path
+) -> None:
+    with listening() as port:
+        refused = serve(PORT=str(port))
+        assert refused.wait() == 1
+    assert f"PORT: {port} on 127.0.0.1 is in use by another program" in refused.output
+    assert "Traceback" not in refused.output
+    assert not running_in(Paths(data_dir).cluster)
+
+
+def test_a_cluster_of_another_major_is_refused(serve: Callable[..., Serve], data_dir: Path) -> None:
+    version = Paths(data_dir).cluster / "PG_VERSION"
+    original = version.read_text()
+    version.write_text("16\n")
+    try:
+        refused = serve()
+        assert refused.wait() == 1
+        assert "made by PostgreSQL 16, and this release runs PostgreSQL 18" in refused.output
+        assert "Traceback" not in refused.output
+    finally:
+        version.write_text(original)
+
+
+def test_a_stale_pid_file_with_a_number_used_again_is_no_obstacle(
+    serve: Callable[..., Serve], data_dir: Path
+) -> None:
+    account = server_account(data_dir)
+    # Of the same user as the database: for that one PostgreSQL itself would refuse to start.
+    with subprocess.Popen(["sleep", "600"], **account.popen_options()) as bystander:
+        pid_file = Paths(data_dir).cluster / "postmaster.pid"
+        pid_file.write_text(f"{bystander.pid}\n{Paths(data_dir).cluster}\n1\n5432\n\n\n")
+        account.own(pid_file)
+        running = serve().wait_ready()
+        assert bystander.poll() is None
+        assert running.stop() == 0
+        bystander.kill()
+
+
+def test_whatever_dies_comes_back(serve: Callable[..., Serve]) -> None:
+    running = serve().wait_ready()
+    web = running.child("gunicorn")
+
+    postmaster = running.child("postgres")
+    postmaster.kill()
+    eventually(lambda: "PostgreSQL is back" in running.output, "the database is back")
+    eventually(lambda: running.get("/readyz") == 200, "it is ready again")
+    assert web.is_running(), "the web server stayed up"
+
+    jobs = running.child("runjobs")
+    workers = web.children()
+    web.kill()
+    jobs.kill()
+    eventually(lambda: gone([web, jobs, *workers])(), "what was killed is gone")
+    eventually(lambda: running.get("/readyz") == 200, "the web server is back")
+    with contextlib.suppress(AssertionError):
+        running.child("runjobs")
+    eventually(
+        lambda: any("runjobs" in c.cmdline() for c in running.family()), "the worker is back"
+    )
+    assert running.stop() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become someone else")
+def test_root_is_told_when_the_database_cannot_reach_its_data(
+    serve: Callable[..., Serve],
+) -> None:
+    closed = Path(tempfile.mkdtemp(prefix="remembrancer-closed-"))
+    refused = serve(REMEMBRANCER_DATA_DIR=str(closed / "var"))
+    try:
+        assert refused.wait() == 1
+        assert f"is below {closed}" in refused.output
+        assert "set REMEMBRANCER_DATA_DIR to a folder such as" in refused.output
+        assert "Traceback" not in refused.output
+    finally:
+        shutil.rmtree(closed)
