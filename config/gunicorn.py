@@ -15,10 +15,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
 
 from django.conf import settings
 
-from config.embedded.lifeline import watch_lifeline
+from config.embedded.lifeline import grace_seconds, watch_lifeline
 
-# Beyond the drain: gunicorn itself ends workers that do not.
-LIFELINE_MARGIN_SECONDS = 5
 
 wsgi_app = "config.wsgi:application"
 bind = (
@@ -44,4 +42,6 @@ proc_name = "remembrancer"
 
 def on_starting(server: Any) -> None:
     """In the arbiter, before the first worker: workers follow their arbiter by themselves."""
-    watch_lifeline(settings.SHUTDOWN_SECONDS + LIFELINE_MARGIN_SECONDS)
+    watch_lifeline(
+        grace_seconds(embedded=settings.EMBEDDED, shutdown_seconds=settings.SHUTDOWN_SECONDS)
+    )

@@ -117,7 +117,8 @@ def drain(children: list[Child], seconds: float, hurried: Callable[[], bool]) ->
     for child in children:
         child.ask(signal.SIGTERM)
     deadline = time.monotonic() + seconds
-    while any(child.running for child in children):
+    # A list, so that each is asked and reaped, not only the first that still runs.
+    while any([child.running for child in children]):  # noqa: C419
         if hurried() or time.monotonic() >= deadline:
             break
         time.sleep(0.02)

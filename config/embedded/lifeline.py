@@ -15,13 +15,22 @@ import time
 from collections.abc import Callable
 
 VARIABLE = "REMEMBRANCER_LIFELINE_FD"
+# The embedded database goes when the supervisor goes, so there is nothing left to finish with;
+# with a database of one's own, what runs gets the usual time and a little more.
+EMBEDDED_GRACE_SECONDS = 3.0
+GRACE_MARGIN_SECONDS = 5.0
 _PR_SET_PDEATHSIG = 1
 
 
-def watch_lifeline(grace_seconds: float) -> None:
+def grace_seconds(*, embedded: bool, shutdown_seconds: float) -> float:
+    """How long a process may go on after its supervisor was killed."""
+    return EMBEDDED_GRACE_SECONDS if embedded else shutdown_seconds + GRACE_MARGIN_SECONDS
+
+
+def watch_lifeline(grace: float) -> None:
     """Starts a thread that stops this process when its supervisor is gone.
 
-    First SIGTERM, so that what runs is finished; SIGKILL after `grace_seconds`. Does nothing in
+    First SIGTERM, so that what runs is finished; SIGKILL after `grace` seconds. Does nothing in
     a process that was started without a lifeline.
     """
     number = os.environ.pop(VARIABLE, None)
@@ -34,7 +43,7 @@ def watch_lifeline(grace_seconds: float) -> None:
         # Nothing is ever written: read returns only at end-of-file.
         os.read(descriptor, 1)
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(grace_seconds)
+        time.sleep(grace)
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="lifeline", daemon=True).start()

@@ -4,9 +4,8 @@ PostgreSQL's text and jsonb refuse NUL and lone surrogates; deep JSON exhausts i
 so ourselves, with the field's path, instead of letting a statement fail.
 """
 
+import json
 from typing import Any
-
-import orjson
 
 MAX_JSON_DEPTH = 64
 MAX_JSON_BYTES = 1024 * 1024
@@ -26,7 +25,8 @@ def text_problem(value: str) -> str | None:
 def json_problem(value: Any, *, max_bytes: int = MAX_JSON_BYTES) -> tuple[str, str] | None:
     """(path below the field, what is wrong), or None. The path is like `.a[3].b`, or empty."""
     try:
-        encoded = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+        # Not orjson, which writes NaN as null without a word.
+        encoded = json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError):
         return _slow_problem(value) or ("", "is not JSON")
     if len(encoded) > max_bytes:

@@ -80,22 +80,11 @@ def _close() -> None:
     _made = None
 
 
-def _start_anew() -> None:
-    """Gives a forked child an embedder of its own when it asks for one.
-
-    The child has neither the runtime's threads nor a right to the parent's sockets, and the lock
-    may have been held by a thread that it does not have.
-    """
-    global _lock, _made
+def _renew_lock() -> None:
+    """In a forked child, where the lock may be held by a thread that only the parent has. The
+    embedder looks after itself (forks.py)."""
+    global _lock
     _lock = threading.Lock()
-    if _made is not None and _made[1] is not None:
-        # The parent's session must never be freed here, not even when the child ends: it would
-        # wait for its threads, which the child does not have, for ever. So one reference to it
-        # is leaked; the memory is the parent's, shared until somebody writes to it.
-        import ctypes
-
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(_made[1]))
-    _made = None
 
 
-os.register_at_fork(after_in_child=_start_anew)
+os.register_at_fork(after_in_child=_renew_lock)

@@ -8,6 +8,7 @@ benchmark and a plain script can use it.
 # embedding is configured, and only processes that embed should pay for loading them.
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from memory.embedding.base import EmbeddingError, checked_texts, encodable, unit_rows
 from memory.embedding.files import MODEL, graph_file, tokenizer_file
+from memory.embedding.forks import watch_forks
 
 if TYPE_CHECKING:
     from memory.embedding.base import Vectors
@@ -47,9 +49,13 @@ class LocalEmbedder:
     def __init__(self, cache_dir: Path, *, threads: int | None = None) -> None:
         self.cache_dir = cache_dir
         self.threads = threads or min(MOST_THREADS, _usable_cores())
-        self._lock = threading.Lock()
         self._session: Any = None
         self._tokenizer: Any = None
+        self._make_locks()
+        watch_forks(self)
+
+    def _make_locks(self) -> None:
+        self._lock = threading.Lock()
         # Each run takes up to 50 MB while it lasts, and more runs than cores gain nothing. Held
         # for one batch at a time, so a short query does not wait for a long list.
         self._slots = threading.BoundedSemaphore(max(2, self.threads))
@@ -85,6 +91,18 @@ class LocalEmbedder:
     def close(self) -> None:
         with self._lock:
             self._session = self._tokenizer = None
+
+    def leave_parent(self) -> None:
+        """In a forked child: a new session when one is needed, with threads of its own.
+
+        The inherited one must not be freed, not even when the child ends: that waits for ever
+        for the parent's threads, which a child does not have. So one reference is leaked; the
+        memory is the parent's, shared until somebody writes to it.
+        """
+        if self._session is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
+            self._session = None
+        self._make_locks()
 
     def _token_ids(self, text: str) -> list[int]:
         ids: list[int] = []
@@ -164,10 +182,14 @@ def slices(text: str, size: int) -> Iterator[tuple[int, int]]:
 
 
 def _open_session(path: Path, threads: int) -> Any:
+    # Since 1.29 the runtime reports to its maker on Linux and macOS too: on import it starts an
+    # uploader and writes a device id into the home folder, unless it finds this (its Privacy.md).
+    # The call below stops the rest, where somebody has imported it before.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()
     onnxruntime.set_default_logger_severity(3)  # errors; what it warns of is for its developers
-    onnxruntime.disable_telemetry_events()  # only Windows builds have any; say it for all
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads

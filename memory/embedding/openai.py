@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from memory.embedding.base import EmbeddingError, checked_texts, unit_rows
+from memory.embedding.forks import watch_forks
 from memory.embedding.protocol import Answer, failure, hide, is_batch_too_large, read_vectors
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class OpenAIEmbedder:
         self._sleep, self._clock, self._wall_clock, self._jitter = sleep, clock, wall_clock, jitter
         self._lock = threading.Lock()
         self._ask_for_dimensions = False
+        watch_forks(self)
 
     def embed(self, texts: Sequence[str], *, budget: float | None = None) -> Vectors:
         """See `Embedder.embed`. All or nothing, so give lists whose loss is bearable.
@@ -133,6 +135,12 @@ class OpenAIEmbedder:
             if self._owns_client and self._client is not None:
                 self._client.close()
                 self._client = None
+
+    def leave_parent(self) -> None:
+        """In a forked child: connections of its own, since answers cannot be told apart."""
+        self._lock = threading.Lock()
+        if self._owns_client:
+            self._client = None
 
     def _fit(self, text: str) -> str:
         past = next(islice(_TOKEN.finditer(text), self.max_tokens, None), None)

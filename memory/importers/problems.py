@@ -34,6 +34,7 @@ class Code(StrEnum):
     INCOMPLETE = "incomplete"
     TOO_LONG = "too_long"
     TOO_DEEP = "too_deep"
+    TOO_MANY_VALUES = "too_many_values"
     NUL_RUN = "nul_run"
     # the file could not be read
     UNREADABLE = "unreadable"
@@ -73,6 +74,7 @@ _ERRORS = frozenset(
         Code.INCOMPLETE,
         Code.TOO_LONG,
         Code.TOO_DEEP,
+        Code.TOO_MANY_VALUES,
         Code.NUL_RUN,
         Code.UNREADABLE,
         Code.NOT_A_TRANSCRIPT,

@@ -13,14 +13,13 @@ from procrastinate import App
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.django_connector import DjangoConnector
 
-from config.embedded.lifeline import watch_lifeline
+from config.embedded.lifeline import grace_seconds, watch_lifeline
 
 log = logging.getLogger("remembrancer.jobs")
 
 # NOTIFY wakes the worker at once; where it does not arrive (a connection pooler in between, or
 # Citus), this is how long a job waits.
 POLLING_SECONDS = 1.0
-LIFELINE_MARGIN_SECONDS = 5
 
 
 class Command(BaseCommand):
@@ -29,7 +28,9 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        watch_lifeline(settings.SHUTDOWN_SECONDS + LIFELINE_MARGIN_SECONDS)
+        watch_lifeline(
+            grace_seconds(embedded=settings.EMBEDDED, shutdown_seconds=settings.SHUTDOWN_SECONDS)
+        )
         assert isinstance(app.connector, DjangoConnector)
         with app.replace_connector(app.connector.get_worker_connector()) as worker_app:
             asyncio.run(_work(worker_app))

@@ -16,6 +16,7 @@ from memory.importers.storable import Storable
 # A timeline shows the head of a text; 2,000 characters are about a screen.
 TEXT_LIMIT = 2_000
 EVENT_TYPE_LIMIT = 50
+TOOL_NAME_LIMIT = 200
 
 MESSAGE_TYPES = frozenset({"user", "assistant"})
 # Lines that describe the session; their whole content, shortened, is the event's data.
@@ -124,7 +125,7 @@ def read_calls(
         tool_use_id, tool = block.get("id"), block.get("name")
         if block.get("type") != "tool_use" or not isinstance(tool_use_id, str):
             continue
-        tool = tool if isinstance(tool, str) else ""
+        tool = tool[:TOOL_NAME_LIMIT] if isinstance(tool, str) else ""
         arguments = block.get("input")
         arguments = arguments if isinstance(arguments, dict) else {}
         data = {"tool": tool, "tool_use_id": tool_use_id, "input": _short(arguments, clean)}

@@ -33,6 +33,8 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _COMMAND_TAG = re.compile(r"<command-(name|args)>(.*?)</command-\1>", re.DOTALL)
 
 _REMINDER = "<system-reminder>"
+# What stands as the model of lines that the program wrote itself.
+SYNTHETIC_MODEL = "<synthetic>"
 # How the program marks what it writes in the user's name; the first that fits decides.
 _USER_MARKS: tuple[tuple[str, Role, Kind], ...] = (
     ("<command-name>", Role.USER, Kind.COMMAND),
@@ -82,14 +84,16 @@ def _user(line: dict[str, Any], clean: Storable) -> Utterance | None:
     if blocks is None:
         return None
     content = text_of(blocks, clean)
-    types = {block.get("type") for block in blocks}
+    said = "\n\n".join(_string(b.get("text")) for b in blocks if b.get("type") == "text")
+    role, kind = _marked(said)
     if line.get("isCompactSummary") is True:
-        return Utterance(Role.SYSTEM, Kind.COMPACT_SUMMARY, content, blocks)
-    if "tool_result" in types and "text" not in types:
-        return Utterance(Role.TOOL, Kind.TOOL_RESULT, content, blocks)
-    if line.get("isMeta") is True:
-        return Utterance(Role.SYSTEM, Kind.META, content, blocks)
-    role, kind = _marked(content)
+        role, kind = Role.SYSTEM, Kind.COMPACT_SUMMARY
+    elif any(block.get("type") == "tool_result" for block in blocks):
+        # Results often come with a note of the program; only words of the person outweigh them.
+        if not said.strip() or kind is not Kind.PROMPT:
+            role, kind = Role.TOOL, Kind.TOOL_RESULT
+    elif line.get("isMeta") is True:
+        role, kind = Role.SYSTEM, Kind.META
     return Utterance(role, kind, content, blocks)
 
 
@@ -113,7 +117,7 @@ def _assistant(line: dict[str, Any], clean: Storable) -> Utterance | None:
     message = line["message"]
     if line.get("isApiErrorMessage") is True:
         kind = Kind.API_ERROR
-    elif message.get("model") == "<synthetic>":
+    elif message.get("model") == SYNTHETIC_MODEL:
         kind = Kind.SYNTHETIC
     elif types and types <= _THINKING_TYPES:
         kind = Kind.THINKING

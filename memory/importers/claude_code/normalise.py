@@ -109,7 +109,7 @@ class Normaliser:
         happening = read_line_event(line, clean)
         if happening is None:
             return Reading(None, ())
-        self.facts.compactions += happening.event_type == "compaction"
+        self.facts.compact_boundaries += line.get("subtype") == "compact_boundary"
         self.facts.api_errors += happening.event_type == "api_error"
         return Reading(None, _events([happening], fields, place))
 
@@ -149,7 +149,7 @@ class Normaliser:
             for call_id, tool, arguments, event in read_calls(utterance.blocks, clean):
                 self.threads.note_call(call_id, tool, arguments, place.thread_key)
                 key = self.tools.call(call_id, tool, place.file, place.line_number)
-                self.facts.tools[tool] += 1
+                self.facts.note_tool(tool)
                 found.append(Happening(event.event_type, event.text, event.data, key))
         else:
             for call_id, event in read_results(utterance.blocks, line, clean):
@@ -207,8 +207,8 @@ def _message(utterance: Utterance, fields: Fields, place: Place, tokens: _Tokens
         request_id=fields.request_id,
         model=tokens.model,
         stop_reason=tokens.stop_reason,
-        usage=tokens.added.as_dict() if tokens.reported is not None else None,
-        usage_reported=tokens.reported.as_dict() if tokens.reported is not None else None,
+        usage=tokens.added.as_dict() if tokens.reported and not fields.forked_from else None,
+        usage_reported=tokens.reported.as_dict() if tokens.reported else None,
         is_sidechain=place.thread_key != MAIN_THREAD,
         is_meta=fields.is_meta,
         is_compact_summary=utterance.kind is Kind.COMPACT_SUMMARY,

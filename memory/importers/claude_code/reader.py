@@ -15,9 +15,13 @@ import orjson
 
 from memory.importers.problems import Code, Finding
 
-# A longer line is reported and skipped unread. Pasted images reach some 10 MB; parsing takes
-# up to five times the line in memory, and an import must stay under 500 MB.
-MAX_LINE_BYTES = 64 * 1024 * 1024
+# A longer line is reported and skipped unread. Pasted images reach some 10 MB; reading takes up
+# to five times the line in memory, storing it more, and an import must stay under 500 MB.
+MAX_LINE_BYTES = 32 * 1024 * 1024
+# Text takes its length in memory, but a million small values a hundred times theirs: a line this
+# long is parsed only if it has fewer commas and brackets than this.
+BIG_LINE_BYTES = 4 * 1024 * 1024
+MAX_VALUES = 1_000_000
 # How much of a skipped line is read at a time.
 SKIP_CHUNK = 1024 * 1024
 
@@ -112,13 +116,19 @@ def _too_long(number: int, chunk: _Chunk, limit: int) -> RawLine:
 
 def _read(number: int, chunk: _Chunk, body: bytes) -> RawLine:
     findings: list[Finding] = []
-    value: Any
-    try:
-        value = orjson.loads(body)
-        text = body.decode()
-    except orjson.JSONDecodeError:
+    value: Any = None
+    text: str | None = None
+    if len(body) > BIG_LINE_BYTES and sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        reason = f"the line holds more than {MAX_VALUES:,} values"
+        findings.append(Finding(Code.TOO_MANY_VALUES, reason, _KEPT))
+    else:
+        try:
+            value = orjson.loads(body)
+            text = body.decode()
+        except orjson.JSONDecodeError:
+            value = _read_leniently(body, chunk.terminated, findings)
+    if text is None:
         text = _faithful_text(body)
-        value = _read_leniently(body, chunk.terminated, findings)
     if value is not None and not isinstance(value, dict):
         kind = "array" if isinstance(value, list) else type(value).__name__
         findings.append(

@@ -89,7 +89,7 @@ class MessageRecord:
 
     `usage` is what this line adds to its message's tokens (see `usage.py`), so that sums over
     rows are right; `usage_reported` is what the line says. `forked_from` names the session that
-    a fork copied the line from.
+    a fork copied the line from; such a line's tokens count there, and its `usage` is None.
     """
 
     key: str

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from memory.importers.claude_code.events import TEXT_LIMIT
-from memory.importers.claude_code.messages import command_line, spoken_text
+from memory.importers.claude_code.messages import SYNTHETIC_MODEL, command_line, spoken_text
 from memory.importers.claude_code.records import Kind, MessageRecord, Role
 from memory.importers.claude_code.usage import NOTHING, Usage
 
@@ -21,6 +21,11 @@ _DISTINCT_LIMIT = 1_000
 def _remember(values: list[str], value: str | None) -> None:
     if value and value not in values and len(values) < _DISTINCT_LIMIT:
         values.append(value)
+
+
+def _tally(counts: Counter[str], name: str) -> None:
+    if name in counts or len(counts) < _DISTINCT_LIMIT:
+        counts[name] += 1
 
 
 @dataclass(slots=True)
@@ -103,7 +108,8 @@ class SessionFacts:
     summaries: dict[str, str] = field(default_factory=dict)
     prompts: int = 0
     messages: int = 0
-    compactions: int = 0
+    compact_boundaries: int = 0
+    compact_summaries: int = 0
     api_errors: int = 0
     interruptions: int = 0
     tools: Counter[str] = field(default_factory=Counter)
@@ -111,6 +117,11 @@ class SessionFacts:
     forked_from: str | None = None
     forked_lines: int = 0
     forked_messages: int = 0
+
+    @property
+    def compactions(self) -> int:
+        """Old versions write only the summary, and a hand-made compaction only the boundary."""
+        return max(self.compact_boundaries, self.compact_summaries)
 
     @property
     def cwd(self) -> str | None:
@@ -136,14 +147,17 @@ class SessionFacts:
         _remember(self.git_branches, branch)
         _remember(self.versions, version)
 
+    def note_tool(self, tool: str) -> None:
+        _tally(self.tools, tool)
+
     def note_message(self, message: MessageRecord) -> None:
         self.messages += 1
-        if message.model and message.kind is not Kind.SYNTHETIC and message.model != "<synthetic>":
-            self.models[message.model] += 1
+        if message.model and message.model != SYNTHETIC_MODEL:
+            _tally(self.models, message.model)
             if not message.is_sidechain:
                 self.model = message.model
-        if message.kind is Kind.API_ERROR:
-            self.api_errors += 1
+        self.api_errors += message.kind is Kind.API_ERROR
+        self.compact_summaries += message.is_compact_summary
         if message.role is Role.USER and not message.is_sidechain:
             self._note_user(message)
 

@@ -1,0 +1,109 @@
+"""Settings come from the environment; wrong ones are refused by name."""
+
+import subprocess
+import sys
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from config.settings.env import SETTINGS, read_settings, settings_table
+from tests.factories import ROOT
+
+
+def read(**environment: str) -> dict[str, object]:
+    return read_settings(environment)
+
+
+def test_an_empty_environment_gives_the_defaults():
+    values = read()
+    assert values["PORT"] == 8000
+    assert values["DEBUG"] is False
+    assert values["DATABASE_URL"] is None
+
+
+def test_an_empty_value_is_the_default():
+    assert read(PORT="", DEBUG=" ")["PORT"] == 8000
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("PORT", "eighty", "whole number"),
+        ("PORT", "70000", "from 1 to 65535"),
+        ("DEBUG", "maybe", "true or false"),
+        ("DATABASE_URL", "mysql://x/y", "postgresql://"),
+        ("REMEMBRANCER_LOG_LEVEL", "LOUD", "one of DEBUG"),
+        ("REMEMBRANCER_DATABASE_POOL_TIMEOUT", "soon", "a number"),
+        ("REMEMBRANCER_EMBEDDING_PROVIDER", "magic", "local, openai, none"),
+        ("REMEMBRANCER_EMBEDDING_URL", "ftp://x", "http"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(name, value, why):
+    with pytest.raises(ImproperlyConfigured, match=rf"^{name}: .*{why}"):
+        read(**{name: value})
+
+
+def test_a_typo_is_refused_by_name():
+    with pytest.raises(ImproperlyConfigured, match=r"^REMEMBRANCER_DATADIR: there is no setting"):
+        read(REMEMBRANCER_DATADIR="/tmp/x")
+
+
+def test_a_wrong_secret_is_not_quoted_back():
+    with pytest.raises(ImproperlyConfigured) as caught:
+        read(DATABASE_URL="mysql://me:hunter2@host/db")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_readme_has_the_table_of_settings():
+    assert settings_table() in (ROOT / "README.md").read_text()
+
+
+def test_every_setting_says_what_it_does():
+    for setting in SETTINGS:
+        assert setting.help.endswith("."), setting.name
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *code.split()],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+PRODUCTION = {
+    "DJANGO_SETTINGS_MODULE": "config.settings.prod",
+    "DATABASE_URL": "postgresql://app_rw:x@db.example/remembrancer",
+    "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_",
+    "ALLOWED_HOSTS": "memory.example",
+}
+
+
+def test_the_deployment_check_is_clean_in_production_settings(tmp_path):
+    done = run(
+        "manage.py check --deploy --fail-level WARNING",
+        **PRODUCTION,
+        REMEMBRANCER_DATA_DIR=str(tmp_path),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "no issues" in done.stdout
+
+
+def test_production_refuses_the_embedded_database_unless_it_is_meant(tmp_path):
+    environment = {k: v for k, v in PRODUCTION.items() if k != "DATABASE_URL"}
+    environment["REMEMBRANCER_DATA_DIR"] = str(tmp_path)
+    refused = run("manage.py check", **environment)
+    assert refused.returncode != 0
+    assert "DATABASE_URL" in refused.stderr
+    meant = run("manage.py check", **environment, REMEMBRANCER_SINGLE_NODE="true")
+    assert meant.returncode == 0, meant.stderr
+
+
+def test_a_database_of_ones_own_needs_a_secret_key(tmp_path):
+    environment = {k: v for k, v in PRODUCTION.items() if k != "SECRET_KEY"}
+    done = run("manage.py check", **environment, REMEMBRANCER_DATA_DIR=str(tmp_path))
+    assert done.returncode != 0
+    assert "SECRET_KEY" in done.stderr
