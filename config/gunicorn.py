@@ -17,7 +17,6 @@ from django.conf import settings
 
 from config.embedded.lifeline import grace_seconds, watch_lifeline
 
-
 wsgi_app = "config.wsgi:application"
 bind = (
     f"[{settings.HOST}]:{settings.PORT}"
@@ -36,7 +35,17 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
 # The application logs requests with their ids; gunicorn says only what goes wrong.
 accesslog = None
-loglevel = "debug" if settings.LOG_LEVEL == "DEBUG" else "warning"
+logconfig_dict = {
+    **settings.LOGGING,
+    "loggers": {
+        **settings.LOGGING["loggers"],
+        "gunicorn.error": {
+            "handlers": ["stderr"],
+            "propagate": False,
+            "level": "DEBUG" if settings.LOG_LEVEL == "DEBUG" else "WARNING",
+        },
+    },
+}
 proc_name = "remembrancer"
 
 

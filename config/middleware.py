@@ -1,6 +1,7 @@
 """The edges of a web request: its id, its size, and the transaction it works in."""
 
 import re
+import time
 import uuid
 from collections.abc import Callable
 
@@ -12,9 +13,12 @@ from django.http import HttpRequest, HttpResponse
 from config import errors
 from contacts.api.edge import Edge
 
+log = structlog.get_logger()
 View = Callable[[HttpRequest], HttpResponse]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 API = "/api/"
+# Asked every few seconds by whoever watches the server.
+PROBES = {"/livez", "/readyz", "/metrics"}
 # The same request again, after a deadlock or a serialisation failure undid it.
 MAX_ATTEMPTS = 3
 
@@ -28,10 +32,24 @@ class RequestId:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-ID", "")
         request.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex  # type: ignore[attr-defined]
+        began = time.monotonic()
         with structlog.contextvars.bound_contextvars(request_id=request.request_id):  # type: ignore[attr-defined]
             response = self.get_response(request)
+            if request.path not in PROBES:
+                log.info(
+                    "request",
+                    method=request.method,
+                    path=_shown(request.path),
+                    status=response.status_code,
+                    ms=round((time.monotonic() - began) * 1000, 1),
+                )
         response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
         return response
+
+
+def _shown(path: str) -> str:
+    """An invitation's link is a password until it is used."""
+    return "/invite/..." if path.startswith("/invite/") else path
 
 
 class BodyLimit:

@@ -9,6 +9,7 @@ server that this process started (server.py).
 import logging
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -64,18 +65,24 @@ def clear_leftovers(cluster: Path) -> None:
 
 def running_in(cluster: Path) -> list[psutil.Process]:
     """Processes whose working directory is this cluster, oldest first."""
-    real = os.path.realpath(cluster)
     found = []
     for process in psutil.process_iter():
         try:
             # Someone's shell may stand in the folder: that is no server.
-            if process.cwd() == real and process.name().startswith("postgres"):
+            if _stands_in(process, cluster) and process.name().startswith("postgres"):
                 found.append(process)
-        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        except (psutil.NoSuchProcess, FileNotFoundError):
             continue  # it ended while we looked, which is what we wait for
-        except psutil.AccessDenied:
+        except (psutil.AccessDenied, PermissionError):
             continue  # another user's process: it could not have opened our 0700 cluster
     return sorted(found, key=lambda process: process.create_time())
+
+
+def _stands_in(process: psutil.Process, cluster: Path) -> bool:
+    if sys.platform == "linux":
+        # The folder itself and not its name: through a passage it has another one (passage.py).
+        return cluster.exists() and os.path.samefile(f"/proc/{process.pid}/cwd", cluster)
+    return bool(process.cwd() == os.path.realpath(cluster))
 
 
 def _heads(processes: list[psutil.Process]) -> list[psutil.Process]:

@@ -49,21 +49,24 @@ def watch_lifeline(grace: float) -> None:
     threading.Thread(target=watch, name="lifeline", daemon=True).start()
 
 
-def die_with_parent(request: signal.Signals) -> Callable[[], None] | None:
+def die_with_parent(
+    request: signal.Signals, parent: int | None = None
+) -> Callable[[], None] | None:
     """For Popen's preexec_fn: the kernel sends `request` when the starting thread ends.
 
     Linux only; None elsewhere, where the next start deals with what is left. Set after the
-    change of user, which would clear it: Popen calls preexec_fn last.
+    change of user, which would clear it: Popen calls preexec_fn last. `parent` is who must be
+    alive; this process, unless told otherwise.
     """
     if sys.platform != "linux":
         return None
     # Looked up before the fork: nothing may be loaded between fork and exec.
     prctl = ctypes.CDLL(None, use_errno=True).prctl
-    parent = os.getpid()
+    expected = os.getpid() if parent is None else parent
 
     def arm() -> None:
         prctl(_PR_SET_PDEATHSIG, int(request), 0, 0, 0)
-        if os.getppid() != parent:  # it died before the line above
+        if os.getppid() != expected:  # it died before the line above
             os._exit(1)
 
     return arm

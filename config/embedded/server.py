@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -33,10 +34,12 @@ from config.embedded.layout import (
     sync_directory,
 )
 from config.embedded.lifeline import die_with_parent
+from config.embedded.passage import Passage, close_passage, open_passage
 
 log = logging.getLogger("remembrancer.postgres")
 
 MAJOR = 18
+PROJECT = Path(__file__).resolve().parent.parent.parent
 POLL_SECONDS = 0.02
 # Recovery after a crash may take minutes; say so once in a while, and never give up.
 PATIENCE_NOTE_SECONDS = 5.0
@@ -103,6 +106,7 @@ class PostgresServer:
         self.extra_settings = dict(extra_settings or {})
         self.account: Account = server_account(data_dir)
         self.programs = programs()
+        self.passage = Passage(self.account, self.programs, self.paths.root)
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -120,16 +124,28 @@ class PostgresServer:
         """Everything a start needs on disk: access, log and socket folders, cluster, settings."""
         require_our_major(self.paths.root)
         admit(self.account, self.paths.root)
-        require_reachable(self.account, self.programs, PROGRAMS)
-        require_reachable(self.account, self.paths.root, "The data directory")
+        ensure_socket_dir(self.paths.sockets, self.account.uid, self.account.gid)
+        self._find_way()
         self.paths.log.mkdir(mode=0o700, exist_ok=True)
         self.account.own(self.paths.log)
-        ensure_socket_dir(self.paths.sockets, self.account.uid, self.account.gid)
         if not self.paths.cluster.exists():
             self._initialize(durable=durable)
         values = {**tuning.settings(self.max_connections), **self.extra_settings}
         self._write(self.paths.cluster / "remembrancer.conf", tuning.render(values))
         self.prune_logs()
+
+    def _find_way(self) -> None:
+        """As root: whether the account gets to its programs and data, or can be helped to."""
+        try:
+            require_reachable(self.account, self.programs, PROGRAMS)
+            require_reachable(self.account, self.paths.root, "The data directory")
+        except EmbeddedError:
+            helped = open_passage(
+                self.account, self.programs, self.paths.root, at=self.paths.sockets
+            )
+            if helped is None:
+                raise
+            self.passage = helped
 
     def _initialize(self, *, durable: bool) -> None:
         """initdb beside the final place, then one rename: a start killed in between leaves a
@@ -145,7 +161,8 @@ class PostgresServer:
             self.account.own(Path(password.name))
             self.run_program(
                 "initdb",
-                *("-D", str(draft), "-U", SUPERUSER, f"--pwfile={password.name}"),
+                *("-D", str(self.passage.seen(draft)), "-U", SUPERUSER),
+                f"--pwfile={self.passage.seen(Path(password.name))}",
                 *("--auth=scram-sha-256", "--encoding=UTF8", "--data-checksums"),
                 *("--locale=C", f"--lc-ctype={utf8_ctype()}"),
                 *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
@@ -170,14 +187,13 @@ class PostgresServer:
     def run_program(self, name: str, *arguments: str) -> str:
         """Runs one of PostgreSQL's programs as the server's account; returns what it said."""
         done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603  (a packaged program, arguments from here)
-            [str(self.programs / name), *arguments],
+            self.passage.command(name, *arguments),
             env=self._environment(),
-            cwd="/",
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
-            **self.account.popen_options(),
+            **self._start_options(),
         )
         if done.returncode != 0:
             said = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
@@ -197,17 +213,22 @@ class PostgresServer:
         startup_log = self.paths.log / "startup.log"
         with startup_log.open("wb") as early:
             self.process = subprocess.Popen(  # noqa: S603  (a packaged program)
-                [str(self.programs / "postgres"), *self._arguments()],
+                self.passage.command("postgres", *self._arguments(), die_with_parent=True),
                 env=self._environment(),
-                cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=early,
                 stderr=early,
                 start_new_session=True,
                 # Fast shutdown, should this process be killed.
                 preexec_fn=die_with_parent(signal.SIGINT),
-                **self.account.popen_options(),
+                **self._start_options(),
             )
+
+    def _start_options(self) -> dict[str, Any]:
+        """Through a passage it starts as root, which the passage gives up."""
+        if self.passage.at is not None:
+            return {"cwd": PROJECT}
+        return {"cwd": "/", **self.account.popen_options()}
 
     def _arguments(self) -> list[str]:
         """What an operator's postgresql.conf must not change."""
@@ -217,14 +238,14 @@ class PostgresServer:
             "unix_socket_directories": str(self.paths.sockets),
             "unix_socket_permissions": "0700",
             "logging_collector": "on",
-            "log_directory": str(self.paths.log),
+            "log_directory": str(self.passage.seen(self.paths.log)),
             "log_filename": "postgresql-%Y%m%d-%H%M%S.log",
             "log_file_mode": "0600",
             "log_rotation_size": f"{tuning.LOG_FILE_MB}MB",
             "log_rotation_age": "0",
         }
         options = [part for name, value in fixed.items() for part in ("-c", f"{name}={value}")]
-        return ["-D", os.path.realpath(self.paths.cluster), *options]
+        return ["-D", str(self.passage.seen(self.paths.cluster)), *options]
 
     def wait_ready(self, keep_waiting: Callable[[], bool] = lambda: True) -> bool:
         """Waits until it answers `SELECT 1`, however long recovery takes.
@@ -294,6 +315,7 @@ class PostgresServer:
         self.process = None
         # Empty after an orderly stop; kept when it is not.
         with contextlib.suppress(OSError):
+            close_passage(self.paths.sockets)
             self.paths.sockets.rmdir()
 
     # --- Its log --------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from config import logs
 from config.embedded.layout import connection_urls, load_secrets
 from config.settings.env import BASE_DIR, read_settings
 
@@ -178,4 +179,4 @@ if EMBEDDING_PROVIDER == "openai" and not (EMBEDDING_URL and EMBEDDING_MODEL):
     )
 
 LOG_LEVEL = VALUES["REMEMBRANCER_LOG_LEVEL"]
-LOG_FORMAT = VALUES["REMEMBRANCER_LOG_FORMAT"]
+LOGGING = logs.configure(LOG_LEVEL, VALUES["REMEMBRANCER_LOG_FORMAT"])

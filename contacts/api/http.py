@@ -1,17 +1,27 @@
-"""What every router shares: the caller, versions in headers, and pages."""
+"""What every router shares: the caller, versions in headers, answers and pages.
 
-from typing import Any, Generic, TypeVar
+Operations answer with bytes made here, straight from the schema that documents them; ninja's own
+way from a schema to JSON costs several times as much.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Annotated, Any, Generic, TypeVar
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Field, Schema
+from ninja import Path, Query
+from pydantic import Field, TypeAdapter
 
 from config.lib.actor import Actor
+from config.lib.cursor import DEFAULT_LIMIT, MAX_LIMIT
 from config.lib.db.models import VersionedRow
 from config.lib.errors import DomainError, Invalid
-from config.lib.text import text_problem
+from config.lib.schema import Input, Output, Text
 from contacts.api.edge import Principal
 
 T = TypeVar("T")
+ROOT = "/api/v1"
+JSON = "application/json"
 
 
 class PreconditionRequired(DomainError):
@@ -25,6 +35,23 @@ def actor_of(request: HttpRequest) -> Actor:
 def principal_of(request: HttpRequest) -> Principal:
     principal: Principal = request.auth  # type: ignore[attr-defined]
     return principal
+
+
+# --- Versions ---------------------------------------------------------------------------------
+
+# For `openapi_extra` of the operations that call if_match.
+IF_MATCH: dict[str, Any] = {
+    "parameters": [
+        {
+            "in": "header",
+            "name": "If-Match",
+            "required": True,
+            "schema": {"type": "string"},
+            "description": 'The ETag of the row as you read it, such as `"3"`; `*` overwrites '
+            "whatever is there.",
+        }
+    ],
+}
 
 
 def if_match(request: HttpRequest) -> int | None:
@@ -47,32 +74,94 @@ def if_match(request: HttpRequest) -> int | None:
     return int(value)
 
 
-def set_etag(response: HttpResponse, row: VersionedRow) -> None:
-    response["ETag"] = row.etag
+# --- Parameters -------------------------------------------------------------------------------
+
+Id = Annotated[
+    str, Path(description="A full id, or the last 8 to 12 hex digits of it (409 if ambiguous).")
+]
 
 
-class Page(Schema, Generic[T]):
+class Paging(Input):
+    """The query parameters of every list."""
+
+    cursor: Text | None = Field(None, max_length=2000, description="`next_cursor` of a page before")
+    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="Rows on a page")
+
+
+PageQuery = Annotated[Paging, Query()]
+Reason = Annotated[
+    str | None, Query(max_length=500, description="Why; kept in the row's history.")
+]
+
+
+# --- Answers ----------------------------------------------------------------------------------
+
+
+class Page(Output, Generic[T]):
     """One page of a list; `next_cursor` is null at the end."""
 
     items: list[T]
     next_cursor: str | None = Field(None, description="Give it as `cursor` to read on.")
 
 
-class Problem(Schema):
+class Items(Output, Generic[T]):
+    """A list that is short by nature, whole."""
+
+    items: list[T]
+
+
+class Problem(Output):
     """RFC 9457 problem details, as application/problem+json."""
 
     type: str = "about:blank"
     title: str
     status: int
     detail: str = ""
-    code: str = ""
-    errors: list[dict[str, Any]] | None = None
+    code: str = Field("", description="A stable word for this problem, where there is one.")
+    errors: list["FieldProblem"] | None = None
     request_id: str = ""
 
 
-def clean_query(name: str, value: str) -> str:
-    """A text from the query string that goes into a filter."""
-    problem = text_problem(value)
-    if problem:
-        raise Invalid({name: problem})
-    return value
+class FieldProblem(Output):
+    """One field that cannot be taken, by its path in what was sent."""
+
+    field: str
+    message: str
+
+
+@cache
+def _adapter(schema: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(schema)
+
+
+def to_json(schema: Any, value: Any) -> bytes:
+    """`value` (a row, a dict, or a list or page of them) as `schema` has it."""
+    adapter = _adapter(schema)
+    return adapter.dump_json(adapter.validate_python(value, from_attributes=True))
+
+
+def reply(
+    schema: Any, value: Any, *, status: int = 200, location: str | None = None
+) -> HttpResponse:
+    """An answer of one thing, with its ETag where it has versions."""
+    response = HttpResponse(to_json(schema, value), status=status, content_type=JSON)
+    if isinstance(value, VersionedRow):
+        response["ETag"] = value.etag
+    if location is not None:
+        response["Location"] = ROOT + location
+    return response
+
+
+def reply_created(schema: Any, row: VersionedRow, *, new: bool, location: str) -> HttpResponse:
+    """201, or 200 where the row was there already."""
+    return reply(schema, row, status=201 if new else 200, location=location)
+
+
+def reply_page(schema: Any, found: tuple[Iterable[Any], str | None]) -> HttpResponse:
+    """An answer of one page, as config.lib.cursor.page returns it."""
+    items, next_cursor = found
+    return reply(Page[schema], {"items": items, "next_cursor": next_cursor})
+
+
+def no_content() -> HttpResponse:
+    return HttpResponse(status=204)

@@ -104,13 +104,16 @@ class LocalEmbedder:
             self._session = None
         self._make_locks()
 
-    def _token_ids(self, text: str) -> list[int]:
+    def _token_ids(self, text: str) -> Any:
+        import numpy as np
+
         ids: list[int] = []
         for _, encoding in self._encoded(text):
             ids += encoding.ids
             if len(ids) >= self.max_tokens:
                 break
-        return [CLS, *ids[: self.max_tokens], SEP]
+        # An array of 1 KB, where a list of integers would take 10: there can be many texts.
+        return np.array([CLS, *ids[: self.max_tokens], SEP], dtype=np.int32)
 
     def _encoded(self, text: str) -> Iterator[tuple[int, Any]]:
         """(where a slice of `text` starts, its encoding), slice by slice."""
@@ -118,7 +121,7 @@ class LocalEmbedder:
         for start, end in slices(text, SLICE_CHARACTERS):
             yield start, tokenizer.encode(text[start:end], add_special_tokens=False)
 
-    def _run(self, session: Any, rows: list[list[int]]) -> Any:
+    def _run(self, session: Any, rows: list[Any]) -> Any:
         import numpy as np
 
         shape = (len(rows), max(len(row) for row in rows))

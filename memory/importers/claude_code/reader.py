@@ -30,6 +30,8 @@ _SPACE = b" \t\r\n\x0b\x0c"
 # What the json module says of a raw tab or NUL inside a string, and of nothing else.
 _RAW_CONTROL = "Invalid control character at"
 _KEPT = "kept as a raw line only"
+# Stands for "no value", where null is one.
+_NOTHING = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +90,34 @@ def _physical_lines(stream: BinaryIO, limit: int) -> Iterator[_Chunk]:
         terminated = data.endswith(b"\n")
         body = data.removesuffix(b"\n").removesuffix(b"\r") if terminated else data
         offset += size
-        digest = hashlib.sha256(body)
-        length = len(body)
-        if length <= limit:
-            yield _Chunk(start, length, body, digest.hexdigest(), terminated)
-            continue
-        del data, body
-        while not terminated and (rest := stream.readline(SKIP_CHUNK)):
-            offset += len(rest)
-            terminated = rest.endswith(b"\n")
-            rest = rest.removesuffix(b"\n")
-            digest.update(rest)
-            length += len(rest)
-        yield _Chunk(start, length, None, digest.hexdigest(), terminated)
+        if len(body) <= limit:
+            yield _Chunk(start, len(body), body, hashlib.sha256(body).hexdigest(), terminated)
+        elif terminated:
+            yield _Chunk(start, len(body), None, hashlib.sha256(body).hexdigest(), True)
+        else:
+            del data
+            read, skipped = _skip(stream, start, body)
+            offset += read
+            yield skipped
+
+
+def _skip(stream: BinaryIO, start: int, head: bytes) -> tuple[int, _Chunk]:
+    """Pass over the rest of a line that begins with `head`: how many bytes, and its hash."""
+    digest = hashlib.sha256()
+    read = length = 0
+    terminated = False
+    tail = head
+    while not terminated and (rest := stream.readline(SKIP_CHUNK)):
+        read += len(rest)
+        terminated = rest.endswith(b"\n")
+        # Only with the next piece is it known whether a last byte belongs to the line end.
+        piece, tail = (tail + rest, b"") if terminated else (tail, rest)
+        piece = piece.removesuffix(b"\n").removesuffix(b"\r") if terminated else piece
+        digest.update(piece)
+        length += len(piece)
+    digest.update(tail)
+    length += len(tail)
+    return read, _Chunk(start, length, None, digest.hexdigest(), terminated)
 
 
 def _too_long(number: int, chunk: _Chunk, limit: int) -> RawLine:
@@ -115,30 +132,36 @@ def _too_long(number: int, chunk: _Chunk, limit: int) -> RawLine:
 
 
 def _read(number: int, chunk: _Chunk, body: bytes) -> RawLine:
-    findings: list[Finding] = []
-    value: Any = None
-    text: str | None = None
+    value, findings = _parse(body, chunk.terminated)
+    if value is _NOTHING:
+        value = None
+    elif not isinstance(value, dict):
+        kind = "array" if isinstance(value, list) else type(value).__name__
+        reason = f"the line holds a JSON {kind}, not an object"
+        findings.append(Finding(Code.NOT_AN_OBJECT, reason, _KEPT))
+        value = None
+    return RawLine(
+        number=number,
+        offset=chunk.offset,
+        length=len(body),
+        text=_faithful_text(body),
+        sha256=chunk.sha256,
+        value=value,
+        complete=not any(f.code is Code.INCOMPLETE for f in findings),
+        findings=tuple(findings),
+    )
+
+
+def _parse(body: bytes, terminated: bool) -> tuple[Any, list[Finding]]:
+    """The line's JSON value, or _NOTHING and the finding that says why there is none."""
     if len(body) > BIG_LINE_BYTES and sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
         reason = f"the line holds more than {MAX_VALUES:,} values"
-        findings.append(Finding(Code.TOO_MANY_VALUES, reason, _KEPT))
-    else:
-        try:
-            value = orjson.loads(body)
-            text = body.decode()
-        except orjson.JSONDecodeError:
-            value = _read_leniently(body, chunk.terminated, findings)
-    if text is None:
-        text = _faithful_text(body)
-    if value is not None and not isinstance(value, dict):
-        kind = "array" if isinstance(value, list) else type(value).__name__
-        findings.append(
-            Finding(Code.NOT_AN_OBJECT, f"the line holds a JSON {kind}, not an object", _KEPT)
-        )
-        value = None
-    complete = not any(f.code is Code.INCOMPLETE for f in findings)
-    return RawLine(
-        number, chunk.offset, len(body), text, chunk.sha256, value, complete, tuple(findings)
-    )
+        return _NOTHING, [Finding(Code.TOO_MANY_VALUES, reason, _KEPT)]
+    try:
+        return orjson.loads(body), []
+    except orjson.JSONDecodeError:
+        # Refuses more than it must: see what Python's own reader makes of it.
+        return _read_leniently(body, terminated)
 
 
 def _faithful_text(body: bytes) -> str:
@@ -146,8 +169,8 @@ def _faithful_text(body: bytes) -> str:
     return text.replace("\x00", "\\x00") if "\x00" in text else text
 
 
-def _read_leniently(body: bytes, terminated: bool, findings: list[Finding]) -> Any:
-    """What Python's reader makes of a line that the strict one refused; None with a finding.
+def _read_leniently(body: bytes, terminated: bool) -> tuple[Any, list[Finding]]:
+    """What Python's reader makes of a line that the strict one refused.
 
     It takes lone surrogate escapes, NaN and Infinity, raw control characters and broken UTF-8,
     all of which real files hold; the storing form of each is decided later, on output.
@@ -156,8 +179,7 @@ def _read_leniently(body: bytes, terminated: bool, findings: list[Finding]) -> A
     stripped = body.lstrip(b"\x00")
     if not stripped.strip(_SPACE + b"\x00"):
         reason = f"{len(body):,} NUL bytes, as a crashed disk write leaves them"
-        findings.append(Finding(Code.NUL_RUN, reason, "skipped"))
-        return None
+        return _NOTHING, [Finding(Code.NUL_RUN, reason, "skipped")]
     notes: list[Finding] = []
     if len(stripped) < len(body):
         reason = f"{len(body) - len(stripped):,} NUL bytes before the line"
@@ -166,20 +188,13 @@ def _read_leniently(body: bytes, terminated: bool, findings: list[Finding]) -> A
         text = stripped.decode()
     except UnicodeDecodeError as error:
         text = stripped.decode("utf-8", errors="replace")
-        notes.append(
-            Finding(
-                Code.INVALID_UTF8,
-                f"not UTF-8 at byte {error.start + 1} of the line ({error.reason})",
-                "read with U+FFFD in place of the broken bytes; the raw line keeps them",
-            )
-        )
+        reason = f"not UTF-8 at byte {error.start + 1} of the line ({error.reason})"
+        done = "read with U+FFFD in place of the broken bytes; the raw line keeps them"
+        notes.append(Finding(Code.INVALID_UTF8, reason, done))
     try:
-        value = _loads(text, notes)
+        return _loads(text, notes), notes
     except (ValueError, RecursionError) as error:
-        findings.append(_refusal(error, stripped, terminated))
-        return None
-    findings.extend(notes)
-    return value
+        return _NOTHING, [_refusal(error, stripped, terminated)]
 
 
 def _loads(text: str, notes: list[Finding]) -> Any:

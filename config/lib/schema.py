@@ -1,0 +1,91 @@
+"""What request and response schemas share: their bases, and the types that say what can be stored.
+
+Schemas are plain pydantic, so that REST and MCP use the same ones. Not for single nouns: each has
+its module in its app.
+"""
+
+import math
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from config.lib.ids import MIN_SHORT_LENGTH
+from config.lib.text import json_problem, text_problem
+
+MAX_INT = 2**31 - 1
+MAX_BIGINT = 2**63 - 1
+
+
+class Input(BaseModel):
+    """What callers send. A field nobody knows is refused: it would be lost in silence.
+
+    In a schema of changes (PATCH) every field has the default None, which no caller can send
+    where the type does not say so; what was not sent is left out of `sent()`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    def sent(self) -> dict[str, Any]:
+        """The fields the caller gave, by name."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class Output(BaseModel):
+    """What callers get, read from a row's attributes or a values() dict."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+def _storable_text(value: str) -> str:
+    problem = text_problem(value)
+    if problem:
+        raise PydanticCustomError("text", "{problem}", {"problem": problem})
+    return value
+
+
+def _storable_json(value: Any) -> Any:
+    problem = json_problem(value)
+    if problem:
+        # The path below the field; the error handler puts it behind the field's own.
+        raise PydanticCustomError("json", "{problem}", {"path": problem[0], "problem": problem[1]})
+    return value
+
+
+def _timestamp_text(value: Any) -> Any:
+    # A bare number may be seconds or milliseconds, a bare date has no zone: neither is guessed at.
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or len(value) < len("2026-01-01T00:00Z"):
+        raise PydanticCustomError(
+            "timestamp", "must be an RFC 3339 time with a zone, such as 2026-01-31T12:00:00Z"
+        )
+    return value
+
+
+def _in_range(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("timestamp", "lies outside the years 1 to 9999") from None
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise PydanticCustomError("number", "must be a finite number")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_storable_text)]
+JsonObject = Annotated[dict[str, Any], AfterValidator(_storable_json)]
+JsonObjects = Annotated[list[dict[str, Any]], AfterValidator(_storable_json)]
+Number = Annotated[float, AfterValidator(_finite)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_timestamp_text), AfterValidator(_in_range)]
+RowId = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9A-Fa-f-]{8,36}$",
+        description=f"A full id, or its last {MIN_SHORT_LENGTH} to 12 hex digits.",
+    ),
+]

@@ -1,0 +1,59 @@
+"""Log lines: one shape for ours and the libraries', readable on a terminal or JSON for a collector.
+
+What a person stored is not logged: neither bodies nor queries, only addresses, ids and counts.
+"""
+
+from typing import Any
+
+import structlog
+
+_SHARED: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.stdlib.ExtraAdder(),
+]
+
+
+def configure(level: str, shape: str) -> dict[str, Any]:
+    """Set structlog up and return Django's LOGGING. `shape` is console or json."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            structlog.processors.StackInfoRenderer(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    render: list[Any] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if shape == "json"
+        else [structlog.dev.ConsoleRenderer(colors=False)]
+    )
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "ours": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": _SHARED,
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    *render,
+                ],
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "ours"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            # Each 4xx is an answer, not an incident; ours are logged with their request.
+            "django.request": {"level": "ERROR"},
+            "django.server": {"level": "WARNING"},
+            # Says every fetched and finished job.
+            "procrastinate": {"level": "WARNING" if level != "DEBUG" else "DEBUG"},
+            "httpx": {"level": "WARNING"},
+        },
+    }
