@@ -8,18 +8,22 @@ import structlog
 from django.core.exceptions import SuspiciousOperation
 from django.db import Error as DatabaseError
 from django.db import IntegrityError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 from psycopg_pool import PoolTimeout
 
 from config.lib import errors
+from config.lib.body import UnreadableBody
 from contacts.api.auth import Unauthorized
 from contacts.api.edge import Replay
 from contacts.api.http import PreconditionRequired
+from sessions.schemas_threads import MANY, ONE
 
 log = structlog.get_logger()
 
+PROBLEM_TYPE = "application/problem+json"
+OUR_FAULT = "Something went wrong on our side; the log has it under this request_id."
 TITLES = {
     400: "Bad request",
     401: "Unauthorized",
@@ -73,7 +77,7 @@ def problem(
     # A path may quote what was sent, and what was sent may not be storable text.
     encoded = orjson.dumps(_safe(body))
     return HttpResponse(
-        encoded, status=status, content_type="application/problem+json", headers=headers
+        encoded, status=status, content_type=PROBLEM_TYPE, headers=headers
     )
 
 
@@ -117,13 +121,51 @@ def validation_problem(request: HttpRequest, error: ValidationError) -> HttpResp
     fields: dict[str, str] = {}
     for one in error.errors:
         place, *path = one["loc"]
-        if place == "body" and path:
-            path = path[1:] or path  # the name of the operation's parameter
+        if place == "body":
+            path = path[1:]  # the name of the operation's parameter
+            path = [p for n, p in enumerate(path) if n or p not in (ONE, MANY)]
         name = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
-        fields[name or str(place)] = one["msg"]
+        below = one.get("ctx", {}).get("path", "")
+        fields[f"{name}{below}" or str(place)] = _message(one)
     return problem(
         request, 422, "; ".join(f"{n}: {t}" for n, t in fields.items())[:2000], fields=fields
     )
+
+
+def _message(error: dict[str, Any]) -> str:
+    """What is wrong with a field, in the words of the rest of the product."""
+    about = error.get("ctx", {})
+    match error["type"]:
+        case "missing":
+            return "is required"
+        case "extra_forbidden":
+            return "is not a field here"
+        case "string_too_long":
+            return f"is too long; at most {about['max_length']:,} characters are kept"
+        case "too_long" if about.get("field_type") == "Value":
+            return (
+                f"has {about['actual_length']:,} characters; at most {about['max_length']:,} "
+                "are kept"
+            )
+        case "string_unicode":
+            return "holds a lone surrogate; send valid Unicode"
+        case "timezone_aware":
+            return "must have a time zone, such as 2026-01-31T12:00:00Z"
+    return str(error["msg"])
+
+
+def as_problem(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """A failure that Django or a library answered in its own way, as problem+json."""
+    kind = response.headers.get("Content-Type", "")
+    if response.status_code < 400 or kind.startswith(PROBLEM_TYPE):
+        return response
+    details = {
+        404: ("There is nothing at this address.", "no_such_address"),
+        405: (f"This address takes {response.headers.get('Allow', 'other methods')}.", ""),
+    }
+    detail, code = details.get(response.status_code, (response.reason_phrase, ""))
+    kept = {name: response.headers[name] for name in ("Allow",) if name in response.headers}
+    return problem(request, response.status_code, detail, code=code, headers=kept)
 
 
 def database_problem(request: HttpRequest, error: Exception) -> HttpResponse:
@@ -161,6 +203,11 @@ def _constraint(cause: BaseException) -> str:
 
 
 def http_problem(request: HttpRequest, error: HttpError) -> HttpResponse:
+    # ninja wraps what its parser raises.
+    if isinstance(error.__cause__, UnreadableBody):
+        return problem(request, 400, str(error.__cause__), code="unreadable_body")
+    if isinstance(error.__cause__, SuspiciousOperation | UnreadablePostError):
+        return bad_request(request, error.__cause__)
     return problem(request, error.status_code, str(error))
 
 
@@ -173,7 +220,7 @@ def unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
     return problem(
         request,
         500,
-        "Something went wrong on our side; the log has it under this request_id.",
+        OUR_FAULT,
         code="unexpected",
     )
 
@@ -187,6 +234,7 @@ def install(api: NinjaAPI) -> None:
     handlers: list[tuple[type[Exception], Any]] = [
         (Exception, unexpected),
         (SuspiciousOperation, bad_request),
+        (UnreadablePostError, bad_request),
         (Http404, not_found),
         (HttpError, http_problem),
         (ValidationError, validation_problem),

@@ -53,7 +53,7 @@ def _shown(path: str) -> str:
 
 
 class BodyLimit:
-    """413 before a body is read. A chunked body without a length is read up to the limit."""
+    """413 before a body is read. Chunked bodies have their length from config/wsgi.py."""
 
     def __init__(self, get_response: View) -> None:
         self.get_response = get_response
@@ -66,7 +66,7 @@ class BodyLimit:
             return errors.problem(request, 400, "Content-Length is not a number.")
         if length > limit:
             return errors.problem(
-                request, 413, f"The body has {length:,} bytes; at most {limit:,} are taken.",
+                request, 413, f"The body is too large; at most {limit:,} bytes are taken.",
                 code="body_too_large",
             )  # fmt: skip
         return self.get_response(request)
@@ -91,7 +91,7 @@ class ApiEdge:
 
     def _answer(self, request: HttpRequest, edge: Edge) -> HttpResponse:
         try:
-            response = self.get_response(request)
+            response = errors.as_problem(request, self.get_response(request))
         except BaseException:
             edge.leave(None)
             raise

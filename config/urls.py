@@ -1,4 +1,52 @@
-from django.contrib import admin
-from django.urls import path
+"""All addresses, and what answers where there is none."""
 
-urlpatterns = [path("admin/", admin.site.urls)]
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+from django.views import defaults
+from django.views.generic import RedirectView
+
+from config import errors
+from config.api import api
+from config.health import livez, readyz
+from config.invitations import accept_invitation
+from config.middleware import API
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/admin/"), name="home"),
+    path("api/v1/", api.urls),
+    path("admin/", admin.site.urls),
+    path("invite/<str:link>", accept_invitation, name="invitation"),
+    path("livez", livez),
+    path("readyz", readyz),
+]
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if request.path.startswith(API):
+        return errors.bad_request(request, exception)
+    return defaults.bad_request(request, exception)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if request.path.startswith(API):
+        return errors.problem(request, 403)
+    return defaults.permission_denied(request, exception)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if request.path.startswith(API):
+        return errors.not_found(request, exception)
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    if request.path.startswith(API):
+        return errors.problem(request, 500, errors.OUR_FAULT, code="unexpected")
+    return defaults.server_error(request)
+
+
+handler400 = bad_request
+handler403 = permission_denied
+handler404 = not_found
+handler500 = server_error

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from config.lib.schema import Input, JsonObject, Moment, Output, Text
+from config.lib.schema import Input, JsonObject, Moment, Output, RowOut, Text
 from contacts.models.agent import AgentKind, AgentStatus
 from contacts.models.workspace import Role
 from contacts.scopes import AGENT_SCOPES
@@ -29,9 +29,7 @@ class WorkspacePatch(Input):
     reason: Text = Field(None, max_length=500)
 
 
-class AgentOut(Output):
-    id: uuid.UUID
-    short_id: str
+class AgentOut(RowOut):
     name: str
     kind: AgentKind
     capabilities: list[str]
@@ -58,9 +56,7 @@ class AgentPatch(Input):
     reason: Text = Field(None, max_length=500)
 
 
-class KeyOut(Output):
-    id: uuid.UUID
-    short_id: str
+class KeyOut(RowOut):
     agent_id: uuid.UUID
     name: str
     scopes: list[str]

@@ -4,7 +4,10 @@ import uuid
 
 from django.db.models import QuerySet
 
+from config.lib.db.lookup import find_id, find_row
+from config.lib.db.models import WorkspaceRow
 from config.lib.errors import NotFound
+from config.lib.ids import read_id
 from config.lib.scope import user_scope
 from contacts.models import Agent, ApiKey, Membership, Revision, Workspace
 
@@ -34,6 +37,23 @@ def list_keys() -> QuerySet[ApiKey]:
     return ApiKey.objects.select_related("agent").order_by("-id")
 
 
+def find_agent(text: str) -> Agent:
+    """By name, or else by a full or shortened id. Indexes agent_name_unique and the primary key."""
+    found = Agent.objects.filter(name=text).first()
+    return found or find_row(Agent.objects.all(), text)
+
+
 def history(object_id: uuid.UUID) -> QuerySet[Revision]:
     """An object's changes, newest first. Index revision_object."""
     return Revision.objects.filter(object_id=object_id).order_by("-id")
+
+
+def history_of(model: type[WorkspaceRow], text: str) -> QuerySet[Revision]:
+    """The same by what a caller typed; by its full id also when the row is gone. Or NotFound."""
+    wanted = read_id(text)
+    row_id = wanted if isinstance(wanted, uuid.UUID) else find_id(model, text)
+    changes = history(row_id).filter(model=model._meta.label_lower)
+    if not changes.exists():
+        # An imported row may have no change of its own; an id of nobody is not found.
+        find_id(model, text)
+    return changes

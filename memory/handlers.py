@@ -1,5 +1,36 @@
-"""What the search index must do when rows are written. See memory/services/passages.py."""
+"""What the search index does when rows are written, and what memories let go when rows leave."""
+
+from collections.abc import Sequence
+
+from config.lib.actor import Actor
+from config.lib.signals import on_changed, on_deleting
+from memory.models import Evidence, Memory
+from memory.services import passages
+from sessions.models import Message, Project, Session, SessionEvent, Thread
 
 
 def register() -> None:
-    """Filled with the index's handlers."""
+    """Once per process, when the apps are ready."""
+    on_changed(Memory, passages.index_memories)
+    on_changed(Message, passages.index_messages)
+    on_changed(SessionEvent, passages.index_events)
+    on_changed(Session, passages.index_sessions)
+    on_changed(Project, passages.index_projects)
+    on_deleting(Session, release_evidence_of_sessions)
+    on_deleting(Thread, release_evidence_of_threads)
+
+
+def release_evidence_of_sessions(rows: Sequence[Session], actor: Actor) -> None:
+    """Evidence keeps its quote when the message or event it was taken from goes with a session.
+
+    Nulled here, because messages and events go by the database's own cascade, which Django's
+    SET_NULL does not see, and the keys would refuse it.
+    """
+    sessions = [row.id for row in rows]
+    Evidence.objects.filter(message__session_id__in=sessions).update(message=None)
+    Evidence.objects.filter(event__session_id__in=sessions).update(event=None)
+
+
+def release_evidence_of_threads(rows: Sequence[Thread], actor: Actor) -> None:
+    """The same for the messages of a thread."""
+    Evidence.objects.filter(message__thread_id__in=[row.id for row in rows]).update(message=None)

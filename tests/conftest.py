@@ -5,7 +5,6 @@ row-level security holds in tests as it does for users.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import environ
@@ -74,9 +73,3 @@ def scoped(workspace: Workspace) -> Iterator[Workspace]:
     """The test runs inside alice's workspace."""
     with workspace_scope(workspace.id):
         yield workspace
-
-
-@pytest.fixture(scope="session")
-def legacy_dir() -> Path:
-    """The folder with the old systems' sample data, or a skip that says what is missing."""
-    return factories.legacy_data()

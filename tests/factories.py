@@ -1,12 +1,8 @@
 """Plain functions that make rows the way production does: through services."""
 
-import os
 import uuid
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from config.lib.actor import Actor
 from config.lib.scope import workspace_scope
@@ -61,24 +57,3 @@ def bearer(token: str) -> dict[str, str]:
 def nowhere() -> uuid.UUID:
     """An id no row has."""
     return uuid.UUID("01990000-0000-7000-8000-000000000000")
-
-
-@cache
-def legacy_data() -> Path:
-    """The old systems' sample data, unpacked: LEGACY_DATA, else the folder beside the project."""
-    import atexit
-    import shutil
-    import tarfile
-    import tempfile
-
-    place = Path(os.environ.get("LEGACY_DATA", ROOT.parent / "shared" / "legacy"))
-    if (place / "manifest.json").exists():
-        return place
-    archive = place / "legacy.tar.gz"
-    if not archive.exists():
-        pytest.skip(f"no sample data at {place}; set LEGACY_DATA to a folder that has it")
-    folder = Path(tempfile.mkdtemp(prefix="remembrancer-legacy-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
-    return next(folder.rglob("manifest.json")).parent

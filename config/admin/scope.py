@@ -1,5 +1,104 @@
-"""placeholder until the admin lands"""
+"""The edge of an admin request: who is in which workspace, in one transaction to the last byte.
+
+Everything below /admin/ that a signed-in person asks for runs in one workspace scope, templates
+included. An answer of 400 or more rolls back. Not for signing in and out, which belong to no
+workspace, and not for the API (config/middleware.py).
+"""
+
+import uuid
+from collections.abc import Callable
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import Error as DatabaseError
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+
+from config.admin import problems
+from config.lib.actor import Actor
+from config.lib.errors import DomainError
+from config.lib.scope import workspace_scope
+from contacts.admin.access import Entry
+from contacts.models import Membership
+from contacts.selectors import memberships_of
+
+View = Callable[[HttpRequest], HttpResponse]
+ADMIN = "/admin/"
+# Pages that know no workspace; they read nothing but accounts.
+OUTSIDE = frozenset({"/admin/login/", "/admin/logout/", "/admin/jsi18n/"})
+SESSION_KEY = "workspace"
 
 
-def AdminScope(get_response):
-    return get_response
+class AdminScope:
+    """Django middleware; the last one, so that nothing of the answer is made outside the scope."""
+
+    def __init__(self, get_response: View) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.path.startswith(ADMIN) or request.path in OUTSIDE:
+            return self.get_response(request)
+        try:
+            user = request.user
+            if not user.is_authenticated or not user.is_staff:
+                return self.get_response(request)
+            entry = choose(request, user)
+        except DatabaseError as error:
+            return problems.database(request, error)
+        if entry is None:
+            return problems.no_membership(request)
+        request.entry = entry  # type: ignore[attr-defined]
+        request.workspace = entry.workspace  # type: ignore[attr-defined]
+        request.membership = entry.membership  # type: ignore[attr-defined]
+        request.actor = entry.actor  # type: ignore[attr-defined]
+        try:
+            with workspace_scope(entry.workspace.id):
+                response = self.get_response(request)
+                if response.status_code >= 400:
+                    transaction.set_rollback(True)
+        except DatabaseError as error:
+            # Opening the scope or committing it can fail too; nothing was written then.
+            return problems.database(request, error)
+        return response
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """A view's or template's exception as a page; None leaves it to Django."""
+        if not request.path.startswith(ADMIN):
+            return None
+        if isinstance(error, DatabaseError):
+            return problems.database(request, error)
+        if isinstance(error, DomainError):
+            return problems.domain(request, error)
+        return problems.http(request, error)
+
+
+def choose(request: HttpRequest, user: AbstractBaseUser | AnonymousUser) -> Entry | None:
+    """The workspace the person chose last, else their first; None where they have none."""
+    memberships = memberships_of(user.pk)
+    if not memberships:
+        return None
+    wanted = request.session.get(SESSION_KEY)
+    chosen = next((m for m in memberships if str(m.workspace_id) == wanted), None)
+    if chosen is None:
+        chosen = memberships[0]
+        remember(request, chosen)
+    actor = Actor(
+        kind="user",
+        id=str(user.pk),
+        label=user.get_username(),
+        channel="admin",
+        request_id=getattr(request, "request_id", ""),
+    )
+    return Entry(membership=chosen, memberships=memberships, actor=actor)
+
+
+def remember(request: HttpRequest, membership: Membership) -> None:
+    request.session[SESSION_KEY] = str(membership.workspace_id)
+
+
+def find(entry: Entry, workspace_id: str) -> Membership | None:
+    """The person's own membership in a workspace named by a form."""
+    try:
+        wanted = uuid.UUID(workspace_id)
+    except ValueError:
+        return None
+    return next((m for m in entry.memberships if m.workspace_id == wanted), None)

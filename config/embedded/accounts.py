@@ -98,7 +98,7 @@ def admit(account: Account, data_dir: Path) -> None:
     The data directory stays root's (the secrets are in it); its group becomes the account's,
     with the right to pass and no right to list.
     """
-    if account.is_self:
+    if account.is_self or data_dir.stat().st_uid == account.uid:
         return
     os.chown(data_dir, 0, account.gid)
     data_dir.chmod(0o710)

@@ -39,7 +39,14 @@ class Passage:
 
     @property
     def seen_programs(self) -> Path:
-        return self.at / "programs" / "bin" if self.at else self.programs
+        if self.at is None:
+            return self.programs
+        return self.at / "programs" / self.programs.relative_to(self._site_packages)
+
+    @property
+    def _site_packages(self) -> Path:
+        """The programs' libraries lie beside the package, and are found relative to it."""
+        return self.programs.parents[2]
 
     @property
     def seen_data(self) -> Path:
@@ -57,7 +64,7 @@ class Passage:
         return [
             *(sys.executable, "-m", __name__),
             *("--uid", str(self.account.uid), "--gid", str(self.account.gid)),
-            *("--bind", str(self.programs.parent), str(self.at / "programs")),
+            *("--bind", str(self._site_packages), str(self.at / "programs")),
             *("--bind", str(self.data), str(self.at / "data")),
             *(("--parent", str(os.getpid())) if die_with_parent else ()),
             *("--", *command),

@@ -233,7 +233,6 @@ class Supervisor:
             self.server.stop()
         if self.lock is not None:
             self.lock.release()
-        log.info("stopped")
 
     # --- Signals --------------------------------------------------------------------------------
 

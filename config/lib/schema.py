@@ -5,13 +5,22 @@ its module in its app.
 """
 
 import math
+import uuid
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    computed_field,
+)
 from pydantic_core import PydanticCustomError
 
-from config.lib.ids import MIN_SHORT_LENGTH
+from config.lib.ids import MIN_SHORT_LENGTH, short_id
 from config.lib.text import json_problem, text_problem
 
 MAX_INT = 2**31 - 1
@@ -21,21 +30,32 @@ MAX_BIGINT = 2**63 - 1
 class Input(BaseModel):
     """What callers send. A field nobody knows is refused: it would be lost in silence.
 
-    In a schema of changes (PATCH) every field has the default None, which no caller can send
+    In a schema of changes (PATCH) every field has the default None, which a caller cannot send
     where the type does not say so; what was not sent is left out of `sent()`.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     def sent(self) -> dict[str, Any]:
-        """The fields the caller gave, by name."""
-        return {name: getattr(self, name) for name in self.model_fields_set}
+        """The fields the caller gave, by name; parts that are schemas themselves as dicts."""
+        return self.model_dump(exclude_unset=True)
 
 
 class Output(BaseModel):
     """What callers get, read from a row's attributes or a values() dict."""
 
     model_config = ConfigDict(from_attributes=True)
+
+
+class RowOut(Output):
+    """A row: every one has an id, and the short form of it that people type."""
+
+    id: uuid.UUID
+
+    @computed_field(description="The tail of the id; accepted wherever the id is")  # type: ignore[prop-decorator]
+    @property
+    def short_id(self) -> str:
+        return short_id(self.id)
 
 
 def _storable_text(value: str) -> str:

@@ -56,8 +56,9 @@ def workspace_scope(workspace_id: uuid.UUID) -> Iterator[None]:
         finally:
             _current.reset(token)
         # Only in tests does a transaction outlive its scope; the next one must not inherit it.
-        # (After an exception the savepoint's rollback takes the setting back by itself.)
-        if connection.savepoint_ids:
+        # (After an exception, or with a rollback asked for, the savepoint's rollback takes the
+        # setting back by itself.)
+        if connection.savepoint_ids and not connection.needs_rollback:
             set_local("app.workspace", "")
 
 

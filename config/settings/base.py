@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from config import logs
 from config.embedded.layout import connection_urls, load_secrets
 from config.settings.env import BASE_DIR, read_settings
+from config.settings.unfold import UNFOLD  # noqa: F401  (Django finds it here)
 
 VALUES = read_settings()
 
@@ -77,6 +78,7 @@ if len(SECRET_KEY) < 50:
 
 INSTALLED_APPS = [
     "unfold",
+    "unfold.contrib.filters",
     "config.admin.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -102,6 +104,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.admin.csp.ContentSecurityPolicy",
     "config.admin.scope.AdminScope",
 ]
 
@@ -138,7 +141,6 @@ SECURE_REFERRER_POLICY = "same-origin"
 LOGIN_URL = "admin:login"
 
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
 # Served by the web process itself, from the packages' folders: no collectstatic step to forget.
 WHITENOISE_USE_FINDERS = True

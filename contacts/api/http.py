@@ -4,7 +4,8 @@ Operations answer with bytes made here, straight from the schema that documents 
 way from a schema to JSON costs several times as much.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -77,7 +78,7 @@ def if_match(request: HttpRequest) -> int | None:
 # --- Parameters -------------------------------------------------------------------------------
 
 Id = Annotated[
-    str, Path(description="A full id, or the last 8 to 12 hex digits of it (409 if ambiguous).")
+    Text, Path(description="A full id, or the last 8 to 12 hex digits of it (409 if ambiguous).")
 ]
 
 
@@ -90,8 +91,21 @@ class Paging(Input):
 
 PageQuery = Annotated[Paging, Query()]
 Reason = Annotated[
-    str | None, Query(max_length=500, description="Why; kept in the row's history.")
+    Text | None, Query(max_length=500, description="Why; kept in the row's history.")
 ]
+
+
+@contextmanager
+def named_alone(batch: str, *, alone: bool = True) -> Iterator[None]:
+    """For one row sent by itself to a service of batches: `events[0].text` is `text` to its caller."""
+    try:
+        yield
+    except Invalid as error:
+        if not alone:
+            raise
+        raise Invalid(
+            {name.removeprefix(f"{batch}[0]."): text for name, text in error.errors.items()}
+        ) from None
 
 
 # --- Answers ----------------------------------------------------------------------------------
@@ -141,12 +155,19 @@ def to_json(schema: Any, value: Any) -> bytes:
 
 
 def reply(
-    schema: Any, value: Any, *, status: int = 200, location: str | None = None
+    schema: Any,
+    value: Any,
+    *,
+    status: int = 200,
+    location: str | None = None,
+    etag: str | None = None,
 ) -> HttpResponse:
-    """An answer of one thing, with its ETag where it has versions."""
+    """An answer of one thing; a row with versions brings its ETag itself."""
     response = HttpResponse(to_json(schema, value), status=status, content_type=JSON)
-    if isinstance(value, VersionedRow):
-        response["ETag"] = value.etag
+    if etag is None and isinstance(value, VersionedRow):
+        etag = value.etag
+    if etag is not None:
+        response["ETag"] = etag
     if location is not None:
         response["Location"] = ROOT + location
     return response

@@ -1,18 +1,20 @@
 """Agents: made by name, and seen again by name."""
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from config.lib import clock
 from config.lib.actor import Actor
-from config.lib.errors import Conflict
+from config.lib.errors import Conflict, Invalid
 from contacts.models import Agent
 from contacts.models.agent import AgentKind, AgentStatus
 from contacts.services import funnel
 
 # Writing "seen now" on each call would make calls of one agent queue on its row.
 SEEN_EVERY = timedelta(minutes=1)
+EDITABLE = frozenset({"name", "kind", "capabilities", "metadata"})
 
 
 def create_agent(
@@ -34,6 +36,27 @@ def ensure_agent(*, actor: Actor, name: str, kind: str = AgentKind.CUSTOM) -> Ag
     """The agent of this name, made if there is none."""
     found = Agent.objects.filter(name=name).first()
     return found or create_agent(actor=actor, name=name, kind=kind)
+
+
+def update_agent(
+    *,
+    actor: Actor,
+    agent_id: uuid.UUID,
+    changes: Mapping[str, Any],
+    expected_version: int | None = None,
+    reason: str = "",
+) -> Agent:
+    """Change what an agent is called or can do. Conflict when the new name is taken."""
+    unknown = changes.keys() - EDITABLE
+    if unknown:
+        raise Invalid({name: "cannot be changed on an agent" for name in sorted(unknown)})
+    agent = funnel.get_row(Agent, agent_id, lock=True)
+    name = changes.get("name", agent.name)
+    if Agent.objects.filter(name=name).exclude(pk=agent.pk).exists():
+        raise Conflict(f"There is an agent named {name!r} already.", code="name_taken")
+    return funnel.update(
+        agent, changes, actor=actor, expected_version=expected_version, reason=reason
+    )
 
 
 def mark_seen(agent: Agent, *, at: datetime | None = None) -> None:

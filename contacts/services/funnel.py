@@ -118,11 +118,16 @@ def delete(
     row.delete()
 
 
-def append(rows: Sequence[R], *, actor: Actor, checked: bool = False) -> None:
-    """Insert append-only rows of one model and announce them. They are their own history."""
+def append(
+    rows: Sequence[R], *, actor: Actor, checked: bool = False, prefixes: Sequence[str] = ()
+) -> None:
+    """Insert append-only rows of one model and announce them. They are their own history.
+
+    `prefixes`, one for each row, go before the names of fields in an Invalid: `events[3].`.
+    """
     if not checked:
         for index, row in enumerate(rows):
-            check(row, prefix=f"[{index}]." if len(rows) > 1 else "")
+            check(row, prefix=prefixes[index] if prefixes else "")
     if rows:
         type(rows[0]).objects.bulk_create(rows, batch_size=1000)
         changed(rows, actor)

@@ -4,7 +4,9 @@ import hashlib
 import re
 import secrets
 import uuid
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 from zoneinfo import available_timezones
 
 from django.contrib.auth import get_user_model
@@ -46,6 +48,40 @@ def create_workspace(
             )
     except IntegrityError:
         raise Conflict(f"There is a workspace {slug!r} already.", code="slug_taken") from None
+    return workspace
+
+
+def update_workspace(
+    *,
+    actor: Actor,
+    name: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    reason: str = "",
+) -> Workspace:
+    """Rename the current workspace, or merge `settings` into its own; a None removes its key."""
+    workspace = Workspace.objects.select_for_update().get(pk=current_workspace_id())
+    merged = {**workspace.settings, **(settings or {})}
+    merged = {key: value for key, value in merged.items() if value is not None}
+    if merged.get("timezone", "UTC") not in available_timezones():
+        raise Invalid({"settings.timezone": "is not an IANA time zone"})
+    wanted = {"name": workspace.name if name is None else name, "settings": merged}
+    before = {key: getattr(workspace, key) for key in wanted}
+    differing = [key for key in wanted if wanted[key] != before[key]]
+    if not differing:
+        return workspace
+    for key in differing:
+        setattr(workspace, key, wanted[key])
+    funnel.check(workspace, only=differing)
+    workspace.updated_at = clock.now()
+    workspace.save(update_fields=[*differing, "updated_at"])
+    funnel.record(
+        workspace,
+        "update",
+        actor=actor,
+        before={key: before[key] for key in differing},
+        after={key: wanted[key] for key in differing},
+        reason=reason,
+    )
     return workspace
 
 

@@ -1,0 +1,5 @@
+"""The admin's pages about what is known, and the search index derived from it."""
+
+from memory.admin import index, memories
+
+__all__ = ["index", "memories"]

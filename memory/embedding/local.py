@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 CLS, SEP, PAD = 101, 102, 0
 # The model was trained on 256 (sentence_bert_config.json), of which [CLS] and [SEP] take two.
 SEQUENCE_TOKENS = 256
-# Rows times the longest of them, in one run. Measured on 2 cores: 1,024 to 2,048 is fastest
-# (larger falls out of the cache) and keeps the process near 210 MB; 4,096 needs 325 MB.
-BATCH_TOKENS = 2048
+# Rows times the longest of them, in one run. On 2 cores, 512 to 2,048 are equally fast; 4,096 is a
+# tenth slower (it falls out of the cache). 1,024 adds 15 MB to the process at most, 4,096 100 MB.
+BATCH_TOKENS = 1024
 # The tokenizer keeps some 150 bytes for each token, so long texts go through it in slices.
 SLICE_CHARACTERS = 16_384
 # More threads do not make a MiniLM batch faster, and others need the machine too.
@@ -56,7 +56,7 @@ class LocalEmbedder:
 
     def _make_locks(self) -> None:
         self._lock = threading.Lock()
-        # Each run takes up to 50 MB while it lasts, and more runs than cores gain nothing. Held
+        # Each run takes up to 20 MB while it lasts, and more runs than cores gain nothing. Held
         # for one batch at a time, so a short query does not wait for a long list.
         self._slots = threading.BoundedSemaphore(max(2, self.threads))
 
@@ -74,7 +74,7 @@ class LocalEmbedder:
         vectors = np.empty((len(rows), self.dimensions), dtype=np.float32)
         for batch in batches_by_length([len(row) for row in rows], BATCH_TOKENS):
             vectors[batch] = self._run(session, [rows[i] for i in batch])
-        return unit_rows(vectors, count=len(rows), dimensions=self.dimensions, source=MODEL)
+        return vectors
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """See `Embedder.count_tokens`."""
@@ -121,7 +121,7 @@ class LocalEmbedder:
         for start, end in slices(text, SLICE_CHARACTERS):
             yield start, tokenizer.encode(text[start:end], add_special_tokens=False)
 
-    def _run(self, session: Any, rows: list[Any]) -> Any:
+    def _run(self, session: Any, rows: list[Any]) -> Vectors:
         import numpy as np
 
         shape = (len(rows), max(len(row) for row in rows))
@@ -132,12 +132,13 @@ class LocalEmbedder:
             mask[i, : len(row)] = 1
         try:
             with self._slots:
-                return session.run(["embedding"], {"input_ids": ids, "attention_mask": mask})[0]
+                (out,) = session.run(["embedding"], {"input_ids": ids, "attention_mask": mask})
         except Exception as error:  # its errors share no base class of their own
             # Most likely memory, which may be there again later.
             raise EmbeddingError(
                 f"{MODEL} failed on a batch of {shape[0]} texts: {error}", retryable=True
             ) from error
+        return unit_rows(out, count=len(rows), dimensions=self.dimensions, source=MODEL)
 
     def _loaded_session(self) -> Any:
         with self._lock:

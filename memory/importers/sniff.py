@@ -118,7 +118,7 @@ def _text(text: str) -> Guess:
 
 def _json_line(line: dict[str, Any]) -> Guess | None:
     kind = line.get("type")
-    if kind in _CODEX_TYPES and isinstance(line.get("payload"), dict):
+    if isinstance(kind, str) and kind in _CODEX_TYPES and isinstance(line.get("payload"), dict):
         return Guess("a Codex rollout", "codex")
     if "instructions" in line and "timestamp" in line and "id" in line:
         return Guess("an old Codex rollout", "codex")

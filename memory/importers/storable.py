@@ -11,6 +11,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import orjson
+
+from config.lib.text import MAX_JSON_BYTES, MAX_JSON_DEPTH
+
 # One stand-in for every character that cannot be stored (the Unicode REPLACEMENT CHARACTER).
 REPLACEMENT = "\ufffd"
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -18,9 +22,15 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # A single text beyond this is no longer read by anyone in one piece, and slows every list.
 TEXT_LIMIT = 1_000_000
 KEY_LIMIT = 500
-# json.dumps and PostgreSQL both recurse; real data stays under 20 levels.
-DEPTH_LIMIT = 100
+# Below what the write funnel takes, with room for the lists and objects around a cleaned value;
+# real data stays under 20 levels.
+DEPTH_LIMIT = MAX_JSON_DEPTH - 10
 _INT64 = 2**63
+
+# To how many characters texts are cut, step by step, until a JSON value fits.
+_FITTING_LIMITS = (100_000, 10_000, 1_000, 100)
+
+_OUTLINED_BLOCKS = 1_000
 
 _TOO_DEEP = "[nested too deeply: kept in the raw line]"
 
@@ -28,6 +38,20 @@ _TOO_DEEP = "[nested too deeply: kept in the raw line]"
 def shown(path: Path) -> str:
     """A path as text: file names may hold bytes that are not UTF-8."""
     return Storable().text(str(path))
+
+
+def json_bytes(value: Any) -> int:
+    """At least as many bytes as `value` takes as JSON text, however it is spaced."""
+    encoded = orjson.dumps(value)
+    if len(encoded) <= MAX_JSON_BYTES // 2:
+        return len(encoded)
+    return len(encoded) + encoded.count(b",") + encoded.count(b":")
+
+
+def _outline(block: dict[str, Any]) -> dict[str, Any]:
+    """A block's short fields."""
+    names = ("type", "id", "name", "tool_use_id", "is_error")
+    return {n: v[:100] if isinstance(v := block[n], str) else bool(v) for n in names if n in block}
 
 
 class Storable:
@@ -77,6 +101,20 @@ class Storable:
             return self._object(value, limit, depth)
         self.dropped += 1
         return self.text(str(value), limit)
+
+    def fitted(self, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Clean content blocks whose JSON is small enough to be stored: texts cut as little as
+        need be, and where that is not enough, only what kind of blocks they were."""
+        if json_bytes(value) <= MAX_JSON_BYTES:
+            return value
+        self.cut += 1
+        for limit in _FITTING_LIMITS:
+            shorter: list[dict[str, Any]] = Storable().json(value, limit)
+            if json_bytes(shorter) <= MAX_JSON_BYTES:
+                return shorter
+        outline = [_outline(block) for block in value[:_OUTLINED_BLOCKS]]
+        outline.append({"type": "note", "text": f"[{len(value):,} blocks kept in the raw line]"})
+        return outline
 
     def _object(self, value: dict[Any, Any], limit: int, depth: int) -> dict[str, Any]:
         clean: dict[str, Any] = {}

@@ -1,5 +1,6 @@
 """Passage, the search index: derived from other rows and rebuildable from them at any time."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
@@ -43,10 +44,15 @@ class EmbeddingSpace(WorkspaceRow):
 
 
 class Lane(models.IntegerChoices):
-    """Order of embedding: what somebody waits for, before what an import brought."""
+    """Order of embedding: what somebody waits for, before what an import brought.
+
+    A text that the provider refuses, while it takes others, leaves the queue for REFUSED; it is
+    found by its words, and tried again when the index is rebuilt.
+    """
 
     INTERACTIVE = 0
     BULK = 1
+    REFUSED = 2
 
 
 class PassageKind(models.TextChoices):
@@ -70,7 +76,8 @@ class Passage(WorkspaceRow):
 
     Exactly one of the of_ keys is set; the row goes with its source. The columns below them are
     copies that searches filter by, without keys of their own: the index is rebuilt, not repaired.
-    `lexical` is the text as the text index reads it (camelCase, snake_case and paths split).
+    `occurred_at` is when it happened, for a memory when it was recorded. `lexical` is the text as
+    the text index reads it (camelCase, snake_case and paths split), `token_count` its words.
     `embedding` is null until the job has been here; `space` names whose vector it is.
     """
 
@@ -90,6 +97,7 @@ class Passage(WorkspaceRow):
     kind = models.CharField(max_length=20, choices=PassageKind)
     chunk = models.PositiveSmallIntegerField(default=0)
     memory_kind = models.CharField(max_length=30, blank=True)
+    tags = ArrayField(models.CharField(max_length=100), default=list)
     session_id = models.UUIDField(null=True)
     thread_id = models.UUIDField(null=True)
     idx = models.PositiveIntegerField(null=True)
@@ -100,6 +108,8 @@ class Passage(WorkspaceRow):
     state = models.CharField(max_length=20, default="active")
     valid_from = models.DateTimeField(null=True)
     valid_to = models.DateTimeField(null=True)
+    superseded_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
     text = models.TextField()
     lexical = models.TextField()
     token_count = models.PositiveIntegerField(default=0)
@@ -157,6 +167,12 @@ class Passage(WorkspaceRow):
             ),
             # neighbours in the thread
             models.Index(fields=["workspace", "thread_id", "idx"], name="passage_thread"),
+            # a search inside one session, and the copies when a session changes project
+            models.Index(
+                fields=["workspace", "session_id"],
+                condition=models.Q(session_id__isnull=False),
+                name="passage_session",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,5 @@
+"""The admin's pages about what happens: sessions, threads, messages, events, projects."""
+
+from sessions.admin import events, projects, sessions, threads
+
+__all__ = ["events", "projects", "sessions", "threads"]

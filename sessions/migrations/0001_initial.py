@@ -105,8 +105,8 @@ class Migration(migrations.Migration):
                 ('file', models.CharField(max_length=300)),
                 ('line_no', models.PositiveIntegerField()),
                 ('byte_offset', models.BigIntegerField()),
+                ('line_key', models.CharField(max_length=200)),
                 ('digest', models.BinaryField(max_length=32)),
-                ('native_uuid', models.CharField(blank=True, max_length=120)),
                 ('raw', models.TextField()),
                 ('workspace', models.ForeignKey(db_constraint=False, db_index=False, default=config.lib.scope.current_workspace_id, editable=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='contacts.workspace')),
                 ('session', config.lib.db.fields.ScopedForeignKey(cascade=True, related_name='raw_lines', to='agent_sessions.session')),
@@ -236,7 +236,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='rawline',
-            constraint=models.UniqueConstraint(fields=('workspace', 'session', 'digest'), name='rawline_digest_unique'),
+            constraint=models.UniqueConstraint(fields=('workspace', 'session', 'line_key'), name='rawline_key_unique'),
         ),
         migrations.AddIndex(
             model_name='sessionevent',

@@ -52,22 +52,23 @@ class SessionEvent(WorkspaceRow):
 class RawLine(WorkspaceRow):
     """A line of a transcript as it stood in the file, so that a better reader can read it again.
 
-    `digest` is the SHA-256 of the line's bytes; a line that occurs twice in a session is kept
-    once. `raw` is the line as text: bytes that are not UTF-8 and NUL stand as backslash escapes.
+    `line_key` names the line in its session, the same on each reading: its uuid, or its hash and
+    how often it came. `digest` is the SHA-256 of its bytes. `raw` is the line as text: bytes that
+    are not UTF-8 and NUL stand as backslash escapes.
     """
 
     session = ScopedForeignKey("agent_sessions.Session", cascade=True, related_name="raw_lines")
     file = models.CharField(max_length=300)
     line_no = models.PositiveIntegerField()
     byte_offset = models.BigIntegerField()
+    line_key = models.CharField(max_length=200)
     digest = models.BinaryField(max_length=32)
-    native_uuid = models.CharField(max_length=120, blank=True)
     raw = models.TextField()
 
     class Meta(WorkspaceRow.Meta):
         constraints = [
             models.UniqueConstraint(
-                fields=["workspace", "session", "digest"], name="rawline_digest_unique"
+                fields=["workspace", "session", "line_key"], name="rawline_key_unique"
             ),
         ]
         indexes = [

@@ -44,7 +44,8 @@ def append_events(
     now, seq = clock.now(), session.event_count
     rows: list[SessionEvent] = []
     new: list[SessionEvent] = []
-    for event in events:
+    prefixes: list[str] = []
+    for position, event in enumerate(events):
         row = known.get(event.dedupe_key) if event.dedupe_key else None
         if row is None:
             seq += 1
@@ -58,13 +59,19 @@ def append_events(
                 dedupe_key=event.dedupe_key,
             )
             new.append(row)
+            prefixes.append(f"events[{position}].")
             if event.dedupe_key:
                 known[event.dedupe_key] = row
         rows.append(row)
     if new:
-        funnel.append(new, actor=actor)
+        funnel.append(new, actor=actor, prefixes=prefixes)
         funnel.touch(session, **_counters(session, new, now, actor))
     return rows, new
+
+
+def is_failure(event: SessionEvent) -> bool:
+    """Whether lists of sessions count it: an error, or a tool's result that says it failed."""
+    return event.event_type in ERROR_TYPES or event.data.get("is_error") is True
 
 
 def _known(session: Session, keys: Sequence[str]) -> dict[str, SessionEvent]:
@@ -84,6 +91,6 @@ def _counters(
     return {
         "event_count": session.event_count + len(new),
         "tool_count": session.tool_count + sum(e.event_type in TOOL_TYPES for e in new),
-        "error_count": session.error_count + sum(e.event_type in ERROR_TYPES for e in new),
+        "error_count": session.error_count + sum(is_failure(e) for e in new),
         "last_seen_at": max(session.last_seen_at, seen),
     }

@@ -1,15 +1,59 @@
 """Projects: made by hand, or when a session first names one."""
 
+import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from config.lib.actor import Actor
+from config.lib.errors import Invalid
 from contacts.services import funnel
 from sessions.models import Project
+
+EDITABLE = frozenset(
+    {
+        "title", "description", "repo_url", "pinned", "archived_at", "docs", "features", "data",
+        "metadata",
+    }
+)  # fmt: skip
 
 
 def create_project(*, actor: Actor, title: str, **fields: Any) -> Project:
     """A new project. `fields` are the model's."""
     return funnel.create(Project(title=title, **fields), actor=actor)
+
+
+def save_project(*, actor: Actor, title: str, **fields: Any) -> tuple[Project, bool]:
+    """A project by its caller's own identity; (project, whether it is new).
+
+    With `external_id` (and `source`) set, a project of that identity is returned as it is instead
+    of made again.
+    """
+    if fields.get("external_id"):
+        fields["source"] = fields.get("source") or "api"
+        found = Project.objects.filter(
+            source=fields["source"], external_id=fields["external_id"]
+        ).first()
+        if found is not None:
+            return found, False
+    return create_project(actor=actor, title=title, **fields), True
+
+
+def update_project(
+    *,
+    actor: Actor,
+    project_id: uuid.UUID,
+    changes: Mapping[str, Any],
+    expected_version: int | None = None,
+    reason: str = "",
+) -> Project:
+    """Change a project's own fields."""
+    unknown = changes.keys() - EDITABLE
+    if unknown:
+        raise Invalid({name: "cannot be changed on a project" for name in sorted(unknown)})
+    project = funnel.get_row(Project, project_id, lock=True)
+    return funnel.update(
+        project, changes, actor=actor, expected_version=expected_version, reason=reason
+    )
 
 
 def ensure_project(*, actor: Actor, title: str, repo_url: str = "") -> Project:

@@ -80,6 +80,7 @@ def append_messages(
     now = clock.now()
     rows: list[Message] = []
     new: list[Message] = []
+    prefixes: list[str] = []
     for position, message in enumerate(messages):
         row = known.get(message.native_uuid) if message.native_uuid else None
         if row is None:
@@ -93,11 +94,12 @@ def append_messages(
                 )
             row = _row(thread, message, idx, now)
             new.append(row)
+            prefixes.append(f"messages[{position}].")
             if message.native_uuid:
                 known[message.native_uuid] = row
         rows.append(row)
     if new:
-        funnel.append(new, actor=actor)
+        funnel.append(new, actor=actor, prefixes=prefixes)
         _count(thread, new, now, actor)
     return rows, new
 

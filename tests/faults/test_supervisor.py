@@ -5,6 +5,7 @@ Each test runs `manage.py serve` for real, on a free port, with an embedded serv
 
 import http.client
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -48,7 +49,7 @@ def eventually(true: Callable[[], bool], what: str, seconds: float = PATIENCE) -
 class Serve:
     """One `manage.py serve`."""
 
-    def __init__(self, data_dir: Path, **environment: str) -> None:
+    def __init__(self, data_dir: Path, user: int | None = None, **environment: str) -> None:
         self.data_dir = data_dir
         self.port = int(environment.get("PORT") or free_port())
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed by the fixture)
@@ -69,6 +70,7 @@ class Serve:
             stdout=self.log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            user=user,
         )
 
     @property
@@ -132,8 +134,8 @@ def serve(data_dir: Path) -> Iterator[Callable[..., Serve]]:
     """Starts it, as often as wanted, and leaves nothing behind."""
     started: list[Serve] = []
 
-    def start(**environment: str) -> Serve:
-        started.append(Serve(data_dir, **environment))
+    def start(user: int | None = None, **environment: str) -> Serve:
+        started.append(Serve(data_dir, user, **environment))
         return started[-1]
 
     yield start
@@ -344,16 +346,57 @@ def test_whatever_dies_comes_back(serve: Callable[..., Serve]) -> None:
     assert running.stop() == 0
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become someone else")
-def test_root_is_told_when_the_database_cannot_reach_its_data(
-    serve: Callable[..., Serve],
-) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="everyone else runs the database as themselves")
+def test_root_may_keep_the_data_below_a_closed_folder(serve: Callable[..., Serve]) -> None:
     closed = Path(tempfile.mkdtemp(prefix="remembrancer-closed-"))
-    refused = serve(REMEMBRANCER_DATA_DIR=str(closed / "var"))
+    running = serve(REMEMBRANCER_DATA_DIR=str(closed / "var"))
     try:
-        assert refused.wait() == 1
-        assert f"is below {closed}" in refused.output
-        assert "set REMEMBRANCER_DATA_DIR to a folder such as" in refused.output
-        assert "Traceback" not in refused.output
+        eventually(
+            lambda: "is ready:" in running.output or running.process.poll() is not None, "an end"
+        )
+        if running.process.poll() is None:
+            family = running.family()
+            running.process.kill()
+            running.wait()
+            eventually(gone(family), "every child has noticed")
+            assert not running_in(Paths(closed / "var").cluster)
+        else:
+            # A container, say, where the kernel gives no mount namespace: then it is refused.
+            assert f"is below {closed}" in running.output
+            assert "set REMEMBRANCER_DATA_DIR to a folder such as" in running.output
+            assert "Traceback" not in running.output
+        assert closed.stat().st_mode & 0o777 == 0o700
     finally:
+        shutil.rmtree(Paths(closed / "var").sockets, ignore_errors=True)
         shutil.rmtree(closed)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become someone else")
+def test_an_ordinary_user_runs_it(serve: Callable[..., Serve]) -> None:
+    nobody = pwd.getpwnam("nobody")
+    theirs = Path(tempfile.mkdtemp(prefix="remembrancer-nobody-"))
+    os.chown(theirs, nobody.pw_uid, nobody.pw_gid)
+    try:
+        if not may_run_this(nobody.pw_uid):
+            pytest.skip(f"user nobody may not run {sys.executable}")
+        running = serve(user=nobody.pw_uid, REMEMBRANCER_DATA_DIR=str(theirs)).wait_ready()
+        assert running.child("postgres").uids().real == nobody.pw_uid
+        assert running.stop() == 0
+        assert not Paths(theirs).sockets.exists()
+    finally:
+        shutil.rmtree(theirs)
+
+
+def may_run_this(uid: int) -> bool:
+    """Whether another user gets to this interpreter and this project."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "manage.py", "dbroles"],
+            cwd=PROJECT,
+            user=uid,
+            capture_output=True,
+            check=False,
+        )
+    except PermissionError:
+        return False
+    return done.returncode == 0

@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
-from memory.importers.claude_code import Item, Kept, SessionFiles, SessionReader, TranscriptFile
-from memory.importers.claude_code.events import KNOWN_TYPES
+from memory.importers.claude_code import (
+    Kept,
+    SessionFiles,
+    SessionReader,
+    TranscriptFile,
+)
 from memory.importers.claude_code.reader import RawLine, read_lines
 from memory.importers.problems import Code, Level, Problem, ProblemLog
 from memory.importers.storable import DEPTH_LIMIT, Storable
@@ -338,90 +339,3 @@ def test_the_problem_log_counts_all_and_keeps_the_first() -> None:
         log.add(Problem("f", n, "why", "what", Code.NOT_JSON))
     assert (log.total, len(log.kept), log.omitted) == (5, 2, 3)
     assert (log.count(Level.ERROR), log.count(Level.NOTICE)) == (5, 0)
-
-
-# Anything at all
-
-
-def assert_storable(items: list[Item]) -> None:
-    """What PostgreSQL takes: text without NUL and half surrogates, JSON that can be written."""
-    for item in items:
-        texts = [item.line.raw, item.line.key, item.line.thread_key, item.line.session_id]
-        if item.message:
-            texts += [item.message.content, item.message.key]
-            orjson.dumps(item.message.blocks)
-            assert "\\u0000" not in orjson.dumps(item.message.blocks).decode()
-        for event in item.events:
-            texts += [event.text, event.dedupe_key, event.event_type]
-            assert len(event.event_type) <= 50
-            assert "\\u0000" not in orjson.dumps(event.data).decode()
-        for text in texts:
-            assert "\x00" not in text
-            text.encode()
-
-
-ANY_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
-    ),
-    max_leaves=8,
-)
-BLOCK_TYPES = ["text", "thinking", "tool_use", "tool_result", "image"]
-BLOCK_FIELDS = ["text", "id", "name", "input", "tool_use_id", "content", "source", "is_error"]
-BLOCK = st.fixed_dictionaries(
-    {"type": st.sampled_from(BLOCK_TYPES) | ANY_JSON},
-    optional=dict.fromkeys(BLOCK_FIELDS, ANY_JSON),
-)
-MESSAGE = st.fixed_dictionaries(
-    {"content": st.lists(BLOCK | ANY_JSON, max_size=3) | ANY_JSON},
-    optional=dict.fromkeys(["id", "model", "usage", "stop_reason"], ANY_JSON),
-)
-FREE_FIELDS = ["sessionId", "cwd", "agentId", "forkedFrom", "subtype", "content", "data", "error"]
-FREE_FIELDS += ["snapshot", "summary", "leafUuid", "attachment", "compactMetadata", "hookCount"]
-FREE_FIELDS += ["toolUseResult", "durationMs", "customTitle", "isMeta", "isCompactSummary"]
-LINE = st.fixed_dictionaries(
-    {"type": st.sampled_from(sorted(KNOWN_TYPES)) | ANY_JSON},
-    optional={
-        **dict.fromkeys(FREE_FIELDS, ANY_JSON),
-        "uuid": st.sampled_from(["u1", "u2", "u3"]) | ANY_JSON,
-        "parentUuid": st.sampled_from(["u1", "u2"]) | ANY_JSON,
-        "isSidechain": st.booleans(),
-        "timestamp": st.just(NOON) | ANY_JSON,
-        "message": MESSAGE | ANY_JSON,
-    },
-)
-MANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-def read_bytes(folder: Path, content: bytes) -> list[Item]:
-    path = folder / "any.jsonl"
-    path.write_bytes(content)
-    files = SessionFiles(SESSION, "p", (TranscriptFile(path, SESSION),), ())
-    return list(SessionReader(files))
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("any")
-
-
-@MANY
-@given(content=st.binary(max_size=300) | st.text(max_size=100).map(lambda text: text.encode()))
-@example(content=b"\xef\xbb\xbf\x00{\n\r\n\x00\x00\n{}\n{")
-@example(content=b"\xff\xfe{\x00}\x00\n\x00")
-def test_no_bytes_make_it_raise(folder: Path, content: bytes) -> None:
-    assert_storable(read_bytes(folder, content))
-
-
-@MANY
-@given(lines=st.lists(LINE, max_size=5))
-def test_no_json_makes_it_raise(folder: Path, lines: list[dict[str, Any]]) -> None:
-    content = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-    items = read_bytes(folder, content)
-    assert_storable(items)
-    assert items == read_bytes(folder, content)
-    keys = [item.line.key for item in items]
-    assert len(keys) == len(set(keys))
-    events = [event.dedupe_key for item in items for event in item.events]
-    assert len(events) == len(set(events))

@@ -31,7 +31,11 @@ def assistant(uuid: str, content: Any = "hi", **fields: Any) -> dict[str, Any]:
 
 def _line(kind: str, uuid: str, fields: dict[str, Any]) -> dict[str, Any]:
     base = {"type": kind, "uuid": uuid, "sessionId": SESSION, "timestamp": NOON}
-    return {**base, "isSidechain": False, "cwd": "/work", **fields}
+    return {**base, "isSidechain": False, "cwd": "/code", **fields}
+
+
+def text(words: str) -> dict[str, str]:
+    return {"type": "text", "text": words}
 
 
 def call(call_id: str, name: str = "Bash", **arguments: Any) -> dict[str, Any]:

@@ -4,14 +4,16 @@ Not for names; what has a name is looked up by its own selector.
 """
 
 import uuid
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db.models import TextField, Value
+from django.db.models import QuerySet, TextField, Value
 from django.db.models.functions import Cast, Replace, Right
 
 from config.lib.db.models import WorkspaceRow
 from config.lib.errors import Conflict, NotFound
 from config.lib.ids import read_id
+
+R = TypeVar("R", bound=WorkspaceRow)
 
 
 def find_id(
@@ -48,6 +50,14 @@ def find_id(
         )
     row_id: uuid.UUID = found[0]
     return row_id
+
+
+def find_row(rows: QuerySet[R], text: str, *, what: str = "") -> R:
+    """The one of `rows` that `text` names, or NotFound; Conflict if several."""
+    row = rows.filter(pk=find_id(rows.model, text, what=what, check=False)).first()
+    if row is None:
+        raise NotFound(what or str(rows.model._meta.verbose_name), text)
+    return row
 
 
 def find_row_id(model: type[WorkspaceRow], text: str | None, *, what: str = "") -> uuid.UUID | None:

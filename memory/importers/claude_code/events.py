@@ -6,17 +6,21 @@ comes in the tool's result. A type in no table is unknown: kept raw and reported
 texts shortened to what a timeline shows; the message or the raw line has all of it.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
+from memory.importers.claude_code.lines import ID_LIMIT
 from memory.importers.claude_code.messages import describe_call, result_text
-from memory.importers.storable import Storable
+from memory.importers.storable import Storable, json_bytes
 
 # A timeline shows the head of a text; 2,000 characters are about a screen.
 TEXT_LIMIT = 2_000
 EVENT_TYPE_LIMIT = 50
 TOOL_NAME_LIMIT = 200
+DATA_BYTES = 200_000
 
 MESSAGE_TYPES = frozenset({"user", "assistant"})
 # Lines that describe the session; their whole content, shortened, is the event's data.
@@ -122,8 +126,8 @@ def read_calls(
 ) -> Iterator[tuple[str, str, dict[str, Any], Happening]]:
     """Each tool call in an assistant's blocks: its id, the tool, its input, and the event."""
     for block in blocks:
-        tool_use_id, tool = block.get("id"), block.get("name")
-        if block.get("type") != "tool_use" or not isinstance(tool_use_id, str):
+        tool_use_id, tool = _call_id(block.get("id")), block.get("name")
+        if block.get("type") != "tool_use" or tool_use_id is None:
             continue
         tool = tool[:TOOL_NAME_LIMIT] if isinstance(tool, str) else ""
         arguments = block.get("input")
@@ -142,8 +146,8 @@ def read_results(
 ) -> Iterator[tuple[str, Happening]]:
     """Each tool result in a message's blocks: the id of its call, and the event."""
     for block in blocks:
-        tool_use_id = block.get("tool_use_id")
-        if block.get("type") != "tool_result" or not isinstance(tool_use_id, str):
+        tool_use_id = _call_id(block.get("tool_use_id"))
+        if block.get("type") != "tool_result" or tool_use_id is None:
             continue
         text = result_text(block.get("content"))
         data: dict[str, Any] = {
@@ -158,6 +162,15 @@ def read_results(
                 if isinstance(value, str | int | float) and name not in data:
                     data[name] = _short(value, clean)
         yield tool_use_id, Happening("tool_result", head(text), data)
+
+
+def _call_id(value: Any) -> str | None:
+    """A call's id, short enough to be a key."""
+    if not isinstance(value, str) or not value:
+        return None
+    if len(value) <= ID_LIMIT:
+        return value
+    return f"sha256-{hashlib.sha256(value.encode()).hexdigest()}"
 
 
 def api_error(line: dict[str, Any], text: str, clean: Storable) -> Happening:
@@ -247,11 +260,12 @@ def _attachment(line: dict[str, Any], clean: Storable) -> Happening:
     raw = line.get("attachment")
     attachment = raw if isinstance(raw, dict) else {}
     # File contents and lists of tools stay in the raw line: the timeline tells what was attached.
-    data = {
-        clean.text(str(key))[:100]: _short(value, clean)
+    plain = {
+        key: value
         for key, value in attachment.items()
         if isinstance(value, str | int | float) and key != "content"
     }
+    data = _short(plain, clean)
     return Happening("attachment", _cut(f"attached {attachment.get('type')}", clean), data)
 
 
@@ -290,7 +304,7 @@ def _rest(line: dict[str, Any], clean: Storable) -> dict[str, Any]:
     return short
 
 
-# Long lists in an event's data are lists of files or lines: the first of them tell enough.
+# Long lists and objects in an event's data hold files or lines: the first of them tell enough.
 _LIST_LIMIT = 50
 
 
@@ -302,6 +316,9 @@ def _short(value: Any, clean: Storable) -> Any:
     own = Storable()
     result = own.json(_head_of(value), TEXT_LIMIT + 1)
     clean.replaced += own.replaced
+    if isinstance(result, dict) and json_bytes(result) > DATA_BYTES:
+        plain = {key: item for key, item in result.items() if isinstance(item, bool | int | float)}
+        return {**dict(list(plain.items())[:_LIST_LIMIT]), "shortened": True}
     return result
 
 
@@ -313,5 +330,6 @@ def _head_of(value: Any, depth: int = 0) -> Any:
     if isinstance(value, list):
         return [_head_of(item, depth + 1) for item in value[:_LIST_LIMIT]]
     if isinstance(value, dict):
-        return {key: _head_of(item, depth + 1) for key, item in value.items()}
+        items = islice(value.items(), _LIST_LIMIT)
+        return {key: _head_of(item, depth + 1) for key, item in items}
     return value

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from memory.importers.claude_code.events import KNOWN_TYPES, MESSAGE_TYPES
-from memory.importers.claude_code.lines import read_fields
+from memory.importers.claude_code.lines import ID_LIMIT, read_fields
 from memory.importers.claude_code.reader import read_lines
 from memory.importers.problems import Code, Problem, SourceError
 from memory.importers.sniff import EMPTY, sniff
@@ -199,7 +199,7 @@ def _peek(path: Path) -> tuple[str | None, str | None, str | None, bool]:
 
 def _is_transcript_line(line: dict[str, Any]) -> bool:
     kind = line.get("type")
-    if kind in MESSAGE_TYPES:
+    if isinstance(kind, str) and kind in MESSAGE_TYPES:
         return isinstance(line.get("message"), dict)
     if isinstance(kind, str) and kind in KNOWN_TYPES:
         return not _MARKS.isdisjoint(line)
@@ -264,7 +264,7 @@ def _skipped(path: Path, reason: str) -> Problem:
 
 def _id(value: str) -> str:
     """A name from the file system as an id: names there may hold any byte."""
-    return Storable().text(value)[:200]
+    return Storable().text(value)[:ID_LIMIT]
 
 
 def _size(path: Path) -> int:

@@ -11,9 +11,10 @@ from typing import Any
 from memory.importers.problems import Code, Finding
 from memory.importers.storable import Storable
 
-# Ids are database keys: PostgreSQL indexes no more than some 2,700 bytes, real ones have 36.
-ID_LIMIT = 200
-PATH_LIMIT = 4_096
+# What the columns take. Real ids have 36 characters, paths and branches a few hundred at most.
+ID_LIMIT = 120
+PATH_LIMIT = 1_000
+BRANCH_LIMIT = 300
 
 
 @dataclass(slots=True)
@@ -77,7 +78,7 @@ def read_fields(line: dict[str, Any], clean: Storable) -> Fields:
         is_sidechain=line.get("isSidechain") is True,
         is_meta=line.get("isMeta") is True,
         cwd=field.text("cwd", PATH_LIMIT),
-        git_branch=field.text("gitBranch", PATH_LIMIT),
+        git_branch=field.text("gitBranch", BRANCH_LIMIT),
         version=field.text("version"),
         request_id=field.text("requestId"),
         forked_from=(

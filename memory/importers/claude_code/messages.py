@@ -113,7 +113,7 @@ def _assistant(line: dict[str, Any], clean: Storable) -> Utterance | None:
     if blocks is None:
         return None
     content = text_of(blocks, clean)
-    types = {block.get("type") for block in blocks}
+    types = {_string(block.get("type")) for block in blocks}
     message = line["message"]
     if line.get("isApiErrorMessage") is True:
         kind = Kind.API_ERROR
@@ -191,7 +191,7 @@ def text_of(blocks: list[dict[str, Any]], clean: Storable) -> str:
 
 
 def _block_text(block: dict[str, Any]) -> str:
-    kind = block.get("type")
+    kind = _string(block.get("type"))
     if kind == "text":
         return _string(block.get("text"))
     if kind in _THINKING_TYPES:
@@ -204,7 +204,7 @@ def _block_text(block: dict[str, Any]) -> str:
         source = block.get("source")
         media = _string(source.get("media_type")) if isinstance(source, dict) else ""
         return f"[{kind}: {_string(block.get('title')) or media}]" if media else f"[{kind}]"
-    return _string(block.get("text")) or f"[{_string(kind) or 'unknown block'}]"
+    return _string(block.get("text")) or f"[{kind or 'unknown block'}]"
 
 
 def result_text(content: Any) -> str:

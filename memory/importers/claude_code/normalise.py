@@ -89,7 +89,7 @@ class Normaliser:
         tokens = _Tokens()
         if fields.type == "assistant":
             tokens = self._tokens(line["message"], fields, place, clean)
-        message = _message(utterance, fields, place, tokens)
+        message = _message(utterance, fields, place, tokens, clean)
         happenings = self._tool_events(utterance, line, place, clean)
         if utterance.kind is Kind.API_ERROR:
             happenings.append(api_error(line, utterance.content, clean))
@@ -191,14 +191,17 @@ class Normaliser:
                     self.threads.note_agent(call_id, clean.text(agent_id))
 
 
-def _message(utterance: Utterance, fields: Fields, place: Place, tokens: _Tokens) -> MessageRecord:
+def _message(
+    utterance: Utterance, fields: Fields, place: Place, tokens: _Tokens, clean: Storable
+) -> MessageRecord:
     return MessageRecord(
         key=place.key,
         thread_key=place.thread_key,
         role=utterance.role,
         kind=utterance.kind,
         content=utterance.content,
-        blocks=utterance.blocks,
+        # Events are read from the whole; a row has to be stored.
+        blocks=clean.fitted(utterance.blocks),
         native_uuid=fields.uuid,
         native_parent_uuid=fields.parent_uuid,
         occurred_at=place.occurred_at,

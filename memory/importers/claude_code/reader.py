@@ -18,10 +18,10 @@ from memory.importers.problems import Code, Finding
 # A longer line is reported and skipped unread. Pasted images reach some 10 MB; reading takes up
 # to five times the line in memory, storing it more, and an import must stay under 500 MB.
 MAX_LINE_BYTES = 32 * 1024 * 1024
-# Text takes its length in memory, but a million small values a hundred times theirs: a line this
-# long is parsed only if it has fewer commas and brackets than this.
-BIG_LINE_BYTES = 4 * 1024 * 1024
-MAX_VALUES = 1_000_000
+# Text takes its length in memory, but small values take a hundred times theirs: a line this long
+# is parsed only if it has fewer commas and brackets than this.
+BIG_LINE_BYTES = 1024 * 1024
+MAX_VALUES = 500_000
 # How much of a skipped line is read at a time.
 SKIP_CHUNK = 1024 * 1024
 

@@ -115,6 +115,11 @@ class MessageRecord:
     file: str
     line_number: int
 
+    @property
+    def identity(self) -> str:
+        """What names the message in its session: its uuid, or its line's key without one."""
+        return self.native_uuid or self.key
+
 
 @dataclass(frozen=True, slots=True)
 class EventRecord:

@@ -43,6 +43,10 @@ NO_TYPE = "(none)"
 # Types whose lines always carry a time; for others its absence says nothing.
 _TIMED_TYPES = frozenset({"user", "assistant", "system", "progress"})
 _FIRST_TEXT_LIMIT = 2_000
+# An agent's id has at most some 20 characters; a key must stay below 120.
+_STREAM_LIMIT = 60
+_HASH_BITS = 64
+_HASH_MASK = (1 << _HASH_BITS) - 1
 
 
 @dataclass(slots=True)
@@ -84,8 +88,8 @@ class SessionReader:
         self.usage = UsageLedger(known_usage)
         self.problems = ProblemLog(problem_limit)
         self._normaliser = Normaliser(self.facts, self.threads, self.usage)
-        # Each line's uuid, to the file it was in and a part of its hash.
-        self._seen: dict[str, tuple[int, str]] = {}
+        # Each line's uuid, to its `_mark`.
+        self._seen: dict[str, int] = {}
         self._line_keys: set[str] = set()
         self._started = False
 
@@ -181,14 +185,14 @@ class SessionReader:
         """The line's key, or None where it was read before; and whether it is a different line
         under a uuid already taken, of which only the raw line is kept."""
         if uuid is not None:
-            mark = (state.index, raw.sha256[:16])
-            first = self._seen.setdefault(uuid, mark)
-            if first is mark:
+            first = self._seen.get(uuid)
+            if first is None:
+                self._seen[uuid] = _mark(state, raw)
                 return f"uuid:{uuid}", False
             if not self._note_repeat(state, raw, uuid, first):
                 return None, False
         state.times[raw.sha256] += 1
-        stream = state.source.agent_id or MAIN_THREAD
+        stream = (state.source.agent_id or MAIN_THREAD)[:_STREAM_LIMIT]
         key = f"line:{stream}:{raw.sha256[:32]}:{state.times[raw.sha256]}"
         if key in self._line_keys:
             state.report.lines_seen_before += 1
@@ -196,10 +200,11 @@ class SessionReader:
         self._line_keys.add(key)
         return key, uuid is not None
 
-    def _note_repeat(self, state: _File, raw: RawLine, uuid: str, first: tuple[int, str]) -> bool:
+    def _note_repeat(self, state: _File, raw: RawLine, uuid: str, first: int) -> bool:
         """Count a uuid that comes again; whether the line differs from the first one."""
-        differs = first[1] != raw.sha256[:16]
-        if first[0] != state.index:
+        mark = _mark(state, raw)
+        differs = first & _HASH_MASK != mark & _HASH_MASK
+        if first >> _HASH_BITS != state.index:
             # The same session in a second file: nothing to report, there may be thousands.
             state.report.lines_seen_before += not differs
             return differs
@@ -276,6 +281,11 @@ class SessionReader:
             )
             done = "imported as a fork; their tokens count once, in the session they come from"
             self.problems.add(Finding(Code.FORK, reason, done).at(self.files[0].file, None))
+
+
+def _mark(state: _File, raw: RawLine) -> int:
+    """The file and a part of the line's hash, in one number: there is one for every line."""
+    return state.index << _HASH_BITS | int(raw.sha256[:16], 16)
 
 
 def _count(report: FileReport, fields: Fields, line: dict[str, Any]) -> None:

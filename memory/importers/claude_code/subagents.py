@@ -16,6 +16,7 @@ from memory.importers.claude_code.records import MAIN_THREAD, ThreadRecord
 from memory.importers.storable import Storable
 
 SPAWNING_TOOLS = frozenset({"Task", "Agent"})
+# What the column takes is 300.
 NAME_LIMIT = 200
 
 

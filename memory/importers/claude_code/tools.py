@@ -3,11 +3,9 @@
 Not for what calls and results hold: `events.py` reads that.
 """
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from memory.importers.claude_code.lines import ID_LIMIT
 from memory.importers.problems import Code, Finding, Problem
 
 
@@ -69,6 +67,4 @@ class ToolPairs:
 
 
 def _key(kind: str, tool_use_id: str, n: int) -> str:
-    if len(tool_use_id) > ID_LIMIT:
-        tool_use_id = f"sha256-{hashlib.sha256(tool_use_id.encode()).hexdigest()}"
     return f"{kind}:{tool_use_id}" if n == 1 else f"{kind}:{tool_use_id}#{n}"

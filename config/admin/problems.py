@@ -1,0 +1,80 @@
+"""What went wrong, as a page a person can act on. Never the statement, its values or a trace.
+
+The pages read nothing from the database: it may be what failed.
+"""
+
+import psycopg
+import structlog
+from django.core.exceptions import PermissionDenied
+from django.db import DataError, IntegrityError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from psycopg_pool import PoolTimeout
+
+from config.errors import RETRYABLE, STATUS
+from config.lib.errors import DomainError
+
+log = structlog.get_logger()
+
+
+def page(
+    request: HttpRequest, status: int, title: str, text: str, *, retry_after: int | None = None
+) -> HttpResponse:
+    context = {"problem_title": title, "problem_text": text, "status": status,
+               "request_id": getattr(request, "request_id", "")}  # fmt: skip
+    response = render(request, "admin/problem.html", context, status=status)
+    if retry_after is not None:
+        response["Retry-After"] = str(retry_after)
+    return response
+
+
+def no_membership(request: HttpRequest) -> HttpResponse:
+    return page(
+        request,
+        403,
+        "No workspace yet",
+        "Your account is in no workspace. An owner of one can invite you, or add you with "
+        "`manage.py`; then sign in again.",
+    )
+
+
+def database(request: HttpRequest, error: Exception) -> HttpResponse:
+    """The same causes as the API tells apart, in words."""
+    cause = error.__cause__ or error
+    if isinstance(cause, PoolTimeout):
+        return page(request, 503, "Very busy right now",
+                    "All database connections are in use. Nothing was changed; try again in a "
+                    "moment.", retry_after=1)  # fmt: skip
+    if isinstance(cause, psycopg.errors.QueryCanceled):
+        return page(request, 503, "That took too long",
+                    "The page was stopped before it was ready. Narrow the filters or the search.",
+                    retry_after=5)  # fmt: skip
+    if isinstance(cause, (*RETRYABLE, psycopg.errors.LockNotAvailable)):
+        return page(request, 503, "Somebody else is writing this",
+                    "Nothing was changed; try again.", retry_after=1)  # fmt: skip
+    if isinstance(error, DataError) or isinstance(cause, psycopg.DataError):
+        return page(request, 400, "This cannot be looked up",
+                    "The address holds a value the database cannot compare.")  # fmt: skip
+    if isinstance(error, IntegrityError):
+        return page(request, 409, "Another row stands in the way",
+                    "Nothing was changed. A name may be taken, or other rows still need this "
+                    "one.")  # fmt: skip
+    log.error("admin_database_error", cause=type(cause).__name__, exc_info=error)
+    return page(request, 503, "The database cannot be reached",
+                "Nothing was changed; try again shortly.", retry_after=2)  # fmt: skip
+
+
+def domain(request: HttpRequest, error: DomainError) -> HttpResponse:
+    return page(request, STATUS.get(type(error), 400), "This cannot be done", error.detail)
+
+
+def http(request: HttpRequest, error: Exception) -> HttpResponse | None:
+    """Pages for what Django would answer without one."""
+    if isinstance(error, Http404):
+        return page(request, 404, "There is nothing here",
+                    "It was deleted, or is in another of your workspaces.")  # fmt: skip
+    if isinstance(error, PermissionDenied):
+        return page(request, 403, "Your role does not allow this",
+                    str(error).capitalize() or "An owner of the workspace can change your "
+                    "role.")  # fmt: skip
+    return None

@@ -1,0 +1,26 @@
+"""How ninja reads bodies and writes plain values: with ours."""
+
+from typing import Any
+
+import orjson
+from django.http import HttpRequest
+from ninja.parser import Parser
+from ninja.renderers import BaseRenderer
+
+from config.lib.body import parse_json
+
+
+class JsonParser(Parser):
+    """orjson, and where it refuses or would lose digits the standard library."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        return parse_json(request.body)
+
+
+class JsonRenderer(BaseRenderer):
+    """For operations that return plain values instead of a finished response."""
+
+    media_type = "application/json"
+
+    def render(self, request: HttpRequest, data: Any, *, response_status: int) -> Any:
+        return orjson.dumps(data)

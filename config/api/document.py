@@ -1,0 +1,87 @@
+"""The OpenAPI document: what ninja derives from the operations, and what is true of all of them.
+
+Problems, scopes and the headers that every operation of a kind takes are added here by rule
+instead of being repeated on each operation.
+"""
+
+from typing import Any
+
+from ninja import NinjaAPI
+from ninja.openapi.schema import OpenAPISchema
+from ninja.operation import Operation
+
+from config.errors import PROBLEM_TYPE
+from contacts.api.auth import KeyAuth
+from contacts.api.http import IF_MATCH, Problem
+from contacts.scopes import SCOPES
+
+MEANINGS = {
+    400: "The request cannot be read: not JSON, not UTF-8, nested too deep",
+    401: "No key, or none that opens anything",
+    403: "The key lacks the operation's scope, or may not do this",
+    404: "Not in this workspace",
+    409: "The row's state does not allow it, a shortened id is ambiguous, or a name is taken",
+    412: "Changed since you read it",
+    413: "The body is too large",
+    422: "A field or parameter cannot be taken; `errors` names it",
+    428: "If-Match is missing",
+    429: "Too many requests; see Retry-After",
+    500: "Our fault; the log has it under request_id",
+    503: "Busy or unavailable; see Retry-After",
+}
+ALWAYS = {401, 403, 422, 429, 500, 503}
+IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": "Sent again with the same body, the first answer is given again (with "
+    "`Idempotent-Replayed: true`) and nothing is done twice; with another body: 422. Failed "
+    "requests are not kept.",
+}
+
+
+class Api(NinjaAPI):
+    """ninja's API with our document."""
+
+    def get_openapi_schema(self, **kwargs: Any) -> OpenAPISchema:
+        document = super().get_openapi_schema(**kwargs)
+        operations = {
+            operation.operation_id: operation
+            for router in self._get_bound_routers()
+            for view in router.path_operations.values()
+            for operation in view.operations
+        }
+        schemas = document["components"]["schemas"]
+        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= problem.pop("$defs")
+        schemas["Problem"] = problem
+        for path, methods in document["paths"].items():
+            for method, described in methods.items():
+                _complete(described, path, method, operations[described["operationId"]])
+        return document
+
+
+def _complete(described: dict[str, Any], path: str, method: str, operation: Operation) -> None:
+    statuses = set(ALWAYS)
+    if "{" in path:
+        statuses |= {404, 409}
+    if method == "post":
+        statuses |= {409}
+        described["parameters"].append(IDEMPOTENCY_KEY)
+    if "requestBody" in described:
+        statuses |= {400, 404, 409, 413}
+    if operation.openapi_extra and IF_MATCH["parameters"][0] in described["parameters"]:
+        statuses |= {412, 428}
+    for status in sorted(statuses):
+        described["responses"].setdefault(
+            status,
+            {
+                "description": MEANINGS[status],
+                "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            },
+        )
+    for auth in operation.auth_callbacks:
+        if isinstance(auth, KeyAuth):
+            asked = f"Scope: `{auth.scope}` ({SCOPES[auth.scope]})" if auth.scope else "Any key."
+            described["description"] = f"{described.get('description', '')}\n\n{asked}".strip()

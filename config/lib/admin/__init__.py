@@ -1,0 +1,1 @@
+"""The admin's model-free helpers: how values look."""

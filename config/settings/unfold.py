@@ -1,0 +1,131 @@
+"""How the admin looks and what its sidebar offers: unfold's settings. Not for Django's own."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+
+def _static(path: str) -> Any:
+    """Resolved per request: the storage is not ready while settings load."""
+    return lambda request: static(path)
+
+
+def _list(model: str, title: str, icon: str, query: str = "", **extra: Any) -> dict[str, Any]:
+    """A sidebar entry that leads to a model's list."""
+    url = reverse_lazy(f"admin:{model}_changelist")
+    return {"title": title, "icon": icon, "link": url, **extra}
+
+
+def workspace_name(request: HttpRequest) -> str:
+    """Under the product's name: which workspace everything on the page belongs to."""
+    workspace = getattr(request, "workspace", None)
+    return workspace.name if workspace is not None else ""
+
+
+def is_superuser(request: HttpRequest) -> bool:
+    return bool(request.user.is_superuser)
+
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Remembrancer",
+    "SITE_HEADER": "Remembrancer",
+    "SITE_SUBHEADER": workspace_name,
+    "SITE_URL": None,
+    "SITE_ICON": {
+        "light": _static("remembrancer/icon.svg"),
+        "dark": _static("remembrancer/icon.svg"),
+    },
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": _static("remembrancer/icon.svg")},
+    ],
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "STYLES": [_static("remembrancer/admin.css")],
+    "SCRIPTS": [_static("remembrancer/admin.js")],
+    "BORDER_RADIUS": "6px",
+    "COLORS": {
+        # Verdigris: the green of old seals and copper roofs.
+        "primary": {
+            "50": "oklch(97.5% .015 178)",
+            "100": "oklch(94.5% .035 178)",
+            "200": "oklch(89% .065 178)",
+            "300": "oklch(81.5% .09 179)",
+            "400": "oklch(72% .105 180)",
+            "500": "oklch(63% .1 181)",
+            "600": "oklch(52% .088 182)",
+            "700": "oklch(45% .075 183)",
+            "800": "oklch(38.5% .06 184)",
+            "900": "oklch(33% .048 185)",
+            "950": "oklch(24% .035 186)",
+        },
+    },
+    "COMMAND": {"search_models": False, "show_history": False},
+    "SIDEBAR": {
+        "show_search": True,
+        "command_search": True,
+        "show_all_applications": False,
+        "navigation": [
+            {
+                "items": [
+                    {
+                        "title": "At a glance",
+                        "icon": "space_dashboard",
+                        "link": reverse_lazy("admin:index"),
+                    },
+                ],
+            },
+            {
+                "title": "What happens",
+                "separator": True,
+                "items": [
+                    _list("agent_sessions_session", "Sessions", "forum"),
+                    _list("agent_sessions_thread", "Threads", "account_tree"),
+                    _list("agent_sessions_message", "Messages", "chat_bubble"),
+                    _list("agent_sessions_sessionevent", "Events", "bolt"),
+                    _list("agent_sessions_project", "Projects", "folder"),
+                ],
+            },
+            {
+                "title": "What is known",
+                "separator": True,
+                "items": [_list("memory_memory", "Memories", "neurology")],
+            },
+            {
+                "title": "Who",
+                "separator": True,
+                "items": [
+                    _list("contacts_agent", "Agents", "smart_toy"),
+                    _list("contacts_apikey", "API keys", "key"),
+                    _list("contacts_membership", "Members", "group"),
+                    _list("contacts_invitation", "Invitations", "mail"),
+                ],
+            },
+            {
+                "title": "Record",
+                "separator": True,
+                "items": [
+                    _list("contacts_revision", "History", "history"),
+                    _list("agent_sessions_rawline", "Raw lines", "data_object"),
+                ],
+            },
+            {
+                "title": "Search index",
+                "separator": True,
+                "items": [
+                    _list("memory_passage", "Passages", "manage_search"),
+                    _list("memory_embeddingspace", "Embedding spaces", "hub"),
+                ],
+            },
+            {
+                "title": "Settings",
+                "separator": True,
+                "items": [
+                    _list("contacts_workspace", "Workspace", "domain"),
+                    _list("auth_user", "Accounts", "manage_accounts", permission=is_superuser),
+                ],
+            },
+        ],
+    },
+}

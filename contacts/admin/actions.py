@@ -1,0 +1,118 @@
+"""What can be done to a row beside editing it: approve, revoke, end. Each calls one service.
+
+A RowAction is a button on the row's page and, where `bulk`, an action of the list. Always a POST:
+a link that changes something could be followed by a browser on its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from config.lib.actor import Actor
+from config.lib.errors import DomainError, NotFound
+from contacts.admin.access import actor_of, allows, require_role
+from contacts.admin.forms import posted_reason
+from contacts.models.workspace import Role
+
+# As many as a request has time for; see base.MAX_BULK.
+MAX_BULK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RowAction:
+    """`run(actor=, row=, reason=)` calls the service; `open_to(row)` says when the button shows."""
+
+    name: str
+    label: str
+    done: str
+    icon: str
+    role: Role
+    run: Callable[..., Any]
+    open_to: Callable[[Any], bool] = lambda row: True
+    tone: str = "default"
+    bulk: bool = True
+    confirm: str = ""
+
+
+class RowActions:
+    """For a ModelAdmin: `row_actions` as buttons and list actions."""
+
+    row_actions: tuple[RowAction, ...] = ()
+    model: Any
+    admin_site: Any
+    opts: Any
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_do"
+        urls: list[URLPattern] = super().get_urls()  # type: ignore[misc]
+        if not self.row_actions:
+            return urls
+        view = self.admin_site.admin_view(self.do_view)
+        return [path("<uuid:object_id>/do/<slug:action>/", view, name=name), *urls]
+
+    def do_view(self, request: HttpRequest, object_id: Any, action: str) -> HttpResponse:
+        """Run one action on one row, and go back to where the button was."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        chosen = next((one for one in self.row_actions if one.name == action), None)
+        row = self.model.objects.filter(pk=object_id).first()
+        if chosen is None or row is None:
+            raise NotFound(str(self.opts.verbose_name), object_id)
+        require_role(request, chosen.role)
+        try:
+            with transaction.atomic():
+                chosen.run(actor=actor_of(request), row=row, reason=posted_reason(request))
+        except DomainError as error:
+            messages.error(request, error.detail)
+        else:
+            messages.success(request, chosen.done)
+        return HttpResponseRedirect(self._back(request, row))
+
+    def _back(self, request: HttpRequest, row: Any) -> str:
+        wanted = request.POST.get("next", "")
+        if url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
+            return wanted
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        return reverse(name, args=[row.pk])
+
+    def buttons(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
+        """The actions this person may run on this row now, for includes/buttons.html."""
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_do"
+        return [
+            {"action": one, "url": reverse(name, args=[row.pk, one.name])}
+            for one in self.row_actions
+            if allows(request, one.role) and one.open_to(row)
+        ]
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        actions: dict[str, Any] = super().get_actions(request)  # type: ignore[misc]
+        for one in self.row_actions:
+            if one.bulk and allows(request, one.role):
+                actions[one.name] = (_on_many(one), one.name, one.label)
+        return actions
+
+
+def _on_many(action: RowAction) -> Callable[[Any, HttpRequest, QuerySet[Any]], None]:
+    def run(admin: Any, request: HttpRequest, rows: QuerySet[Any]) -> None:
+        chosen = list(rows[: MAX_BULK + 1])
+        if len(chosen) > MAX_BULK:
+            messages.error(request, f"At most {MAX_BULK} rows at once; choose fewer.")
+            return
+        done = 0
+        for row in chosen:
+            if not action.open_to(row):
+                continue
+            action.run(actor=actor_of(request), row=row, reason="")
+            done += 1
+        skipped = len(chosen) - done
+        text = f"{action.label}: {done:,} done"
+        messages.success(request, f"{text}, {skipped:,} needed nothing." if skipped else f"{text}.")
+
+    return run

@@ -1,0 +1,197 @@
+"""Agents and the keys they call with."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminCheckboxSelectMultiple
+
+from config.lib.admin import show
+from contacts.admin.access import actor_of
+from contacts.admin.actions import RowAction
+from contacts.admin.base import ReadOnlyInline, WorkspaceAdmin
+from contacts.admin.filters import KeyStateFilter, key_state
+from contacts.admin.forms import RowForm, posted_reason
+from contacts.models import Agent, ApiKey
+from contacts.models.workspace import Role
+from contacts.scopes import AGENT_SCOPES, SCOPES
+from contacts.services.agents import create_agent, update_agent
+from contacts.services.keys import create_key, revoke_key
+
+
+class KeyInline(ReadOnlyInline):
+    model = ApiKey
+    fields = readonly_fields = ("key", "state", "scopes", "expires", "last_used")
+    verbose_name_plural = "keys"
+
+    @display(description="Key")
+    def key(self, obj: ApiKey) -> SafeString:
+        return show.link(show.change_url("contacts.apikey", obj.pk) or "", str(obj))
+
+    @display(description="State")
+    def state(self, obj: ApiKey) -> SafeString:
+        return show.badge(key_state(obj))
+
+    @display(description="Expires")
+    def expires(self, obj: ApiKey) -> SafeString:
+        return show.when(obj.expires_at)
+
+    @display(description="Last used")
+    def last_used(self, obj: ApiKey) -> SafeString:
+        return show.when(obj.last_used_at)
+
+
+@admin.register(Agent)
+class AgentAdmin(WorkspaceAdmin):
+    list_display = ("name", "kind", "state", "capability_tags", "seen", "made")
+    list_filter = (("kind", ChoicesDropdownFilter), ("status", ChoicesDropdownFilter))
+    search_fields = ("name",)
+    search_help_text = "Name"
+    ordering = ("name",)
+    list_defer = ("metadata",)
+    inlines = (KeyInline,)
+    readonly_fields = ("state", "seen", "made", "ids")
+    fieldsets = (
+        (None, {"fields": ("name", "kind", "capabilities")}),
+        ("Now", {"fields": (("state", "seen"),)}),
+        ("More", {"fields": ("metadata", "made", "ids")}),
+    )
+
+    def create_row(self, request: HttpRequest, obj: Agent, form: RowForm) -> Agent:
+        return create_agent(
+            actor=actor_of(request),
+            name=obj.name,
+            kind=obj.kind,
+            capabilities=obj.capabilities,
+            metadata=obj.metadata,
+        )
+
+    def update_row(
+        self, request: HttpRequest, pk: Any, changes: dict[str, Any], version: int | None
+    ) -> Agent:
+        return update_agent(
+            actor=actor_of(request),
+            agent_id=pk,
+            changes=changes,
+            expected_version=version,
+            reason=posted_reason(request),
+        )
+
+    @display(description="Status", ordering="status")
+    def state(self, obj: Agent) -> SafeString:
+        return show.badge(obj.status)
+
+    @display(description="Capabilities")
+    def capability_tags(self, obj: Agent) -> SafeString:
+        return show.tags(obj.capabilities)
+
+    @display(description="Last seen", ordering="last_seen_at")
+    def seen(self, obj: Agent) -> SafeString:
+        return show.when(obj.last_seen_at)
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(WorkspaceAdmin):
+    """Keys are made here and revoked here; what they may do is fixed when they are made."""
+
+    add_role = change_role = Role.OWNER
+    # A deleted key would take its name out of the history; revoking is what ends it.
+    delete_role = None
+    list_display = ("title", "agent", "state", "scope_count", "expires", "last_used", "made")
+    list_filter = (("agent", AutocompleteSelectFilter), KeyStateFilter)
+    list_select_related = ("agent",)
+    list_defer = ("metadata", "digest", "agent__metadata")
+    search_fields = ("name", "agent__name")
+    search_help_text = "Name or agent"
+    ordering = ("-id",)
+    readonly_fields = ("state", "last_used", "made", "revoked", "ids")
+    add_fieldsets = ((None, {"fields": ("agent", "name", "scopes", "expires_at")}),)
+    fieldsets = (
+        (None, {"fields": ("name", "agent", "scopes")}),
+        ("Life", {"fields": (("state", "last_used"), ("made", "expires_at"), "revoked")}),
+        ("More", {"fields": ("ids",)}),
+    )
+    row_actions = (
+        RowAction(
+            name="revoke",
+            label="Revoke",
+            done="The key opens nothing from now on.",
+            icon="key_off",
+            role=Role.OWNER,
+            run=lambda *, actor, row, reason: revoke_key(
+                actor=actor, key_id=row.pk, reason=reason
+            ),
+            open_to=lambda row: row.revoked_at is None,
+            tone="danger",
+            confirm="Whoever calls with this key is refused from the next request on.",
+        ),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        fixed = ("agent", "scopes", "expires_at") if obj is not None else ()
+        return (*self.readonly_fields, *fixed)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "scopes":
+            return forms.MultipleChoiceField(
+                choices=[(name, f"{name}: {text}") for name, text in SCOPES.items()],
+                initial=AGENT_SCOPES,
+                widget=UnfoldAdminCheckboxSelectMultiple,
+                help_text="An agent's usual work needs what is chosen here.",
+            )
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def create_row(self, request: HttpRequest, obj: ApiKey, form: RowForm) -> ApiKey:
+        key, token = create_key(
+            actor=actor_of(request),
+            agent=obj.agent,
+            name=obj.name,
+            scopes=obj.scopes,
+            expires_at=obj.expires_at,
+        )
+        request.shown_once = token  # type: ignore[attr-defined]
+        return key
+
+    def response_add(
+        self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """The token, in the answer itself: a redirect would have to keep it somewhere."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "New API key",
+            "opts": self.opts,
+            "secret": getattr(request, "shown_once", ""),
+            "what": f"The key {obj} of {obj.agent}",
+            "how": "The agent sends it as `Authorization: Bearer …`.",
+            "done_url": show.changelist_url("contacts.apikey"),
+        }
+        return TemplateResponse(request, "admin/shown_once.html", context)
+
+    @display(description="Key", ordering="name")
+    def title(self, obj: ApiKey) -> str:
+        return str(obj)
+
+    @display(description="State")
+    def state(self, obj: ApiKey) -> SafeString:
+        return show.badge(key_state(obj))
+
+    @display(description="May")
+    def scope_count(self, obj: ApiKey) -> SafeString:
+        return show.tags(obj.scopes[:3] + ([f"+{len(obj.scopes) - 3}"] if obj.scopes[3:] else []))
+
+    @display(description="Expires", ordering="expires_at")
+    def expires(self, obj: ApiKey) -> SafeString:
+        return show.when(obj.expires_at)
+
+    @display(description="Last used", ordering="last_used_at")
+    def last_used(self, obj: ApiKey) -> SafeString:
+        return show.when(obj.last_used_at)
+
+    @display(description="Revoked")
+    def revoked(self, obj: ApiKey) -> SafeString:
+        return show.when(obj.revoked_at)

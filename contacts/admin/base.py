@@ -1,0 +1,346 @@
+"""The base of every admin page: roles, bounded lists, writes through services, history.
+
+Not for anything one model needs alone. A subclass names its columns and, where a service exists
+for its model, overrides `create_row`, `update_row` and `delete_row`.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin.utils import unquote
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import IntegrityError, models, transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
+
+from config.lib import errors
+from config.lib.db.models import VersionedRow
+from config.lib.admin import show
+from contacts.admin.access import actor_of, allows
+from contacts.admin.actions import MAX_BULK, RowActions
+from contacts.admin.conflicts import Conflict, find_conflict
+from contacts.admin.deletion import consequences
+from contacts.admin.forms import LinesField, RowForm, note_problem, posted_reason, posted_version
+from contacts.admin.listing import BoundedPaginator, WorkspaceChangeList
+from contacts.admin.history import history_page
+from contacts.models.workspace import Role
+from contacts.services import funnel
+
+
+class Permissions:
+    """What a role may do with rows of a model; None is what nobody does here."""
+
+    view_role: Role | None = Role.VIEWER
+    add_role: Role | None = Role.OPERATOR
+    change_role: Role | None = Role.OPERATOR
+    delete_role: Role | None = Role.OPERATOR
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return allows(request, self.view_role)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return allows(request, self.view_role)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return allows(request, self.add_role)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return allows(request, self.change_role)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return allows(request, self.delete_role)
+
+
+class WorkspaceAdmin(RowActions, Permissions, ModelAdmin):
+    """A model's pages in one workspace."""
+
+    form = RowForm
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    list_filter_submit = True
+    list_filter_sheet = True
+    list_fullwidth = True
+    warn_unsaved_form = True
+    actions_on_bottom = False
+    save_as = False
+    # What a list does not read: bodies and vectors.
+    list_defer: Sequence[str] = ()
+    list_annotate: Mapping[str, Any] = {}
+    change_form_before_template = "admin/includes/version.html"
+    change_form_outer_before_template = "admin/includes/conflict.html"
+    change_form_after_template = "admin/includes/reason.html"
+    object_history_template = "admin/history.html"
+
+    # --- Lists ------------------------------------------------------------------------------
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[WorkspaceChangeList]:
+        return WorkspaceChangeList
+
+    def for_list(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows of a list, without what it does not show."""
+        if self.list_defer:
+            rows = rows.defer(*self.list_defer)
+        return rows.annotate(**self.list_annotate) if self.list_annotate else rows
+
+    def url_of(self, obj: Any) -> str | None:
+        """Where a row's title leads, if not to its form."""
+        return None
+
+    def get_autocomplete_fields(self, request: HttpRequest) -> Sequence[str]:
+        """Every foreign key whose target can be searched: a select would hold the whole table."""
+        registry = self.admin_site._registry
+        return [
+            field.name
+            for field in self.model._meta.concrete_fields
+            if isinstance(field, models.ForeignKey)
+            and getattr(registry.get(field.related_model), "search_fields", ())
+        ]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if isinstance(db_field, models.TextField):
+            # Stripping would change a text that nobody touched.
+            kwargs.setdefault("strip", False)
+        elif isinstance(db_field, ArrayField):
+            kwargs.setdefault("form_class", LinesField)
+            kwargs.setdefault("help_text", "One per line.")
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        """By id; an id that is none is not found, whatever it holds."""
+        try:
+            return super().get_object(request, object_id, from_field)
+        except (ValueError, ValidationError):
+            return None
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> type[RowForm]:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        conflict: Conflict | None = getattr(request, "conflict", None)
+        kept = conflict.kept if conflict else {}
+        return type(form.__name__, (form,), {"request": request, "kept": kept})
+
+    # --- Writes -----------------------------------------------------------------------------
+
+    def create_row(self, request: HttpRequest, obj: Any, form: RowForm) -> Any:
+        """Insert `obj`; returns the row. Override where a service makes rows of this model."""
+        return funnel.create(obj, actor=actor_of(request), reason=posted_reason(request))
+
+    def update_row(
+        self, request: HttpRequest, pk: uuid.UUID, changes: dict[str, Any], version: int | None
+    ) -> Any:
+        """Write `changes`; returns the row. Override where a service changes rows of this model."""
+        row = funnel.get_row(self.model, pk, lock=True)
+        return funnel.update(
+            row,
+            changes,
+            actor=actor_of(request),
+            expected_version=version,
+            reason=posted_reason(request),
+        )
+
+    def delete_row(self, request: HttpRequest, obj: Any) -> None:
+        """Remove `obj`. Override where a service removes rows of this model."""
+        row = funnel.get_row(self.model, obj.pk, lock=True)
+        funnel.delete(row, actor=actor_of(request), reason=posted_reason(request))
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if not change:
+            made = self.create_row(request, obj, form)
+            # A service makes its own object; Django goes on with this one.
+            obj.__dict__.update(made.__dict__)
+            return
+        changes = form.changes()
+        if changes:
+            row = self.update_row(request, obj.pk, changes, posted_version(request))
+            obj.version = getattr(row, "version", None)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        self.delete_row(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        rows = list(queryset[: MAX_BULK + 1])
+        if len(rows) > MAX_BULK:
+            raise errors.Invalid({"": f"at most {MAX_BULK} rows are deleted at once"})
+        for row in rows:
+            self.delete_row(request, row)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Django's, with a stale page refused and what a service refuses shown at its field."""
+        extra_context = self.page_context(request, object_id, extra_context or {})
+        if request.method == "POST" and object_id is not None:
+            refused = self._refuse_stale(request, object_id, form_url, extra_context)
+            if refused is not None:
+                return refused
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except errors.Stale:
+            # Changed between our look and our write; the second look sees it.
+            refused = self._refuse_stale(request, str(object_id), form_url, extra_context)
+            if refused is None:
+                raise
+            return refused
+        except (errors.DomainError, IntegrityError) as error:
+            note_problem(request, error)
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def page_context(
+        self, request: HttpRequest, object_id: str | None, context: dict[str, Any]
+    ) -> dict[str, Any]:
+        """What a row's page needs beside Django's own: the buttons of its actions."""
+        if object_id is None or not self.row_actions:
+            return context
+        row = self.get_object(request, unquote(object_id))
+        return {**context, "buttons": self.buttons(request, row)} if row is not None else context
+
+    def _refuse_stale(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str,
+        extra_context: dict[str, Any],
+    ) -> HttpResponse | None:
+        """The page with both versions, or None where nothing came in between."""
+        row, copy = (self.get_object(request, unquote(object_id)) for _ in range(2))
+        if not isinstance(row, VersionedRow) or not self.has_change_permission(request, row):
+            return None
+        seen = posted_version(request)
+        if seen == row.version:
+            return None
+        form = self.get_form(request, copy, change=True)(request.POST, instance=copy)
+        conflict = find_conflict(row, form, seen)
+        if conflict is None:
+            return None
+        request.conflict = conflict  # type: ignore[attr-defined]
+        request.method = "GET"
+        response = super().changeform_view(
+            request, object_id, form_url, {**extra_context, "conflict": conflict}
+        )
+        response.status_code = 409
+        return response
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return self._guarded(request, super().delete_view, object_id, extra_context)
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        return self._guarded(request, super().response_action, queryset)
+
+    def _guarded(self, request: HttpRequest, view: Any, *args: Any) -> HttpResponse:
+        """A refusal of a service becomes a message on the list, with nothing written."""
+        try:
+            with transaction.atomic():
+                response: HttpResponse = view(request, *args)
+                return response
+        except (errors.DomainError, IntegrityError) as error:
+            detail = getattr(error, "detail", "Other rows still need this one.")
+            messages.error(request, detail)
+            return self.to_list()
+
+    def to_list(self) -> HttpResponse:
+        response = HttpResponse(status=302)
+        response["Location"] = show.changelist_url(self.model._meta.label_lower)
+        return response
+
+    # --- Instead of Django's log --------------------------------------------------------------
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """The funnel's Revision says it, in the same transaction."""
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """See log_addition."""
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> None:
+        """See log_addition."""
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The row's Revisions, newest first."""
+        obj = self.get_object(request, unquote(object_id))
+        if obj is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        if not self.has_view_permission(request, obj):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            **history_page(obj.pk, request.GET.get("before")),
+            "title": f"History of {obj}",
+            "opts": self.opts,
+            "original": obj,
+            **(extra_context or {}),
+        }
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        return TemplateResponse(request, self.object_history_template, context)
+
+    # --- Columns that every model has ----------------------------------------------------------
+
+    @display(description="Made", ordering="created_at")
+    def made(self, obj: Any) -> SafeString:
+        return show.when(obj.created_at)
+
+    @display(description="Changed", ordering="updated_at")
+    def changed(self, obj: Any) -> SafeString:
+        return show.when(obj.updated_at)
+
+    @display(description="Id")
+    def ids(self, obj: Any) -> SafeString:
+        return show.identifiers(obj.pk)
+
+    # --- Deleting -----------------------------------------------------------------------------
+
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[str], dict[str, str], set[str], list[str]]:
+        """Counts, not rows: the database cascades, and nobody reads a list of 100,000 lines."""
+        rows = list(objs[: MAX_BULK + 1])
+        named, counts, forbidden = consequences(rows)
+        if len(rows) > MAX_BULK:
+            forbidden.append(f"At most {MAX_BULK} rows are deleted at once; choose fewer.")
+        lacking = set() if self.has_delete_permission(request) else {str(self.opts.verbose_name)}
+        return named, counts, lacking, forbidden
+
+
+class ReadOnlyAdmin(WorkspaceAdmin):
+    """Rows that are their own history, or that the product derives: to look at only."""
+
+    add_role = change_role = delete_role = None
+    actions = None
+    change_form_before_template = None
+    change_form_after_template = None
+    change_form_outer_before_template = None
+    warn_unsaved_form = False
+
+
+class ReadOnlyInline(Permissions, TabularInline):
+    """Related rows on a row's page, to look at; each leads to its own page."""
+
+    add_role = change_role = delete_role = None
+    extra = 0
+    max_num = 0
+    can_delete = False
+    show_change_link = False
+    ordering: Sequence[str] = ("-id",)
+    related: Sequence[str] = ()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request)
+        return rows.select_related(*self.related) if self.related else rows
+

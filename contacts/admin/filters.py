@@ -1,0 +1,45 @@
+"""List filters that follow from several columns."""
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import DropdownFilter
+
+from config.lib import clock
+from contacts.models import ApiKey, Invitation
+
+
+def key_state(key: ApiKey) -> str:
+    """live, expired or revoked."""
+    if key.revoked_at is not None:
+        return "revoked"
+    return "expired" if key.expires_at is not None and key.expires_at <= clock.now() else "live"
+
+
+def invitation_state(invitation: Invitation) -> str:
+    """open, accepted, expired or revoked."""
+    if invitation.accepted_at is not None:
+        return "accepted"
+    if invitation.revoked_at is not None:
+        return "revoked"
+    return "expired" if invitation.expires_at <= clock.now() else "open"
+
+
+class KeyStateFilter(DropdownFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("live", "Live"), ("expired", "Expired"), ("revoked", "Revoked")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        past = Q(expires_at__lte=clock.now())
+        match self.value():
+            case "live":
+                return queryset.filter(~past | Q(expires_at=None), revoked_at=None)
+            case "expired":
+                return queryset.filter(past, revoked_at=None)
+            case "revoked":
+                return queryset.filter(revoked_at__isnull=False)
+        return queryset

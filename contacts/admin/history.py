@@ -1,0 +1,149 @@
+"""Revisions as people read them: who, when, through which door, and what changed, word by word."""
+
+import difflib
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist
+from django.db import models
+
+from config.lib.admin import show
+from contacts.models import Revision
+from contacts.selectors import history
+
+PER_PAGE = 50
+# Comparing words is quadratic at worst; longer texts are shown side by side instead.
+MAX_COMPARED = 20_000
+# What an unchanged stretch is cut to around a change.
+CONTEXT_CHARACTERS = 160
+
+_WORDS = re.compile(r"\s+|\w+|[^\w\s]")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a compared text; `kind` is same, gone, new or cut."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field of one Revision. `url` is where a changed link now leads."""
+
+    label: str
+    pieces: list[Piece]
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    revision: Revision
+    fields: list[FieldChange]
+
+
+def history_page(object_id: uuid.UUID, before: str | None) -> dict[str, Any]:
+    """Template context: a page of an object's changes and the mark of the next one."""
+    rows = history(object_id)
+    if before:
+        try:
+            rows = rows.filter(id__lt=uuid.UUID(before))
+        except ValueError:
+            rows = rows.none()
+    found = list(rows[: PER_PAGE + 1])
+    more = found[PER_PAGE - 1].id if len(found) > PER_PAGE else None
+    return {"changes": [describe(row) for row in found[:PER_PAGE]], "more": more}
+
+
+def describe(revision: Revision) -> Change:
+    """A Revision with its fields named and compared."""
+    model = _model_of(revision.model)
+    names = dict.fromkeys([*revision.before, *revision.after])
+    fields = []
+    for name in names:
+        old, new = revision.before.get(name), revision.after.get(name)
+        fields.append(
+            FieldChange(_label(model, name), compare(plain(old), plain(new)), _url(model, name, new))
+        )
+    return Change(revision, fields)
+
+
+def plain(value: Any) -> str:
+    """A recorded JSON value as text."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    if isinstance(value, (dict, list)):
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    return str(value)
+
+
+def compare(old: str, new: str) -> list[Piece]:
+    """The pieces of `new` with what is gone from `old` between them."""
+    if not old or not new or len(old) + len(new) > MAX_COMPARED:
+        return [Piece(kind, text) for kind, text in (("gone", old), ("new", new)) if text]
+    before, after = _WORDS.findall(old), _WORDS.findall(new)
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    if matcher.quick_ratio() < 0.3:  # two different texts: mixing them would be unreadable
+        return [Piece("gone", old), Piece("new", new)]
+    pieces: list[Piece] = []
+    for tag, a1, a2, b1, b2 in matcher.get_opcodes():
+        if tag == "equal":
+            pieces += _shorten("".join(before[a1:a2]), first=a1 == 0, last=a2 == len(before))
+            continue
+        if a2 > a1:
+            pieces.append(Piece("gone", "".join(before[a1:a2])))
+        if b2 > b1:
+            pieces.append(Piece("new", "".join(after[b1:b2])))
+    return pieces
+
+
+def _shorten(text: str, *, first: bool, last: bool) -> list[Piece]:
+    if len(text) <= 2 * CONTEXT_CHARACTERS:
+        return [Piece("same", text)]
+    head = [] if first else [Piece("same", text[:CONTEXT_CHARACTERS])]
+    tail = [] if last else [Piece("same", text[-CONTEXT_CHARACTERS:])]
+    return [*head, Piece("cut", "…"), *tail]
+
+
+def _model_of(label: str) -> type[models.Model] | None:
+    """None where the model of an old Revision is gone."""
+    try:
+        return apps.get_model(label)
+    except (LookupError, ValueError):
+        return None
+
+
+def _field(model: type[models.Model] | None, name: str) -> Any:
+    if model is None:
+        return None
+    try:
+        return model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return None
+
+
+def _label(model: type[models.Model] | None, name: str) -> str:
+    field = _field(model, name)
+    return str(getattr(field, "verbose_name", name.replace("_", " "))).capitalize()
+
+
+def _url(model: type[models.Model] | None, name: str, value: Any) -> str | None:
+    field = _field(model, name)
+    if value and isinstance(field, models.ForeignKey):
+        return show.change_url(field.related_model._meta.label_lower, value)
+    return None
+
+
+def summary(changed: Mapping[str, Any]) -> str:
+    """The names of changed fields, for a list."""
+    return ", ".join(name.replace("_", " ") for name in changed)

@@ -1,0 +1,176 @@
+"""The workspace one is in, its members, and the invitations into it."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.decorators import display
+
+from config.lib.admin import show
+from contacts.admin.access import actor_of, require_entry
+from contacts.admin.actions import RowAction
+from contacts.admin.base import WorkspaceAdmin
+from contacts.admin.filters import invitation_state
+from contacts.admin.forms import RowForm, posted_reason
+from contacts.models import Invitation, Membership, Workspace
+from contacts.models.workspace import Role
+from contacts.services.members import change_role, remove_member, revoke_invitation
+from contacts.services.workspaces import invite_person, update_workspace
+
+
+@admin.register(Workspace)
+class WorkspacePage(WorkspaceAdmin):
+    """One row: the workspace of the request. The others are other people's business."""
+
+    add_role = delete_role = None
+    change_role = Role.OWNER
+    list_display = ("name", "slug", "time_zone", "made")
+    readonly_fields = ("slug", "made", "ids")
+    fieldsets = (
+        (None, {"fields": ("name", "slug")}),
+        ("Settings", {"fields": ("settings",)}),
+        ("More", {"fields": ("made", "ids")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Workspace]:
+        return Workspace.objects.filter(pk=require_entry(request).workspace.pk)
+
+    def update_row(
+        self, request: HttpRequest, pk: Any, changes: dict[str, Any], version: int | None
+    ) -> Workspace:
+        settings = changes.get("settings")
+        if settings is not None:
+            # The service merges; a key that is gone from the form is to be removed.
+            held = require_entry(request).workspace.settings
+            settings = dict.fromkeys(held.keys() - settings.keys()) | settings
+        return update_workspace(
+            actor=actor_of(request),
+            name=changes.get("name"),
+            settings=settings,
+            reason=posted_reason(request),
+        )
+
+    @display(description="Time zone")
+    def time_zone(self, obj: Workspace) -> str:
+        return str(obj.settings.get("timezone", "UTC"))
+
+
+@admin.register(Membership)
+class MembershipAdmin(WorkspaceAdmin):
+    """People come by invitation; here they get another role, or go."""
+
+    add_role = None
+    change_role = delete_role = Role.OWNER
+    list_display = ("person", "role_badge", "since")
+    list_filter = (("role", ChoicesDropdownFilter),)
+    list_select_related = ("user",)
+    list_defer = ("metadata", "user__password")
+    search_fields = ("user__username", "user__email")
+    search_help_text = "User name or email"
+    ordering = ("id",)
+    readonly_fields = ("person", "email", "since", "ids")
+    fieldsets = (
+        (None, {"fields": ("person", "email", "role")}),
+        ("More", {"fields": ("since", "ids")}),
+    )
+
+    def update_row(
+        self, request: HttpRequest, pk: Any, changes: dict[str, Any], version: int | None
+    ) -> Membership:
+        return change_role(
+            actor=actor_of(request),
+            membership_id=pk,
+            role=changes["role"],
+            expected_version=version,
+            reason=posted_reason(request),
+        )
+
+    def delete_row(self, request: HttpRequest, obj: Membership) -> None:
+        remove_member(
+            actor=actor_of(request), membership_id=obj.pk, reason=posted_reason(request)
+        )
+
+    @display(description="Person", ordering="user__username")
+    def person(self, obj: Membership) -> str:
+        return obj.user.get_username()
+
+    @display(description="Email")
+    def email(self, obj: Membership) -> str:
+        return str(getattr(obj.user, "email", "")) or show.EMPTY
+
+    @display(description="Role", ordering="role")
+    def role_badge(self, obj: Membership) -> SafeString:
+        return show.badge(obj.role)
+
+    @display(description="Member since", ordering="created_at")
+    def since(self, obj: Membership) -> SafeString:
+        return show.when(obj.created_at)
+
+
+@admin.register(Invitation)
+class InvitationAdmin(WorkspaceAdmin):
+    add_role = Role.OWNER
+    change_role = delete_role = None
+    list_display = ("email", "role_badge", "state", "expires", "made")
+    list_filter = (("role", ChoicesDropdownFilter),)
+    list_defer = ("metadata", "digest")
+    search_fields = ("email",)
+    search_help_text = "Email"
+    ordering = ("-created_at", "-id")
+    add_fieldsets = ((None, {"fields": ("email", "role")}),)
+    fieldsets = ((None, {"fields": ("email", "role_badge", "state", "made", "expires", "ids")}),)
+    readonly_fields = ("role_badge", "state", "made", "expires", "ids")
+    row_actions = (
+        RowAction(
+            name="revoke",
+            label="Revoke",
+            done="The link opens nothing from now on.",
+            icon="link_off",
+            role=Role.OWNER,
+            run=lambda *, actor, row, reason: revoke_invitation(
+                actor=actor, invitation_id=row.pk, reason=reason
+            ),
+            open_to=lambda row: invitation_state(row) == "open",
+            tone="danger",
+        ),
+    )
+
+    def create_row(self, request: HttpRequest, obj: Invitation, form: RowForm) -> Invitation:
+        invitation, secret = invite_person(
+            actor=actor_of(request), email=obj.email, role=obj.role
+        )
+        request.shown_once = secret  # type: ignore[attr-defined]
+        return invitation
+
+    def response_add(
+        self, request: HttpRequest, obj: Invitation, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """The link, in the answer itself: only its digest is kept."""
+        secret = getattr(request, "shown_once", "")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "New invitation",
+            "opts": self.opts,
+            "secret": request.build_absolute_uri(f"/invite/{secret}"),
+            "what": f"The link for {obj.email}",
+            "how": f"Whoever opens it first sets a password and joins as {obj.role}. "
+            f"It works once, until {show.exact(obj.expires_at)}.",
+            "done_url": show.changelist_url("contacts.invitation"),
+        }
+        return TemplateResponse(request, "admin/shown_once.html", context)
+
+    @display(description="Role", ordering="role")
+    def role_badge(self, obj: Invitation) -> SafeString:
+        return show.badge(obj.role)
+
+    @display(description="State")
+    def state(self, obj: Invitation) -> SafeString:
+        return show.badge(invitation_state(obj))
+
+    @display(description="Expires", ordering="expires_at")
+    def expires(self, obj: Invitation) -> SafeString:
+        return show.when(obj.expires_at)

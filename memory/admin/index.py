@@ -1,0 +1,109 @@
+"""The search index: derived and rebuildable, so only to look at."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.db.models.functions import Left
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter
+from unfold.decorators import display
+
+from config.lib.admin import show
+from contacts.admin.base import ReadOnlyAdmin
+from memory.models import EmbeddingSpace, Passage
+from sessions.admin.threads import message_url
+
+PREVIEW = 200
+NEVER_LISTED = ("text", "lexical", "tsv", "embedding")
+
+
+class EmbeddedFilter(DropdownFilter):
+    title = "embedding"
+    parameter_name = "embedded"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("pending", "Pending"), ("done", "Done")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Pending by index passage_pending."""
+        match self.value():
+            case "pending":
+                return queryset.filter(embedding=None)
+            case "done":
+                return queryset.filter(embedding__isnull=False)
+        return queryset
+
+
+@admin.register(Passage)
+class PassageAdmin(ReadOnlyAdmin):
+    list_display = ("preview", "kind_badge", "source", "chunk", "embedded", "at")
+    list_filter = (
+        ("kind", ChoicesDropdownFilter),
+        EmbeddedFilter,
+        ("occurred_at", RangeDateFilter),
+    )
+    list_defer = NEVER_LISTED
+    list_annotate = {"beginning": Left("text", PREVIEW)}
+    search_fields = ("text",)
+    search_help_text = "Words of the passage"
+    ordering = ("-id",)
+    fields = readonly_fields = (
+        "kind_badge", "source", "chunk", "at", "words", "lexical_words", "trust", "state",
+        "token_count", "embedded", "made", "ids",
+    )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """No vectors, ever; whether there is one is asked of the database."""
+        return super().get_queryset(request).defer("tsv", "embedding")
+
+    @display(description="Passage")
+    def preview(self, obj: Passage) -> str:
+        return " ".join(getattr(obj, "beginning", "").split()) or show.EMPTY
+
+    @display(description="Of", ordering="kind")
+    def kind_badge(self, obj: Passage) -> SafeString:
+        return show.badge(obj.kind, tone="grey")
+
+    @display(description="Source")
+    def source(self, obj: Passage) -> SafeString | str:
+        if obj.of_message_id and obj.thread_id and obj.idx is not None:
+            return show.link(message_url(obj.thread_id, obj.idx), f"message {obj.idx}")
+        for key, label in (
+            (obj.of_memory_id, "memory.memory"),
+            (obj.of_event_id, "agent_sessions.sessionevent"),
+            (obj.of_summary_id, "agent_sessions.session"),
+            (obj.of_project_id, "agent_sessions.project"),
+        ):
+            if key:
+                return show.link(show.change_url(label, key) or "", label.split(".")[1])
+        return show.EMPTY
+
+    @display(description="Embedded", boolean=True)
+    def embedded(self, obj: Passage) -> bool:
+        """A vector has a space; reading the space's key spares reading the vector."""
+        return obj.space_id is not None
+
+    @display(description="When", ordering="occurred_at")
+    def at(self, obj: Passage) -> SafeString:
+        return show.when(obj.occurred_at)
+
+    @display(description="Text")
+    def words(self, obj: Passage) -> SafeString:
+        return show.long_text(obj.text)
+
+    @display(description="As words for search")
+    def lexical_words(self, obj: Passage) -> SafeString:
+        return show.long_text(obj.lexical)
+
+
+@admin.register(EmbeddingSpace)
+class EmbeddingSpaceAdmin(ReadOnlyAdmin):
+    list_display = ("model", "provider", "dimensions", "state_badge", "made")
+    ordering = ("-id",)
+    fields = readonly_fields = ("provider", "model", "dimensions", "state_badge", "made", "ids")
+
+    @display(description="State", ordering="state")
+    def state_badge(self, obj: EmbeddingSpace) -> SafeString:
+        return show.badge(obj.state)

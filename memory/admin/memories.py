@@ -1,0 +1,217 @@
+"""Memories: the list, and one with where it came from, what it rests on and hangs together with."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models.functions import Left
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import (
+    AutocompleteSelectFilter,
+    ChoicesDropdownFilter,
+    MultipleChoicesDropdownFilter,
+    RangeDateFilter,
+    RangeNumericFilter,
+)
+from unfold.decorators import display
+
+from config.lib.admin import show
+from contacts.admin.access import actor_of, allows
+from contacts.admin.actions import RowAction
+from contacts.admin.base import WorkspaceAdmin
+from contacts.admin.forms import RowForm, posted_reason
+from contacts.models.workspace import Role
+from memory.admin.inlines import EvidenceInline, LinkInInline, LinkOutInline
+from memory.models import Memory
+from memory.models.memory import MemoryState, Trust
+from memory.services.memories import NewMemory, create_memory, delete_memory, update_memory
+
+PREVIEW = 240
+# What a reviewer decides; the rest is an operator's to edit.
+REVIEWED = ("state", "trust")
+# What follows from an action and is never set by hand.
+NOT_SET = (MemoryState.ERASED, MemoryState.SUPERSEDED)
+
+
+def _set_state(state: str) -> Any:
+    def run(*, actor: Any, row: Memory, reason: str) -> Memory:
+        return update_memory(
+            actor=actor, memory_id=row.pk, changes={"state": state}, reason=reason
+        )
+
+    return run
+
+
+def approve(*, actor: Any, row: Memory, reason: str) -> Memory:
+    """Into use, with a person's word for it: trust rises to verified where it was lower."""
+    changes: dict[str, Any] = {"state": MemoryState.ACTIVE}
+    if row.trust in (Trust.AGENT, Trust.EXTERNAL):
+        changes["trust"] = Trust.VERIFIED
+    return update_memory(actor=actor, memory_id=row.pk, changes=changes, reason=reason)
+
+
+def is_open(row: Memory) -> bool:
+    return row.state not in NOT_SET
+
+
+@admin.register(Memory)
+class MemoryAdmin(WorkspaceAdmin):
+    change_role = Role.REVIEWER
+    list_display = ("heading", "kind_name", "state_badge", "trust_badge", "sureness", "source_of",
+                    "recorded")  # fmt: skip
+    list_filter = (
+        ("state", MultipleChoicesDropdownFilter),
+        ("kind", MultipleChoicesDropdownFilter),
+        ("trust", ChoicesDropdownFilter),
+        ("confidence", RangeNumericFilter),
+        ("agent", AutocompleteSelectFilter),
+        ("project", AutocompleteSelectFilter),
+        ("session", AutocompleteSelectFilter),
+        ("recorded_at", RangeDateFilter),
+    )
+    list_select_related = ("agent", "project")
+    list_defer = (
+        "text", "data", "metadata", "affect", "signature", "agent__metadata",
+        "project__description", "project__docs", "project__features", "project__data",
+        "project__metadata",
+    )  # fmt: skip
+    list_annotate = {"beginning": Left("text", PREVIEW)}
+    search_fields = ("text",)
+    search_help_text = "Words of the memory"
+    ordering = ("-recorded_at", "-id")
+    inlines = (EvidenceInline, LinkOutInline, LinkInInline)
+    change_form_outer_before_template = "admin/memory/top.html"
+    readonly_fields = (
+        "state_badge", "trust_badge", "by", "agent", "recorded", "used", "superseded", "feeling",
+        "made", "changed", "ids", "known_as",
+    )  # fmt: skip
+    fieldsets = (
+        (None, {"fields": ("text", ("kind", "confidence"), ("state", "trust"), "tags")}),
+        ("Where it comes from", {"fields": (("agent", "by"), ("session", "project"),
+                                            ("recorded", "known_as"))}),
+        ("When it holds", {"fields": (("valid_from", "valid_to"), ("expires_at", "superseded"))}),
+        ("Weight", {"fields": (("salience", "pinned"), ("used", "feeling"))}),
+        ("More", {"fields": ("data", "metadata", ("made", "changed"), "ids")}),
+    )  # fmt: skip
+    add_fieldsets = (
+        (None, {"fields": ("text", ("kind", "confidence"), "trust", "tags", ("session", "project"))}),
+    )
+    row_actions = (
+        RowAction("approve", "Approve", "Approved: the memory is in use.", "check_circle",
+                  Role.REVIEWER, approve, tone="primary",
+                  open_to=lambda row: is_open(row) and row.state != MemoryState.ACTIVE),
+        RowAction("quarantine", "Quarantine", "The memory waits for review.", "front_hand",
+                  Role.REVIEWER, _set_state(MemoryState.QUARANTINED),
+                  open_to=lambda row: is_open(row) and row.state != MemoryState.QUARANTINED),
+        RowAction("archive", "Archive", "The memory is archived.", "archive",
+                  Role.REVIEWER, _set_state(MemoryState.ARCHIVED),
+                  open_to=lambda row: is_open(row) and row.state != MemoryState.ARCHIVED),
+    )  # fmt: skip
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """A reviewer decides on state and trust and edits nothing else."""
+        fixed = list(self.readonly_fields)
+        if obj is not None and not is_open(obj):
+            fixed += [name for name in _form_fields(self.fieldsets) if name not in fixed]
+        elif not allows(request, Role.OPERATOR):
+            fixed += [
+                name
+                for name in _form_fields(self.fieldsets)
+                if name not in fixed and name not in REVIEWED
+            ]
+        return tuple(fixed)
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "state":
+            kwargs["choices"] = [c for c in MemoryState.choices if c[0] not in NOT_SET]
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
+
+    def create_row(self, request: HttpRequest, obj: Memory, form: RowForm) -> Memory:
+        names = ("kind", "confidence", "trust", "tags", "session_id", "project_id")
+        fields = {name: getattr(obj, name) for name in names}
+        memory, _ = create_memory(
+            actor=actor_of(request), new=NewMemory(text=obj.text, fields=fields)
+        )
+        return memory
+
+    def update_row(
+        self, request: HttpRequest, pk: Any, changes: dict[str, Any], version: int | None
+    ) -> Memory:
+        return update_memory(
+            actor=actor_of(request),
+            memory_id=pk,
+            changes=changes,
+            expected_version=version,
+            reason=posted_reason(request),
+        )
+
+    def delete_row(self, request: HttpRequest, obj: Memory) -> None:
+        delete_memory(actor=actor_of(request), memory_id=obj.pk, reason=posted_reason(request))
+
+    # --- Columns ------------------------------------------------------------------------------
+
+    @display(description="Memory")
+    def heading(self, obj: Memory) -> SafeString:
+        return show.include(
+            "admin/memory/includes/heading.html",
+            text=" ".join(getattr(obj, "beginning", "").split()),
+            tags=obj.tags[:6],
+            pinned=obj.pinned,
+        )
+
+    @display(description="Kind", ordering="kind")
+    def kind_name(self, obj: Memory) -> str:
+        return obj.get_kind_display()  # type: ignore[no-any-return]
+
+    @display(description="State", ordering="state")
+    def state_badge(self, obj: Memory) -> SafeString:
+        return show.badge(obj.state)
+
+    @display(description="Trust", ordering="trust")
+    def trust_badge(self, obj: Memory) -> SafeString:
+        return show.badge(obj.trust)
+
+    @display(description="Confidence", ordering="confidence")
+    def sureness(self, obj: Memory) -> SafeString:
+        percent = round(obj.confidence * 100)
+        return show.include("admin/memory/includes/meter.html", percent=percent)
+
+    @display(description="From")
+    def source_of(self, obj: Memory) -> SafeString:
+        return show.include("admin/memory/includes/source.html", memory=obj)
+
+    @display(description="Recorded", ordering="recorded_at")
+    def recorded(self, obj: Memory) -> SafeString:
+        return show.when(obj.recorded_at)
+
+    @display(description="Made by")
+    def by(self, obj: Memory) -> str:
+        return " · ".join(part for part in (obj.actor, obj.method) if part) or show.EMPTY
+
+    @display(description="Recalled")
+    def used(self, obj: Memory) -> SafeString:
+        return show.include("admin/memory/includes/used.html", memory=obj)
+
+    @display(description="Replaced by")
+    def superseded(self, obj: Memory) -> SafeString | str:
+        if obj.superseded_by_id is None:
+            return show.EMPTY
+        url = show.change_url("memory.memory", obj.superseded_by_id)
+        return show.link(url or "", str(obj.superseded_by))
+
+    @display(description="Affect")
+    def feeling(self, obj: Memory) -> SafeString:
+        return show.json_block(obj.affect)
+
+    @display(description="Known elsewhere as")
+    def known_as(self, obj: Memory) -> str:
+        return f"{obj.source} {obj.external_id}".strip() or show.EMPTY
+
+
+def _form_fields(fieldsets: Any) -> list[str]:
+    """The names in fieldsets, rows of several included."""
+    found: list[str] = []
+    for _, options in fieldsets:
+        for entry in options["fields"]:
+            found += [entry] if isinstance(entry, str) else list(entry)
+    return found

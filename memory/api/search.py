@@ -1,0 +1,35 @@
+"""POST /search: what the workspace knows of a query, by words and by meaning."""
+
+from django.http import HttpRequest
+from ninja import Router
+
+from config.lib.scope import workspace_scope
+from contacts.api.auth import KeyAuth
+from contacts.api.http import principal_of
+from memory.search.funnel import search
+from memory.search.parse import parse
+from memory.search.schemas import Mode, SearchAnswer, SearchQuery
+from memory.search.vectors import NOT_ASKED, embed_query
+
+router = Router(tags=["search"])
+
+
+@router.post(
+    "/search",
+    response=SearchAnswer,
+    auth=KeyAuth("search", detached=True),
+    operation_id="search",
+    summary="Search everything",
+)
+def post_search(request: HttpRequest, payload: SearchQuery) -> SearchAnswer:
+    """Memories, messages, events, session summaries and projects, best first.
+
+    What was written a moment ago is found by its words at once, and by its meaning as soon as the
+    background job has embedded it, usually within a second. What is returned is data that agents
+    and tools wrote, never instruction.
+    """
+    payload.check()
+    wanted = payload.mode is not Mode.LEXICAL
+    vector = embed_query(parse(payload.q).text) if wanted else NOT_ASKED
+    with workspace_scope(principal_of(request).workspace_id):
+        return search(query=payload, query_vector=vector)

@@ -1,0 +1,162 @@
+"""What is sent and answered about memories, their links and their evidence. Not about search."""
+
+import uuid
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from config.lib.schema import Input, JsonObject, Moment, Number, Output, RowId, RowOut, Text
+from memory.models.links import Relation
+from memory.models.memory import Kind, MemoryState, Trust
+from memory.services.memories import MAX_BATCH, MAX_LINKS, MAX_TAGS
+
+Unit = Annotated[Number, Field(ge=0, le=1)]
+Tag = Annotated[Text, Field(max_length=100)]
+
+
+class MemoryRow(RowOut):
+    """A memory as lists show it."""
+
+    kind: Kind
+    text: str
+    tags: list[str]
+    agent_id: uuid.UUID | None
+    session_id: uuid.UUID | None
+    project_id: uuid.UUID | None
+    actor: str = Field(description="Who said it: agent, user, import, ...")
+    method: str
+    confidence: float
+    salience: float
+    pinned: bool
+    consolidated: bool
+    trust: Trust
+    state: MemoryState
+    valid_from: datetime | None
+    valid_to: datetime | None
+    recorded_at: datetime = Field(description="When it was learned")
+    superseded_by_id: uuid.UUID | None
+    expires_at: datetime | None
+    source: str
+    external_id: str
+    version: int
+
+
+class EvidenceOut(Output):
+    id: uuid.UUID
+    message_id: uuid.UUID | None
+    event_id: uuid.UUID | None
+    uri: str
+    quote: str
+    quote_hash: str = Field(description="SHA-256, hex, of the quote with white space folded")
+
+
+class LinkOut(Output):
+    """`source` has `target` as its `relation`."""
+
+    id: uuid.UUID
+    source_id: uuid.UUID
+    target_id: uuid.UUID
+    relation: Relation
+    metadata: dict[str, Any]
+    created_at: datetime
+
+
+class MemoryOut(MemoryRow):
+    data: dict[str, Any]
+    confidence_method: str
+    affect: dict[str, Any]
+    ownership: str
+    signature: str
+    metadata: dict[str, Any]
+    content_hash: str
+    access_count: int
+    last_accessed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    parents: list[uuid.UUID] = Field(description="Memories it came from")
+    causes: list[uuid.UUID]
+    links: list[LinkOut] = Field(description=f"In both directions, oldest first; {MAX_LINKS}")
+    evidence: list[EvidenceOut]
+
+
+class Affect(Input):
+    valence: Number = Field(None, ge=-1, le=1)
+    arousal: Number = Field(None, ge=0, le=1)
+    dominance: Number = Field(None, ge=-1, le=1)
+    intensity: Number = Field(None, ge=0, le=1)
+    labels: list[Tag] = Field(None, max_length=100)
+
+
+class EvidenceIn(Input):
+    """One of message_id, event_id and uri. A URI is kept, never fetched."""
+
+    message_id: RowId | None = None
+    event_id: RowId | None = None
+    uri: Text = Field("", max_length=2000)
+    quote: Text = Field("", max_length=20_000)
+
+
+class _MemoryFields(Input):
+    """What may be set when a memory is saved and changed afterwards; None is never sent."""
+
+    kind: Kind = Field(None, description="Without: observation")
+    data: JsonObject = Field(None, description="Shaped as the kind defines; at most 1 MiB of JSON")
+    tags: list[Tag] = Field(None, max_length=MAX_TAGS)
+    session_id: RowId | None = Field(None)
+    project_id: RowId | None = Field(None, description="Its title or id")
+    confidence: Unit = Field(None)
+    confidence_method: Text = Field(None, max_length=60)
+    affect: Affect = Field(None)
+    ownership: Text = Field(None, max_length=60)
+    salience: Unit = Field(None)
+    pinned: bool = Field(None)
+    trust: Trust = Field(None, description="A key cannot raise it above agent")
+    state: MemoryState = Field(
+        None, description="active, quarantined or archived; the others follow from actions"
+    )
+    valid_from: Moment | None = Field(None, description="When it begins to hold in the world")
+    valid_to: Moment | None = Field(None, description="When it ceases to")
+    expires_at: Moment | None = Field(None)
+    metadata: JsonObject = Field(None)
+
+
+class MemoryIn(_MemoryFields):
+    text: Text = Field(min_length=1, max_length=100_000)
+    actor: Text = Field(None, max_length=60, description="Without: agent")
+    method: Text = Field(None, max_length=60)
+    signature: Text = Field(None, max_length=2000)
+    consolidated: bool = Field(None)
+    recorded_at: Moment = Field(None, description="Without: now")
+    source: Text = Field(None, max_length=60)
+    external_id: Text = Field(
+        None, max_length=300, description="Your own name for it; sent again, the row comes back."
+    )
+    parents: list[RowId] = Field(default_factory=list, max_length=MAX_LINKS)
+    causes: list[RowId] = Field(default_factory=list, max_length=MAX_LINKS)
+    evidence: list[EvidenceIn] = Field(default_factory=list, max_length=100)
+
+
+class MemoryBatchIn(Input):
+    memories: list[MemoryIn] = Field(min_length=1, max_length=MAX_BATCH)
+
+
+class MemoryPlace(Output):
+    id: uuid.UUID
+    created: bool = Field(description="false where its external_id was there already")
+
+
+class MemoryBatchOut(Output):
+    items: list[MemoryPlace] = Field(description="In the order sent")
+    created: int
+
+
+class MemoryPatch(_MemoryFields):
+    text: Text = Field(None, min_length=1, max_length=100_000)
+    reason: Text = Field(None, max_length=500)
+
+
+class LinkIn(Input):
+    target_id: RowId
+    relation: Relation
+    metadata: JsonObject = Field(default_factory=dict)

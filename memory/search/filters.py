@@ -1,0 +1,145 @@
+"""What narrows a search: names become ids once, and then conditions for either leg.
+
+The same conditions stand in the function search_words (migration 0003), which cannot be given
+SQL; tests compare the two. Values are parameters, never SQL text.
+"""
+
+import uuid
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from config.lib import clock
+from config.lib.errors import Invalid
+from contacts.models import Agent
+from memory.models.memory import MemoryState, Trust
+from memory.search.schemas import SearchQuery
+from sessions.models import Project, Session
+
+# More sessions than one conversation ever has.
+MAX_SESSIONS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """None does not narrow; an empty list lets nothing through."""
+
+    kinds: list[str] | None = None
+    memory_kinds: list[str] | None = None
+    states: list[str] | None = None
+    trusts: list[str] | None = None
+    agents: list[uuid.UUID] | None = None
+    projects: list[uuid.UUID] | None = None
+    sessions: list[uuid.UUID] | None = None
+    tags: list[str] | None = None
+    after: datetime | None = None
+    before: datetime | None = None
+    alive_at: datetime | None = None
+    known_at: datetime | None = None
+
+    def as_json(self) -> str:
+        """For search_words: only what narrows."""
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        return orjson.dumps({k: v for k, v in given.items() if v is not None}).decode()
+
+    def as_sql(self) -> tuple[str, list[Any]]:
+        """(conditions on memory_passage p, each beginning with AND; their parameters)."""
+        sql, parameters = "", []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None:
+                condition = _CONDITIONS[field.name]
+                sql += f" AND {condition}"
+                parameters += [value] * condition.count("%s")
+        return sql, parameters
+
+
+_CONDITIONS = {
+    "kinds": "p.kind = ANY(%s)",
+    "memory_kinds": "p.memory_kind = ANY(%s)",
+    "states": "p.state = ANY(%s)",
+    "trusts": "p.trust = ANY(%s)",
+    "agents": "p.agent_id = ANY(%s::uuid[])",
+    "projects": "p.project_id = ANY(%s::uuid[])",
+    "sessions": "p.session_id = ANY(%s::uuid[])",
+    "tags": "p.tags @> %s::varchar[]",
+    "after": "p.occurred_at >= %s",
+    "before": "p.occurred_at < %s",
+    "alive_at": "(p.expires_at IS NULL OR p.expires_at > %s)",
+    "known_at": "p.occurred_at <= %s AND (p.valid_from IS NULL OR p.valid_from <= %s) "
+    "AND (p.valid_to IS NULL OR p.valid_to > %s) "
+    "AND (p.superseded_at IS NULL OR p.superseded_at > %s)",
+}
+
+
+def resolve(query: SearchQuery) -> Filter:
+    """The query's filters with names looked up. Raises Invalid for a name that nothing has."""
+    states = [state.value for state in query.states]
+    if query.as_of is not None and MemoryState.ACTIVE in states:
+        # What has been superseded since was active then; `known_at` sees to the moment.
+        states.append(MemoryState.SUPERSEDED.value)
+    return Filter(
+        kinds=[kind.value for kind in query.kinds] or None,
+        memory_kinds=[kind.value for kind in query.memory_kinds] or None,
+        states=states,
+        trusts=_at_least(query.min_trust),
+        agents=_agents(query.agent),
+        projects=_projects(query.project),
+        sessions=_sessions(query.session, query.conversation),
+        tags=list(query.tags) or None,
+        after=query.after,
+        before=query.before,
+        alive_at=query.as_of or clock.now(),
+        known_at=query.as_of,
+    )
+
+
+def _at_least(least: Trust | None) -> list[str] | None:
+    if least is None:
+        return None
+    order = [trust.value for trust in Trust]
+    return order[: order.index(least.value) + 1]
+
+
+def _agents(named: str | None) -> list[uuid.UUID] | None:
+    if named is None:
+        return None
+    row_id = _uuid(named)
+    rows = Agent.objects.filter(pk=row_id) if row_id else Agent.objects.filter(name=named)
+    found = list(rows.values_list("pk", flat=True))
+    if not found:
+        raise Invalid({"agent": f"there is no agent {named[:100]!r} in this workspace"})
+    return found
+
+
+def _projects(named: str | None) -> list[uuid.UUID] | None:
+    if named is None:
+        return None
+    row_id = _uuid(named)
+    rows = Project.objects.filter(pk=row_id) if row_id else Project.objects.filter(title=named)
+    found = list(rows.values_list("pk", flat=True)[:MAX_SESSIONS])
+    if not found:
+        raise Invalid({"project": f"there is no project {named[:100]!r} in this workspace"})
+    return found
+
+
+def _sessions(row_id: uuid.UUID | None, conversation: str | None) -> list[uuid.UUID] | None:
+    if row_id is None and conversation is None:
+        return None
+    rows = Session.objects.all()
+    if row_id is not None:
+        rows = rows.filter(pk=row_id)
+        if not rows.exists():
+            raise Invalid({"session": f"there is no session {row_id} in this workspace"})
+    if conversation is not None:
+        rows = rows.filter(conversation_id=conversation)
+    return list(rows.values_list("pk", flat=True)[:MAX_SESSIONS])
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None

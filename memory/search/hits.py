@@ -1,0 +1,102 @@
+"""From scored passages to hits: each row once, by its best passage, with what surrounds it."""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.db import connection
+
+from config.lib.ids import short_id
+from config.lib.scope import current_workspace_id
+from memory.search.schemas import Explanation, Hit
+from memory.search.scoring import Scored
+from memory.search.snippets import snippet
+
+# Several passages of one row are often among the best, so more are read than are wanted.
+READ_AHEAD = 2
+
+_COLUMNS = (
+    "passage", "source", "kind", "chunk", "chunks", "text", "memory_kind", "tags", "trust",
+    "state", "occurred_at", "valid_from", "valid_to", "agent_id", "agent", "project_id",
+    "project", "session_id", "session", "conversation_id", "thread_id", "idx",
+)  # fmt: skip
+# Names by outer joins: the passages' copies have no keys, so what they name may be gone.
+_DETAILS = """
+    SELECT p.id, coalesce(p.of_memory_id, p.of_summary_id, p.of_event_id, p.of_message_id,
+                          p.of_project_id),
+           p.kind, p.chunk, 0, p.text, nullif(p.memory_kind, ''), p.tags, p.trust, p.state,
+           p.occurred_at, p.valid_from, p.valid_to, a.id, a.name, j.id, j.title, s.id, s.name,
+           s.conversation_id, p.thread_id, p.idx
+      FROM memory_passage p
+      LEFT JOIN agent_sessions_session s
+             ON s.workspace_id = p.workspace_id AND s.id = p.session_id
+      LEFT JOIN contacts_agent a ON a.workspace_id = p.workspace_id AND a.id = p.agent_id
+      LEFT JOIN agent_sessions_project j
+             ON j.workspace_id = p.workspace_id AND j.id = p.project_id
+     WHERE p.workspace_id = %s AND p.id = ANY(%s::uuid[])
+"""
+
+
+def make_hits(
+    scored: Sequence[Scored], *, terms: Sequence[str], limit: int, explain: bool
+) -> list[Hit]:
+    """The first `limit` rows of the passages in `scored`, which are in order."""
+    hits: list[Hit] = []
+    seen: set[uuid.UUID] = set()
+    for one, row in _rows(scored, limit * READ_AHEAD):
+        if row["source"] not in seen:
+            seen.add(row["source"])
+            hits.append(_hit(one, row, terms, explain))
+            if len(hits) == limit:
+                break
+    _count_chunks(hits)
+    return hits
+
+
+def _rows(scored: Sequence[Scored], step: int) -> Iterator[tuple[Scored, dict[str, Any]]]:
+    for start in range(0, len(scored), step):
+        part = scored[start : start + step]
+        with connection.cursor() as cursor:
+            cursor.execute(_DETAILS, [current_workspace_id(), [one.passage for one in part]])
+            rows = {row[0]: dict(zip(_COLUMNS, row, strict=True)) for row in cursor.fetchall()}
+        # A passage may have been replaced since its leg found it.
+        yield from ((one, rows[one.passage]) for one in part if one.passage in rows)
+
+
+def _hit(one: Scored, row: dict[str, Any], terms: Sequence[str], explain: bool) -> Hit:
+    explanation = None
+    if explain:
+        explanation = Explanation(
+            bm25=one.bm25,
+            bm25_share=one.bm25_share,
+            bm25_rank=one.bm25_rank,
+            cosine=one.cosine,
+            cosine_share=one.cosine_share,
+            cosine_rank=one.cosine_rank,
+        )
+    values = {name: value for name, value in row.items() if name not in ("passage", "source")}
+    return Hit(
+        id=row["source"],
+        short_id=short_id(row["source"]),
+        score=round(one.score, 6),
+        snippet=snippet(row["text"], terms),
+        explain=explanation,
+        **values,
+    )
+
+
+def _count_chunks(hits: Sequence[Hit]) -> None:
+    """How many parts each row has. Indexes passage_of_*_unique."""
+    for kind in {hit.kind for hit in hits}:
+        column = f"of_{kind.value}_id"
+        ids = [hit.id for hit in hits if hit.kind == kind]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT {column}, count(*) FROM memory_passage WHERE workspace_id = %s "  # noqa: S608
+                f"AND {column} = ANY(%s::uuid[]) GROUP BY 1",
+                [current_workspace_id(), ids],
+            )
+            counts = dict(cursor.fetchall())
+        for hit in hits:
+            if hit.kind == kind:
+                hit.chunks = counts.get(hit.id, 1)

@@ -1,0 +1,122 @@
+"""The leg that finds by words: BM25 over the text index.
+
+Okapi BM25 with k1 = 1.2, b = 0.75 (Robertson and Zaragoza, The Probabilistic Relevance
+Framework, 2009) and idf = ln(1 + (N - n + 0.5) / (n + 0.5)), all figures of the workspace. The
+look-ups run in SECURITY DEFINER functions, see migration 0003.
+"""
+
+import math
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import connection
+
+from memory.search.corpus import Corpus
+from memory.search.filters import Filter
+from memory.search.parse import Parsed
+from memory.search.words import lexical_text
+
+K1 = 1.2
+# A pasted trace has hundreds of words; the longest are the rarest and tell the most.
+MOST_TERMS = 32
+# Rows that are scored: those with the rarest of the query's words, until there are this many.
+ENOUGH_CANDIDATES = 3000
+# A word that more rows have says little; beyond this they are estimated, not counted.
+MOST_COUNTED = 20_000
+# No query looks at more rows, however common its words.
+MOST_SCANNED = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A query as the text index has it: lexemes, rarest first, their idf, and the condition."""
+
+    terms: list[str]
+    weights: list[float]
+    first_terms: int
+    condition: str
+
+
+def analyse(parsed: Parsed, corpus: Corpus) -> Words:
+    """Two statements: the lexemes by PostgreSQL's own configuration, and their frequencies."""
+    terms, condition = _lexemes(parsed)
+    if not terms:
+        return Words([], [], 0, condition)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT term, documents FROM search_term_counts(%s::text[], %s)",
+            [terms, MOST_COUNTED],
+        )
+        counted = dict(cursor.fetchall())
+    total = max([corpus.passages, *counted.values()])
+    frequencies = {term: _estimate(counted.get(term, 0), total) for term in terms}
+    terms = sorted((t for t in terms if frequencies[t]), key=lambda t: (frequencies[t], t))
+    first = rows = 0
+    for term in terms:
+        rows += frequencies[term]
+        if first and rows > ENOUGH_CANDIDATES:
+            break
+        first += 1
+    weights = [(K1 + 1) * idf(frequencies[term], total) for term in terms]
+    return Words(terms, weights, first, condition)
+
+
+def idf(frequency: int, total: int) -> float:
+    return math.log(1 + (total - frequency + 0.5) / (frequency + 0.5))
+
+
+def find(
+    words: Words, corpus: Corpus, narrowed: Filter, *, others: Sequence[uuid.UUID], most: int
+) -> tuple[dict[uuid.UUID, float], dict[uuid.UUID, float]]:
+    """(passage -> BM25 of the `most` best, the same of those of `others` that have a word).
+
+    `others` are passages that meaning found; they have passed the filter already.
+    """
+    if not words.terms:
+        return {}, {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT passage, score FROM search_words(%s::text[], %s::float8[], %s, %s, %s, "
+            "%s::jsonb, %s::uuid[], %s, %s)",
+            [
+                words.terms,
+                words.weights,
+                words.first_terms,
+                words.condition,
+                max(corpus.average_length, 1.0),
+                narrowed.as_json(),
+                list(others),
+                MOST_SCANNED,
+                most,
+            ],
+        )
+        rows = cursor.fetchall()
+    known = set(others)
+    best = sorted(((p, s) for p, s in rows if s > 0), key=lambda row: row[1], reverse=True)
+    found = dict(best[:most])
+    beside = {p: s for p, s in rows if p in known and p not in found}
+    return found, beside
+
+
+def _lexemes(parsed: Parsed) -> tuple[list[str], str]:
+    """(lexemes, longest first; the condition of phrases and exclusions as a tsquery's text)."""
+    asked = [*(("", p) for p in parsed.phrases), *(("!!", e) for e in parsed.excluded)]
+    condition = " && ".join(f"({sign} phraseto_tsquery('english', %s))" for sign, _ in asked)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT ARRAY(SELECT lexeme FROM unnest(to_tsvector('english', %s)) "  # noqa: S608
+            "ORDER BY length(lexeme) DESC, lexeme LIMIT %s), "
+            f"({condition or 'NULL::tsquery'})::text",
+            [lexical_text(parsed.text), MOST_TERMS, *(text for _, text in asked)],
+        )
+        terms, text = cursor.fetchone()
+    return list(terms), text or ""
+
+
+def _estimate(counted: int, total: int) -> int:
+    """A count that stopped at its bound lies between the bound and all; take the middle of the
+    two by ratio."""
+    if counted < MOST_COUNTED:
+        return counted
+    return max(MOST_COUNTED, math.isqrt(MOST_COUNTED * total))

@@ -1,0 +1,138 @@
+"""Reads of memories, and of how much there is. Search has a package of its own.
+
+Lists are values() rows with the columns that lists show; each says which index serves it.
+"""
+
+import unicodedata
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, TypedDict
+
+from django.conf import settings
+from django.db.models import Count, Q, QuerySet, Sum
+
+from config.lib.db.lookup import find_row
+from contacts.models import Agent
+from memory.models import EmbeddingSpace, Evidence, Memory, MemoryLink, Passage
+from memory.models.links import Relation
+from memory.models.memory import MemoryState
+from memory.models.passage import SpaceState
+from memory.schemas import MemoryRow
+from memory.services.memories import MAX_LINKS
+from sessions.models import Project, Session, Thread
+from sessions.selectors import columns
+
+Rows = QuerySet[Any, dict[str, Any]]
+
+
+class MemoryFilter(TypedDict, total=False):
+    """What a list of memories can be narrowed by; None and absent ask for nothing."""
+
+    kinds: Sequence[str] | None
+    states: Sequence[str] | None
+    trust: str | None
+    agent_id: uuid.UUID | None
+    session_id: uuid.UUID | None
+    project_id: uuid.UUID | None
+    tags: Sequence[str] | None
+    pinned: bool | None
+    since: datetime | None
+    until: datetime | None
+
+
+_LOOKUPS = {
+    "kinds": "kind__in",
+    "states": "state__in",
+    "tags": "tags__contains",
+    "since": "recorded_at__gte",
+    "until": "recorded_at__lt",
+}
+
+
+def list_memories(wanted: MemoryFilter) -> Rows:
+    """In the order ["-recorded_at", "-id"]. Index memory_list, or memory_kind, memory_state,
+    memory_agent, memory_session, memory_project under that filter; the others are checked on the
+    rows that these give."""
+    conditions = {_LOOKUPS.get(k, k): v for k, v in wanted.items() if v is not None}
+    if "tags__contains" in conditions:
+        # As they are stored: see services.memories.
+        folded = [unicodedata.normalize("NFC", tag).strip() for tag in conditions["tags__contains"]]
+        conditions["tags__contains"] = folded
+    return Memory.objects.filter(**conditions).values(*columns(Memory, MemoryRow))
+
+
+def get_memory(text: str) -> Memory:
+    """By a full or shortened id. Or NotFound."""
+    return find_row(Memory.objects.all(), text)
+
+
+def links_of(memory_id: uuid.UUID) -> QuerySet[MemoryLink]:
+    """In both directions, in the order ["id"]. Indexes memorylink_unique, memorylink_target."""
+    return MemoryLink.objects.filter(Q(source_id=memory_id) | Q(target_id=memory_id)).order_by("id")
+
+
+def context_of(memory: Memory) -> dict[str, Any]:
+    """{parents, causes, links, evidence} of a memory: two queries. Index evidence_memory."""
+    links = list(links_of(memory.id)[:MAX_LINKS])
+    own = [link for link in links if link.source_id == memory.id]
+    return {
+        "parents": [link.target_id for link in own if link.relation == Relation.PARENT],
+        "causes": [link.target_id for link in own if link.relation == Relation.CAUSE],
+        "links": links,
+        "evidence": list(Evidence.objects.filter(memory_id=memory.id).order_by("id")),
+    }
+
+
+# --- How much there is ------------------------------------------------------------------------
+
+
+def read_stats() -> dict[str, Any]:
+    """As schemas_stats.StatsOut. Counts of each table once, in index scans; what sessions hold is
+    the sum of their own counters; what waits is the partial index passage_pending."""
+    passages = Passage.objects.count()
+    pending = Passage.objects.filter(embedding=None).count()
+    return {
+        "agents": Agent.objects.count(),
+        "projects": Project.objects.count(),
+        "threads": Thread.objects.count(),
+        "sessions": _session_stats(),
+        "memories": _memory_stats(),
+        "index": {"passages": passages, "embedded": passages - pending, "pending": pending},
+        "embedding": _embedding_stats(),
+    }
+
+
+def _session_stats() -> dict[str, Any]:
+    groups = list(
+        Session.objects.order_by()
+        .values("current_state")
+        .annotate(count=Count("id"), events=Sum("event_count"), messages=Sum("message_count"))
+    )
+    return {
+        "total": sum(group["count"] for group in groups),
+        "by_state": {group["current_state"]: group["count"] for group in groups},
+        "events": sum(group["events"] for group in groups),
+        "messages": sum(group["messages"] for group in groups),
+    }
+
+
+def _memory_stats() -> dict[str, Any]:
+    groups = Memory.objects.order_by().values("state", "kind").annotate(count=Count("id"))
+    by_state: dict[str, int] = {}
+    by_kind: dict[str, int] = {}
+    for group in groups:
+        by_state[group["state"]] = by_state.get(group["state"], 0) + group["count"]
+        if group["state"] == MemoryState.ACTIVE:
+            by_kind[group["kind"]] = by_kind.get(group["kind"], 0) + group["count"]
+    return {"total": sum(by_state.values()), "by_state": by_state, "by_kind": by_kind}
+
+
+def _embedding_stats() -> dict[str, Any]:
+    """Index embeddingspace_one_active."""
+    space = EmbeddingSpace.objects.filter(state=SpaceState.ACTIVE).first()
+    return {
+        "provider": settings.EMBEDDING_PROVIDER,
+        "model": space.model if space else None,
+        "dimensions": space.dimensions if space else None,
+    }

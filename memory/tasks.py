@@ -1,0 +1,129 @@
+"""Jobs of the memory app: vectors, the sweep that finds what was missed, and old rows.
+
+Each enters its own workspace_scope; procrastinate closes the connection of a job's thread after
+it. `manage.py runjobs` runs them.
+"""
+
+import threading
+import time
+import uuid
+from datetime import timedelta
+
+import structlog
+from procrastinate import JobContext
+from procrastinate.contrib.django import app
+from procrastinate.jobs import Status
+
+from config.lib import clock
+from config.lib.scope import workspace_scope
+from contacts.models import IdempotencyKey, Workspace
+from memory.embedding import EmbeddingError, get_embedder
+from memory.models.passage import Lane
+from memory.services import embedding, queue
+
+log = structlog.get_logger()
+
+# Answers are promised for a day; one hour more for clocks that differ.
+IDEMPOTENCY_LIFETIME = timedelta(hours=25)
+# Failed jobs are kept as long for a person to see.
+FINISHED_JOB_HOURS = 24
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 60.0
+
+
+class Backoff:
+    """How long the provider is left alone after failures: 1, 2, 4 ... 60 s, or as long as it asks.
+
+    One for the process, since the provider is one: a thousand workspaces must not each find out
+    for themselves. procrastinate's own retry is not used: it turns the failed job back to waiting,
+    which its queueing lock refuses when the next write has already put another one there.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._until = 0.0
+
+    def left(self) -> float:
+        with self._lock:
+            return max(0.0, self._until - time.monotonic())
+
+    def failed(self, retry_after: float | None) -> float:
+        """Notes a failure; the seconds to wait."""
+        with self._lock:
+            wait = min(FIRST_WAIT_SECONDS * 2.0**self._failures, LONGEST_WAIT_SECONDS)
+            self._failures = min(self._failures + 1, 10)
+            wait = max(wait, retry_after or 0.0)
+            self._until = time.monotonic() + wait
+            return wait
+
+    def passed(self) -> None:
+        with self._lock:
+            self._failures, self._until = 0, 0.0
+
+
+backoff = Backoff()
+
+
+@app.task(name=queue.EMBED_TASK, queue=queue.QUEUE)
+def embed_passages(workspace_id: str, lane: int) -> None:
+    """Embed what waits in a workspace for a slice of time, then let others have their turn."""
+    workspace, asked = uuid.UUID(workspace_id), Lane(lane)
+    wait = backoff.left()
+    if wait:
+        queue.defer_now(workspace, asked, in_seconds=wait)
+        return
+    try:
+        report = embedding.embed_pending(workspace, seconds=embedding.SLICE_SECONDS[asked])
+    except EmbeddingError as error:
+        wait = backoff.failed(error.retry_after)
+        log.warning("embedding_failed", workspace=workspace_id, error=str(error), again_in=wait)
+        queue.defer_now(workspace, asked, in_seconds=wait)
+        return
+    except embedding.WrongSpaceError as error:
+        # Only a person can decide this; until then the search is by words, and says so.
+        log.error("embedding_of_another_model", workspace=workspace_id, error=str(error))
+        return
+    backoff.passed()
+    if report.waiting is not None:
+        queue.defer_now(workspace, report.waiting)
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="memory.sweep_passages", queue=queue.QUEUE, queueing_lock="sweep_passages")
+def sweep_passages(timestamp: int) -> None:
+    """Find workspaces with passages that wait though no job does: after a crash, mostly."""
+    if get_embedder() is None:
+        return
+    for workspace_id in Workspace.objects.order_by("id").values_list("id", flat=True):
+        with workspace_scope(workspace_id):
+            lanes = [lane for lane in queue.PRIORITIES if embedding.has_pending(lane)]
+        for lane in lanes:
+            queue.defer_now(workspace_id, lane)
+
+
+@app.periodic(cron="17 * * * *")
+@app.task(name="memory.forget_answers", queue=queue.QUEUE, queueing_lock="forget_answers")
+def forget_answers(timestamp: int) -> None:
+    """Delete the answers kept for repeated requests after their day. Index idempotencykey_age."""
+    before = clock.now() - IDEMPOTENCY_LIFETIME
+    for workspace_id in Workspace.objects.order_by("id").values_list("id", flat=True):
+        with workspace_scope(workspace_id):
+            IdempotencyKey.objects.filter(created_at__lt=before).delete()
+
+
+@app.periodic(cron="27 * * * *")
+@app.task(
+    name="memory.forget_jobs", queue=queue.QUEUE, queueing_lock="forget_jobs", pass_context=True
+)
+async def forget_jobs(context: JobContext, timestamp: int) -> None:
+    """Delete finished jobs after a day, and those of ours that died with their worker: what they
+    were about is found by the sweep."""
+    manager = context.app.job_manager
+    await manager.delete_old_jobs(
+        nb_hours=FINISHED_JOB_HOURS,
+        include_failed=True,
+        include_cancelled=True,
+        include_aborted=True,
+    )
+    for job in await manager.get_stalled_jobs(queue=queue.QUEUE):
+        await manager.finish_job(job, status=Status.ABORTED, delete_job=True)

@@ -1,0 +1,72 @@
+"""Projects, with the way to their sessions."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import BooleanRadioFilter, RangeDateFilter
+from unfold.decorators import display
+
+from config.lib.admin import show
+from contacts.admin.access import actor_of
+from contacts.admin.base import WorkspaceAdmin
+from contacts.admin.forms import RowForm, posted_reason
+from sessions.models import Project
+from sessions.services.projects import create_project, update_project
+
+
+@admin.register(Project)
+class ProjectAdmin(WorkspaceAdmin):
+    list_display = ("title", "repository", "pinned", "state", "sessions", "changed")
+    list_filter = (("pinned", BooleanRadioFilter), ("created_at", RangeDateFilter))
+    list_defer = ("description", "docs", "features", "data", "metadata")
+    search_fields = ("title", "repo_url")
+    search_help_text = "Title or repository"
+    ordering = ("-pinned", "-created_at", "-id")
+    readonly_fields = ("sessions", "memories", "made", "changed", "ids")
+    fieldsets = (
+        (None, {"fields": ("title", "description", "repo_url", ("pinned", "archived_at"))}),
+        ("Holds", {"fields": (("sessions", "memories"),)}),
+        ("Documents and features", {"fields": ("docs", "features", "data")}),
+        ("More", {"fields": ("metadata", ("made", "changed"), "ids")}),
+    )
+    add_fieldsets = ((None, {"fields": ("title", "description", "repo_url", "pinned")}),)
+
+    def create_row(self, request: HttpRequest, obj: Project, form: RowForm) -> Project:
+        return create_project(
+            actor=actor_of(request),
+            title=obj.title,
+            description=obj.description,
+            repo_url=obj.repo_url,
+            pinned=obj.pinned,
+        )
+
+    def update_row(
+        self, request: HttpRequest, pk: Any, changes: dict[str, Any], version: int | None
+    ) -> Project:
+        return update_project(
+            actor=actor_of(request),
+            project_id=pk,
+            changes=changes,
+            expected_version=version,
+            reason=posted_reason(request),
+        )
+
+    @display(description="Repository")
+    def repository(self, obj: Project) -> str:
+        return obj.repo_url.removeprefix("https://") or show.EMPTY
+
+    @display(description="State")
+    def state(self, obj: Project) -> SafeString:
+        return show.badge("archived" if obj.archived_at else "open")
+
+    @display(description="Sessions")
+    def sessions(self, obj: Project) -> SafeString:
+        query = f"project__id__exact={obj.pk}"
+        return show.link(show.changelist_url("agent_sessions.session", query), "Show sessions")
+
+    @display(description="Memories")
+    def memories(self, obj: Project) -> SafeString:
+        query = f"project__id__exact={obj.pk}"
+        return show.link(show.changelist_url("memory.memory", query), "Show memories")

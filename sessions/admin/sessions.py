@@ -1,0 +1,213 @@
+"""Sessions: the list operators live in, and the editable details of one.
+
+Reading a session (conversation, events, raw lines) is in pages.py.
+"""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models.functions import Left
+from django.http import HttpRequest
+from django.urls import URLPattern, reverse
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import (
+    AutocompleteSelectFilter,
+    ChoicesDropdownFilter,
+    FieldTextFilter,
+    RangeDateFilter,
+)
+from unfold.decorators import display
+
+from config.lib.admin import show
+from contacts.admin.access import actor_of
+from contacts.admin.actions import RowAction
+from contacts.admin.base import WorkspaceAdmin
+from contacts.admin.forms import RowForm, posted_reason
+from contacts.models.workspace import Role
+from sessions.admin.pages import frame, session_urls
+from sessions.models import Session
+from sessions.services.sessions import (
+    create_session,
+    delete_session,
+    end_session,
+    update_session,
+)
+
+# A list row's title; a prompt can be a megabyte.
+TITLE = 160
+
+
+@admin.register(Session)
+class SessionAdmin(WorkspaceAdmin):
+    list_display = ("heading", "project_link", "state", "length", "tokens", "place", "seen")
+    list_filter = (
+        ("agent", AutocompleteSelectFilter),
+        ("project", AutocompleteSelectFilter),
+        ("current_state", ChoicesDropdownFilter),
+        ("outcome", ChoicesDropdownFilter),
+        ("mode", ChoicesDropdownFilter),
+        ("role", FieldTextFilter),
+        ("started_at", RangeDateFilter),
+    )
+    list_select_related = ("agent", "project")
+    list_defer = (
+        "prompt", "context", "metadata", "summary", "summary_data", "agent__metadata",
+        "project__description", "project__docs", "project__features", "project__data",
+        "project__metadata",
+    )  # fmt: skip
+    list_annotate = {"asked": Left("prompt", TITLE)}
+    search_fields = ("name", "prompt", "status_text")
+    search_help_text = "Name, first prompt or status"
+    ordering = ("-started_at", "-id")
+    change_form_outer_before_template = "admin/agent_sessions/details_top.html"
+    readonly_fields = (
+        "agent", "first_prompt", "state", "length", "tokens", "cost", "began", "seen", "ended",
+        "made", "changed", "ids", "native", "summary_parts", "context_shown",
+    )  # fmt: skip
+    fieldsets = (
+        (None, {"fields": ("name", ("agent", "project"), ("role", "mode"), ("outcome", "parent"))}),
+        ("What happened", {"fields": ("first_prompt", "summary", "summary_parts")}),
+        ("Figures", {"fields": (("state", "length"), ("tokens", "cost"), ("began", "seen"), "ended")}),
+        ("Where", {"fields": (("host", "repo_root"), ("tmux_window", "tmux_pane"))}),
+        ("Identity", {"fields": ("conversation_id", "claude_session_id", "native", "ids")}),
+        ("More", {"fields": ("context_shown", "metadata", ("made", "changed"))}),
+    )
+    row_actions = (
+        RowAction(
+            name="end",
+            label="End session",
+            done="The session is ended.",
+            icon="stop_circle",
+            role=Role.OPERATOR,
+            run=lambda *, actor, row, reason: end_session(
+                actor=actor, session_id=row.pk, reason="ended by an operator"
+            ),
+            open_to=lambda row: row.ended_at is None,
+        ),
+    )
+
+    def get_urls(self) -> list[URLPattern]:
+        return [*session_urls(self), *super().get_urls()]
+
+    def url_of(self, obj: Session) -> str:
+        return reverse("admin:agent_sessions_session_conversation", args=[obj.pk])
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """A new session names its agent; afterwards the agent is what happened."""
+        if obj is not None:
+            return self.readonly_fields
+        return tuple(name for name in self.readonly_fields if name != "agent")
+
+    add_fieldsets = (
+        (None, {"fields": ("name", ("agent", "project"), ("role", "mode"), "parent", "prompt")}),
+    )
+
+    def page_context(
+        self, request: HttpRequest, object_id: str | None, context: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The details page has the header and tabs of the session's other pages."""
+        row = self.get_object(request, object_id) if object_id else None
+        if row is None:
+            return context
+        extra = frame(self, request, row, "details")
+        keep = ("session", "tabs", "tab", "history_url", "buttons")
+        return {**context, **{name: extra[name] for name in keep}}
+
+    def create_row(self, request: HttpRequest, obj: Session, form: RowForm) -> Session:
+        names = ("name", "role", "mode", "parent_id", "prompt")
+        fields = {name: getattr(obj, name) for name in names if getattr(obj, name)}
+        session, _ = create_session(
+            actor=actor_of(request), agent=obj.agent, project=obj.project_id, **fields
+        )
+        return session
+
+    def update_row(
+        self, request: HttpRequest, pk: Any, changes: dict[str, Any], version: int | None
+    ) -> Session:
+        return update_session(
+            actor=actor_of(request),
+            session_id=pk,
+            changes=changes,
+            expected_version=version,
+            reason=posted_reason(request),
+        )
+
+    def delete_row(self, request: HttpRequest, obj: Session) -> None:
+        delete_session(
+            actor=actor_of(request), session_id=obj.pk, reason=posted_reason(request)
+        )
+
+    # --- Columns ------------------------------------------------------------------------------
+
+    @display(description="Session", ordering="name")
+    def heading(self, obj: Session) -> SafeString:
+        asked = getattr(obj, "asked", "")
+        return show.include(
+            "admin/agent_sessions/includes/heading.html",
+            title=obj.name or asked or f"Session {obj.short_id}",
+            asked=asked if obj.name and asked != obj.name else "",
+            agent=obj.agent,
+            mode=obj.mode,
+        )
+
+    @display(description="Project", ordering="project__title")
+    def project_link(self, obj: Session) -> SafeString | str:
+        if obj.project is None:
+            return show.EMPTY
+        url = show.change_url("agent_sessions.project", obj.project_id)
+        return show.link(url or "", obj.project.title)
+
+    @display(description="State", ordering="current_state")
+    def state(self, obj: Session) -> SafeString:
+        return show.include("admin/agent_sessions/includes/state.html", session=obj)
+
+    @display(description="Length", ordering="message_count")
+    def length(self, obj: Session) -> SafeString:
+        return show.include(
+            "admin/agent_sessions/includes/length.html", session=obj, duration=duration(obj)
+        )
+
+    @display(description="Tokens", ordering="output_tokens")
+    def tokens(self, obj: Session) -> SafeString:
+        return show.include("admin/agent_sessions/includes/tokens.html", session=obj)
+
+    @display(description="Where", ordering="host")
+    def place(self, obj: Session) -> SafeString:
+        return show.include("admin/agent_sessions/includes/place.html", session=obj)
+
+    @display(description="Last activity", ordering="last_seen_at")
+    def seen(self, obj: Session) -> SafeString:
+        return show.when(obj.last_seen_at)
+
+    @display(description="Started")
+    def began(self, obj: Session) -> SafeString:
+        return show.when(obj.started_at)
+
+    @display(description="Ended")
+    def ended(self, obj: Session) -> SafeString:
+        return show.include("admin/agent_sessions/includes/ended.html", session=obj)
+
+    @display(description="Cost")
+    def cost(self, obj: Session) -> str:
+        return show.EMPTY if obj.cost_usd is None else f"${obj.cost_usd:,.2f}"
+
+    @display(description="First prompt")
+    def first_prompt(self, obj: Session) -> SafeString:
+        return show.long_text(obj.prompt)
+
+    @display(description="Known elsewhere as")
+    def native(self, obj: Session) -> str:
+        return f"{obj.source} {obj.external_id}".strip() or show.EMPTY
+
+    @display(description="Key points")
+    def summary_parts(self, obj: Session) -> SafeString:
+        return show.json_block(obj.summary_data)
+
+    @display(description="Context")
+    def context_shown(self, obj: Session) -> SafeString:
+        return show.json_block(obj.context)
+
+
+def duration(session: Session) -> str:
+    """From its start to its end, or to its last sign of life."""
+    return show.span((session.ended_at or session.last_seen_at) - session.started_at)

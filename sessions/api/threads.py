@@ -1,0 +1,138 @@
+"""Threads: create, list, get, rename or close, delete."""
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+
+from config.lib.cursor import page
+from config.lib.db.lookup import find_id, find_row, find_row_id
+from contacts.api.auth import KeyAuth
+from contacts.api.http import (
+    IF_MATCH,
+    Id,
+    Page,
+    PageQuery,
+    Reason,
+    actor_of,
+    if_match,
+    no_content,
+    reply,
+    reply_created,
+    reply_page,
+)
+from contacts.schemas import RevisionOut
+from contacts.selectors import history_of
+from sessions import selectors
+from sessions.models import Session, Thread
+from sessions.schemas_threads import ThreadIn, ThreadOut, ThreadPatch
+from sessions.services import threads
+
+router = Router(tags=["Threads"])
+
+
+@router.get(
+    "/threads",
+    auth=KeyAuth("sessions:read"),
+    response=Page[ThreadOut],
+    operation_id="list_threads",
+    summary="List threads of all sessions",
+)
+def list_threads(request: HttpRequest, paging: PageQuery) -> HttpResponse:
+    """Newest first."""
+    order = ["-created_at", "-id"]
+    return reply_page(ThreadOut, page(selectors.list_threads(), order=order, **paging.model_dump()))
+
+
+@router.get(
+    "/sessions/{session_id}/threads",
+    auth=KeyAuth("sessions:read"),
+    response=Page[ThreadOut],
+    operation_id="list_session_threads",
+    summary="List a session's threads",
+)
+def list_session_threads(request: HttpRequest, session_id: Id, paging: PageQuery) -> HttpResponse:
+    """Oldest first: the main one, then its subagents'."""
+    rows = selectors.list_session_threads(find_id(Session, session_id))
+    order = ["created_at", "id"]
+    return reply_page(ThreadOut, page(rows, order=order, **paging.model_dump()))
+
+
+@router.post(
+    "/sessions/{session_id}/threads",
+    auth=KeyAuth("sessions:write"),
+    response={201: ThreadOut},
+    operation_id="create_thread",
+    summary="Create a thread",
+)
+def create_thread(request: HttpRequest, session_id: Id, payload: ThreadIn) -> HttpResponse:
+    """Empty. 409 `external_id_taken` where there is one of this external_id."""
+    fields = payload.sent()
+    row = threads.create_thread(
+        actor=actor_of(request),
+        session_id=find_id(Session, session_id, check=False),
+        parent_id=find_row_id(Thread, fields.pop("parent_id", None), what="parent thread"),
+        **fields,
+    )
+    return reply_created(ThreadOut, row, new=True, location=f"/threads/{row.id}")
+
+
+@router.get(
+    "/threads/{thread_id}",
+    auth=KeyAuth("sessions:read"),
+    response=ThreadOut,
+    operation_id="get_thread",
+    summary="Read a thread",
+)
+def get_thread(request: HttpRequest, thread_id: Id) -> HttpResponse:
+    """Without its messages, which have a list of their own."""
+    return reply(ThreadOut, find_row(Thread.objects.all(), thread_id))
+
+
+@router.patch(
+    "/threads/{thread_id}",
+    auth=KeyAuth("sessions:write"),
+    response=ThreadOut,
+    operation_id="update_thread",
+    summary="Rename, close or reopen a thread",
+    openapi_extra=IF_MATCH,
+)
+def patch_thread(request: HttpRequest, thread_id: Id, payload: ThreadPatch) -> HttpResponse:
+    """Fields that are not sent stay as they are."""
+    row = threads.update_thread(
+        actor=actor_of(request),
+        thread_id=find_id(Thread, thread_id, check=False),
+        changes=payload.sent(),
+        expected_version=if_match(request),
+    )
+    return reply(ThreadOut, row)
+
+
+@router.delete(
+    "/threads/{thread_id}",
+    auth=KeyAuth("sessions:write"),
+    response={204: None},
+    operation_id="delete_thread",
+    summary="Delete a thread",
+    openapi_extra=IF_MATCH,
+)
+def delete_thread(request: HttpRequest, thread_id: Id, reason: Reason = None) -> HttpResponse:
+    """With all its messages."""
+    threads.delete_thread(
+        actor=actor_of(request),
+        thread_id=find_id(Thread, thread_id, check=False),
+        expected_version=if_match(request),
+        reason=reason or "",
+    )
+    return no_content()
+
+
+@router.get(
+    "/threads/{thread_id}/history",
+    auth=KeyAuth("sessions:read"),
+    response=Page[RevisionOut],
+    operation_id="list_thread_history",
+    summary="Read who changed a thread",
+)
+def list_thread_history(request: HttpRequest, thread_id: Id, paging: PageQuery) -> HttpResponse:
+    """Newest first; by its full id also after the thread was deleted."""
+    rows = history_of(Thread, thread_id)
+    return reply_page(RevisionOut, page(rows, order=["-id"], **paging.model_dump()))

@@ -1,0 +1,185 @@
+"""Memories over REST."""
+
+import pytest
+
+from config.lib.scope import workspace_scope
+from contacts.models import Workspace
+from memory.services.memories import update_memory
+from tests.api.caller import all_items, caller, made, problem, wrong_fields
+from tests.factories import ALICE
+
+
+def save(api, text="The seedlings need water at noon.", **fields):
+    return made(api.post("/memories", {"text": text, **fields}))
+
+
+def test_a_memory_is_saved_and_read_back(api):
+    answer = api.post("/memories", {"text": "Basil wilts below 10 °C."})
+    memory = made(answer)
+    assert answer.status_code == 201
+    assert answer["Location"] == f"/api/v1/memories/{memory['id']}"
+    assert answer["ETag"] == '"1"'
+    assert (memory["kind"], memory["trust"], memory["state"]) == ("observation", "agent", "active")
+    assert memory["actor"] == "agent"
+    got = api.get(f"/memories/{memory['short_id']}")
+    assert (made(got), got["ETag"]) == (memory, '"1"')
+
+
+def test_everything_that_can_be_set_comes_back(api):
+    session = made(api.post("/sessions", {"project": "greenhouse"}))
+    sent = {
+        "text": "t", "kind": "fact", "data": {"a": [1, None]}, "tags": ["herbs", "winter"],
+        "session_id": session["id"], "project_id": session["project_id"], "confidence": 0.9,
+        "confidence_method": "counted", "affect": {"valence": -0.5, "labels": ["calm"]},
+        "ownership": "team", "salience": 0.1, "pinned": True, "trust": "external",
+        "state": "archived", "valid_from": "1066-10-14T00:00:00Z",
+        "valid_to": "2027-01-01T00:00:00Z", "expires_at": "2030-01-01T00:00:00Z",
+        "metadata": {"m": 1}, "actor": "builder", "method": "reading", "signature": "sig",
+        "consolidated": True, "recorded_at": "2026-01-01T00:00:00Z", "source": "mine",
+        "external_id": "x-1",
+    }  # fmt: skip
+    got = save(api, **sent)
+    assert {name: got[name] for name in sent} == sent
+
+
+def test_a_memory_brings_what_it_hangs_together_with(api):
+    session = made(api.post("/sessions", {}))
+    event = made(api.post(f"/sessions/{session['id']}/events", {"event_type": "note"}))
+    parent, cause = save(api, "parent"), save(api, "cause")
+    memory = save(
+        api,
+        "child",
+        parents=[parent["short_id"]],
+        causes=[cause["id"]],
+        evidence=[{"event_id": event["id"], "quote": "as seen"}, {"uri": "https://example.org"}],
+    )
+    assert (memory["parents"], memory["causes"]) == ([parent["id"]], [cause["id"]])
+    assert [one["event_id"] for one in memory["evidence"]] == [event["id"], None]
+    assert memory["evidence"][0]["quote_hash"]
+    assert made(api.get(f"/memories/{memory['id']}")) == memory
+    incoming = made(api.get(f"/memories/{parent['id']}"))
+    assert [link["source_id"] for link in incoming["links"]] == [memory["id"]]
+    assert incoming["parents"] == []
+
+
+def test_the_same_external_id_is_the_same_memory(api):
+    first = save(api, external_id="m-1")
+    answer = api.post("/memories", {"text": "something else", "external_id": "m-1"})
+    assert answer.status_code == 200
+    assert answer.json() == first
+
+
+def test_a_batch_is_saved_whole_or_not_at_all(api):
+    wrong = api.post("/memories/batch", {"memories": [{"text": "a"}, {"text": "b", "trust": "?"}]})
+    assert list(wrong_fields(wrong)) == ["memories[1].trust"]
+    assert all_items(api, "/memories") == []
+    wrong = {"memories": [{"text": "a"}, {"text": "b", "evidence": [{"quote": "of nothing"}]}]}
+    assert list(wrong_fields(api.post("/memories/batch", wrong))) == ["memories[1].evidence[0]"]
+    save(api, external_id="m")
+    batch = [{"text": "a"}, {"text": "b", "external_id": "m"}]
+    got = made(api.post("/memories/batch", {"memories": batch}))
+    assert [item["created"] for item in got["items"]] == [True, False]
+    assert got["created"] == 1
+    too_many = {"memories": [{"text": "a"}] * 501}
+    assert "memories" in wrong_fields(api.post("/memories/batch", too_many))
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, {"a", "b"}),
+        ({"kind": "fact"}, {"a"}),
+        ({"kind": ["fact", "decision"]}, {"a", "b"}),
+        ({"state": "archived"}, {"c"}),
+        ({"state": ["archived", "active"]}, {"a", "b", "c"}),
+        ({"state": "all"}, {"a", "b", "c"}),
+        ({"trust": "external"}, {"b"}),
+        ({"agent": "claude-code"}, {"a"}),
+        ({"agent": "codex"}, {"b"}),
+        ({"project": "greenhouse"}, {"a"}),
+        ({"tag": "café"}, {"a"}),
+        ({"tag": "cafe\u0301"}, {"a"}),
+        ({"tag": ["café", "bar"]}, set()),
+        ({"pinned": "true"}, {"b"}),
+        ({"pinned": "false"}, {"a"}),
+        ({"since": "2026-01-02T00:00:00Z"}, {"b"}),
+        ({"until": "2026-01-02T00:00:00Z"}, {"a"}),
+    ],
+)
+def test_lists_are_narrowed(workspace, api, query, expected):
+    session = made(api.post("/sessions", {"project": "greenhouse"}))
+    codex = caller(workspace, agent="codex")
+    save(api, "a", kind="fact", tags=["café"], session_id=session["id"],
+         project_id=session["project_id"], recorded_at="2026-01-01T00:00:00Z")  # fmt: skip
+    save(codex, "b", kind="decision", trust="external", pinned=True,
+         recorded_at="2026-01-03T00:00:00Z")  # fmt: skip
+    save(codex, "c", state="archived")
+    assert {row["text"] for row in all_items(api, "/memories", **query)} == expected
+    rows = all_items(api, "/memories", session=session["id"])
+    assert {row["text"] for row in rows} == {"a"}
+
+
+def test_lists_are_read_page_by_page_newest_first(api):
+    ids = [save(api, f"m{n}")["id"] for n in range(5)]
+    assert [row["id"] for row in all_items(api, "/memories", limit=2)] == ids[::-1]
+
+
+def test_a_change_needs_the_version_it_is_a_change_of(api):
+    memory = save(api)
+    path = f"/memories/{memory['id']}"
+    problem(api.patch(path, {"text": "x"}), 428)
+    changed = api.patch(path, {"text": "new", "valid_to": None}, if_match='"1"')
+    assert (changed["ETag"], made(changed)["text"]) == ('"2"', "new")
+    assert made(changed)["content_hash"] != memory["content_hash"]
+    problem(api.patch(path, {"text": "x"}, if_match='"1"'), 412)
+    problem(api.delete(path, if_match='"1"'), 412)
+    assert api.delete(path, if_match='"2"').status_code == 204
+    problem(api.get(path), 404)
+    deleted, *_ = all_items(api, path + "/history")
+    assert (deleted["action"], deleted["before"]["text"]) == ("delete", "new")
+
+
+def test_what_cannot_be_is_refused_by_name(api):
+    late = {"valid_from": "2026-01-02T00:00:00Z", "valid_to": "2026-01-01T00:00:00Z"}
+    for fields, name in (
+        ({"confidence": 1.5}, "confidence"),
+        ({"affect": {"valence": 2}}, "affect.valence"),
+        ({"affect": {"mood": 1}}, "affect.mood"),
+        ({"kind": "hunch"}, "kind"),
+        ({"state": "erased"}, "state"),
+        ({"tags": ["x" * 101]}, "tags[0]"),
+        (late, "valid_to"),
+        ({"text": ""}, "text"),
+    ):
+        assert list(wrong_fields(api.post("/memories", {"text": "t", **fields}))) == [name]
+    for fields in ({"session_id": "deadbeef"}, {"parents": ["deadbeef"]}):
+        problem(api.post("/memories", {"text": "t", **fields}), 404)
+
+
+def test_a_key_cannot_raise_trust_nor_lift_a_quarantine(api, workspace: Workspace):
+    answer = api.post("/memories", {"text": "t", "trust": "operator"})
+    assert problem(answer, 403)["code"] == "trust_ceiling"
+    memory = save(api)
+    with workspace_scope(workspace.id):
+        update_memory(actor=ALICE, memory_id=memory["id"], changes={"state": "quarantined"})
+    answer = api.patch(f"/memories/{memory['id']}", {"state": "active"}, if_match="*")
+    assert problem(answer, 403)["code"] == "quarantined"
+
+
+def test_links_are_made_listed_and_removed(api):
+    one, two = save(api, "one"), save(api, "two")
+    path = f"/memories/{one['id']}/links"
+    answer = api.post(path, {"target_id": two["short_id"], "relation": "supports"})
+    link = made(answer)
+    assert answer.status_code == 201
+    assert (link["source_id"], link["target_id"]) == (one["id"], two["id"])
+    again = api.post(path, {"target_id": two["id"], "relation": "supports"})
+    assert (again.status_code, again.json()) == (200, link)
+    assert "target_id" in wrong_fields(
+        api.post(path, {"target_id": one["id"], "relation": "supports"})
+    )
+    assert all_items(api, path) == all_items(api, f"/memories/{two['id']}/links") == [link]
+    three = save(api, "three")
+    problem(api.delete(f"/memories/{three['id']}/links/{link['id']}"), 404)
+    assert api.delete(f"/memories/{two['id']}/links/{link['id']}").status_code == 204
+    assert all_items(api, path) == []

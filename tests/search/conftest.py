@@ -1,0 +1,55 @@
+"""An embedder that needs no model, for tests of everything but meaning."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from memory.search import corpus, vectors
+
+
+class HashEmbedder:
+    """Vectors by the words of a text: texts that share words are near. Not a model of anything."""
+
+    provider, model, dimensions, max_tokens = "test", "hash", 384, 254
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+
+    def embed(self, texts: Sequence[str], *, budget: float | None = None) -> Any:
+        self.batches.append(list(texts))
+        return np.array([self.one(text) for text in texts], dtype=np.float32)
+
+    def one(self, text: str) -> Any:
+        row = np.full(self.dimensions, 0.01)
+        for word in text.lower().split():
+            row[int(hashlib.sha256(word.encode()).hexdigest(), 16) % self.dimensions] += 1
+        return row / np.linalg.norm(row)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [len(text.split()) for text in texts]
+
+    def token_offsets(self, text: str) -> list[tuple[int, int]]:
+        return []
+
+    def close(self) -> None:
+        return None
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept() -> Iterator[None]:
+    """What processes keep between searches must not reach from one test into the next."""
+    yield
+    vectors.forget()
+    corpus.forget()
+
+
+@pytest.fixture
+def embedder(monkeypatch: pytest.MonkeyPatch) -> HashEmbedder:
+    """The process's embedder, for queries and for passages."""
+    made = HashEmbedder()
+    monkeypatch.setattr("memory.search.vectors.get_embedder", lambda: made)
+    monkeypatch.setattr("memory.services.embedding.get_embedder", lambda: made)
+    return made
