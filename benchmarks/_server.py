@@ -81,7 +81,7 @@ def running(
                 **(environment or {}),
             }
         )
-        _manage("migrate", "--verbosity", "0")
+        _manage("migrate", "--verbosity", "0", "--skip-checks")
         import django
 
         django.setup()

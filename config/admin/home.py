@@ -16,6 +16,7 @@ from config.lib.admin import show
 from contacts.admin.listing import bounded_count
 from memory.models import Memory, Passage
 from memory.models.memory import MemoryState
+from memory.models.passage import Lane
 from sessions.models import Session, SessionEvent
 from sessions.services.events import ERROR_TYPES
 
@@ -74,7 +75,8 @@ def _errors(since: Any) -> Number:
 
 def _pending() -> Number:
     """Index passage_pending."""
-    count = bounded_count(Passage.objects.filter(embedding=None))
+    waiting = Passage.objects.filter(embedding=None, lane__in=(Lane.INTERACTIVE, Lane.BULK))
+    count = bounded_count(waiting)
     url = show.changelist_url("memory.passage", "embedded=pending")
     return Number("Not embedded yet", count, url, "hub", "found by words meanwhile", "blue")
 

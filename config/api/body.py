@@ -23,4 +23,4 @@ class JsonRenderer(BaseRenderer):
     media_type = "application/json"
 
     def render(self, request: HttpRequest, data: Any, *, response_status: int) -> Any:
-        return orjson.dumps(data)
+        return orjson.dumps(data, default=str, option=orjson.OPT_UTC_Z)

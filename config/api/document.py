@@ -30,6 +30,8 @@ MEANINGS = {
     503: "Busy or unavailable; see Retry-After",
 }
 ALWAYS = {401, 403, 422, 429, 500, 503}
+# Query parameters that name a row.
+NAMING = {"agent", "project", "session", "parent"}
 IDEMPOTENCY_KEY = {
     "in": "header",
     "name": "Idempotency-Key",
@@ -42,9 +44,16 @@ IDEMPOTENCY_KEY = {
 
 
 class Api(NinjaAPI):
-    """ninja's API with our document."""
+    """ninja's API with our document, made once in a process."""
+
+    _document: OpenAPISchema | None = None
 
     def get_openapi_schema(self, **kwargs: Any) -> OpenAPISchema:
+        if self._document is None:
+            self._document = self._make_document(**kwargs)
+        return self._document
+
+    def _make_document(self, **kwargs: Any) -> OpenAPISchema:
         document = super().get_openapi_schema(**kwargs)
         operations = {
             operation.operation_id: operation
@@ -56,6 +65,13 @@ class Api(NinjaAPI):
         problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= problem.pop("$defs")
         schemas["Problem"] = problem
+        document["components"]["responses"] = {
+            str(status): {
+                "description": meaning,
+                "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            }
+            for status, meaning in MEANINGS.items()
+        }
         for path, methods in document["paths"].items():
             for method, described in methods.items():
                 _complete(described, path, method, operations[described["operationId"]])
@@ -64,9 +80,12 @@ class Api(NinjaAPI):
 
 def _complete(described: dict[str, Any], path: str, method: str, operation: Operation) -> None:
     statuses = set(ALWAYS)
+    keys = [auth for auth in operation.auth_callbacks if isinstance(auth, KeyAuth)]
     if "{" in path:
         statuses |= {404, 409}
-    if method == "post":
+    if NAMING & {parameter["name"] for parameter in described["parameters"]}:
+        statuses |= {404, 409}
+    if method == "post" and not any(auth.detached for auth in keys):
         statuses |= {409}
         described["parameters"].append(IDEMPOTENCY_KEY)
     if "requestBody" in described:
@@ -74,14 +93,8 @@ def _complete(described: dict[str, Any], path: str, method: str, operation: Oper
     if operation.openapi_extra and IF_MATCH["parameters"][0] in described["parameters"]:
         statuses |= {412, 428}
     for status in sorted(statuses):
-        described["responses"].setdefault(
-            status,
-            {
-                "description": MEANINGS[status],
-                "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-            },
-        )
-    for auth in operation.auth_callbacks:
-        if isinstance(auth, KeyAuth):
-            asked = f"Scope: `{auth.scope}` ({SCOPES[auth.scope]})" if auth.scope else "Any key."
-            described["description"] = f"{described.get('description', '')}\n\n{asked}".strip()
+        described["responses"].setdefault(status, {"$ref": f"#/components/responses/{status}"})
+    described["responses"] = dict(sorted(described["responses"].items()))
+    for auth in keys:
+        asked = f"Scope: `{auth.scope}` ({SCOPES[auth.scope]})" if auth.scope else "Any key."
+        described["description"] = f"{described.get('description', '')}\n\n{asked}".strip()

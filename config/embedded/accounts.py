@@ -47,11 +47,11 @@ class Account:
 def server_account(data_dir: Path) -> Account:
     """The account for this data directory; the one that owns the cluster, if there is one."""
     if os.geteuid() != 0:
-        return Account(os.geteuid(), os.getegid(), str(os.geteuid()))
+        return Account(os.geteuid(), os.getegid(), _name(os.geteuid()))
     cluster = Paths(data_dir).cluster
     if cluster.exists() and cluster.stat().st_uid != 0:
         owner = cluster.stat()
-        return Account(owner.st_uid, owner.st_gid, str(owner.st_uid))
+        return Account(owner.st_uid, owner.st_gid, _name(owner.st_uid))
     return _find(ACCOUNT) or _create(ACCOUNT) or _required(FALLBACK_ACCOUNT)
 
 
@@ -61,6 +61,13 @@ def _find(name: str) -> Account | None:
     except KeyError:
         return None
     return Account(found.pw_uid, found.pw_gid, name)
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # numbers without a name are usual in containers
+        return str(uid)
 
 
 def _required(name: str) -> Account:

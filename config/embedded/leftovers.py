@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 
 from config.embedded.layout import EmbeddedError
+from config.embedded.passage import passage_cluster
 
 log = logging.getLogger("remembrancer.postgres")
 
@@ -64,25 +65,46 @@ def clear_leftovers(cluster: Path) -> None:
 
 
 def running_in(cluster: Path) -> list[psutil.Process]:
-    """Processes whose working directory is this cluster, oldest first."""
+    """PostgreSQL's processes of this cluster, oldest first."""
     found = []
     for process in psutil.process_iter():
         try:
             # Someone's shell may stand in the folder: that is no server.
-            if _stands_in(process, cluster) and process.name().startswith("postgres"):
+            if process.name().startswith("postgres") and _belongs(process, cluster):
                 found.append(process)
         except (psutil.NoSuchProcess, FileNotFoundError):
             continue  # it ended while we looked, which is what we wait for
-        except (psutil.AccessDenied, PermissionError):
-            continue  # another user's process: it could not have opened our 0700 cluster
     return sorted(found, key=lambda process: process.create_time())
 
 
-def _stands_in(process: psutil.Process, cluster: Path) -> bool:
-    if sys.platform == "linux":
-        # The folder itself and not its name: through a passage it has another one (passage.py).
-        return cluster.exists() and os.path.samefile(f"/proc/{process.pid}/cwd", cluster)
-    return bool(process.cwd() == os.path.realpath(cluster))
+def _belongs(process: psutil.Process, cluster: Path) -> bool:
+    if not cluster.exists():
+        return False
+    try:
+        if sys.platform == "linux":
+            # The folder itself and not its name: through a passage it has another (passage.py).
+            return os.path.samefile(f"/proc/{process.pid}/cwd", cluster)
+        return bool(process.cwd() == os.path.realpath(cluster))
+    except (psutil.AccessDenied, PermissionError):
+        return _belongs_by_name(process, cluster)
+
+
+def _belongs_by_name(process: psutil.Process, cluster: Path) -> bool:
+    """Where root may not look into other users' processes (in most containers).
+
+    A postmaster's command line names its cluster. Its children's does not, but they have the
+    postmaster as parent; a child without one is an orphan, and no good to any cluster.
+    """
+    if process.uids().real != cluster.stat().st_uid:
+        return False
+    head = process
+    while (parent := head.parent()) is not None and parent.name().startswith("postgres"):
+        head = parent
+    words = head.cmdline()
+    if "-D" not in words:
+        return True
+    names = {os.path.realpath(cluster), str(passage_cluster(cluster))}
+    return words[words.index("-D") + 1] in names
 
 
 def _heads(processes: list[psutil.Process]) -> list[psutil.Process]:

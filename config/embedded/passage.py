@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.embedded.accounts import Account
+from config.embedded.layout import Paths
 from config.embedded.lifeline import die_with_parent
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -86,6 +87,11 @@ def open_passage(account: Account, programs: Path, data: Path, at: Path) -> Pass
         (at / name).mkdir(mode=0o755, exist_ok=True)
     passage = Passage(account, programs, data, at)
     return passage if passage.works() else None
+
+
+def passage_cluster(cluster: Path) -> Path:
+    """What a cluster is called by a server that runs through a passage."""
+    return Paths(cluster.parent).sockets / "data" / cluster.name
 
 
 def close_passage(at: Path) -> None:

@@ -144,6 +144,7 @@ class PostgresServer:
                 self.account, self.programs, self.paths.root, at=self.paths.sockets
             )
             if helped is None:
+                self._remove_sockets()
                 raise
             self.passage = helped
 
@@ -313,6 +314,9 @@ class PostgresServer:
             process.kill()
             process.wait()
         self.process = None
+        self._remove_sockets()
+
+    def _remove_sockets(self) -> None:
         # Empty after an orderly stop; kept when it is not.
         with contextlib.suppress(OSError):
             close_passage(self.paths.sockets)

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+import psutil  # type: ignore[import-untyped]
+
 from config.embedded.children import Child, Lifeline, describe_end, drain
 from config.embedded.layout import EmbeddedError, Paths, ensure_secrets
 from config.embedded.leftovers import clear_leftovers
@@ -25,6 +27,8 @@ from config.embedded.server import PostgresServer, require_our_major
 
 log = logging.getLogger("remembrancer.serve")
 
+GUNICORN = ["-m", "gunicorn", "-c", "python:config.gunicorn"]
+JOBS = ["manage.py", "runjobs"]
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 POLL_SECONDS = 0.05
 IDLE_POLL_SECONDS = 0.5
@@ -93,9 +97,11 @@ class Supervisor:
             if not self.stopping:
                 self._run_preparation()
             if not self.stopping:
-                self._start_children(lifeline)
+                self._start_child("the web server", GUNICORN, lifeline)
             if self._wait_web():
                 self.ready(time.monotonic() - begun)
+                # Not before: on two cores its imports would hold up the web server's.
+                self._start_child("the job worker", JOBS, lifeline)
             while not self.stopping:
                 self._keep_running()
                 self._sleep(IDLE_POLL_SECONDS)
@@ -146,13 +152,10 @@ class Supervisor:
         if self.server.wait_ready(lambda: not self.stopping):
             provision(self.server.superuser_url, secrets)
 
-    def _start_children(self, lifeline: Lifeline) -> None:
-        self.children = [
-            Child("the web server", ["-m", "gunicorn", "-c", "python:config.gunicorn"], lifeline),
-            Child("the job worker", ["manage.py", "runjobs"], lifeline),
-        ]
-        for child in self.children:
-            child.start()
+    def _start_child(self, name: str, arguments: list[str], lifeline: Lifeline) -> None:
+        child = Child(name, arguments, lifeline)
+        child.start()
+        self.children.append(child)
 
     def _wait_web(self) -> bool:
         """Waits until /livez and /readyz answer 200; False when asked to stop meanwhile."""
@@ -192,6 +195,18 @@ class Supervisor:
         if self.server is not None and now >= self._housekeeping_due:
             self._housekeeping_due = now + HOUSEKEEPING_SECONDS
             self.server.prune_logs()
+        if os.getpid() == 1:
+            self._reap_orphans()
+
+    def _reap_orphans(self) -> None:
+        """In a container this may be process 1, which inherits every orphan and must bury it."""
+        ours = [child.process for child in self.children]
+        if self.server is not None:
+            ours.append(self.server.process)
+        known = {process.pid for process in ours if process is not None}
+        for process in psutil.Process().children():
+            if process.pid not in known and process.status() == psutil.STATUS_ZOMBIE:
+                os.waitpid(process.pid, os.WNOHANG)
 
     def _keep_database(self) -> None:
         """Starts PostgreSQL again if its postmaster ended; the web server answers 503 meanwhile."""
@@ -246,6 +261,8 @@ class Supervisor:
         signal.set_wakeup_fd(self._wakeup_end, warn_on_full_buffer=False)
         previous: dict[int, object] = {}
         for number in STOP_SIGNALS:
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # started with nohup: it is meant to outlive the terminal
             previous[number] = signal.signal(number, self._on_stop)
         # Without a handler the end of a child would not wake the sleep.
         previous[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)

@@ -71,10 +71,9 @@ def settings(max_connections: int, *, memory: int | None = None) -> dict[str, st
         "default_text_search_config": "pg_catalog.english",
         "log_checkpoints": "off",
         "log_lock_waits": "on",
-        "log_min_duration_statement": "1s",
-        # A slow statement's values are people's data: the log gets the statement without them.
-        "log_parameter_max_length": "0",
-        "log_parameter_max_length_on_error": "0",
+        # Statements and the details of errors carry people's data: the log names neither.
+        "log_min_error_statement": "panic",
+        "log_error_verbosity": "terse",
         "log_line_prefix": "%m [%p] %q%u@%d ",
     }
 
@@ -85,7 +84,6 @@ THROWAWAY = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "wal_compression": "off",
-    "log_min_duration_statement": "-1",
     "autovacuum_naptime": "10s",
 }
 

@@ -11,10 +11,12 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from django.core.exceptions import ValidationError
 from django.db.models import F, Model, QuerySet
 from django.db.models.fields.tuple_lookups import TupleGreaterThan, TupleLessThan
 
 from config.lib.errors import Invalid
+from config.lib.text import text_problem
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
 
@@ -62,22 +64,28 @@ def _decode(cursor: str, model: type[Model], names: Sequence[str]) -> tuple[Any,
         raise wrong from None
     if not isinstance(raw, list) or len(raw) != len(names):
         raise wrong
-    values: list[Any] = []
-    for name, value in zip(names, raw, strict=True):
-        field: Any = model._meta.get_field(name)
-        kind = field.get_internal_type()
-        try:
-            if kind == "UUIDField":
-                values.append(uuid.UUID(value))
-            elif kind == "DateTimeField":
-                moment = datetime.fromisoformat(value)
-                if moment.tzinfo is None:
-                    raise wrong
-                values.append(moment)
-            elif isinstance(value, {"BooleanField": bool}.get(kind, (int, str))):
-                values.append(field.to_python(value))
-            else:
-                raise wrong
-        except (ValueError, TypeError, AttributeError):
-            raise wrong from None
-    return tuple(values)
+    try:
+        return tuple(
+            _column_value(model._meta.get_field(name), value)
+            for name, value in zip(names, raw, strict=True)
+        )
+    except (ValueError, TypeError, AttributeError, ValidationError):
+        raise wrong from None
+
+
+def _column_value(field: Any, value: Any) -> Any:
+    """`value` as the column has it, or one of the errors above: what the column's type does not
+    have, the database would not even compare."""
+    kind = field.get_internal_type()
+    if kind == "UUIDField":
+        return uuid.UUID(value)
+    if kind == "DateTimeField":
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            raise ValueError("a time without a zone")
+        return moment
+    expected = {"BooleanField": bool, "CharField": str}.get(kind, int)
+    if type(value) is not expected or (expected is str and text_problem(value)):
+        raise ValueError("not of the column's type")
+    field.run_validators(value)
+    return value

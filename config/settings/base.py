@@ -77,7 +77,8 @@ if len(SECRET_KEY) < 50:
 # --- Applications ---------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "unfold",
+    # Without its own admin site: ours is named by AdminConfig below.
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "config.admin.apps.AdminConfig",
     "django.contrib.auth",
@@ -139,6 +140,8 @@ CSRF_COOKIE_NAME = "remembrancer_csrf"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 LOGIN_URL = "admin:login"
+# The sign-in page itself, opened without a page to return to, leads to the start.
+LOGIN_REDIRECT_URL = "admin:index"
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]

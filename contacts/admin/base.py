@@ -183,7 +183,8 @@ class WorkspaceAdmin(RowActions, Permissions, ModelAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Django's, with a stale page refused and what a service refuses shown at its field."""
-        extra_context = self.page_context(request, object_id, extra_context or {})
+        extra_context = {"show_save_and_add_another": False, **(extra_context or {})}
+        extra_context = self.page_context(request, object_id, extra_context)
         if request.method == "POST" and object_id is not None:
             refused = self._refuse_stale(request, object_id, form_url, extra_context)
             if refused is not None:

@@ -100,6 +100,10 @@ class Edge:
                     headers={n: response[n] for n in KEPT_HEADERS if n in response},
                     body=getattr(response, "kept_body", response.content),
                 )
+        except BaseException:
+            # An effect without its answer would be done again by the retry.
+            transaction.set_rollback(True)
+            raise
         finally:
             self.detach()
 

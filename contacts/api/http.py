@@ -4,7 +4,7 @@ Operations answer with bytes made here, straight from the schema that documents 
 way from a schema to JSON costs several times as much.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Annotated, Any, Generic, TypeVar
@@ -15,7 +15,7 @@ from pydantic import Field, TypeAdapter
 
 from config.lib.actor import Actor
 from config.lib.cursor import DEFAULT_LIMIT, MAX_LIMIT
-from config.lib.db.models import VersionedRow
+from config.lib.db.models import VersionedRow, WorkspaceRow
 from config.lib.errors import DomainError, Invalid
 from config.lib.schema import Input, Output, Text
 from contacts.api.edge import Principal
@@ -182,6 +182,19 @@ def reply_page(schema: Any, found: tuple[Iterable[Any], str | None]) -> HttpResp
     """An answer of one page, as config.lib.cursor.page returns it."""
     items, next_cursor = found
     return reply(Page[schema], {"items": items, "next_cursor": next_cursor})
+
+
+def places(rows: Sequence[WorkspaceRow], new: Sequence[WorkspaceRow], number: str) -> list[Any]:
+    """Where each row of a batch went: its id, its number (seq or idx), and whether it is new.
+
+    A row that a batch names twice is new once.
+    """
+    fresh = {row.id for row in new}
+    items = []
+    for row in rows:
+        items.append({"id": row.id, number: getattr(row, number), "created": row.id in fresh})
+        fresh.discard(row.id)
+    return items
 
 
 def no_content() -> HttpResponse:

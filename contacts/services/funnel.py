@@ -16,6 +16,7 @@ from django.db import models
 
 from config.lib import clock
 from config.lib.actor import Actor
+from config.lib.db.bulk import insert_rows
 from config.lib.db.models import VersionedRow, WorkspaceRow
 from config.lib.errors import Conflict, Invalid, NotFound, Stale
 from config.lib.signals import changed, deleting
@@ -129,7 +130,7 @@ def append(
         for index, row in enumerate(rows):
             check(row, prefix=prefixes[index] if prefixes else "")
     if rows:
-        type(rows[0]).objects.bulk_create(rows, batch_size=1000)
+        insert_rows(rows)
         changed(rows, actor)
 
 

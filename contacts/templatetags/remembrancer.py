@@ -56,3 +56,26 @@ def json_block(value: Any) -> SafeString:
 @register.filter
 def short_id(value: Any) -> SafeString:
     return show.identifier(value)
+
+
+@register.filter
+def counted(value: int) -> str:
+    """A bounded count: `1,234`, or `10,000+` where the counting was stopped."""
+    return str(value) if type(value) is not int else f"{value:,}"
+
+
+@register.filter
+def percent(value: float) -> int:
+    """A whole number from 0 to 100, for the width of a bar."""
+    return min(100, max(0, round(value)))
+
+
+@register.filter
+def base_name(path: str) -> str:
+    return path.rsplit("/", 1)[-1]
+
+
+@register.filter
+def session_duration(session: Any) -> str:
+    """From its start to its end, or to its last sign of life."""
+    return show.span((session.ended_at or session.last_seen_at) - session.started_at)

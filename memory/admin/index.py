@@ -13,6 +13,7 @@ from unfold.decorators import display
 from config.lib.admin import show
 from contacts.admin.base import ReadOnlyAdmin
 from memory.models import EmbeddingSpace, Passage
+from memory.models.passage import Lane
 from sessions.admin.threads import message_url
 
 PREVIEW = 200
@@ -24,15 +25,17 @@ class EmbeddedFilter(DropdownFilter):
     parameter_name = "embedded"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("pending", "Pending"), ("done", "Done")]
+        return [("pending", "Pending"), ("done", "Done"), ("refused", "Refused")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Pending by index passage_pending."""
         match self.value():
             case "pending":
-                return queryset.filter(embedding=None)
+                return queryset.filter(embedding=None).exclude(lane=Lane.REFUSED)
             case "done":
                 return queryset.filter(embedding__isnull=False)
+            case "refused":
+                return queryset.filter(embedding=None, lane=Lane.REFUSED)
         return queryset
 
 

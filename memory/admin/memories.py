@@ -89,7 +89,7 @@ class MemoryAdmin(WorkspaceAdmin):
         (None, {"fields": ("text", ("kind", "confidence"), ("state", "trust"), "tags")}),
         ("Where it comes from", {"fields": (("agent", "by"), ("session", "project"),
                                             ("recorded", "known_as"))}),
-        ("When it holds", {"fields": (("valid_from", "valid_to"), ("expires_at", "superseded"))}),
+        ("When it holds", {"fields": ("valid_from", "valid_to", "expires_at", "superseded")}),
         ("Weight", {"fields": (("salience", "pinned"), ("used", "feeling"))}),
         ("More", {"fields": ("data", "metadata", ("made", "changed"), "ids")}),
     )  # fmt: skip

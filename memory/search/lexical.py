@@ -95,7 +95,7 @@ def find(
     known = set(others)
     best = sorted(((p, s) for p, s in rows if s > 0), key=lambda row: row[1], reverse=True)
     found = dict(best[:most])
-    beside = {p: s for p, s in rows if p in known and p not in found}
+    beside = {p: s for p, s in rows if s > 0 and p in known and p not in found}
     return found, beside
 
 

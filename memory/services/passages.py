@@ -8,7 +8,7 @@ sources (`manage.py reindex`). Not for cutting texts (chunks.py) or splitting wo
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -62,7 +62,7 @@ class NewPassage:
     lane: int = Lane.INTERACTIVE.value
     space_id: uuid.UUID | None = None
     embedding: str | None = None
-    id: uuid.UUID = field(default_factory=new_id)
+    id: uuid.UUID = uuid.UUID(int=0)  # given to each chunk
 
 
 # What a change of the source copies onto its passages, where the text stays the same.
@@ -288,7 +288,8 @@ def _of_messages(rows: Sequence[Message], lane: Lane) -> list[NewPassage]:
 
 
 def _of_events(rows: Sequence[SessionEvent], lane: Lane) -> list[NewPassage]:
-    told = [row for row in rows if row.text]
+    # An event that names the message it stands in says nothing that the message does not.
+    told = [row for row in rows if row.text and not row.data.get("message_uuid")]
     sessions = _sessions_of(told)
     passages: list[NewPassage] = []
     for row in told:

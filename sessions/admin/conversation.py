@@ -124,7 +124,7 @@ def outline(thread: Thread) -> list[dict[str, Any]]:
     )
     found = []
     for row in rows[:MAX_OUTLINE]:
-        words = command_of(row["words"]) or _TAG.sub(" ", row["words"]).strip()
+        words = beginning(row["words"])
         if words and row["metadata__kind"] not in SUBDUED:
             found.append({"idx": row["idx"], "words": words, "at": row["occurred_at"]})
     return found
@@ -134,6 +134,11 @@ def command_of(text: str) -> str:
     """`/name args` out of the tags that wrap a slash command; '' where there are none."""
     found = {name: value.strip() for name, value in _COMMAND.findall(text)}
     return " ".join(part for part in (found.get("name"), found.get("args")) if part)
+
+
+def beginning(text: str) -> str:
+    """A prompt's first words as a title: a command as it was typed, without the tags around it."""
+    return command_of(text) or " ".join(_TAG.sub(" ", text).split())
 
 
 class _Builder:
@@ -178,8 +183,9 @@ class _Builder:
         kind = str(row.metadata.get("kind") or "")
         if row.role == "system" or kind in SUBDUED:
             text = row.content or "\n\n".join(str(b.get("text") or "") for b in _blocks(row))
-            yield self._part(row, "note", _TAG.sub(" ", text).strip(),
-                             title=SUBDUED.get(kind, "System"))  # fmt: skip
+            text = _TAG.sub(" ", text).strip()
+            if text:
+                yield self._part(row, "note", text, title=SUBDUED.get(kind, "System"))
             return
         command = command_of(row.content) if row.role == "user" else ""
         if command:

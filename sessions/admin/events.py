@@ -79,11 +79,11 @@ class RawLineAdmin(SessionRowAdmin):
     list_filter = (("session", AutocompleteSelectFilter),)
     list_defer = ("raw", "digest", *OF_SESSION)
     list_annotate = {"beginning": Left("raw", PREVIEW)}
-    search_fields = ("file", "native_uuid")
-    search_help_text = "File or native id"
+    search_fields = ("file", "line_key")
+    search_help_text = "File or key of the line"
     ordering = ("-id",)
     fields = readonly_fields = (
-        "line", "session_link", "native_uuid", "byte_offset", "digest_hex", "content", "made", "ids",
+        "line", "session_link", "line_key", "byte_offset", "digest_hex", "content", "made", "ids",
     )  # fmt: skip
 
     @display(description="Line", ordering="line_no")

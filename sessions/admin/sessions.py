@@ -24,6 +24,7 @@ from contacts.admin.actions import RowAction
 from contacts.admin.base import WorkspaceAdmin
 from contacts.admin.forms import RowForm, posted_reason
 from contacts.models.workspace import Role
+from sessions.admin.conversation import beginning
 from sessions.admin.pages import frame, session_urls
 from sessions.models import Session
 from sessions.services.sessions import (
@@ -39,7 +40,8 @@ TITLE = 160
 
 @admin.register(Session)
 class SessionAdmin(WorkspaceAdmin):
-    list_display = ("heading", "project_link", "state", "length", "tokens", "place", "seen")
+    list_display = ("heading", "agent_link", "project_link", "state", "length", "tokens", "place",
+                    "seen")  # fmt: skip
     list_filter = (
         ("agent", AutocompleteSelectFilter),
         ("project", AutocompleteSelectFilter),
@@ -141,14 +143,16 @@ class SessionAdmin(WorkspaceAdmin):
 
     @display(description="Session", ordering="name")
     def heading(self, obj: Session) -> SafeString:
-        asked = getattr(obj, "asked", "")
+        asked = beginning(getattr(obj, "asked", ""))
         return show.include(
             "admin/agent_sessions/includes/heading.html",
             title=obj.name or asked or f"Session {obj.short_id}",
-            asked=asked if obj.name and asked != obj.name else "",
-            agent=obj.agent,
-            mode=obj.mode,
+            asked=asked if obj.name and not asked.startswith(obj.name) else "",
         )
+
+    @display(description="Agent", ordering="agent__name")
+    def agent_link(self, obj: Session) -> SafeString:
+        return show.include("admin/agent_sessions/includes/agent.html", session=obj)
 
     @display(description="Project", ordering="project__title")
     def project_link(self, obj: Session) -> SafeString | str:

@@ -16,6 +16,7 @@ from contacts.api.http import (
     PageQuery,
     actor_of,
     named_alone,
+    places,
     reply,
     reply_page,
 )
@@ -82,9 +83,8 @@ def append_event_batch(
         session_id=find_id(Session, session_id, check=False),
         events=_new_events(payload.events),
     )
-    fresh = {row.id for row in new}
-    items = [{"id": row.id, "seq": row.seq, "created": row.id in fresh} for row in rows]
-    return reply(EventBatchOut, {"items": items, "created": len(new)}, status=201)
+    answer = {"items": places(rows, new, "seq"), "created": len(new)}
+    return reply(EventBatchOut, answer, status=201)
 
 
 def _new_events(events: Sequence[EventIn]) -> list[NewEvent]:

@@ -14,6 +14,7 @@ from contacts.api.http import (
     PageQuery,
     actor_of,
     named_alone,
+    places,
     reply,
     reply_page,
 )
@@ -70,9 +71,8 @@ def append(
                 for one in sent
             ],
         )
-    fresh = {row.id for row in new}
     answer = {
-        "items": [{"id": row.id, "idx": row.idx, "created": row.id in fresh} for row in rows],
+        "items": places(rows, new, "idx"),
         "created": len(new),
         "message_count": new[-1].idx + 1 if new else selectors.count_messages(place),
     }

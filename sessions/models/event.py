@@ -11,7 +11,8 @@ class SessionEvent(WorkspaceRow):
     """`seq` counts from 1 without gaps in its session, so the last one equals the count.
 
     `data` is a JSON object whose shape the event type defines; `text` is what search and people
-    read of it. `dedupe_key`, where given, makes a repeated append return the first row.
+    read of it. `data.message_uuid`, where an import knows it, is the native_uuid of the message
+    that says the same. `dedupe_key`, where given, makes a repeated append return the first row.
     """
 
     session = ScopedForeignKey("agent_sessions.Session", cascade=True, related_name="events")

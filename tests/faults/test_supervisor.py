@@ -3,7 +3,6 @@
 Each test runs `manage.py serve` for real, on a free port, with an embedded server of its own.
 """
 
-import http.client
 import os
 import pwd
 import re
@@ -17,17 +16,16 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import psycopg
 import pytest
 
 from config.embedded.accounts import server_account
 from config.embedded.layout import Paths, connection_urls
 from config.embedded.leftovers import running_in
+from config.embedded.temporary import temporary_server
+from tests.faults.serving import PROJECT, Serve, eventually, gone
 from tests.unit.ports import free_port, listening
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
-PATIENCE = 60.0
 # The web server has the head and waits for the rest of the body: with the cookie, the check of the
 # CSRF token must read it.
 BEGUN_REQUEST = (
@@ -37,87 +35,6 @@ BEGUN_REQUEST = (
 )
 REST_OF_REQUEST = b"=someone"
 pytestmark = pytest.mark.slow
-
-
-def eventually(true: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not after {seconds} s: {what}"
-        time.sleep(0.05)
-
-
-class Serve:
-    """One `manage.py serve`."""
-
-    def __init__(self, data_dir: Path, user: int | None = None, **environment: str) -> None:
-        self.data_dir = data_dir
-        self.port = int(environment.get("PORT") or free_port())
-        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed by the fixture)
-        self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "serve"],
-            cwd=PROJECT,
-            env={
-                # Nothing of the test run's own settings.
-                "PATH": os.environ["PATH"],
-                "HOME": os.environ.get("HOME", "/"),
-                "REMEMBRANCER_DATA_DIR": str(data_dir),
-                "PORT": str(self.port),
-                "REMEMBRANCER_EMBEDDING_PROVIDER": "none",
-                "REMEMBRANCER_WEB_WORKERS": "1",
-                **environment,
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=self.log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            user=user,
-        )
-
-    @property
-    def output(self) -> str:
-        # By position, without moving the offset that the child writes at.
-        return os.pread(self.log.fileno(), 1 << 20, 0).decode()
-
-    def wait_ready(self) -> "Serve":
-        deadline = time.monotonic() + PATIENCE
-        while "is ready:" not in self.output:
-            assert self.process.poll() is None, self.output
-            assert time.monotonic() < deadline, self.output
-            time.sleep(0.05)
-        return self
-
-    def wait(self, seconds: float = PATIENCE) -> int:
-        return self.process.wait(seconds)
-
-    def stop(self) -> int:
-        if self.process.poll() is None:
-            self.process.terminate()
-        return self.wait()
-
-    def get(self, path: str) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", path)
-            return connection.getresponse().status
-        except OSError:
-            return 0
-        finally:
-            connection.close()
-
-    def family(self) -> list[psutil.Process]:
-        """Everything it started."""
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-    def child(self, word: str) -> psutil.Process:
-        """The direct child whose command line has this word."""
-        found = [c for c in self.children() if any(word in part for part in c.cmdline())]
-        assert len(found) == 1, (word, self.children())
-        return found[0]
-
-    def children(self) -> list[psutil.Process]:
-        """Those that it started itself and that run."""
-        children = psutil.Process(self.process.pid).children()
-        return [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
 
 
 @pytest.fixture(scope="module")
@@ -147,14 +64,6 @@ def serve(data_dir: Path) -> Iterator[Callable[..., Serve]]:
     eventually(lambda: not running_in(Paths(data_dir).cluster), "PostgreSQL is gone")
 
 
-def gone(processes: list[psutil.Process]) -> Callable[[], bool]:
-    def check() -> bool:
-        # Where nobody reaps orphans (a container without an init) they stay as zombies.
-        return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
-
-    return check
-
-
 def test_the_first_start_prints_a_login_and_a_key_and_the_second_does_not(
     serve: Callable[..., Serve], data_dir: Path
 ) -> None:
@@ -173,6 +82,40 @@ def test_the_first_start_prints_a_login_and_a_key_and_the_second_does_not(
     assert second.stop() == 0
     assert gone(family)()
     assert not (Paths(data_dir).cluster / "postmaster.pid").exists()
+
+
+def test_with_a_database_of_ones_own_no_other_is_started(serve: Callable[..., Serve]) -> None:
+    with temporary_server() as urls:
+        given = {"DATABASE_URL": urls.runtime, "SECRET_KEY": "x" * 50}
+
+        no_owner = serve(**given)
+        assert no_owner.wait() == 1
+        assert re.search(r"DATABASE_OWNER_URL: \d+ migrations are not applied", no_owner.output)
+
+        first = serve(**given, DATABASE_OWNER_URL=urls.owner).wait_ready()
+        assert re.search(r"API key +rmb_\S+\n", first.output)
+        assert not any("postgres" in word for child in first.children() for word in child.cmdline())
+        assert first.stop() == 0
+
+        second = serve(**given).wait_ready()
+        assert second.get("/readyz") == 200
+        assert second.stop() == 0
+
+        as_owner = serve(**given | {"DATABASE_URL": urls.owner})
+        assert as_owner.wait() == 1
+        assert "DATABASE_URL: the role app_owner owns tables" in as_owner.output
+    for refused in (no_owner, as_owner):
+        assert "Traceback" not in refused.output
+
+
+def test_a_database_that_may_lose_writes_is_refused(serve: Callable[..., Serve]) -> None:
+    with temporary_server(fsync=False) as urls:
+        refused = serve(
+            DATABASE_URL=urls.runtime, DATABASE_OWNER_URL=urls.owner, SECRET_KEY="x" * 50
+        )
+        assert refused.wait() == 1
+    assert re.search("PostgreSQL runs with (fsync|full_page_writes)=off", refused.output)
+    assert "Traceback" not in refused.output
 
 
 def test_sigterm_lets_a_request_finish_before_the_database_stops(

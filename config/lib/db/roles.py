@@ -107,21 +107,7 @@ def role_statements(
                 password_literal=password,
             )
         )
-    for role, setting, value in (
-        (names.runtime, "statement_timeout", RUNTIME_STATEMENT_TIMEOUT),
-        (names.runtime, "lock_timeout", RUNTIME_LOCK_TIMEOUT),
-        (names.runtime, "idle_in_transaction_session_timeout", RUNTIME_IDLE_TIMEOUT),
-        (names.owner, "lock_timeout", OWNER_LOCK_TIMEOUT),
-        (names.owner, "idle_in_transaction_session_timeout", OWNER_IDLE_TIMEOUT),
-    ):
-        statements.append(
-            _text(
-                "ALTER ROLE {role} SET {setting} = {value_literal}",
-                role=role,
-                setting=setting,
-                value_literal=value,
-            )
-        )
+    statements += _timeout_statements(names)
     # With SET the owner may hand the search function over; without INHERIT it does not read
     # through the search role's policy by itself.
     statements.append(
@@ -134,6 +120,25 @@ def role_statements(
     if managed:
         statements.append(_text("GRANT {owner} TO CURRENT_USER", owner=names.owner))
     return statements
+
+
+def _timeout_statements(names: RoleNames) -> list[str]:
+    settings = (
+        (names.runtime, "statement_timeout", RUNTIME_STATEMENT_TIMEOUT),
+        (names.runtime, "lock_timeout", RUNTIME_LOCK_TIMEOUT),
+        (names.runtime, "idle_in_transaction_session_timeout", RUNTIME_IDLE_TIMEOUT),
+        (names.owner, "lock_timeout", OWNER_LOCK_TIMEOUT),
+        (names.owner, "idle_in_transaction_session_timeout", OWNER_IDLE_TIMEOUT),
+    )
+    return [
+        _text(
+            "ALTER ROLE {role} SET {setting} = {value_literal}",
+            role=role,
+            setting=setting,
+            value_literal=value,
+        )
+        for role, setting, value in settings
+    ]
 
 
 def create_database_statement(names: RoleNames) -> str:

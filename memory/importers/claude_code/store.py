@@ -21,7 +21,7 @@ from contacts.models.agent import AgentKind
 from contacts.services import funnel
 from contacts.services.agents import ensure_agent
 from memory.importers.claude_code.files import SessionFiles
-from memory.importers.claude_code.records import Item, MessageRecord
+from memory.importers.claude_code.records import EventRecord, Item, MessageRecord
 from memory.importers.claude_code.session import SessionReader
 from sessions.models import RawLine, Session, Thread
 from sessions.services import transcripts
@@ -116,7 +116,7 @@ class SessionStore:
             NewEvent(
                 event_type=event.event_type,
                 text=event.text,
-                data=event.data,
+                data=_event_data(item, event),
                 occurred_at=event.occurred_at or fallback,
                 dedupe_key=event.dedupe_key,
             )
@@ -299,6 +299,13 @@ def _message(record: MessageRecord, fallback: datetime) -> NewMessage:
             line=record.line_number,
         ),
     )
+
+
+def _event_data(item: Item, event: EventRecord) -> dict[str, Any]:
+    """An event in a line that is also a message names it: its words are searched for there."""
+    if item.message is None:
+        return event.data
+    return {**event.data, "message_uuid": item.message.identity[:120]}
 
 
 def _without_empty(**values: Any) -> dict[str, Any]:

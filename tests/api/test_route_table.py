@@ -1,0 +1,173 @@
+"""Every operation of the API refuses whoever may not use it. New operations are covered by being."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from config.api import api as ninja_api
+from config.lib import clock
+from config.lib.scope import workspace_scope
+from contacts.api.auth import KeyAuth
+from contacts.models import ApiKey, Workspace
+from contacts.scopes import SCOPES
+from contacts.services.keys import revoke_key
+from tests.api.caller import Caller, caller, made, problem
+from tests.factories import ALICE, make_key
+
+OPERATIONS = [
+    (operation.operation_id, method, path, operation)
+    for router in ninja_api._get_bound_routers()
+    for path, view in router.path_operations.items()
+    for operation in view.operations
+    for method in operation.methods
+]
+OWN_ROWS = [case for case in OPERATIONS if "{" in case[2]]
+NOBODYS_ID = "01990000-0000-7000-8000-00000000abcd"
+
+# The least body that an operation with an id in its path takes.
+BODIES = {
+    "update_agent": {"kind": "amp"},
+    "update_project": {"pinned": True},
+    "update_session": {"name": "x"},
+    "update_thread": {"name": "x"},
+    "update_memory": {"text": "x"},
+    "append_event": {"event_type": "note"},
+    "append_events": {"events": [{"event_type": "note"}]},
+    "create_thread": {},
+    "append_messages": {"role": "user"},
+    "create_memory_link": {"target_id": NOBODYS_ID, "relation": "related"},
+}
+
+
+def named(cases):
+    return pytest.mark.parametrize(
+        ("method", "path", "operation"),
+        [case[1:] for case in cases],
+        ids=[case[0] for case in cases],
+    )
+
+
+def fill(path: str, row_id: str = NOBODYS_ID) -> str:
+    return re.sub(r"{\w+}", row_id, path)
+
+
+def test_the_table_is_not_empty():
+    assert len(OPERATIONS) > 50
+    assert len({case[0] for case in OPERATIONS}) == len(OPERATIONS)
+
+
+@named(OPERATIONS)
+def test_every_operation_asks_for_a_key_and_a_known_scope(method, path, operation):
+    (auth,) = operation.auth_callbacks
+    assert isinstance(auth, KeyAuth)
+    assert auth.scope is None or auth.scope in SCOPES
+
+
+@named(OPERATIONS)
+def test_nobody_gets_in_without_a_live_key(workspace, method, path, operation):
+    expiring, expired = make_key(workspace, expires_at=clock.now() + timedelta(hours=1))
+    revoked_key, revoked = make_key(workspace)
+    with workspace_scope(workspace.id):
+        ApiKey.objects.filter(pk=expiring.pk).update(expires_at=clock.now() - timedelta(seconds=1))
+        revoke_key(actor=ALICE, key_id=revoked_key.id)
+    _, live = make_key(workspace)
+    flipped = live[:-10] + ("A" if live[-10] != "A" else "B") + live[-9:]
+    bodies = set()
+    for token in (None, "", "garbage", "rmb_a_b", flipped, expired, revoked):
+        answer = Caller(token).call(method, fill(path))
+        body = problem(answer, 401)
+        assert answer["WWW-Authenticate"].startswith("Bearer")
+        bodies.add((body["detail"], body["code"]))
+    assert len(bodies) == 1, "a refusal must not say why"
+
+
+@named([case for case in OPERATIONS if case[3].auth_callbacks[0].scope is not None])
+def test_a_key_without_the_scope_is_refused(workspace, method, path, operation):
+    scope = operation.auth_callbacks[0].scope
+    weak = caller(workspace, scopes=[other for other in SCOPES if other != scope])
+    body = problem(weak.call(method, fill(path)), 403)
+    assert body["code"] == "scope_missing"
+    assert scope in body["detail"]
+
+
+@pytest.fixture
+def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
+    """One row of each kind in alice's workspace, by the name of the path's parameter."""
+    session = made(api.post("/sessions", {"project": "greenhouse"}))
+    in_session = f"/sessions/{session['id']}"
+    thread = made(api.post(in_session + "/threads", {}))
+    message = made(api.post(f"/threads/{thread['id']}/messages", {"role": "user"}))["items"][0]
+    event = made(api.post(in_session + "/events", {"event_type": "note"}))
+    memory, other = (made(api.post("/memories", {"text": text})) for text in ("a", "b"))
+    to_other = {"target_id": other["id"], "relation": "related"}
+    link = made(api.post(f"/memories/{memory['id']}/links", to_other))
+    key = made(api.get("/me"))["key"]
+    return {
+        "session_id": session["id"],
+        "project_id": session["project_id"],
+        "agent": session["agent_id"],
+        "thread_id": thread["id"],
+        "message_id": message["id"],
+        "event_id": event["id"],
+        "memory_id": memory["id"],
+        "link_id": link["id"],
+        "key_id": key["id"],
+    }
+
+
+def test_every_row_of_another_workspace_is_not_found(api, stranger, rows):
+    for name, method, path, _ in OWN_ROWS:
+        for digits in (36, 12):
+            theirs = re.sub(r"{(\w+)}", lambda match, n=digits: rows[match[1]][-n:], path)
+            answer = stranger.call(method, theirs, BODIES.get(name), if_match="*")
+            body = problem(answer, 404)
+            nobodys = stranger.call(
+                method, fill(path, NOBODYS_ID[-digits:]), BODIES.get(name), if_match="*"
+            )
+            assert shape(body) == shape(problem(nobodys, 404)), name
+    # The very same calls by their owner are no 404s, so the above proves something.
+    for name, method, path, _ in OWN_ROWS:
+        if method == "GET":
+            own = re.sub(r"{(\w+)}", lambda match: rows[match[1]], path)
+            assert api.get(own).status_code == 200, name
+
+
+def shape(body):
+    """A 404 without what the caller sent and without the request's own id."""
+    detail = re.sub(r"[0-9a-f-]{12,36}", "ID", body["detail"])
+    return {**body, "detail": detail, "request_id": ""}
+
+
+def test_no_body_or_filter_reaches_into_another_workspace(stranger, rows):
+    session = made(stranger.post("/sessions", {}))
+    memory = made(stranger.post("/memories", {"text": "t"}))
+    thread = made(stranger.post(f"/sessions/{session['id']}/threads", {}))
+    events, messages = rows["event_id"], rows["message_id"]
+    calls = [
+        ("POST", "/sessions", {"parent_id": rows["session_id"]}),
+        ("POST", "/sessions", {"project": rows["project_id"]}),
+        ("PATCH", f"/sessions/{session['id']}", {"project_id": rows["project_id"]}),
+        ("PATCH", f"/sessions/{session['id']}", {"parent_id": rows["session_id"]}),
+        ("POST", f"/sessions/{session['id']}/threads", {"parent_id": rows["thread_id"]}),
+        ("POST", "/keys", {"agent": rows["agent"]}),
+        ("POST", "/memories", {"text": "t", "session_id": rows["session_id"]}),
+        ("POST", "/memories", {"text": "t", "project_id": rows["project_id"]}),
+        ("POST", "/memories", {"text": "t", "parents": [rows["memory_id"]]}),
+        ("POST", "/memories", {"text": "t", "causes": [rows["memory_id"]]}),
+        ("POST", "/memories", {"text": "t", "evidence": [{"message_id": messages}]}),
+        ("POST", "/memories", {"text": "t", "evidence": [{"event_id": events}]}),
+        ("PATCH", f"/memories/{memory['id']}", {"session_id": rows["session_id"]}),
+        (
+            "POST",
+            f"/memories/{memory['id']}/links",
+            {"target_id": rows["memory_id"], "relation": "related"},
+        ),
+        ("GET", f"/sessions?agent={rows['agent']}", None),
+        ("GET", f"/sessions?project={rows['project_id']}", None),
+        ("GET", f"/sessions?parent={rows['session_id']}", None),
+        ("GET", f"/memories?session={rows['session_id']}", None),
+    ]
+    for method, path, body in calls:
+        problem(stranger.call(method, path, body, if_match="*"), 404)
+    assert made(stranger.get(f"/threads/{thread['id']}"))["parent_id"] is None
