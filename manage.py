@@ -4,24 +4,31 @@
 import os
 import sys
 
-# These change the schema or make rows before any workspace exists, so they log in as the owner
-# of the tables; everything else runs as the role that row-level security holds.
-OWNER_COMMANDS = {"migrate", "bootstrap", "createworkspace", "serve"}
+# These change the schema, so they log in as the owner of the tables; everything else runs as the
+# role that row-level security holds.
+OWNER_COMMANDS = {"migrate", "serve"}
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
-    if len(sys.argv) > 1 and sys.argv[1] in OWNER_COMMANDS:
+    command = sys.argv[1] if len(sys.argv) > 1 else ""
+    if command in OWNER_COMMANDS:
         os.environ["REMEMBRANCER_DATABASE_LOGIN"] = "owner"
-    if len(sys.argv) > 1 and sys.argv[1] == "serve":
-        # The first start makes the data directory's secrets, which settings then read.
-        from config.embedded import prepare
 
-        prepare()
-
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    from config.embedded import prepare
+    from config.embedded.layout import EmbeddedError
+
+    try:
+        if command == "serve":
+            # The first start makes the data directory's secrets, which settings then read.
+            prepare()
+        execute_from_command_line(sys.argv)
+    except (ImproperlyConfigured, EmbeddedError) as error:
+        # A wrong setting is the operator's to mend: its name and what to do, no traceback.
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -82,8 +82,8 @@ class PlainSql:
         cursor.execute(
             "INSERT INTO memory_passage (workspace_id, id, created_at, of_message_id, kind, chunk, "
             "memory_kind, session_id, thread_id, idx, occurred_at, trust, state, text, lexical, "
-            "token_count, lane) VALUES (%s, %s, now(), %s, 'message', 0, '', %s, %s, %s, now(), "
-            "'agent', 'active', %s, %s, 30, 0)",
+            "token_count, lane, tags) VALUES (%s, %s, now(), %s, 'message', 0, '', %s, %s, %s, "
+            "now(), 'agent', 'active', %s, %s, 30, 0, '{}')",
             [
                 *(self.workspace, uuid.uuid4(), message, self.session, self.thread, idx),
                 *(MESSAGE, MESSAGE),
@@ -127,9 +127,9 @@ class PlainSql:
 def measure(bench: Bench, *, singles: int, batches: int) -> dict[str, Any]:
     client = bench.client()
     session = made(client, "/api/v1/sessions", {"name": "benchmark"})
-    thread = made(client, "/api/v1/threads", {"session_id": session, "name": "main"})
+    thread = made(client, f"/api/v1/sessions/{session}/threads", {"name": "main"})
     other = made(client, "/api/v1/sessions", {"name": "plain SQL"})
-    sql = PlainSql(bench, other, made(client, "/api/v1/threads", {"session_id": other}))
+    sql = PlainSql(bench, other, made(client, f"/api/v1/sessions/{other}/threads", {}))
     message = {"role": "user", "content": MESSAGE}
     batch = {"events": events()}
     single = timed(

@@ -51,6 +51,9 @@ STATUS: dict[type[errors.DomainError], int] = {
 }
 # The transaction was undone through no fault of its own; the same request may well succeed.
 RETRYABLE = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+# Services look before they write, so these say that somebody wrote in between: looking again finds
+# the row that is there now, or that one is gone, and answers better than a constraint's name.
+OVERTAKEN = (psycopg.errors.UniqueViolation, psycopg.errors.ForeignKeyViolation)
 
 
 def problem(
@@ -171,10 +174,10 @@ def as_problem(request: HttpRequest, response: HttpResponse) -> HttpResponse:
 def database_problem(request: HttpRequest, error: Exception) -> HttpResponse:
     """What the database refused, told apart by cause. Never the statement or its values."""
     cause = error.__cause__ or error
+    edge = getattr(request, "edge", None)
+    if edge is not None and isinstance(cause, RETRYABLE + OVERTAKEN):
+        edge.retry = True
     if isinstance(cause, RETRYABLE):
-        edge = getattr(request, "edge", None)
-        if edge is not None:
-            edge.retry = True
         return problem(request, 503, "The write met another one; try again.", code="busy",
                        headers={"Retry-After": "1"})  # fmt: skip
     if isinstance(cause, psycopg.errors.LockNotAvailable):

@@ -88,15 +88,29 @@ def _sessions(**where: Any) -> QuerySet[Session]:
         .select_related("agent", "project")
         .annotate(asked=Left("prompt", 160))
         .only(
-            "name", "current_state", "status_text", "outcome", "last_seen_at", "started_at",
-            "ended_at", "message_count", "error_count", "host", "branch", "workspace_id",
-            "context_used_percent", "agent__name", "agent__workspace_id", "project__title",
+            "name",
+            "current_state",
+            "status_text",
+            "outcome",
+            "last_seen_at",
+            "started_at",
+            "ended_at",
+            "message_count",
+            "error_count",
+            "host",
+            "branch",
+            "workspace_id",
+            "context_used_percent",
+            "agent__name",
+            "agent__workspace_id",
+            "project__title",
             "project__workspace_id",
-        )  # fmt: skip
+        )
     )
 
 
 def _waiting() -> QuerySet[Memory]:
     """What waits for a person, oldest first. Index memory_state."""
     rows = Memory.objects.filter(state=MemoryState.QUARANTINED).order_by("recorded_at", "id")
-    return rows.annotate(beginning=Left("text", 200)).only("kind", "trust", "recorded_at", "confidence", "workspace_id")[:WAITING]
+    rows = rows.annotate(beginning=Left("text", 200))
+    return rows.only("kind", "trust", "recorded_at", "confidence", "workspace_id")[:WAITING]

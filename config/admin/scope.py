@@ -8,7 +8,7 @@ workspace, and not for the API (config/middleware.py).
 import uuid
 from collections.abc import Callable
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 from django.db import Error as DatabaseError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -71,9 +71,9 @@ class AdminScope:
         return problems.http(request, error)
 
 
-def choose(request: HttpRequest, user: AbstractBaseUser | AnonymousUser) -> Entry | None:
+def choose(request: HttpRequest, user: User | AnonymousUser) -> Entry | None:
     """The workspace the person chose last, else their first; None where they have none."""
-    memberships = memberships_of(user.pk)
+    memberships = memberships_of(int(user.pk or 0))
     if not memberships:
         return None
     wanted = request.session.get(SESSION_KEY)

@@ -19,9 +19,7 @@ class RemembrancerAdminSite(UnfoldAdminSite):
     index_title = "At a glance"
     enable_nav_sidebar = True
 
-    def register(
-        self, model_or_iterable: Any, admin_class: Any = None, **options: Any
-    ) -> None:
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         models: Iterable[type[Model]] = (
             model_or_iterable if isinstance(model_or_iterable, Iterable) else [model_or_iterable]
         )
@@ -49,7 +47,7 @@ class RemembrancerAdminSite(UnfoldAdminSite):
             **glance(),
             **(extra_context or {}),
         }
-        request.current_app = self.name  # type: ignore[attr-defined]
+        request.current_app = self.name
         return TemplateResponse(request, "admin/home.html", context)
 
     def switch_workspace(self, request: HttpRequest) -> HttpResponse:

@@ -39,7 +39,8 @@ def database(url: str) -> dict[str, Any]:
     """Django's settings for one login. Timeouts belong to the role (see `manage.py dbroles`)."""
     config: dict[str, Any] = environ.Env.db_url_config(url)
     # A socket's directory stands percent-encoded in the host's place, which the parser leaves.
-    config["HOST"] = unquote(config.get("HOST", ""))
+    # Or as ?host=, which dbshell would not see among the options.
+    config["HOST"] = config.get("OPTIONS", {}).pop("host", None) or unquote(config.get("HOST", ""))
     options = {**config.get("OPTIONS", {}), "application_name": "remembrancer"}
     if DATABASE_POOL:
         options["pool"] = {

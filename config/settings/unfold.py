@@ -103,26 +103,21 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
-                "title": "Record",
+                "title": "Under the hood",
                 "separator": True,
+                "collapsible": True,
                 "items": [
-                    _list("contacts_revision", "History", "history"),
                     _list("agent_sessions_rawline", "Raw lines", "data_object"),
-                ],
-            },
-            {
-                "title": "Search index",
-                "separator": True,
-                "items": [
-                    _list("memory_passage", "Passages", "manage_search"),
+                    _list("memory_passage", "Search index", "manage_search"),
                     _list("memory_embeddingspace", "Embedding spaces", "hub"),
                 ],
             },
             {
-                "title": "Settings",
+                "title": "Workspace",
                 "separator": True,
                 "items": [
-                    _list("contacts_workspace", "Workspace", "domain"),
+                    _list("contacts_revision", "History", "history"),
+                    _list("contacts_workspace", "Settings", "tune"),
                     _list("auth_user", "Accounts", "manage_accounts", permission=is_superuser),
                 ],
             },

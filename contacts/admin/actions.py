@@ -15,7 +15,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.urls import URLPattern, path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from config.lib.actor import Actor
 from config.lib.errors import DomainError, NotFound
 from contacts.admin.access import actor_of, allows, require_role
 from contacts.admin.forms import posted_reason

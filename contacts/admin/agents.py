@@ -123,9 +123,7 @@ class ApiKeyAdmin(WorkspaceAdmin):
             done="The key opens nothing from now on.",
             icon="key_off",
             role=Role.OWNER,
-            run=lambda *, actor, row, reason: revoke_key(
-                actor=actor, key_id=row.pk, reason=reason
-            ),
+            run=lambda *, actor, row, reason: revoke_key(actor=actor, key_id=row.pk, reason=reason),
             open_to=lambda row: row.revoked_at is None,
             tone="danger",
             confirm="Whoever calls with this key is refused from the next request on.",

@@ -21,15 +21,15 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
 from config.lib import errors
-from config.lib.db.models import VersionedRow
 from config.lib.admin import show
+from config.lib.db.models import VersionedRow
 from contacts.admin.access import actor_of, allows
 from contacts.admin.actions import MAX_BULK, RowActions
 from contacts.admin.conflicts import Conflict, find_conflict
 from contacts.admin.deletion import consequences
 from contacts.admin.forms import LinesField, RowForm, note_problem, posted_reason, posted_version
-from contacts.admin.listing import BoundedPaginator, WorkspaceChangeList
 from contacts.admin.history import history_page
+from contacts.admin.listing import BoundedPaginator, WorkspaceChangeList
 from contacts.models.workspace import Role
 from contacts.services import funnel
 
@@ -74,9 +74,9 @@ class WorkspaceAdmin(RowActions, Permissions, ModelAdmin):
     # What a list does not read: bodies and vectors.
     list_defer: Sequence[str] = ()
     list_annotate: Mapping[str, Any] = {}
-    change_form_before_template = "admin/includes/version.html"
-    change_form_outer_before_template = "admin/includes/conflict.html"
-    change_form_after_template = "admin/includes/reason.html"
+    change_form_before_template: str | None = "admin/includes/version.html"
+    change_form_outer_before_template: str | None = "admin/includes/conflict.html"
+    change_form_after_template: str | None = "admin/includes/reason.html"
     object_history_template = "admin/history.html"
 
     # --- Lists ------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ class WorkspaceAdmin(RowActions, Permissions, ModelAdmin):
             field.name
             for field in self.model._meta.concrete_fields
             if isinstance(field, models.ForeignKey)
-            and getattr(registry.get(field.related_model), "search_fields", ())
+            and bool(getattr(registry.get(field.related_model), "search_fields", None))
         ]
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
@@ -288,7 +288,7 @@ class WorkspaceAdmin(RowActions, Permissions, ModelAdmin):
             "original": obj,
             **(extra_context or {}),
         }
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         return TemplateResponse(request, self.object_history_template, context)
 
     # --- Columns that every model has ----------------------------------------------------------
@@ -344,4 +344,3 @@ class ReadOnlyInline(Permissions, TabularInline):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request)
         return rows.select_related(*self.related) if self.related else rows
-

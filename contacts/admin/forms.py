@@ -88,7 +88,7 @@ def note_problem(request: HttpRequest, error: errors.DomainError | IntegrityErro
     elif isinstance(error, errors.DomainError):
         problems = {"": error.detail}
     else:
-        problems = {"": "Another row stands in the way of this one: a name or key is taken already."}
+        problems = {"": "Another row stands in the way: a name or key is taken already."}
     request.write_problems = problems  # type: ignore[attr-defined]
 
 

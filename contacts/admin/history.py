@@ -3,7 +3,6 @@
 import difflib
 import re
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,9 +67,8 @@ def describe(revision: Revision) -> Change:
     fields = []
     for name in names:
         old, new = revision.before.get(name), revision.after.get(name)
-        fields.append(
-            FieldChange(_label(model, name), compare(plain(old), plain(new)), _url(model, name, new))
-        )
+        pieces = compare(plain(old), plain(new))
+        fields.append(FieldChange(_label(model, name), pieces, _url(model, name, new)))
     return Change(revision, fields)
 
 
@@ -144,6 +142,14 @@ def _url(model: type[models.Model] | None, name: str, value: Any) -> str | None:
     return None
 
 
-def summary(changed: Mapping[str, Any]) -> str:
-    """The names of changed fields, for a list."""
-    return ", ".join(name.replace("_", " ") for name in changed)
+# Where a row says what it is, in the order tried.
+_TITLES = ("name", "title", "text", "email", "slug", "prompt")
+
+
+def summary(revision: Revision) -> str:
+    """In a list: the fields that changed, or what was made or went."""
+    if revision.before and revision.after:
+        return ", ".join(name.replace("_", " ") for name in revision.after)
+    row = revision.after or revision.before
+    title = next((str(row[name]) for name in _TITLES if row.get(name)), "")
+    return f"“{title}”" if title else ""

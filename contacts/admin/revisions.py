@@ -75,9 +75,9 @@ class RevisionAdmin(ReadOnlyAdmin):
         url = show.change_url(obj.model, obj.object_id) if obj.action != "delete" else None
         return show.include("admin/includes/object.html", name=name, url=url, pk=obj.object_id)
 
-    @display(description="Fields")
+    @display(description="What")
     def fields_changed(self, obj: Revision) -> str:
-        return summary(obj.after or obj.before)[:120]
+        return summary(obj)[:160] or show.EMPTY
 
     @display(description="By")
     def by(self, obj: Revision) -> SafeString:

@@ -90,9 +90,7 @@ class MembershipAdmin(WorkspaceAdmin):
         )
 
     def delete_row(self, request: HttpRequest, obj: Membership) -> None:
-        remove_member(
-            actor=actor_of(request), membership_id=obj.pk, reason=posted_reason(request)
-        )
+        remove_member(actor=actor_of(request), membership_id=obj.pk, reason=posted_reason(request))
 
     @display(description="Person", ordering="user__username")
     def person(self, obj: Membership) -> str:
@@ -140,9 +138,7 @@ class InvitationAdmin(WorkspaceAdmin):
     )
 
     def create_row(self, request: HttpRequest, obj: Invitation, form: RowForm) -> Invitation:
-        invitation, secret = invite_person(
-            actor=actor_of(request), email=obj.email, role=obj.role
-        )
+        invitation, secret = invite_person(actor=actor_of(request), email=obj.email, role=obj.role)
         request.shown_once = secret  # type: ignore[attr-defined]
         return invitation
 

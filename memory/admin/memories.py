@@ -35,9 +35,7 @@ NOT_SET = (MemoryState.ERASED, MemoryState.SUPERSEDED)
 
 def _set_state(state: str) -> Any:
     def run(*, actor: Any, row: Memory, reason: str) -> Memory:
-        return update_memory(
-            actor=actor, memory_id=row.pk, changes={"state": state}, reason=reason
-        )
+        return update_memory(actor=actor, memory_id=row.pk, changes={"state": state}, reason=reason)
 
     return run
 
@@ -94,7 +92,8 @@ class MemoryAdmin(WorkspaceAdmin):
         ("More", {"fields": ("data", "metadata", ("made", "changed"), "ids")}),
     )  # fmt: skip
     add_fieldsets = (
-        (None, {"fields": ("text", ("kind", "confidence"), "trust", "tags", ("session", "project"))}),
+        (None, {"fields": ("text", ("kind", "confidence"), "trust", "tags")}),
+        ("Where it comes from", {"fields": (("session", "project"),)}),
     )
     row_actions = (
         RowAction("approve", "Approve", "Approved: the memory is in use.", "check_circle",
@@ -161,7 +160,7 @@ class MemoryAdmin(WorkspaceAdmin):
 
     @display(description="Kind", ordering="kind")
     def kind_name(self, obj: Memory) -> str:
-        return obj.get_kind_display()  # type: ignore[no-any-return]
+        return obj.get_kind_display()
 
     @display(description="State", ordering="state")
     def state_badge(self, obj: Memory) -> SafeString:

@@ -106,8 +106,7 @@ def read_page(thread: Thread, start: int, threads: Sequence[Thread] = ()) -> Con
     rows = list(
         Message.objects.filter(thread=thread, idx__gte=start - REACH, idx__lt=end + REACH)
         .order_by("idx")
-        .only("id", "idx", "role", "content", "blocks", "model", "usage", "occurred_at",
-              "metadata", "thread_id", "workspace_id")  # fmt: skip
+        .defer("native_uuid", "native_parent_uuid", "created_at")
     )
     spawned = {t.metadata["tool_use_id"]: t for t in threads if t.metadata.get("tool_use_id")}
     builder = _Builder(rows, start, end, spawned)
@@ -265,7 +264,8 @@ def _result(row: Message, block: Mapping[str, Any]) -> Result:
             if isinstance(item, Mapping) and item.get("type") == "image":
                 images += 1
             else:
-                texts.append(str(item.get("text") or "") if isinstance(item, Mapping) else str(item))
+                text = item.get("text") if isinstance(item, Mapping) else item
+                texts.append(str(text or ""))
         content = "\n".join(text for text in texts if text)
     text = content if isinstance(content, str) else _pretty(content)
     return Result(

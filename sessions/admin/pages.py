@@ -6,7 +6,7 @@ the editable form, which is Django's change page (sessions.py).
 
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -79,7 +79,7 @@ def find_session(object_id: uuid.UUID) -> Session:
 
 def frame(admin: Any, request: HttpRequest, session: Session, tab: str) -> dict[str, Any]:
     """Context that every page of a session has: header, meters and tabs."""
-    request.current_app = admin.admin_site.name  # type: ignore[attr-defined]
+    request.current_app = admin.admin_site.name
     tabs = [
         {
             "name": name,
@@ -129,9 +129,7 @@ def conversation(
         page = read_page(thread, start, threads)
         context |= {"page": page, "base_url": request.path, "at": at}
         if "part" in request.GET:
-            return TemplateResponse(
-                request, "admin/agent_sessions/conversation_part.html", context
-            )
+            return TemplateResponse(request, "admin/agent_sessions/conversation_part.html", context)
         context["outline"] = outline(thread)
     return TemplateResponse(
         request,
@@ -141,14 +139,18 @@ def conversation(
 
 
 def events_view(admin: Any, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
-    """Events in order; `?after=` a seq, `?type=` one type. Indexes event_seq_unique, event_session_type."""
+    """Events in order; `?after=` a seq, `?type=` one type.
+
+    Indexes event_seq_unique and event_session_type.
+    """
     session = find_session(object_id)
     rows = SessionEvent.objects.filter(session=session, seq__gt=number(request, "after"))
     chosen = request.GET.get("type", "").replace("\x00", "")[:60]
     if chosen:
         rows = rows.filter(event_type=chosen)
     found = list(rows.order_by("seq")[: EVENTS + 1])
-    shown, previous = [], None
+    shown: list[dict[str, Any]] = []
+    previous: datetime | None = None
     for event in found[:EVENTS]:
         gap = event.occurred_at - previous if previous else None
         shown.append({"event": event, "gap": gap if gap and gap >= GAP else None})
@@ -166,7 +168,7 @@ def events_view(admin: Any, request: HttpRequest, object_id: uuid.UUID) -> HttpR
 def memories_view(admin: Any, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
     """What was learned in the session, newest first. Index memory_session."""
     session = find_session(object_id)
-    rows = session.memories.order_by("-recorded_at", "-id").defer("data", "metadata")  # type: ignore[attr-defined]
+    rows = session.memories.order_by("-recorded_at", "-id").defer("data", "metadata")
     found = list(rows[: MEMORIES + 1])
     context = {
         **frame(admin, request, session, "memories"),

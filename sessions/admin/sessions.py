@@ -69,11 +69,12 @@ class SessionAdmin(WorkspaceAdmin):
     fieldsets = (
         (None, {"fields": ("name", ("agent", "project"), ("role", "mode"), ("outcome", "parent"))}),
         ("What happened", {"fields": ("first_prompt", "summary", "summary_parts")}),
-        ("Figures", {"fields": (("state", "length"), ("tokens", "cost"), ("began", "seen"), "ended")}),
+        ("Figures", {"fields": (("state", "length"), ("tokens", "cost"), ("began", "seen"),
+                                "ended")}),
         ("Where", {"fields": (("host", "repo_root"), ("tmux_window", "tmux_pane"))}),
         ("Identity", {"fields": ("conversation_id", "claude_session_id", "native", "ids")}),
         ("More", {"fields": ("context_shown", "metadata", ("made", "changed"))}),
-    )
+    )  # fmt: skip
     row_actions = (
         RowAction(
             name="end",
@@ -135,9 +136,7 @@ class SessionAdmin(WorkspaceAdmin):
         )
 
     def delete_row(self, request: HttpRequest, obj: Session) -> None:
-        delete_session(
-            actor=actor_of(request), session_id=obj.pk, reason=posted_reason(request)
-        )
+        delete_session(actor=actor_of(request), session_id=obj.pk, reason=posted_reason(request))
 
     # --- Columns ------------------------------------------------------------------------------
 

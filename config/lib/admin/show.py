@@ -154,7 +154,9 @@ def json_block(value: Any) -> SafeString:
 
 def long_text(value: str) -> SafeString:
     """Text with its line breaks, as it is."""
-    return format_html('<div class="rm-text">{}</div>', value) if value else format_html("{}", EMPTY)
+    if not value:
+        return format_html("{}", EMPTY)
+    return format_html('<div class="rm-text">{}</div>', value)
 
 
 def tags(values: list[str]) -> SafeString:
