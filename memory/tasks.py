@@ -27,6 +27,9 @@ log = structlog.get_logger()
 IDEMPOTENCY_LIFETIME = timedelta(hours=25)
 # Failed jobs are kept as long for a person to see.
 FINISHED_JOB_HOURS = 24
+# Single writes come in streams; a tenth of a second makes one batch of a dozen, and leaves the
+# processor to those who write.
+COLLECT_SECONDS = 0.1
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 60.0
 
 
@@ -72,6 +75,8 @@ def embed_passages(workspace_id: str, lane: int) -> None:
     if wait:
         queue.defer_now(workspace, asked, in_seconds=wait)
         return
+    if asked is Lane.INTERACTIVE:
+        time.sleep(COLLECT_SECONDS)
     try:
         report = embedding.embed_pending(workspace, seconds=embedding.SLICE_SECONDS[asked])
     except EmbeddingError as error:

@@ -7,14 +7,19 @@ from django.http import HttpRequest
 from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
 
-from config.lib.body import parse_json
+from config.lib.body import UnreadableBody, parse_json
 
 
 class JsonParser(Parser):
     """orjson, and where it refuses or would lose digits the standard library."""
 
     def parse_body(self, request: HttpRequest) -> Any:
-        return parse_json(request.body)
+        body = request.body
+        announced = int(request.META.get("CONTENT_LENGTH") or 0)
+        if len(body) < announced:
+            # The connection broke, perhaps where the JSON happens to be complete.
+            raise UnreadableBody(f"The body ends after {len(body):,} of {announced:,} bytes.")
+        return parse_json(body)
 
 
 class JsonRenderer(BaseRenderer):

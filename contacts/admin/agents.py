@@ -9,7 +9,7 @@ from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminCheckboxSelectMultiple
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from config.lib.admin import show
 from contacts.admin.access import actor_of
@@ -139,7 +139,7 @@ class ApiKeyAdmin(WorkspaceAdmin):
             return forms.MultipleChoiceField(
                 choices=[(name, f"{name}: {text}") for name, text in SCOPES.items()],
                 initial=AGENT_SCOPES,
-                widget=UnfoldAdminCheckboxSelectMultiple,
+                widget=UnfoldAdminCheckboxSelectMultipleWidget,
                 help_text="An agent's usual work needs what is chosen here.",
             )
         return super().formfield_for_dbfield(db_field, request, **kwargs)

@@ -14,7 +14,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, models, transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
@@ -256,9 +256,7 @@ class WorkspaceAdmin(RowActions, Permissions, ModelAdmin):
             return self.to_list()
 
     def to_list(self) -> HttpResponse:
-        response = HttpResponse(status=302)
-        response["Location"] = show.changelist_url(self.model._meta.label_lower)
-        return response
+        return HttpResponseRedirect(show.changelist_url(self.model._meta.label_lower))
 
     # --- Instead of Django's log --------------------------------------------------------------
 

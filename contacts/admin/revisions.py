@@ -7,11 +7,12 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
+from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
 from config.lib.admin import show
 from contacts.admin.base import ReadOnlyAdmin
+from contacts.admin.filters import DaysFilter
 from contacts.admin.history import describe, summary
 from contacts.models import Revision
 
@@ -46,7 +47,7 @@ class ChannelFilter(DropdownFilter):
 @admin.register(Revision)
 class RevisionAdmin(ReadOnlyAdmin):
     list_display = ("at", "what", "on", "fields_changed", "by", "through")
-    list_filter = (ActionFilter, ChannelFilter, ("created_at", RangeDateFilter))
+    list_filter = (ActionFilter, ChannelFilter, ("created_at", DaysFilter))
     search_fields = ("actor_label", "model")
     search_help_text = "Who, model, or the id of an object"
     ordering = ("-id",)

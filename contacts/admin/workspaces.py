@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
@@ -151,7 +152,7 @@ class InvitationAdmin(WorkspaceAdmin):
             **self.admin_site.each_context(request),
             "title": "New invitation",
             "opts": self.opts,
-            "secret": request.build_absolute_uri(f"/invite/{secret}"),
+            "secret": request.build_absolute_uri(reverse("invitation", args=[secret])),
             "what": f"The link for {obj.email}",
             "how": f"Whoever opens it first sets a password and joins as {obj.role}. "
             f"It works once, until {show.exact(obj.expires_at)}.",

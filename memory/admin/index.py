@@ -7,11 +7,12 @@ from django.db.models import QuerySet
 from django.db.models.functions import Left
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 
 from config.lib.admin import show
 from contacts.admin.base import ReadOnlyAdmin
+from contacts.admin.filters import DaysFilter
 from memory.models import EmbeddingSpace, Passage
 from memory.models.passage import Lane
 from sessions.admin.threads import message_url
@@ -45,7 +46,7 @@ class PassageAdmin(ReadOnlyAdmin):
     list_filter = (
         ("kind", ChoicesDropdownFilter),
         EmbeddedFilter,
-        ("occurred_at", RangeDateFilter),
+        ("occurred_at", DaysFilter),
     )
     list_defer = NEVER_LISTED
     list_annotate = {"beginning": Left("text", PREVIEW)}

@@ -10,7 +10,6 @@ from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
     ChoicesDropdownFilter,
     MultipleChoicesDropdownFilter,
-    RangeDateFilter,
     RangeNumericFilter,
 )
 from unfold.decorators import display
@@ -19,6 +18,7 @@ from config.lib.admin import show
 from contacts.admin.access import actor_of, allows
 from contacts.admin.actions import RowAction
 from contacts.admin.base import WorkspaceAdmin
+from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import RowForm, posted_reason
 from contacts.models.workspace import Role
 from memory.admin.inlines import EvidenceInline, LinkInInline, LinkOutInline
@@ -65,7 +65,7 @@ class MemoryAdmin(WorkspaceAdmin):
         ("agent", AutocompleteSelectFilter),
         ("project", AutocompleteSelectFilter),
         ("session", AutocompleteSelectFilter),
-        ("recorded_at", RangeDateFilter),
+        ("recorded_at", DaysFilter),
     )
     list_select_related = ("agent", "project")
     list_defer = (

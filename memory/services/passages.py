@@ -311,12 +311,17 @@ def _of_events(rows: Sequence[SessionEvent], lane: Lane) -> list[NewPassage]:
 def _sessions_of(
     rows: Sequence[Message] | Sequence[SessionEvent],
 ) -> dict[uuid.UUID, tuple[uuid.UUID | None, uuid.UUID | None]]:
-    """session -> (agent, project). One query."""
-    ids = {row.session_id for row in rows}
+    """session -> (agent, project). One query, or none where the writer had the session in hand."""
+    known = {
+        row.session_id: (row.session.agent_id, row.session.project_id)
+        for row in rows
+        if type(row).session.is_cached(row)
+    }
+    ids = {row.session_id for row in rows} - known.keys()
     if not ids:
-        return {}
+        return known
     found = Session.objects.filter(pk__in=ids).values_list("pk", "agent_id", "project_id")
-    return {pk: (agent_id, project_id) for pk, agent_id, project_id in found}
+    return known | {pk: (agent_id, project_id) for pk, agent_id, project_id in found}
 
 
 _Maker = Callable[[Any, Lane], list[NewPassage]]

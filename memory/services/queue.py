@@ -62,10 +62,10 @@ def defer_now(workspace_id: uuid.UUID, lane: Lane, *, in_seconds: float = 0) -> 
         schedule_in={"milliseconds": round(in_seconds * 1000)} if in_seconds else None,
     )
     try:
+        # The unique index would tell too, but with an error in the server's log each time.
+        if ProcrastinateJob.objects.filter(queueing_lock=queueing_lock, status="todo").exists():
+            return
         with transaction.atomic():
-            # The unique index would tell too, but with an error in the server's log each time.
-            if ProcrastinateJob.objects.filter(queueing_lock=queueing_lock, status="todo").exists():
-                return
             set_local("synchronous_commit", "off")
             deferrer.defer(workspace_id=str(workspace_id), lane=lane.value)
     except AlreadyEnqueued:

@@ -6,11 +6,12 @@ from django.contrib import admin
 from django.db.models.functions import Left
 from django.urls import reverse
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, FieldTextFilter, RangeDateFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, FieldTextFilter
 from unfold.decorators import display
 
 from config.lib.admin import show
 from contacts.admin.base import ReadOnlyAdmin
+from contacts.admin.filters import DaysFilter
 from sessions.models import RawLine, SessionEvent
 
 PREVIEW = 200
@@ -37,7 +38,7 @@ class SessionEventAdmin(SessionRowAdmin):
     list_filter = (
         ("event_type", FieldTextFilter),
         ("session", AutocompleteSelectFilter),
-        ("occurred_at", RangeDateFilter),
+        ("occurred_at", DaysFilter),
     )
     list_defer = ("text", "data", *OF_SESSION)
     list_annotate = {"beginning": Left("text", PREVIEW)}

@@ -5,12 +5,13 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import BooleanRadioFilter, RangeDateFilter
+from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 
 from config.lib.admin import show
 from contacts.admin.access import actor_of
 from contacts.admin.base import WorkspaceAdmin
+from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import RowForm, posted_reason
 from sessions.models import Project
 from sessions.services.projects import create_project, update_project
@@ -19,7 +20,7 @@ from sessions.services.projects import create_project, update_project
 @admin.register(Project)
 class ProjectAdmin(WorkspaceAdmin):
     list_display = ("title", "repository", "pinned", "state", "sessions", "changed")
-    list_filter = (("pinned", BooleanRadioFilter), ("created_at", RangeDateFilter))
+    list_filter = (("pinned", BooleanRadioFilter), ("created_at", DaysFilter))
     list_defer = ("description", "docs", "features", "data", "metadata")
     search_fields = ("title", "repo_url")
     search_help_text = "Title or repository"

@@ -14,7 +14,6 @@ from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
     ChoicesDropdownFilter,
     FieldTextFilter,
-    RangeDateFilter,
 )
 from unfold.decorators import display
 
@@ -22,6 +21,7 @@ from config.lib.admin import show
 from contacts.admin.access import actor_of
 from contacts.admin.actions import RowAction
 from contacts.admin.base import WorkspaceAdmin
+from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import RowForm, posted_reason
 from contacts.models.workspace import Role
 from sessions.admin.conversation import beginning
@@ -49,7 +49,7 @@ class SessionAdmin(WorkspaceAdmin):
         ("outcome", ChoicesDropdownFilter),
         ("mode", ChoicesDropdownFilter),
         ("role", FieldTextFilter),
-        ("started_at", RangeDateFilter),
+        ("started_at", DaysFilter),
     )
     list_select_related = ("agent", "project")
     list_defer = (

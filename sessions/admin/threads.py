@@ -12,13 +12,13 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
     ChoicesDropdownFilter,
-    RangeDateFilter,
 )
 from unfold.decorators import display
 
 from config.lib.admin import show
 from contacts.admin.access import actor_of
 from contacts.admin.base import ReadOnlyAdmin, WorkspaceAdmin
+from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import posted_reason
 from sessions.admin.markdown import render
 from sessions.admin.pages import conversation, find_session, threads_of
@@ -41,7 +41,7 @@ class ThreadAdmin(WorkspaceAdmin):
     list_filter = (
         ("session", AutocompleteSelectFilter),
         ("status", ChoicesDropdownFilter),
-        ("created_at", RangeDateFilter),
+        ("created_at", DaysFilter),
     )
     list_select_related = ("session",)
     list_defer = (
@@ -81,7 +81,11 @@ class ThreadAdmin(WorkspaceAdmin):
         self, request: HttpRequest, pk: Any, changes: dict[str, Any], version: int | None
     ) -> Thread:
         return update_thread(
-            actor=actor_of(request), thread_id=pk, changes=changes, expected_version=version
+            actor=actor_of(request),
+            thread_id=pk,
+            changes=changes,
+            expected_version=version,
+            reason=posted_reason(request),
         )
 
     def delete_row(self, request: HttpRequest, obj: Thread) -> None:
@@ -117,7 +121,7 @@ class MessageAdmin(ReadOnlyAdmin):
     list_filter = (
         ("session", AutocompleteSelectFilter),
         ("role", ChoicesDropdownFilter),
-        ("occurred_at", RangeDateFilter),
+        ("occurred_at", DaysFilter),
     )
     list_select_related = ("session",)
     list_defer = (

@@ -8,7 +8,7 @@ from typing import Any
 
 from config.lib import clock
 from config.lib.actor import Actor
-from config.lib.errors import Conflict, Invalid
+from config.lib.errors import Conflict, Invalid, NotFound
 from contacts.services import funnel
 from sessions.models import Message, Session, Thread
 
@@ -75,7 +75,7 @@ def append_messages(
         raise Invalid(
             {"messages": f"{len(messages):,} messages; at most {MAX_BATCH:,} in one batch"}
         )
-    thread = funnel.get_row(Thread, thread_id, lock=True)
+    thread = _locked(thread_id)
     known = _known(thread, [m.native_uuid for m in messages if m.native_uuid])
     now = clock.now()
     rows: list[Message] = []
@@ -104,9 +104,28 @@ def append_messages(
     return rows, new
 
 
+# What an append reads of the two rows it locks.
+_READ = (
+    "session", "message_count", "last_message_at", "session__agent", "session__project",
+    "session__message_count", "session__last_seen_at", "session__ended_at",
+    "session__current_state", "session__prompt",
+)  # fmt: skip
+
+
+def _locked(thread_id: uuid.UUID) -> Thread:
+    """The thread and its session, both locked, with what an append needs of them. One query."""
+    rows = Thread.objects.select_related("session").select_for_update(
+        of=("self", "session"), no_key=True
+    )
+    thread: Thread | None = rows.only(*_READ).filter(pk=thread_id).first()
+    if thread is None:
+        raise NotFound("thread", thread_id)
+    return thread
+
+
 def _row(thread: Thread, message: NewMessage, idx: int, now: datetime) -> Message:
     return Message(
-        session_id=thread.session_id,
+        session=thread.session,
         thread=thread,
         idx=idx,
         role=message.role,
@@ -130,15 +149,14 @@ def _known(thread: Thread, uuids: Sequence[str]) -> dict[str, Message]:
 
 
 def _count(thread: Thread, new: Sequence[Message], now: datetime, actor: Actor) -> None:
-    """Telemetry of the thread and its session. The thread's lock is held; the session's is taken
-    after it, and always in this order."""
+    """Telemetry of the thread and its session, whose locks are held."""
     last = max(m.occurred_at for m in new)
     funnel.touch(
         thread,
         message_count=thread.message_count + len(new),
         last_message_at=max(last, thread.last_message_at or last),
     )
-    session = funnel.get_row(Session, thread.session_id, lock=True)
+    session = thread.session
     seen = last if actor.channel == "import" else now
     changes: dict[str, Any] = {
         "message_count": session.message_count + len(new),
@@ -160,13 +178,16 @@ def update_thread(
     thread_id: uuid.UUID,
     changes: Mapping[str, Any],
     expected_version: int | None = None,
+    reason: str = "",
 ) -> Thread:
     """Rename, close or reopen a thread."""
     unknown = changes.keys() - EDITABLE
     if unknown:
         raise Invalid(dict.fromkeys(sorted(unknown), "cannot be changed on a thread"))
     thread = funnel.get_row(Thread, thread_id, lock=True)
-    return funnel.update(thread, changes, actor=actor, expected_version=expected_version)
+    return funnel.update(
+        thread, changes, actor=actor, expected_version=expected_version, reason=reason
+    )
 
 
 def delete_thread(

@@ -177,11 +177,11 @@ def test_a_run_killed_in_the_middle_is_finished_by_the_next(workspace, tmp_path,
     )
     original, calls = store.SessionStore._write, []
 
-    def die_at_the_second(self, reader, batch):
-        calls.append(len(batch))
+    def die_at_the_second(self, batch):
+        calls.append(len(batch.items))
         if len(calls) == 2:
             raise KeyboardInterrupt
-        original(self, reader, batch)
+        original(self, batch)
 
     monkeypatch.setattr(store.SessionStore, "_write", die_at_the_second)
     with pytest.raises(KeyboardInterrupt):

@@ -5,6 +5,9 @@ session has is skipped with all that it brought, so a second run adds nothing, a
 the middle goes on where it was. Not for finding or reading files.
 """
 
+import contextlib
+import queue
+import threading
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -21,7 +24,7 @@ from contacts.models.agent import AgentKind
 from contacts.services import funnel
 from contacts.services.agents import ensure_agent
 from memory.importers.claude_code.files import SessionFiles
-from memory.importers.claude_code.records import EventRecord, Item, MessageRecord
+from memory.importers.claude_code.records import EventRecord, Item, MessageRecord, ThreadRecord
 from memory.importers.claude_code.session import SessionReader
 from sessions.models import RawLine, Session, Thread
 from sessions.services import transcripts
@@ -65,11 +68,11 @@ class SessionStore:
 
     def run(self, reader: SessionReader) -> Stored:
         """Read and write all of it. The caller is outside any workspace scope."""
-        for batch in batches(reader):
+        for batch in ahead(batches(reader)):
             with workspace_scope(self.workspace_id):
                 # What a crash loses is read again by the next run; the last batch is flushed.
                 set_local("synchronous_commit", "off")
-                self._write(reader, batch)
+                self._write(batch)
         if self.stored.session_id is not None:
             with workspace_scope(self.workspace_id):
                 self._finish(reader, self.stored.session_id)
@@ -77,22 +80,22 @@ class SessionStore:
 
     # --- one batch ----------------------------------------------------------------------
 
-    def _write(self, reader: SessionReader, batch: Sequence[Item]) -> None:
-        session = self._session(reader, batch)
-        keys = [item.line.key for item in batch]
+    def _write(self, batch: "Batch") -> None:
+        session = self._session(batch)
+        keys = [item.line.key for item in batch.items]
         known = transcripts.known_line_keys(session_id=session.id, keys=keys)
-        new = [item for item in batch if item.line.key not in known]
+        new = [item for item in batch.items if item.line.key not in known]
         if not new:
             return
         fallback = session.started_at
         lines = [_raw_line(session, item) for item in new]
         transcripts.keep_raw_lines(actor=self.actor, lines=lines)
         self.stored.lines += len(lines)
-        self._write_messages(reader, session, new, fallback)
+        self._write_messages(batch, session, new, fallback)
         self._write_events(session, new, fallback)
 
     def _write_messages(
-        self, reader: SessionReader, session: Session, new: Sequence[Item], fallback: datetime
+        self, batch: "Batch", session: Session, new: Sequence[Item], fallback: datetime
     ) -> None:
         by_thread: dict[str, list[MessageRecord]] = defaultdict(list)
         for item in new:
@@ -102,7 +105,7 @@ class SessionStore:
         for key, messages in by_thread.items():
             _, added = append_messages(
                 actor=self.actor,
-                thread_id=self._thread(reader, session, key),
+                thread_id=self._thread(batch, session, key),
                 messages=[_message(m, fallback) for m in messages],
             )
             self.stored.messages += len(added)
@@ -131,26 +134,25 @@ class SessionStore:
 
     # --- rows that are looked up or made ----------------------------------------------------
 
-    def _session(self, reader: SessionReader, batch: Sequence[Item]) -> Session:
+    def _session(self, batch: "Batch") -> Session:
         if self.stored.session_id is not None:
             return funnel.get_row(Session, self.stored.session_id)
-        facts = reader.facts
-        started = facts.started_at or _first_time(batch) or clock.now()
+        started = batch.started_at or clock.now()
         fields: dict[str, Any] = {
             "started_at": started,
             "last_seen_at": started,
             "claude_session_id": self.files.session_id[:120],
             "current_state": "idle",
-            "cwd": (facts.cwd or "")[:1000],
-            "repo_root": (facts.cwd or "")[:1000],
-            "branch": (facts.git_branch or "")[:300],
+            "cwd": (batch.cwd or "")[:1000],
+            "repo_root": (batch.cwd or "")[:1000],
+            "branch": (batch.branch or "")[:300],
         }
         session, is_new = transcripts.ensure_transcript_session(
             actor=self.actor,
             agent=self._agent(),
             source=SOURCE,
             external_id=self.files.session_id[:300],
-            project=self._project(facts.cwd),
+            project=self._project(batch.cwd),
             **fields,
         )
         self.stored.session_id, self.stored.is_new = session.id, is_new
@@ -170,18 +172,18 @@ class SessionStore:
         )
         return project.id
 
-    def _thread(self, reader: SessionReader, session: Session, key: str) -> uuid.UUID:
+    def _thread(self, batch: "Batch", session: Session, key: str) -> uuid.UUID:
         if key not in self.threads:
             external_id = f"{self.files.session_id}/{key}"[:300]
             found = Thread.objects.filter(source=SOURCE, external_id=external_id).first()
             if found is None:
-                record = reader.threads.record(key)
+                record = batch.threads[key]
                 parent = record.parent_key
                 found = create_thread(
                     actor=self.actor,
                     session_id=session.id,
                     name=record.name[:300],
-                    parent_id=self._thread(reader, session, parent) if parent else None,
+                    parent_id=self._thread(batch, session, parent) if parent else None,
                     source=SOURCE,
                     external_id=external_id,
                     metadata=_without_empty(
@@ -249,18 +251,73 @@ class SessionStore:
             funnel.update(session, {"parent_id": origin.id}, actor=self.actor, action="import")
 
 
-def batches(reader: SessionReader) -> Iterator[list[Item]]:
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one transaction writes, and what was known of the session when it was read."""
+
+    items: list[Item]
+    threads: dict[str, ThreadRecord]
+    started_at: datetime | None
+    cwd: str | None
+    branch: str | None
+
+
+def batches(reader: SessionReader) -> Iterator[Batch]:
     """Items in groups that fit one transaction, by count and by size."""
-    batch: list[Item] = []
+    items: list[Item] = []
     size = 0
     for item in reader:
-        batch.append(item)
+        items.append(item)
         size += item.line.length
-        if len(batch) >= BATCH_LINES or size >= BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+        if len(items) >= BATCH_LINES or size >= BATCH_BYTES:
+            yield _batch(reader, items)
+            items, size = [], 0
+    if items:
+        yield _batch(reader, items)
+
+
+def _batch(reader: SessionReader, items: list[Item]) -> Batch:
+    facts = reader.facts
+    first = next((item.line.timestamp for item in items if item.line.timestamp), None)
+    keys = {item.message.thread_key for item in items if item.message is not None}
+    threads: dict[str, ThreadRecord] = {}
+    while keys:
+        key = keys.pop()
+        record = threads[key] = reader.threads.record(key)
+        if record.parent_key and record.parent_key not in threads:
+            keys.add(record.parent_key)
+    return Batch(items, threads, facts.started_at or first, facts.cwd, facts.git_branch)
+
+
+def ahead(source: Iterator[Batch]) -> Iterator[Batch]:
+    """`source`, read one batch ahead in a thread: lines are parsed while the database works."""
+    done = object()
+    ready: queue.Queue[Any] = queue.Queue(maxsize=1)
+    stop = threading.Event()
+
+    def read() -> None:
+        try:
+            for batch in source:
+                ready.put(batch)
+                if stop.is_set():
+                    return
+            ready.put(done)
+        except BaseException as error:
+            # Raised again where the batches are asked for.
+            ready.put(error)
+
+    reader = threading.Thread(target=read, name="transcript-reader", daemon=True)
+    reader.start()
+    try:
+        while (got := ready.get()) is not done:
+            if isinstance(got, BaseException):
+                raise got
+            yield got
+    finally:
+        stop.set()
+        while reader.is_alive():
+            with contextlib.suppress(queue.Empty):
+                ready.get(timeout=0.05)
 
 
 def _raw_line(session: Session, item: Item) -> RawLine:
@@ -310,7 +367,3 @@ def _event_data(item: Item, event: EventRecord) -> dict[str, Any]:
 
 def _without_empty(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value not in (None, "", False, 0)}
-
-
-def _first_time(batch: Sequence[Item]) -> datetime | None:
-    return next((item.line.timestamp for item in batch if item.line.timestamp), None)

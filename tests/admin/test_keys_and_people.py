@@ -1,0 +1,115 @@
+"""Keys and invitations are shown once; members come, change roles and go."""
+
+import re
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.urls import reverse
+
+from config.lib.scope import workspace_scope
+from contacts.models import Agent, ApiKey, Invitation, Membership, Revision, Workspace
+from contacts.scopes import AGENT_SCOPES
+from tests.admin.conftest import person, signed_in
+from tests.admin.pages import fill, form_of, sent_by, url
+
+
+def test_a_new_key_is_shown_once_and_works(alice, client, workspace):
+    agent = fill(workspace)[Agent]
+    sent = form_of(alice, url(ApiKey, "add")) | {"agent": str(agent.pk), "name": "laptop"}
+    assert sent["scopes"] == AGENT_SCOPES
+    made = alice.post(url(ApiKey, "add"), sent)
+    token = re.search(r'id="rm-secret">(rmb_\w+)<', made.content.decode())[1]
+    me = client.get("/api/v1/me", headers={"authorization": f"Bearer {token}"})
+    assert me.status_code == 200
+    with workspace_scope(workspace.id):
+        key = ApiKey.objects.get(name="laptop")
+        assert Revision.objects.get(object_id=key.pk).actor_label == "alice"
+    for page in (url(ApiKey, "change", key.pk), url(ApiKey, "changelist"),
+                 url(ApiKey, "history", key.pk)):  # fmt: skip
+        assert token not in alice.get(page).content.decode()
+
+
+def test_a_key_without_scopes_is_refused(alice, workspace):
+    agent = fill(workspace)[Agent]
+    response = alice.post(url(ApiKey, "add"), {"agent": str(agent.pk), "name": "", "scopes": []})
+    assert response.context["adminform"].form.errors["scopes"]
+
+
+def test_a_key_is_revoked_by_a_button(alice, workspace):
+    key = fill(workspace)[ApiKey]
+    page = alice.get(url(ApiKey, "change", key.pk)).content.decode()
+    assert "/do/revoke/" in page
+    assert alice.post(url(ApiKey, "do", key.pk, "revoke")).status_code == 302
+    with workspace_scope(workspace.id):
+        assert ApiKey.objects.get(pk=key.pk).revoked_at
+        assert Revision.objects.filter(object_id=key.pk, action="revoke").exists()
+    assert "/do/revoke/" not in alice.get(url(ApiKey, "change", key.pk)).content.decode()
+
+
+def test_what_a_key_may_do_is_fixed(alice, workspace):
+    key = fill(workspace)[ApiKey]
+    address = url(ApiKey, "change", key.pk)
+    assert not {"scopes", "agent"} & form_of(alice, address).keys()
+
+
+def test_an_invitation_shows_its_link_once(alice, client, workspace):
+    made = alice.post(url(Invitation, "add"), {"email": "Dora@Example.com", "role": "operator"})
+    link = re.search(r'id="rm-secret">(http[^<]+)<', made.content.decode())[1]
+    assert client.get(link).status_code == 200
+    with workspace_scope(workspace.id):
+        invitation = Invitation.objects.get()
+    assert invitation.email == "dora@example.com"
+    assert link not in alice.get(url(Invitation, "change", invitation.pk)).content.decode()
+    assert alice.post(url(Invitation, "do", invitation.pk, "revoke")).status_code == 302
+    assert client.get(link).status_code == 404
+
+
+@pytest.mark.parametrize("email", ["", "nonsense"])
+def test_an_invitation_needs_an_address(alice, workspace, email):
+    response = alice.post(url(Invitation, "add"), {"email": email, "role": "viewer"})
+    assert response.context["adminform"].form.errors["email"]
+
+
+def test_a_member_gets_another_role_and_goes(alice, workspace):
+    person("vera", (workspace, "viewer"))
+    with workspace_scope(workspace.id):
+        vera = Membership.objects.get(user__username="vera")
+    address = url(Membership, "change", vera.pk)
+    assert alice.post(address, form_of(alice, address) | {"role": "operator"}).status_code == 302
+    with workspace_scope(workspace.id):
+        assert Membership.objects.get(pk=vera.pk).role == "operator"
+    assert alice.post(url(Membership, "delete", vera.pk), {"post": "yes"}).status_code == 302
+    with workspace_scope(workspace.id):
+        assert not Membership.objects.filter(pk=vera.pk).exists()
+
+
+def test_the_last_owner_stays(alice, workspace):
+    with workspace_scope(workspace.id):
+        owner = Membership.objects.get()
+    address = url(Membership, "change", owner.pk)
+    refused = alice.post(address, form_of(alice, address) | {"role": "viewer"})
+    assert "last owner" in refused.content.decode()
+    gone = alice.post(url(Membership, "delete", owner.pk), {"post": "yes"}, follow=True)
+    assert "last owner" in gone.content.decode()
+    with workspace_scope(workspace.id):
+        assert Membership.objects.get(pk=owner.pk).role == "owner"
+
+
+def test_settings_lose_what_is_taken_out(alice, workspace):
+    address = url(Workspace, "change", workspace.pk)
+    sent = form_of(alice, address) | {"settings": '{"timezone": "Europe/Berlin"}'}
+    assert alice.post(address, sent).status_code == 302
+    refused = alice.post(address, sent | {"settings": '{"timezone": "Mars"}'})
+    assert "IANA" in refused.content.decode()
+    assert sent_by(refused.content.decode())["settings"]
+    assert Workspace.objects.get(pk=workspace.pk).settings == {"timezone": "Europe/Berlin"}
+
+
+def test_an_accounts_password_is_set_without_a_log_entry(workspace):
+    root = person("root", (workspace, "owner"), superuser=True)
+    client = signed_in(root)
+    address = reverse("admin:auth_user_password_change", args=[root.pk])
+    sent = {"password1": "another long one", "password2": "another long one"}
+    sent["usable_password"] = "true"
+    assert client.post(address, sent).status_code == 302
+    assert LogEntry.objects.count() == 0
