@@ -79,9 +79,7 @@ def problem(
         body["errors"] = [{"field": name, "message": text} for name, text in fields.items()]
     # A path may quote what was sent, and what was sent may not be storable text.
     encoded = orjson.dumps(_safe(body))
-    return HttpResponse(
-        encoded, status=status, content_type=PROBLEM_TYPE, headers=headers
-    )
+    return HttpResponse(encoded, status=status, content_type=PROBLEM_TYPE, headers=headers)
 
 
 def _safe(value: Any) -> Any:

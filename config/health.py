@@ -1,4 +1,4 @@
-"""/livez and /readyz, for supervisors and load balancers. No key, no workspace, nothing of anyone's."""
+"""/livez and /readyz, for supervisors and load balancers. No key, no workspace, no rows."""
 
 from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader

@@ -4,6 +4,8 @@ A link that does not work (never made, used, expired, revoked) is answered like 
 not there.
 """
 
+import uuid
+
 from django.contrib.auth import login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -13,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from config.lib.errors import Conflict, Invalid, NotFound
 from config.lib.scope import workspace_scope
-from contacts.models import Invitation, Workspace
+from contacts.models import Workspace
 from contacts.services import workspaces
 
 
@@ -25,47 +27,49 @@ def accept_invitation(request: HttpRequest, link: str) -> HttpResponse:
     read = workspaces.read_invitation_link(link)
     if read is None:
         raise Http404
-    workspace_id, invitation_id, digest = read
     try:
         if request.method == "POST":
-            return _join(request, link)
-        with workspace_scope(workspace_id):
-            invitation = workspaces.open_invitation(invitation_id=invitation_id, digest=digest)
-            return _page(request, invitation, {})
+            return _join(request, *read)
+        return _page(request, *read)
     except NotFound:
         raise Http404 from None
 
 
-def _join(request: HttpRequest, link: str) -> HttpResponse:
-    read = workspaces.read_invitation_link(link)
-    assert read is not None
-    workspace_id, invitation_id, digest = read
+def _join(
+    request: HttpRequest, workspace_id: uuid.UUID, invitation_id: uuid.UUID, digest: bytes
+) -> HttpResponse:
     password = request.POST.get("password", "")
-    problems: dict[str, str] = {}
     if password != request.POST.get("again", ""):
         problems = {"again": "The two passwords differ."}
+        return _page(request, workspace_id, invitation_id, digest, problems)
     try:
         with workspace_scope(workspace_id):
-            if problems:
-                raise Invalid(problems)
             user = workspaces.accept_invitation(
                 invitation_id=invitation_id, digest=digest, password=password
             )
-    except (Invalid, Conflict) as error:
-        problems = error.errors if isinstance(error, Invalid) else {"password": error.detail}
-        with workspace_scope(workspace_id):
-            invitation = workspaces.open_invitation(invitation_id=invitation_id, digest=digest)
-            return _page(request, invitation, problems, status=422)
+    except Invalid as error:
+        return _page(request, workspace_id, invitation_id, digest, error.errors)
+    except Conflict as error:
+        return _page(request, workspace_id, invitation_id, digest, {"password": error.detail})
     login(request, user)
     return redirect("admin:index")
 
 
 def _page(
-    request: HttpRequest, invitation: Invitation, problems: dict[str, str], *, status: int = 200
+    request: HttpRequest,
+    workspace_id: uuid.UUID,
+    invitation_id: uuid.UUID,
+    digest: bytes,
+    problems: dict[str, str] | None = None,
 ) -> HttpResponse:
-    workspace = Workspace.objects.get(pk=invitation.workspace_id)
-    context = {"invitation": invitation, "workspace": workspace, "problems": problems}
-    response = render(request, "invite.html", context, status=status)
+    """The form, with what was wrong with it; NotFound where the link does not work."""
+    with workspace_scope(workspace_id):
+        context = {
+            "invitation": workspaces.open_invitation(invitation_id=invitation_id, digest=digest),
+            "workspace": Workspace.objects.get(pk=workspace_id),
+            "problems": problems or {},
+        }
+        response = render(request, "invite.html", context, status=422 if problems else 200)
     # The address is a password until it is used.
     response["Referrer-Policy"] = "no-referrer"
     return response

@@ -11,6 +11,8 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 
 from config import errors
+from config.health import livez, readyz
+from config.lib.body import BROKEN_BODY
 from contacts.api.edge import Edge
 
 log = structlog.get_logger()
@@ -47,6 +49,17 @@ class RequestId:
         return response
 
 
+class Probes:
+    """/livez and /readyz, whatever host and scheme they are asked by: probes come from inside."""
+
+    def __init__(self, get_response: View) -> None:
+        self.get_response = get_response
+        self.views = {"/livez": livez, "/readyz": readyz}
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.views.get(request.path, self.get_response)(request)
+
+
 def _shown(path: str) -> str:
     """An invitation's link is a password until it is used."""
     return "/invite/..." if path.startswith("/invite/") else path
@@ -60,6 +73,11 @@ class BodyLimit:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         limit = settings.MAX_BODY_BYTES
+        if BROKEN_BODY in request.META:
+            return errors.problem(
+                request, 400, f"The body cannot be read: {request.META[BROKEN_BODY]}.",
+                code="unreadable_body",
+            )  # fmt: skip
         try:
             length = int(request.META.get("CONTENT_LENGTH") or 0)
         except ValueError:

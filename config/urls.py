@@ -8,7 +8,6 @@ from django.views.generic import RedirectView
 
 from config import errors
 from config.api import api
-from config.health import livez, readyz
 from config.invitations import accept_invitation
 from config.middleware import API
 
@@ -17,8 +16,6 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path("admin/", admin.site.urls),
     path("invite/<str:link>", accept_invitation, name="invitation"),
-    path("livez", livez),
-    path("readyz", readyz),
 ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from config.lib.schema import Input, JsonObject, Moment, Output, RowOut, Text
+from config.lib.schema import ABSENT, Input, JsonObject, Moment, Output, RowOut, Text
 from contacts.models.agent import AgentKind, AgentStatus
 from contacts.models.workspace import Role
 from contacts.scopes import AGENT_SCOPES
@@ -22,11 +22,11 @@ class WorkspaceOut(Output):
 
 
 class WorkspacePatch(Input):
-    name: Text = Field(None, min_length=1, max_length=120)
+    name: Text = Field(ABSENT, min_length=1, max_length=120)
     settings: JsonObject = Field(
-        None, description="Merged into the settings key by key; a null removes its key."
+        ABSENT, description="Merged into the settings key by key; a null removes its key."
     )
-    reason: Text = Field(None, max_length=500)
+    reason: Text = Field(ABSENT, max_length=500)
 
 
 class AgentOut(RowOut):
@@ -49,11 +49,11 @@ class AgentIn(Input):
 
 
 class AgentPatch(Input):
-    name: Text = Field(None, min_length=1, max_length=120)
-    kind: AgentKind = Field(None)
-    capabilities: list[Text] = Field(None, max_length=100)
-    metadata: JsonObject = Field(None)
-    reason: Text = Field(None, max_length=500)
+    name: Text = Field(ABSENT, min_length=1, max_length=120)
+    kind: AgentKind = Field(ABSENT)
+    capabilities: list[Text] = Field(ABSENT, max_length=100)
+    metadata: JsonObject = Field(ABSENT)
+    reason: Text = Field(ABSENT, max_length=500)
 
 
 class KeyOut(RowOut):

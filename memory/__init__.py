@@ -1,1 +1,1 @@
-"""What is known: memories with their sources, and the search index over everything that has text."""
+"""What is known: memories with their sources, and the search index over all that has text."""

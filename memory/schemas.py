@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from config.lib.schema import Input, JsonObject, Moment, Number, Output, RowId, RowOut, Text
+from config.lib.schema import ABSENT, Input, JsonObject, Moment, Number, Output, RowId, RowOut, Text
 from memory.models.links import Relation
 from memory.models.memory import Kind, MemoryState, Trust
 from memory.services.memories import MAX_BATCH, MAX_LINKS, MAX_TAGS
@@ -81,11 +81,11 @@ class MemoryOut(MemoryRow):
 
 
 class Affect(Input):
-    valence: Number = Field(None, ge=-1, le=1)
-    arousal: Number = Field(None, ge=0, le=1)
-    dominance: Number = Field(None, ge=-1, le=1)
-    intensity: Number = Field(None, ge=0, le=1)
-    labels: list[Tag] = Field(None, max_length=100)
+    valence: Number = Field(ABSENT, ge=-1, le=1)
+    arousal: Number = Field(ABSENT, ge=0, le=1)
+    dominance: Number = Field(ABSENT, ge=-1, le=1)
+    intensity: Number = Field(ABSENT, ge=0, le=1)
+    labels: list[Tag] = Field(ABSENT, max_length=100)
 
 
 class EvidenceIn(Input):
@@ -100,37 +100,39 @@ class EvidenceIn(Input):
 class _MemoryFields(Input):
     """What may be set when a memory is saved and changed afterwards; None is never sent."""
 
-    kind: Kind = Field(None, description="Without: observation")
-    data: JsonObject = Field(None, description="Shaped as the kind defines; at most 1 MiB of JSON")
-    tags: list[Tag] = Field(None, max_length=MAX_TAGS)
+    kind: Kind = Field(ABSENT, description="Without: observation")
+    data: JsonObject = Field(
+        ABSENT, description="Shaped as the kind defines; at most 1 MiB of JSON"
+    )
+    tags: list[Tag] = Field(ABSENT, max_length=MAX_TAGS)
     session_id: RowId | None = Field(None)
     project_id: RowId | None = Field(None, description="Its title or id")
-    confidence: Unit = Field(None)
-    confidence_method: Text = Field(None, max_length=60)
-    affect: Affect = Field(None)
-    ownership: Text = Field(None, max_length=60)
-    salience: Unit = Field(None)
-    pinned: bool = Field(None)
-    trust: Trust = Field(None, description="A key cannot raise it above agent")
+    confidence: Unit = Field(ABSENT)
+    confidence_method: Text = Field(ABSENT, max_length=60)
+    affect: Affect = Field(ABSENT)
+    ownership: Text = Field(ABSENT, max_length=60)
+    salience: Unit = Field(ABSENT)
+    pinned: bool = Field(ABSENT)
+    trust: Trust = Field(ABSENT, description="A key cannot raise it above agent")
     state: MemoryState = Field(
-        None, description="active, quarantined or archived; the others follow from actions"
+        ABSENT, description="active, quarantined or archived; the others follow from actions"
     )
     valid_from: Moment | None = Field(None, description="When it begins to hold in the world")
     valid_to: Moment | None = Field(None, description="When it ceases to")
     expires_at: Moment | None = Field(None)
-    metadata: JsonObject = Field(None)
+    metadata: JsonObject = Field(ABSENT)
 
 
 class MemoryIn(_MemoryFields):
     text: Text = Field(min_length=1, max_length=100_000)
-    actor: Text = Field(None, max_length=60, description="Without: agent")
-    method: Text = Field(None, max_length=60)
-    signature: Text = Field(None, max_length=2000)
-    consolidated: bool = Field(None)
-    recorded_at: Moment = Field(None, description="Without: now")
-    source: Text = Field(None, max_length=60)
+    actor: Text = Field(ABSENT, max_length=60, description="Without: agent")
+    method: Text = Field(ABSENT, max_length=60)
+    signature: Text = Field(ABSENT, max_length=2000)
+    consolidated: bool = Field(ABSENT)
+    recorded_at: Moment = Field(ABSENT, description="Without: now")
+    source: Text = Field(ABSENT, max_length=60)
     external_id: Text = Field(
-        None, max_length=300, description="Your own name for it; sent again, the row comes back."
+        ABSENT, max_length=300, description="Your own name for it; sent again, the row comes back."
     )
     parents: list[RowId] = Field(default_factory=list, max_length=MAX_LINKS)
     causes: list[RowId] = Field(default_factory=list, max_length=MAX_LINKS)
@@ -152,8 +154,8 @@ class MemoryBatchOut(Output):
 
 
 class MemoryPatch(_MemoryFields):
-    text: Text = Field(None, min_length=1, max_length=100_000)
-    reason: Text = Field(None, max_length=500)
+    text: Text = Field(ABSENT, min_length=1, max_length=100_000)
+    reason: Text = Field(ABSENT, max_length=500)
 
 
 class LinkIn(Input):

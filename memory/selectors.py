@@ -54,7 +54,7 @@ def list_memories(wanted: MemoryFilter) -> Rows:
     """In the order ["-recorded_at", "-id"]. Index memory_list, or memory_kind, memory_state,
     memory_agent, memory_session, memory_project under that filter; the others are checked on the
     rows that these give."""
-    conditions = {_LOOKUPS.get(k, k): v for k, v in wanted.items() if v is not None}
+    conditions: dict[str, Any] = {_LOOKUPS.get(k, k): v for k, v in wanted.items() if v is not None}
     if "tags__contains" in conditions:
         # As they are stored: see services.memories.
         folded = [unicodedata.normalize("NFC", tag).strip() for tag in conditions["tags__contains"]]

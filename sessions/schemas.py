@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, AliasPath, Field
 
 from config.lib.schema import (
+    ABSENT,
     MAX_BIGINT,
     Input,
     JsonObject,
@@ -64,16 +65,16 @@ class ProjectIn(Input):
 
 
 class ProjectPatch(Input):
-    title: Text = Field(None, min_length=1, max_length=300)
-    description: Text = Field(None, max_length=100_000)
-    repo_url: Text = Field(None, max_length=500)
-    pinned: bool = Field(None)
+    title: Text = Field(ABSENT, min_length=1, max_length=300)
+    description: Text = Field(ABSENT, max_length=100_000)
+    repo_url: Text = Field(ABSENT, max_length=500)
+    pinned: bool = Field(ABSENT)
     archived_at: Moment | None = Field(None, description="null takes it out of the archive")
-    docs: JsonObjects = Field(None)
-    features: JsonObjects = Field(None)
-    data: JsonObjects = Field(None)
-    metadata: JsonObject = Field(None)
-    reason: Text = Field(None, max_length=500)
+    docs: JsonObjects = Field(ABSENT)
+    features: JsonObjects = Field(ABSENT)
+    data: JsonObjects = Field(ABSENT)
+    metadata: JsonObject = Field(ABSENT)
+    reason: Text = Field(ABSENT, max_length=500)
 
 
 class _Session(RowOut):
@@ -158,59 +159,59 @@ class Summary(Input):
 class _SessionFields(Input):
     """What may be set when a session begins and changed afterwards; None is never sent."""
 
-    name: Text = Field(None, max_length=300)
-    role: Text = Field(None, max_length=60, description="chief, builder, deep-work, or your own")
-    mode: Mode = Field(None)
+    name: Text = Field(ABSENT, max_length=300)
+    role: Text = Field(ABSENT, max_length=60, description="chief, builder, deep-work, or your own")
+    mode: Mode = Field(ABSENT)
     conversation_id: Text = Field(
-        None, max_length=120, description="Outlives context resets. Without: one is made."
+        ABSENT, max_length=120, description="Outlives context resets. Without: one is made."
     )
-    claude_session_id: Text = Field(None, max_length=120)
-    repo_root: Text = Field(None, max_length=1000)
-    host: Text = Field(None, max_length=300)
-    tmux_window: Text = Field(None, max_length=120)
-    tmux_pane: Text = Field(None, max_length=120)
-    prompt: Text = Field(None, max_length=1_000_000)
-    context: JsonObject = Field(None)
-    outcome: Outcome = Field(None)
-    summary: Text = Field(None, max_length=100_000)
-    summary_data: Summary = Field(None)
-    metadata: JsonObject = Field(None)
+    claude_session_id: Text = Field(ABSENT, max_length=120)
+    repo_root: Text = Field(ABSENT, max_length=1000)
+    host: Text = Field(ABSENT, max_length=300)
+    tmux_window: Text = Field(ABSENT, max_length=120)
+    tmux_pane: Text = Field(ABSENT, max_length=120)
+    prompt: Text = Field(ABSENT, max_length=1_000_000)
+    context: JsonObject = Field(ABSENT)
+    outcome: Outcome = Field(ABSENT)
+    summary: Text = Field(ABSENT, max_length=100_000)
+    summary_data: Summary = Field(ABSENT)
+    metadata: JsonObject = Field(ABSENT)
     parent_id: RowId | None = Field(None, description="The session this one was spawned by")
     # Telemetry: raises no version.
-    current_state: State = Field(None, description="Not `ended`: end it instead")
-    status_text: Text = Field(None, max_length=500)
-    model: Text = Field(None, max_length=120)
-    branch: Text = Field(None, max_length=300)
-    cwd: Text = Field(None, max_length=1000)
-    context_used_percent: Number = Field(None, ge=0, le=100)
-    input_tokens: Tokens = Field(None)
-    output_tokens: Tokens = Field(None)
-    cache_creation_tokens: Tokens = Field(None)
-    cache_read_tokens: Tokens = Field(None)
+    current_state: State = Field(ABSENT, description="Not `ended`: end it instead")
+    status_text: Text = Field(ABSENT, max_length=500)
+    model: Text = Field(ABSENT, max_length=120)
+    branch: Text = Field(ABSENT, max_length=300)
+    cwd: Text = Field(ABSENT, max_length=1000)
+    context_used_percent: Number = Field(ABSENT, ge=0, le=100)
+    input_tokens: Tokens = Field(ABSENT)
+    output_tokens: Tokens = Field(ABSENT)
+    cache_creation_tokens: Tokens = Field(ABSENT)
+    cache_read_tokens: Tokens = Field(ABSENT)
     cost_usd: Decimal | None = Field(None, ge=0, max_digits=14, decimal_places=6)
 
 
 class SessionIn(_SessionFields):
     project: Text = Field(
-        None, max_length=300, description="A project's id, or a title; made if there is none."
+        ABSENT, max_length=300, description="A project's id, or a title; made if there is none."
     )
-    source: Text = Field(None, max_length=60)
+    source: Text = Field(ABSENT, max_length=60)
     external_id: Text = Field(
-        None, max_length=300, description="Your own name for it; sent again, the row comes back."
+        ABSENT, max_length=300, description="Your own name for it; sent again, the row comes back."
     )
-    legacy_thread_id: Text = Field(None, max_length=120)
-    started_at: Moment = Field(None)
+    legacy_thread_id: Text = Field(ABSENT, max_length=120)
+    started_at: Moment = Field(ABSENT)
 
 
 class SessionPatch(_SessionFields):
     project_id: RowId | None = Field(None)
-    reason: Text = Field(None, max_length=500)
+    reason: Text = Field(ABSENT, max_length=500)
 
 
 class Heartbeat(Input):
-    current_state: State = Field(None, description="Not `ended`: end it instead")
-    status_text: Text = Field(None, max_length=500)
-    context_used_percent: Number = Field(None, ge=0, le=100)
+    current_state: State = Field(ABSENT, description="Not `ended`: end it instead")
+    status_text: Text = Field(ABSENT, max_length=500)
+    context_used_percent: Number = Field(ABSENT, ge=0, le=100)
 
 
 class SessionEnd(Input):

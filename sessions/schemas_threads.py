@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Field, Tag
 
 from config.lib.schema import (
+    ABSENT,
     MAX_INT,
     Input,
     JsonObject,
@@ -45,9 +46,9 @@ class ThreadIn(Input):
 
 
 class ThreadPatch(Input):
-    name: Text = Field(None, max_length=300)
-    status: ThreadStatus = Field(None)
-    metadata: JsonObject = Field(None)
+    name: Text = Field(ABSENT, max_length=300)
+    status: ThreadStatus = Field(ABSENT)
+    metadata: JsonObject = Field(ABSENT)
 
 
 class MessageOut(RowOut):

@@ -34,7 +34,7 @@ def columns(model: type[WorkspaceRow], schema: Any) -> list[str]:
 
 
 def find_project(text: str) -> uuid.UUID:
-    """A project's id by its title (the oldest), or by a full or shortened id. Index project_title."""
+    """A project's id by its title (the oldest of it), or its own id. Index project_title."""
     found = Project.objects.filter(title=text).order_by("id").values_list("id", flat=True).first()
     return found or find_id(Project, text)
 

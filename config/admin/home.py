@@ -78,7 +78,7 @@ def _pending() -> Number:
     waiting = Passage.objects.filter(embedding=None, lane__in=(Lane.INTERACTIVE, Lane.BULK))
     count = bounded_count(waiting)
     url = show.changelist_url("memory.passage", "embedded=pending")
-    return Number("Not embedded yet", count, url, "hub", "found by words meanwhile", "blue")
+    return Number("To embed", count, url, "hub", "found by words meanwhile", "blue")
 
 
 def _sessions(**where: Any) -> QuerySet[Session]:

@@ -17,6 +17,10 @@ MAX_DEPTH = 100
 _LONG_NUMBER = re.compile(rb"[:,\[\s]-?[0-9]{19}")
 
 
+# Where the request's environment says that its body broke off, and how.
+BROKEN_BODY = "remembrancer.broken_body"
+
+
 class UnreadableBody(Exception):
     """Not a JSON document that can be taken; the text says why and where."""
 

@@ -85,7 +85,7 @@ def _column_value(field: Any, value: Any) -> Any:
             raise ValueError("a time without a zone")
         return moment
     expected = {"BooleanField": bool, "CharField": str}.get(kind, int)
-    if type(value) is not expected or (expected is str and text_problem(value)):
+    if type(value) is not expected or (isinstance(value, str) and text_problem(value)):
         raise ValueError("not of the column's type")
     field.run_validators(value)
     return value

@@ -27,11 +27,15 @@ MAX_INT = 2**31 - 1
 MAX_BIGINT = 2**63 - 1
 
 
+# Any, so that it can stand for a value of every type; None, so that schemas show no default.
+ABSENT: Any = None
+
+
 class Input(BaseModel):
     """What callers send. A field nobody knows is refused: it would be lost in silence.
 
-    In a schema of changes (PATCH) every field has the default None, which a caller cannot send
-    where the type does not say so; what was not sent is left out of `sent()`.
+    Fields with the default ABSENT may be left out, and are then left out of `sent()` too. A null
+    can be sent for them only where their type says so.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -16,8 +16,6 @@ if VALUES["DEBUG"]:
 SECURE_SSL_REDIRECT = True
 # The proxy in front ends TLS and must set this header itself (docs/production.md).
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-# The container's and the load balancer's probes come over plain http.
-SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 31536000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True

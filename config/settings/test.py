@@ -5,7 +5,10 @@ reads this.
 """
 
 from config.settings.base import *  # noqa: F403
+from config.settings.base import LOGGING
 
+# What a test is about is asserted, not read in the log.
+LOGGING["root"]["level"] = "WARNING"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},

@@ -40,6 +40,15 @@ class RowAction:
     confirm: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class PageLink:
+    """A way from a row's page to the rows around it."""
+
+    label: str
+    url: str
+    icon: str
+
+
 class RowActions:
     """For a ModelAdmin: `row_actions` as buttons and list actions."""
 
@@ -89,6 +98,10 @@ class RowActions:
             for one in self.row_actions
             if allows(request, one.role) and one.open_to(row)
         ]
+
+    def row_links(self, request: HttpRequest, row: Any) -> list[PageLink]:
+        """Where to go from this row. Beside the buttons."""
+        return []
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         actions: dict[str, Any] = super().get_actions(request)  # type: ignore[misc]

@@ -6,15 +6,16 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from config.lib.admin import show
-from contacts.admin.access import actor_of
-from contacts.admin.actions import RowAction
-from contacts.admin.base import ReadOnlyInline, WorkspaceAdmin
+from contacts.admin.access import actor_of, allows
+from contacts.admin.actions import PageLink, RowAction
+from contacts.admin.base import ReadOnlyInline, WorkspaceAdmin, folded
 from contacts.admin.filters import KeyStateFilter, key_state
 from contacts.admin.forms import RowForm, posted_reason
 from contacts.models import Agent, ApiKey
@@ -59,7 +60,7 @@ class AgentAdmin(WorkspaceAdmin):
     fieldsets = (
         (None, {"fields": ("name", "kind", "capabilities")}),
         ("Now", {"fields": (("state", "seen"),)}),
-        ("More", {"fields": ("metadata", "made", "ids")}),
+        folded("More", "metadata", "made", "ids"),
     )
 
     def create_row(self, request: HttpRequest, obj: Agent, form: RowForm) -> Agent:
@@ -81,6 +82,17 @@ class AgentAdmin(WorkspaceAdmin):
             expected_version=version,
             reason=posted_reason(request),
         )
+
+    def row_links(self, request: HttpRequest, row: Agent) -> list[PageLink]:
+        query = f"agent__id__exact={row.pk}"
+        links = [
+            PageLink("Sessions", show.changelist_url("agent_sessions.session", query), "forum"),
+            PageLink("Memories", show.changelist_url("memory.memory", query), "neurology"),
+        ]
+        if allows(request, Role.OWNER):
+            new_key = f"{reverse('admin:contacts_apikey_add')}?agent={row.pk}"
+            links.append(PageLink("New key", new_key, "key"))
+        return links
 
     @display(description="Status", ordering="status")
     def state(self, obj: Agent) -> SafeString:
@@ -114,7 +126,7 @@ class ApiKeyAdmin(WorkspaceAdmin):
     fieldsets = (
         (None, {"fields": ("name", "agent", "scopes")}),
         ("Life", {"fields": (("state", "last_used"), ("made", "expires_at"), "revoked")}),
-        ("More", {"fields": ("ids",)}),
+        folded("More", "ids"),
     )
     row_actions = (
         RowAction(

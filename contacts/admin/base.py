@@ -34,6 +34,11 @@ from contacts.models.workspace import Role
 from contacts.services import funnel
 
 
+def folded(title: str, *fields: Any) -> tuple[str, dict[str, Any]]:
+    """A fieldset that is closed until somebody wants it."""
+    return title, {"classes": ("collapse",), "fields": fields}
+
+
 class Permissions:
     """What a role may do with rows of a model; None is what nobody does here."""
 
@@ -205,10 +210,11 @@ class WorkspaceAdmin(RowActions, Permissions, ModelAdmin):
         self, request: HttpRequest, object_id: str | None, context: dict[str, Any]
     ) -> dict[str, Any]:
         """What a row's page needs beside Django's own: the buttons of its actions."""
-        if object_id is None or not self.row_actions:
+        row = self.get_object(request, unquote(object_id)) if object_id is not None else None
+        if row is None:
             return context
-        row = self.get_object(request, unquote(object_id))
-        return {**context, "buttons": self.buttons(request, row)} if row is not None else context
+        found = {"buttons": self.buttons(request, row), "links": self.row_links(request, row)}
+        return {**context, **found}
 
     def _refuse_stale(
         self,
@@ -336,6 +342,7 @@ class ReadOnlyInline(Permissions, TabularInline):
     max_num = 0
     can_delete = False
     show_change_link = False
+    hide_title = True
     ordering: Sequence[str] = ("-id",)
     related: Sequence[str] = ()
 

@@ -10,6 +10,7 @@ import orjson
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
+from django.utils.dateparse import parse_datetime
 
 from config.lib.admin import show
 from contacts.models import Revision
@@ -43,8 +44,14 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
+    """A Revision with its fields. What was made, or is gone, has nothing to compare with."""
+
     revision: Revision
     fields: list[FieldChange]
+
+    @property
+    def is_edit(self) -> bool:
+        return bool(self.revision.before and self.revision.after)
 
 
 def history_page(object_id: uuid.UUID, before: str | None) -> dict[str, Any]:
@@ -64,12 +71,23 @@ def describe(revision: Revision) -> Change:
     """A Revision with its fields named and compared."""
     model = _model_of(revision.model)
     names = dict.fromkeys([*revision.before, *revision.after])
+    edit = bool(revision.before and revision.after)
     fields = []
     for name in names:
         old, new = revision.before.get(name), revision.after.get(name)
-        pieces = compare(plain(old), plain(new))
+        if not edit and not old and not new:
+            continue  # zero and no, as every new row has them
+        pieces = compare(*(_readable(model, name, value) for value in (old, new)))
         fields.append(FieldChange(_label(model, name), pieces, _url(model, name, new)))
     return Change(revision, fields)
+
+
+def _readable(model: type[models.Model] | None, name: str, value: Any) -> str:
+    """A value as text; times as people read them."""
+    if isinstance(value, str) and isinstance(_field(model, name), models.DateTimeField):
+        moment = parse_datetime(value)
+        return show.exact(moment) if moment else value
+    return plain(value)
 
 
 def plain(value: Any) -> str:

@@ -14,7 +14,7 @@ from unfold.decorators import display
 from config.lib.admin import show
 from contacts.admin.access import actor_of, require_entry
 from contacts.admin.actions import RowAction
-from contacts.admin.base import WorkspaceAdmin
+from contacts.admin.base import WorkspaceAdmin, folded
 from contacts.admin.filters import invitation_state
 from contacts.admin.forms import RowForm, posted_reason
 from contacts.models import Invitation, Membership, Workspace
@@ -34,7 +34,7 @@ class WorkspacePage(WorkspaceAdmin):
     fieldsets = (
         (None, {"fields": ("name", "slug")}),
         ("Settings", {"fields": ("settings",)}),
-        ("More", {"fields": ("made", "ids")}),
+        folded("More", "made", "ids"),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Workspace]:
@@ -76,7 +76,7 @@ class MembershipAdmin(WorkspaceAdmin):
     readonly_fields = ("person", "email", "since", "ids")
     fieldsets = (
         (None, {"fields": ("person", "email", "role")}),
-        ("More", {"fields": ("since", "ids")}),
+        folded("More", "since", "ids"),
     )
 
     def update_row(

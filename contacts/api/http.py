@@ -97,7 +97,7 @@ Reason = Annotated[
 
 @contextmanager
 def named_alone(batch: str, *, alone: bool = True) -> Iterator[None]:
-    """For one row sent by itself to a service of batches: `events[0].text` is `text` to its caller."""
+    """For one row sent alone to a service of batches: `events[0].text` is `text` to its caller."""
     try:
         yield
     except Invalid as error:

@@ -49,7 +49,7 @@ def update_agent(
     """Change what an agent is called or can do. Conflict when the new name is taken."""
     unknown = changes.keys() - EDITABLE
     if unknown:
-        raise Invalid({name: "cannot be changed on an agent" for name in sorted(unknown)})
+        raise Invalid(dict.fromkeys(sorted(unknown), "cannot be changed on an agent"))
     agent = funnel.get_row(Agent, agent_id, lock=True)
     name = changes.get("name", agent.name)
     if Agent.objects.filter(name=name).exclude(pk=agent.pk).exists():

@@ -63,8 +63,8 @@ class PassageAdmin(ReadOnlyAdmin):
         return super().get_queryset(request).defer("tsv", "embedding")
 
     @display(description="Passage")
-    def preview(self, obj: Passage) -> str:
-        return " ".join(getattr(obj, "beginning", "").split()) or show.EMPTY
+    def preview(self, obj: Passage) -> SafeString:
+        return show.preview(getattr(obj, "beginning", ""))
 
     @display(description="Of", ordering="kind")
     def kind_badge(self, obj: Passage) -> SafeString:

@@ -17,7 +17,7 @@ from unfold.decorators import display
 from config.lib.admin import show
 from contacts.admin.access import actor_of, allows
 from contacts.admin.actions import RowAction
-from contacts.admin.base import WorkspaceAdmin
+from contacts.admin.base import WorkspaceAdmin, folded
 from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import RowForm, posted_reason
 from contacts.models.workspace import Role
@@ -87,9 +87,9 @@ class MemoryAdmin(WorkspaceAdmin):
         (None, {"fields": ("text", ("kind", "confidence"), ("state", "trust"), "tags")}),
         ("Where it comes from", {"fields": (("agent", "by"), ("session", "project"),
                                             ("recorded", "known_as"))}),
-        ("When it holds", {"fields": ("valid_from", "valid_to", "expires_at", "superseded")}),
-        ("Weight", {"fields": (("salience", "pinned"), ("used", "feeling"))}),
-        ("More", {"fields": ("data", "metadata", ("made", "changed"), "ids")}),
+        folded("When it holds", "valid_from", "valid_to", "expires_at", "superseded"),
+        folded("Weight", ("salience", "pinned"), ("used", "feeling")),
+        folded("More", "data", "metadata", ("made", "changed"), "ids"),
     )  # fmt: skip
     add_fieldsets = (
         (None, {"fields": ("text", ("kind", "confidence"), "trust", "tags")}),

@@ -49,7 +49,7 @@ _CONNECTIONS = ("text", "parents", "causes", "evidence")
 
 
 class MemoryQuery(Input):
-    """How a list of memories is narrowed. Of what is repeated, any `kind` and `state`, every tag."""
+    """How a list of memories is narrowed: by any of the kinds and states given, and every tag."""
 
     kind: list[Kind] = Field(default_factory=list, max_length=20)
     state: list[MemoryState | Literal["all"]] = Field(

@@ -4,58 +4,122 @@ Counting everything for every query would cost more than the query, so figures o
 workspaces are kept in the process for some seconds. BM25 hardly moves with them.
 """
 
+import math
 import threading
 import time
 import uuid
 from collections import OrderedDict
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from django.db import connection
 
 from config.lib.scope import current_workspace_id
-from memory.models import EmbeddingSpace
 from memory.models.passage import SpaceState
 
 # Below this a count takes about a millisecond and is always fresh.
 SMALL = 2000
 KEPT_SECONDS = 30.0
 MOST_KEPT = 1000
+# Counting a word takes 2 us for each row that has it, so only the common ones are worth keeping.
+COMMON = 200
+COMMON_KEPT_SECONDS = 120.0
+MOST_COMMON_KEPT = 50_000
+# A word that more rows have says little; beyond this they are estimated, not counted.
+MOST_COUNTED = 20_000
 # Counting what waits is for information; an import's backlog need not be counted to the end.
 MOST_PENDING = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Figures of the current workspace's passages."""
+    """Figures of the current workspace's passages. `share` is their part of all workspaces'."""
 
     passages: int
     average_length: float
+    share: float
 
 
-_lock = threading.Lock()
-_kept: OrderedDict[uuid.UUID, tuple[float, Corpus]] = OrderedDict()
+V = TypeVar("V")
+
+
+class Kept(Generic[V]):
+    """Values that hold for some seconds, the oldest of them dropped when there are too many."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._values: OrderedDict[Hashable, tuple[float, V]] = OrderedDict()
+
+    def get(self, key: Hashable) -> V | None:
+        with self._lock:
+            until, value = self._values.get(key, (0.0, None))
+        return value if time.monotonic() < until else None
+
+    def keep(self, key: Hashable, value: V, seconds: float) -> None:
+        with self._lock:
+            self._values[key] = (time.monotonic() + seconds, value)
+            self._values.move_to_end(key)
+            while len(self._values) > self._most:
+                self._values.popitem(last=False)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._values.clear()
+
+
+_figures: Kept[Corpus] = Kept(MOST_KEPT)
+_frequencies: Kept[int] = Kept(MOST_COMMON_KEPT)
 
 
 def corpus() -> Corpus:
     """Of the current workspace, at most 30 s old. Index memory_passage_pkey, or a scan."""
-    workspace_id, now = current_workspace_id(), time.monotonic()
-    with _lock:
-        kept = _kept.get(workspace_id)
-    if kept is not None and kept[0] > now:
-        return kept[1]
+    workspace_id = current_workspace_id()
+    kept = _figures.get(workspace_id)
+    if kept is not None:
+        return kept
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*), coalesce(avg(token_count), 0)::float8 FROM memory_passage "
-            "WHERE workspace_id = %s",
+            "SELECT count(*), coalesce(avg(token_count), 0)::float8, "
+            # The planner's estimate of the whole table; -1 before the first ANALYZE.
+            "(SELECT reltuples FROM pg_class WHERE oid = 'memory_passage'::regclass)::float8 "
+            "FROM memory_passage WHERE workspace_id = %s",
             [workspace_id],
         )
-        found = Corpus(*cursor.fetchone())
+        passages, length, everywhere = cursor.fetchone()
+    found = Corpus(passages, length, passages / max(everywhere, passages, 1))
     if found.passages > SMALL:
-        with _lock:
-            _kept[workspace_id] = (now + KEPT_SECONDS, found)
-            _kept.move_to_end(workspace_id)
-            while len(_kept) > MOST_KEPT:
-                _kept.popitem(last=False)
+        _figures.keep(workspace_id, found, KEPT_SECONDS)
+    return found
+
+
+def frequencies(terms: Sequence[str], figures: Corpus) -> dict[str, int]:
+    """lexeme -> passages of the workspace that have it. Index passage_words.
+
+    Common ones of a large workspace are at most two minutes old, and estimated where more than
+    20,000 have them: between that and all, the middle by ratio.
+    """
+    workspace_id = current_workspace_id()
+    found: dict[str, int] = {}
+    for term in terms:
+        kept = _frequencies.get((workspace_id, term))
+        if kept is not None:
+            found[term] = kept
+    missing = [term for term in terms if term not in found]
+    if not missing:
+        return found
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT term, documents FROM search_term_counts(%s::text[], %s)",
+            [missing, MOST_COUNTED],
+        )
+        for term, count in cursor.fetchall():
+            if count >= MOST_COUNTED:
+                count = max(MOST_COUNTED, math.isqrt(MOST_COUNTED * figures.passages))
+            found[term] = count
+            if count >= COMMON and figures.passages > SMALL:
+                _frequencies.keep((workspace_id, term), count, COMMON_KEPT_SECONDS)
     return found
 
 
@@ -70,12 +134,32 @@ def count_pending() -> int:
         return int(cursor.fetchone()[0])
 
 
-def active_space() -> EmbeddingSpace | None:
-    """The vectors that search reads. Index embeddingspace_one_active."""
-    return EmbeddingSpace.objects.filter(state=SpaceState.ACTIVE).first()
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The vectors that search reads."""
+
+    id: uuid.UUID
+    provider: str
+    model: str
+    dimensions: int
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.model} ({self.dimensions})"
+
+
+def active_space() -> Space | None:
+    """Index embeddingspace_one_active."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, provider, model, dimensions FROM memory_embeddingspace "
+            "WHERE workspace_id = %s AND state = %s",
+            [current_workspace_id(), SpaceState.ACTIVE.value],
+        )
+        row = cursor.fetchone()
+    return None if row is None else Space(*row)
 
 
 def forget() -> None:
     """Empties what is kept, as tests need."""
-    with _lock:
-        _kept.clear()
+    _figures.clear()
+    _frequencies.clear()

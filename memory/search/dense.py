@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from django.conf import settings
 from django.db import connection
 
-from config.lib.scope import current_workspace_id, set_local
+from config.lib.scope import current_workspace_id
+from memory.search.corpus import Corpus
 from memory.search.filters import Filter
 
-# Up to here every vector of the workspace is compared, which is exact and needs no index.
+# Up to here every vector of the workspace may be compared: 1.3 us each.
 MOST_EXACT = 20_000
-# How far the approximate search may go on, where filters and other workspaces take most away.
+# What reading one row through the index costs, in rows of a scan. Measured at 11,000 passages of
+# one workspace: the 200 nearest take 3 ms by the index, with the first 10 among them in 99.7 % of
+# the cases, and 14 ms by comparing all.
+INDEX_COST = 12
+# How far the approximate search may go on, where other workspaces take most away.
 MOST_SCANNED = 40_000
 MOST_EF = 1000  # pgvector's own limit of hnsw.ef_search
 
@@ -20,7 +25,7 @@ def nearest(
     vector: str,
     *,
     space_id: uuid.UUID,
-    passages: int,
+    figures: Corpus,
     narrowed: Filter,
     condition: str,
     most: int,
@@ -30,11 +35,24 @@ def nearest(
     Never fewer than there are: what the approximate search may have missed under a narrow filter
     is looked for exactly.
     """
-    if passages > MOST_EXACT:
+    if not _compare_all(figures, narrowed, condition, most):
         found = _approximate(vector, space_id, narrowed, condition, most)
         if len(found) >= most:
             return found
     return _exact(vector, space_id, narrowed, condition, most)
+
+
+def _compare_all(figures: Corpus, narrowed: Filter, condition: str, most: int) -> bool:
+    """Whether the exact scan is the cheaper one, or the surer one and cheap enough.
+
+    The index is shared: to find `most` rows of a workspace that has a tenth of all passages, ten
+    times as many are read. How much a filter takes away is not known, so a small workspace is
+    scanned under one.
+    """
+    if figures.passages <= MOST_EXACT and (condition or narrowed.is_narrow):
+        return True
+    by_index = most / max(figures.share, 1e-9)
+    return by_index > MOST_SCANNED or figures.passages <= by_index * INDEX_COST
 
 
 def cosines(
@@ -64,9 +82,12 @@ def _approximate(
 ) -> dict[uuid.UUID, float]:
     """Index passage_vectors. strict_order: the rows come nearest first, as the limit expects."""
     n = int(settings.EMBEDDING_DIMENSIONS)
-    set_local("hnsw.iterative_scan", "strict_order")
-    set_local("hnsw.ef_search", str(min(most, MOST_EF)))
-    set_local("hnsw.max_scan_tuples", str(MOST_SCANNED))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SET LOCAL hnsw.iterative_scan = strict_order; "
+            f"SET LOCAL hnsw.ef_search = {min(most, MOST_EF):d}; "
+            f"SET LOCAL hnsw.max_scan_tuples = {MOST_SCANNED:d}"
+        )
     return _run(
         f"p.embedding::halfvec({n})",
         f"%s::halfvec({n})",

@@ -39,6 +39,14 @@ class Filter:
     alive_at: datetime | None = None
     known_at: datetime | None = None
 
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it asks for more than what every search asks for: live rows."""
+        usual = {"states", "alive_at"}
+        return self.states != [MemoryState.ACTIVE.value] or any(
+            getattr(self, f.name) is not None for f in fields(self) if f.name not in usual
+        )
+
     def as_json(self) -> str:
         """For search_words: only what narrows."""
         given = {f.name: getattr(self, f.name) for f in fields(self)}

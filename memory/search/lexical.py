@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from memory.search.corpus import Corpus
+from memory.search.corpus import Corpus, frequencies
 from memory.search.filters import Filter
 from memory.search.parse import Parsed
 from memory.search.words import lexical_text
@@ -22,8 +22,6 @@ K1 = 1.2
 MOST_TERMS = 32
 # Rows that are scored: those with the rarest of the query's words, until there are this many.
 ENOUGH_CANDIDATES = 3000
-# A word that more rows have says little; beyond this they are estimated, not counted.
-MOST_COUNTED = 20_000
 # No query looks at more rows, however common its words.
 MOST_SCANNED = 20_000
 
@@ -43,22 +41,16 @@ def analyse(parsed: Parsed, corpus: Corpus) -> Words:
     terms, condition = _lexemes(parsed)
     if not terms:
         return Words([], [], 0, condition)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT term, documents FROM search_term_counts(%s::text[], %s)",
-            [terms, MOST_COUNTED],
-        )
-        counted = dict(cursor.fetchall())
+    counted = frequencies(terms, corpus)
     total = max([corpus.passages, *counted.values()])
-    frequencies = {term: _estimate(counted.get(term, 0), total) for term in terms}
-    terms = sorted((t for t in terms if frequencies[t]), key=lambda t: (frequencies[t], t))
+    terms = sorted((term for term in terms if counted.get(term)), key=lambda t: (counted[t], t))
     first = rows = 0
     for term in terms:
-        rows += frequencies[term]
+        rows += counted[term]
         if first and rows > ENOUGH_CANDIDATES:
             break
         first += 1
-    weights = [(K1 + 1) * idf(frequencies[term], total) for term in terms]
+    weights = [(K1 + 1) * idf(counted[term], total) for term in terms]
     return Words(terms, weights, first, condition)
 
 
@@ -112,11 +104,3 @@ def _lexemes(parsed: Parsed) -> tuple[list[str], str]:
         )
         terms, text = cursor.fetchone()
     return list(terms), text or ""
-
-
-def _estimate(counted: int, total: int) -> int:
-    """A count that stopped at its bound lies between the bound and all; take the middle of the
-    two by ratio."""
-    if counted < MOST_COUNTED:
-        return counted
-    return max(MOST_COUNTED, math.isqrt(MOST_COUNTED * total))

@@ -52,10 +52,19 @@ def _hit(run: str, exact: set[str], stems: tuple[str, ...]) -> str:
     lower = run.lower()
     if lower in exact:
         return lower
+    if lower == run and run.isalpha():
+        return _stem(run, stems)
     names = [name.lower() for name in _NAME.findall(run)]
     for word in {lower, *names, *(part.lower() for part in parts_of(run))}:
         if word in exact:
             return word
+        if found := _stem(word, stems):
+            return found
+    return ""
+
+
+def _stem(word: str, stems: tuple[str, ...]) -> str:
+    if word.startswith(stems):
         for stem in stems:
             if word.startswith(stem) and len(word) - len(stem) <= LONGEST_ENDING:
                 return stem

@@ -310,7 +310,7 @@ def _of_events(rows: Sequence[SessionEvent], lane: Lane) -> list[NewPassage]:
 
 def _sessions_of(
     rows: Sequence[Message] | Sequence[SessionEvent],
-) -> dict[uuid.UUID, tuple[uuid.UUID | None, uuid.UUID | None]]:
+) -> dict[uuid.UUID, tuple[uuid.UUID, uuid.UUID | None]]:
     """session -> (agent, project). One query, or none where the writer had the session in hand."""
     known = {
         row.session_id: (row.session.agent_id, row.session.project_id)

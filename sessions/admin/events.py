@@ -58,8 +58,8 @@ class SessionEventAdmin(SessionRowAdmin):
         return show.badge(obj.event_type)
 
     @display(description="Text")
-    def beginning_of(self, obj: SessionEvent) -> str:
-        return " ".join(getattr(obj, "beginning", "").split()) or show.EMPTY
+    def beginning_of(self, obj: SessionEvent) -> SafeString:
+        return show.preview(getattr(obj, "beginning", ""))
 
     @display(description="When", ordering="occurred_at")
     def at(self, obj: SessionEvent) -> SafeString:
@@ -93,7 +93,7 @@ class RawLineAdmin(SessionRowAdmin):
 
     @display(description="Beginning")
     def beginning_of(self, obj: RawLine) -> SafeString:
-        return show.include("admin/includes/mono.html", text=getattr(obj, "beginning", ""))
+        return show.preview(getattr(obj, "beginning", ""), mono=True)
 
     @display(description="SHA-256")
     def digest_hex(self, obj: RawLine) -> str:

@@ -10,7 +10,8 @@ from unfold.decorators import display
 
 from config.lib.admin import show
 from contacts.admin.access import actor_of
-from contacts.admin.base import WorkspaceAdmin
+from contacts.admin.actions import PageLink
+from contacts.admin.base import WorkspaceAdmin, folded
 from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import RowForm, posted_reason
 from sessions.models import Project
@@ -25,12 +26,11 @@ class ProjectAdmin(WorkspaceAdmin):
     search_fields = ("title", "repo_url")
     search_help_text = "Title or repository"
     ordering = ("-pinned", "-created_at", "-id")
-    readonly_fields = ("sessions", "memories", "made", "changed", "ids")
+    readonly_fields = ("made", "changed", "ids")
     fieldsets = (
         (None, {"fields": ("title", "description", "repo_url", ("pinned", "archived_at"))}),
-        ("Holds", {"fields": (("sessions", "memories"),)}),
-        ("Documents and features", {"fields": ("docs", "features", "data")}),
-        ("More", {"fields": ("metadata", ("made", "changed"), "ids")}),
+        folded("Documents and features", "docs", "features", "data"),
+        folded("More", "metadata", ("made", "changed"), "ids"),
     )
     add_fieldsets = ((None, {"fields": ("title", "description", "repo_url", "pinned")}),)
 
@@ -54,6 +54,13 @@ class ProjectAdmin(WorkspaceAdmin):
             reason=posted_reason(request),
         )
 
+    def row_links(self, request: HttpRequest, row: Project) -> list[PageLink]:
+        query = f"project__id__exact={row.pk}"
+        return [
+            PageLink("Sessions", show.changelist_url("agent_sessions.session", query), "forum"),
+            PageLink("Memories", show.changelist_url("memory.memory", query), "neurology"),
+        ]
+
     @display(description="Repository")
     def repository(self, obj: Project) -> str:
         return obj.repo_url.removeprefix("https://") or show.EMPTY
@@ -66,8 +73,3 @@ class ProjectAdmin(WorkspaceAdmin):
     def sessions(self, obj: Project) -> SafeString:
         query = f"project__id__exact={obj.pk}"
         return show.link(show.changelist_url("agent_sessions.session", query), "Show sessions")
-
-    @display(description="Memories")
-    def memories(self, obj: Project) -> SafeString:
-        query = f"project__id__exact={obj.pk}"
-        return show.link(show.changelist_url("memory.memory", query), "Show memories")

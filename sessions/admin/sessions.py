@@ -20,7 +20,7 @@ from unfold.decorators import display
 from config.lib.admin import show
 from contacts.admin.access import actor_of
 from contacts.admin.actions import RowAction
-from contacts.admin.base import WorkspaceAdmin
+from contacts.admin.base import WorkspaceAdmin, folded
 from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import RowForm, posted_reason
 from contacts.models.workspace import Role
@@ -40,8 +40,9 @@ TITLE = 160
 
 @admin.register(Session)
 class SessionAdmin(WorkspaceAdmin):
-    list_display = ("heading", "agent_link", "project_link", "state", "length", "tokens", "place",
-                    "seen")  # fmt: skip
+    list_display = (
+        "heading", "agent_link", "project_link", "state", "length", "seen", "tokens", "place",
+    )  # fmt: skip
     list_filter = (
         ("agent", AutocompleteSelectFilter),
         ("project", AutocompleteSelectFilter),
@@ -71,9 +72,9 @@ class SessionAdmin(WorkspaceAdmin):
         ("What happened", {"fields": ("first_prompt", "summary", "summary_parts")}),
         ("Figures", {"fields": (("state", "length"), ("tokens", "cost"), ("began", "seen"),
                                 "ended")}),
-        ("Where", {"fields": (("host", "repo_root"), ("tmux_window", "tmux_pane"))}),
-        ("Identity", {"fields": ("conversation_id", "claude_session_id", "native", "ids")}),
-        ("More", {"fields": ("context_shown", "metadata", ("made", "changed"))}),
+        folded("Where", ("host", "repo_root"), ("tmux_window", "tmux_pane")),
+        folded("Identity", "conversation_id", "claude_session_id", "native", "ids"),
+        folded("More", "context_shown", "metadata", ("made", "changed")),
     )  # fmt: skip
     row_actions = (
         RowAction(

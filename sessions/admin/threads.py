@@ -17,7 +17,7 @@ from unfold.decorators import display
 
 from config.lib.admin import show
 from contacts.admin.access import actor_of
-from contacts.admin.base import ReadOnlyAdmin, WorkspaceAdmin
+from contacts.admin.base import ReadOnlyAdmin, WorkspaceAdmin, folded
 from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import posted_reason
 from sessions.admin.markdown import render
@@ -37,7 +37,7 @@ def message_url(thread_id: uuid.UUID, idx: int) -> str:
 @admin.register(Thread)
 class ThreadAdmin(WorkspaceAdmin):
     add_role = None
-    list_display = ("heading", "session_link", "kind", "status_badge", "message_count", "last")
+    list_display = ("heading", "session_link", "kind", "status_badge", "messages", "last")
     list_filter = (
         ("session", AutocompleteSelectFilter),
         ("status", ChoicesDropdownFilter),
@@ -51,11 +51,11 @@ class ThreadAdmin(WorkspaceAdmin):
     search_fields = ("name",)
     search_help_text = "Name"
     ordering = ("-created_at", "-id")
-    readonly_fields = ("session_link", "parent", "message_count", "last", "made", "changed", "ids")
+    readonly_fields = ("session_link", "parent", "messages", "last", "made", "changed", "ids")
     fieldsets = (
         (None, {"fields": ("name", "status")}),
-        ("Of", {"fields": (("session_link", "parent"), ("message_count", "last"))}),
-        ("More", {"fields": ("metadata", ("made", "changed"), "ids")}),
+        ("Of", {"fields": (("session_link", "parent"), ("messages", "last"))}),
+        folded("More", "metadata", ("made", "changed"), "ids"),
     )
 
     def get_urls(self) -> list[URLPattern]:
@@ -110,6 +110,10 @@ class ThreadAdmin(WorkspaceAdmin):
     def status_badge(self, obj: Thread) -> SafeString:
         return show.badge(obj.status)
 
+    @display(description="Messages", ordering="message_count")
+    def messages(self, obj: Thread) -> str:
+        return f"{obj.message_count:,}"
+
     @display(description="Last message", ordering="last_message_at")
     def last(self, obj: Thread) -> SafeString:
         return show.when(obj.last_message_at)
@@ -138,9 +142,8 @@ class MessageAdmin(ReadOnlyAdmin):
     )  # fmt: skip
 
     @display(description="Message")
-    def preview(self, obj: Message) -> str:
-        words = " ".join(getattr(obj, "beginning", "").split())
-        return words or f"({obj.role}, without text)"
+    def preview(self, obj: Message) -> SafeString:
+        return show.preview(getattr(obj, "beginning", "") or f"({obj.role}, without text)")
 
     @display(description="Role", ordering="role")
     def role_badge(self, obj: Message) -> SafeString:

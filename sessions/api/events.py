@@ -74,9 +74,7 @@ def append_event(request: HttpRequest, session_id: Id, payload: EventIn) -> Http
     operation_id="append_events",
     summary="Append up to 1,000 events",
 )
-def append_event_batch(
-    request: HttpRequest, session_id: Id, payload: EventBatchIn
-) -> HttpResponse:
+def append_event_batch(request: HttpRequest, session_id: Id, payload: EventBatchIn) -> HttpResponse:
     """All or none, in the order sent."""
     rows, new = append_events(
         actor=actor_of(request),

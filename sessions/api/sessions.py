@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
+from pydantic import Field
 
 from config.lib import clock
 from config.lib.cursor import page
@@ -30,7 +31,6 @@ from contacts.api.http import (
 )
 from contacts.schemas import RevisionOut
 from contacts.selectors import find_agent, history_of
-from pydantic import Field
 from sessions import selectors
 from sessions.models import Session
 from sessions.models.session import Mode, Outcome, State
@@ -278,7 +278,7 @@ def end_session(
     request: HttpRequest, session_id: Id, payload: SessionEnd | None = None
 ) -> HttpResponse:
     """Ending twice changes nothing: the first end stays."""
-    said = (payload or SessionEnd()).model_dump()
+    said = (payload or SessionEnd.model_validate({})).model_dump()
     row = sessions.end_session(
         actor=actor_of(request), session_id=find_id(Session, session_id, check=False), **said
     )
@@ -292,9 +292,7 @@ def end_session(
     operation_id="list_session_history",
     summary="Read who changed a session",
 )
-def list_session_history(
-    request: HttpRequest, session_id: Id, paging: PageQuery
-) -> HttpResponse:
+def list_session_history(request: HttpRequest, session_id: Id, paging: PageQuery) -> HttpResponse:
     """Newest first; by its full id also after the session was deleted."""
     rows = history_of(Session, session_id)
     return reply_page(RevisionOut, page(rows, order=["-id"], **paging.model_dump()))

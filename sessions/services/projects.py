@@ -49,7 +49,7 @@ def update_project(
     """Change a project's own fields."""
     unknown = changes.keys() - EDITABLE
     if unknown:
-        raise Invalid({name: "cannot be changed on a project" for name in sorted(unknown)})
+        raise Invalid(dict.fromkeys(sorted(unknown), "cannot be changed on a project"))
     project = funnel.get_row(Project, project_id, lock=True)
     return funnel.update(
         project, changes, actor=actor, expected_version=expected_version, reason=reason

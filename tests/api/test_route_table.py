@@ -1,4 +1,4 @@
-"""Every operation of the API refuses whoever may not use it. New operations are covered by being."""
+"""Every operation of the API, new ones too, refuses whoever may not use it."""
 
 import re
 from datetime import timedelta

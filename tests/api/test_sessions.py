@@ -140,9 +140,7 @@ def test_links_of_a_session_are_checked_and_can_be_taken_off(api):
     got = made(api.patch(path, {"parent_id": other["short_id"]}, if_match="*"))
     assert got["parent_id"] == other["id"]
     assert made(api.patch(path, {"parent_id": None}, if_match="*"))["parent_id"] is None
-    assert "parent_id" in wrong_fields(
-        api.patch(path, {"parent_id": session["id"]}, if_match="*")
-    )
+    assert "parent_id" in wrong_fields(api.patch(path, {"parent_id": session["id"]}, if_match="*"))
     problem(api.patch(path, {"project_id": "deadbeef"}, if_match="*"), 404)
 
 
@@ -158,7 +156,9 @@ def test_a_heartbeat_says_how_it_goes(api):
     )
     assert (got["current_state"], got["status_text"]) == ("tool_active", "testing")
     assert got["context_used_percent"] == 40
-    assert "current_state" in wrong_fields(api.post(path + "/heartbeat", {"current_state": "ended"}))
+    assert "current_state" in wrong_fields(
+        api.post(path + "/heartbeat", {"current_state": "ended"})
+    )
     made(api.post(path + "/end"))
     assert problem(api.post(path + "/heartbeat"), 409)["code"] == "session_ended"
 
@@ -216,7 +216,11 @@ def test_history_says_who_did_what_and_outlives_the_session(api):
     assert (deleted["action"], deleted["reason"]) == ("delete", "over")
     assert (updated["before"], updated["after"]) == ({"name": "first"}, {"name": "second"})
     assert updated["reason"] == "clearer"
-    assert (created["action"], created["actor_kind"], created["channel"]) == ("create", "key", "api")
+    assert (created["action"], created["actor_kind"], created["channel"]) == (
+        "create",
+        "key",
+        "api",
+    )
     assert created["actor_label"].startswith("claude-code (")
 
 

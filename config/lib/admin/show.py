@@ -159,6 +159,11 @@ def long_text(value: str) -> SafeString:
     return format_html('<div class="rm-text">{}</div>', value)
 
 
+def preview(text: str, *, mono: bool = False) -> SafeString:
+    """The beginning of a text in a list, in two lines at most."""
+    return include("admin/includes/preview.html", text=" ".join(text.split()), mono=mono)
+
+
 def tags(values: list[str]) -> SafeString:
     return format_html_join(" ", '<span class="rm-tag">{}</span>', ((value,) for value in values))
 

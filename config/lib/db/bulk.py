@@ -20,7 +20,10 @@ def insert_rows(rows: Sequence[models.Model]) -> None:
         return
     sql, columns = _statement(type(rows[0]))
     values = [
-        [convert(getattr(row, name)) if convert else getattr(row, name) for name, convert in columns]
+        [
+            convert(getattr(row, name)) if convert else getattr(row, name)
+            for name, convert in columns
+        ]
         for row in rows
     ]
     connection.ensure_connection()

@@ -1,0 +1,51 @@
+"""What the commands that write rows share: who does it, and errors in one line."""
+
+import getpass
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, ProgrammingError
+
+from config.lib.actor import Actor
+from config.lib.errors import DomainError, Invalid
+
+
+def shell_actor(command: str) -> Actor:
+    """Whoever is logged in at the machine; the record names the command and the account."""
+    try:
+        account = getpass.getuser()
+    except (KeyError, OSError):  # a container's numeric user has no name
+        account = "unknown account"
+    return Actor("system", command, f"{command} ({account})", "shell")
+
+
+class ShellCommand(BaseCommand):
+    """A command whose `work` may raise domain errors; they are printed without a traceback."""
+
+    # The web server and the tests run the checks; here they would only slow the start.
+    requires_system_checks = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self.work(options)
+        except Invalid as error:
+            problems = (f"{_option(name)}: {text}" for name, text in error.errors.items())
+            raise CommandError("; ".join(problems)) from None
+        except DomainError as error:
+            raise CommandError(error.detail) from None
+        except ProgrammingError:
+            raise CommandError(
+                "the database has no tables yet; `manage.py migrate` (or `serve`) makes them"
+            ) from None
+        except OperationalError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise CommandError(f"the database cannot be reached: {reason}") from None
+
+    def work(self, options: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+
+def _option(field: str) -> str:
+    """A service's field as the command line calls it."""
+    known = {"scopes": "--scope", "expires_at": "--expires-days", "agent": "--agent"}
+    return known.get(field, field)
