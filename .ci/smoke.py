@@ -138,7 +138,7 @@ def main() -> None:
         print(imported.stdout)
         hit = find(port, token, "humidity sensor ninety-nine percent", "message")
         assert SENTENCE in str(hit["text"]), hit
-        assert hit["session"] and hit["thread"], hit
+        assert hit["session_id"] and hit["thread_id"], hit
         memory = call(port, token, "memories", {"text": "Marisol waters the ferns at dawn."})
         found = find(port, token, "When do plants get their drink?", "memory", mode="semantic")
         assert found["id"] == memory["id"], found

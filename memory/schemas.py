@@ -106,7 +106,7 @@ class _MemoryFields(Input):
     )
     tags: list[Tag] = Field(ABSENT, max_length=MAX_TAGS)
     session_id: RowId | None = Field(None)
-    project_id: RowId | None = Field(None, description="Its title or id")
+    project_id: RowId | None = Field(None)
     confidence: Unit = Field(ABSENT)
     confidence_method: Text = Field(ABSENT, max_length=60)
     affect: Affect = Field(ABSENT)

@@ -193,7 +193,7 @@ class _SessionFields(Input):
 
 class SessionIn(_SessionFields):
     project: Text = Field(
-        ABSENT, max_length=300, description="A project's id, or a title; made if there is none."
+        ABSENT, max_length=300, description="A project's full id, or a title; made if none has it."
     )
     source: Text = Field(ABSENT, max_length=60)
     external_id: Text = Field(

@@ -8,21 +8,37 @@ import structlog
 from django.core.exceptions import PermissionDenied
 from django.db import DataError, IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.middleware.csrf import get_token
+from django.template.loader import render_to_string
 from psycopg_pool import PoolTimeout
 
 from config.errors import RETRYABLE, STATUS
 from config.lib.errors import DomainError
+from contacts.admin.access import entry_of
 
 log = structlog.get_logger()
 
 
 def page(
-    request: HttpRequest, status: int, title: str, text: str, *, retry_after: int | None = None
+    request: HttpRequest,
+    status: int,
+    title: str,
+    text: str,
+    *,
+    retry_after: int | None = None,
+    signed_in: bool = False,
 ) -> HttpResponse:
-    context = {"problem_title": title, "problem_text": text, "status": status,
-               "request_id": getattr(request, "request_id", "")}  # fmt: skip
-    response = render(request, "admin/problem.html", context, status=status)
+    """`signed_in` offers signing out; who entered a workspace is offered it anyway."""
+    # Without the request: its context would look up the session and the user, in the database.
+    context = {
+        "problem_title": title,
+        "problem_text": text,
+        "status": status,
+        "request_id": getattr(request, "request_id", ""),
+        "signed_in": signed_in or entry_of(request) is not None,
+        "csrf_token": get_token(request),
+    }
+    response = HttpResponse(render_to_string("admin/problem.html", context), status=status)
     if retry_after is not None:
         response["Retry-After"] = str(retry_after)
     return response
@@ -35,6 +51,7 @@ def no_membership(request: HttpRequest) -> HttpResponse:
         "No workspace yet",
         "Your account is in no workspace. An owner of one can invite you, or add you with "
         "`manage.py`; then sign in again.",
+        signed_in=True,
     )
 
 

@@ -3,6 +3,7 @@
 from config import __version__, errors
 from config.api.body import JsonParser, JsonRenderer
 from config.api.document import Api
+from config.api.parameters import known_parameters_only
 from contacts.api import agents, keys, me, workspace
 from memory.api import links, memories, stats
 from memory.api.search import router as search
@@ -22,6 +23,7 @@ api = Api(
 )
 errors.install(api)
 
+api.add_decorator(known_parameters_only)
 for router in (
     me.router,
     workspace.router,

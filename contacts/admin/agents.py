@@ -176,8 +176,8 @@ class ApiKeyAdmin(WorkspaceAdmin):
             "title": "New API key",
             "opts": self.opts,
             "secret": getattr(request, "shown_once", ""),
-            "what": f"The key {obj} of {obj.agent}",
-            "how": "The agent sends it as `Authorization: Bearer …`.",
+            "what": f"Key “{obj}” of {obj.agent}",
+            "how": "The agent sends it in the header Authorization: Bearer.",
             "done_url": show.changelist_url("contacts.apikey"),
         }
         return TemplateResponse(request, "admin/shown_once.html", context)

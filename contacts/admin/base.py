@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import unquote
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, models, transaction
 from django.db.models import QuerySet
+from django.forms import Media
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
@@ -29,7 +31,7 @@ from contacts.admin.conflicts import Conflict, find_conflict
 from contacts.admin.deletion import consequences
 from contacts.admin.forms import LinesField, RowForm, note_problem, posted_reason, posted_version
 from contacts.admin.history import history_page
-from contacts.admin.listing import BoundedPaginator, WorkspaceChangeList
+from contacts.admin.listing import BoundedPaginator, WorkspaceChangeList, filter_media
 from contacts.models.workspace import Role
 from contacts.services import funnel
 
@@ -69,6 +71,8 @@ class WorkspaceAdmin(RowActions, Permissions, ModelAdmin):
     form = RowForm
     paginator = BoundedPaginator
     show_full_result_count = False
+    # Counts beside each filter would each read the whole table.
+    show_facets = ShowFacets.NEVER
     list_per_page = 50
     list_filter_submit = True
     list_filter_sheet = True
@@ -88,6 +92,21 @@ class WorkspaceAdmin(RowActions, Permissions, ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[WorkspaceChangeList]:
         return WorkspaceChangeList
+
+    @property
+    def media(self) -> Media:
+        """Django's. Unfold's adds the scripts of whichever list was opened last, to any page."""
+        return super(ModelAdmin, self).media
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list, with the scripts of its own filters."""
+        response = super().changelist_view(request, extra_context)
+        context = getattr(response, "context_data", None)
+        if context and "media" in context:
+            context["media"] += filter_media(self.get_list_filter(request))
+        return response
 
     def for_list(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """The rows of a list, without what it does not show."""

@@ -19,6 +19,8 @@ from contacts.selectors import history
 PER_PAGE = 50
 # Comparing words is quadratic at worst; longer texts are shown side by side instead.
 MAX_COMPARED = 20_000
+# What follows from another field says nothing more to a person.
+DERIVED = frozenset({"content_hash", "quote_hash"})
 # What an unchanged stretch is cut to around a change.
 CONTEXT_CHARACTERS = 160
 
@@ -75,7 +77,7 @@ def describe(revision: Revision) -> Change:
     fields = []
     for name in names:
         old, new = revision.before.get(name), revision.after.get(name)
-        if not edit and not old and not new:
+        if name in DERIVED or not (edit or old or new):
             continue  # zero and no, as every new row has them
         pieces = compare(*(_readable(model, name, value) for value in (old, new)))
         fields.append(FieldChange(_label(model, name), pieces, _url(model, name, new)))
@@ -112,14 +114,17 @@ def compare(old: str, new: str) -> list[Piece]:
     if matcher.quick_ratio() < 0.3:  # two different texts: mixing them would be unreadable
         return [Piece("gone", old), Piece("new", new)]
     pieces: list[Piece] = []
-    for tag, a1, a2, b1, b2 in matcher.get_opcodes():
-        if tag == "equal":
-            pieces += _shorten("".join(before[a1:a2]), first=a1 == 0, last=a2 == len(before))
-            continue
-        if a2 > a1:
-            pieces.append(Piece("gone", "".join(before[a1:a2])))
-        if b2 > b1:
-            pieces.append(Piece("new", "".join(after[b1:b2])))
+    gone = new = ""
+    for tag, a1, a2, b1, b2 in [*matcher.get_opcodes(), ("end", 0, 0, 0, 0)]:
+        was, now = "".join(before[a1:a2]), "".join(after[b1:b2])
+        if tag == "equal" and was.isspace() and (gone or new):
+            gone, new = gone + was, new + now  # words changed on both sides read as one change
+        elif tag in ("equal", "end"):
+            pieces += [Piece(kind, text) for kind, text in (("gone", gone), ("new", new)) if text]
+            pieces += _shorten(was, first=a1 == 0, last=a2 == len(before)) if was else []
+            gone = new = ""
+        else:
+            gone, new = gone + was, new + now
     return pieces
 
 

@@ -1,9 +1,11 @@
 """Lists that cost the page and not the table: counts with an end, bodies left where they are."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
+from django.forms import Media
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.views import ChangeList
@@ -52,3 +54,14 @@ class WorkspaceChangeList(ChangeList):
 
     def url_for_result(self, result: Any) -> str:
         return self.model_admin.url_of(result) or super().url_for_result(result)
+
+
+def filter_media(filters: Iterable[Any]) -> Media:
+    """The scripts and styles that the widgets of list filters need."""
+    media = Media()
+    for one in filters:
+        kind = one[1] if isinstance(one, (tuple, list)) else one
+        wanted = getattr(getattr(kind, "form_class", None), "Media", None)
+        if wanted is not None:
+            media += Media(wanted)
+    return media

@@ -29,6 +29,7 @@ class AccountAdmin(DjangoUserAdmin, ModelAdmin):
     change_password_form = AdminPasswordChangeForm
     paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     list_fullwidth = True
     list_display = ("username", "email", "switched_on", "superuser", "seen")
     list_filter = ()

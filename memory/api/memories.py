@@ -39,7 +39,7 @@ from memory.schemas import (
 )
 from memory.services import memories
 from memory.services.memories import NewEvidence, NewMemory
-from sessions.models import Message, Session, SessionEvent
+from sessions.models import Message, Project, Session, SessionEvent
 from sessions.selectors import columns, find_project
 
 router = Router(tags=["Memories"])
@@ -157,7 +157,7 @@ def _linked(fields: dict[str, Any]) -> dict[str, Any]:
     if fields.get("session_id") is not None:
         fields["session_id"] = find_id(Session, fields["session_id"], check=False)
     if fields.get("project_id") is not None:
-        fields["project_id"] = find_project(fields["project_id"])
+        fields["project_id"] = find_id(Project, fields["project_id"], check=False)
     return fields
 
 

@@ -5,13 +5,13 @@ from ninja import Router
 
 from config.lib.scope import workspace_scope
 from contacts.api.auth import KeyAuth
-from contacts.api.http import principal_of
+from contacts.api.http import principal_of, reply
 from memory.search.funnel import search
 from memory.search.parse import parse
 from memory.search.schemas import Mode, SearchAnswer, SearchQuery
 from memory.search.vectors import NOT_ASKED, embed_query
 
-router = Router(tags=["search"])
+router = Router(tags=["Search"])
 
 
 @router.post(
@@ -33,5 +33,4 @@ def post_search(request: HttpRequest, payload: SearchQuery) -> HttpResponse:
     vector = embed_query(parse(payload.q).text) if wanted else NOT_ASKED
     with workspace_scope(principal_of(request).workspace_id):
         answer = search(query=payload, query_vector=vector)
-    # Dumped once: checking the answer against its own schema again takes longer than to make it.
-    return HttpResponse(answer.model_dump_json(), content_type="application/json")
+    return reply(SearchAnswer, answer)

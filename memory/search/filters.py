@@ -4,6 +4,7 @@ The same conditions stand in the function search_words (migration 0003), which c
 SQL; tests compare the two. Values are parameters, never SQL text.
 """
 
+import unicodedata
 import uuid
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -12,14 +13,16 @@ from typing import Any
 import orjson
 
 from config.lib import clock
-from config.lib.errors import Invalid
+from config.lib.db.lookup import find_id
+from config.lib.db.models import WorkspaceRow
+from config.lib.errors import Invalid, NotFound
 from contacts.models import Agent
 from memory.models.memory import MemoryState, Trust
 from memory.search.schemas import SearchQuery
 from sessions.models import Project, Session
 
-# More sessions than one conversation ever has.
-MAX_SESSIONS = 1000
+# More than one conversation has sessions, or one title projects.
+MAX_NAMED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ def resolve(query: SearchQuery) -> Filter:
         agents=_agents(query.agent),
         projects=_projects(query.project),
         sessions=_sessions(query.session, query.conversation),
-        tags=list(query.tags) or None,
+        tags=_tags(query.tags),
         after=query.after,
         before=query.before,
         alive_at=query.as_of or clock.now(),
@@ -111,43 +114,43 @@ def _at_least(least: Trust | None) -> list[str] | None:
     return order[: order.index(least.value) + 1]
 
 
+def _tags(tags: list[str]) -> list[str] | None:
+    """As memories keep them: NFC and NFD look the same to everybody."""
+    folded = (unicodedata.normalize("NFC", tag).strip() for tag in tags)
+    return [tag for tag in folded if tag] or None
+
+
 def _agents(named: str | None) -> list[uuid.UUID] | None:
+    """By name, else by id. Index agent_name_unique."""
     if named is None:
         return None
-    row_id = _uuid(named)
-    rows = Agent.objects.filter(pk=row_id) if row_id else Agent.objects.filter(name=named)
-    found = list(rows.values_list("pk", flat=True))
-    if not found:
-        raise Invalid({"agent": f"there is no agent {named[:100]!r} in this workspace"})
-    return found
+    found = list(Agent.objects.filter(name=named).values_list("pk", flat=True))
+    return found or [_by_id(Agent, named, field="agent")]
 
 
 def _projects(named: str | None) -> list[uuid.UUID] | None:
+    """By title, which several may have, else by id. Index project_title."""
     if named is None:
         return None
-    row_id = _uuid(named)
-    rows = Project.objects.filter(pk=row_id) if row_id else Project.objects.filter(title=named)
-    found = list(rows.values_list("pk", flat=True)[:MAX_SESSIONS])
-    if not found:
-        raise Invalid({"project": f"there is no project {named[:100]!r} in this workspace"})
-    return found
+    found = list(Project.objects.filter(title=named).values_list("pk", flat=True)[:MAX_NAMED])
+    return found or [_by_id(Project, named, field="project")]
 
 
-def _sessions(row_id: uuid.UUID | None, conversation: str | None) -> list[uuid.UUID] | None:
+def _sessions(row_id: str | None, conversation: str | None) -> list[uuid.UUID] | None:
+    """Index session_conversation."""
     if row_id is None and conversation is None:
         return None
     rows = Session.objects.all()
     if row_id is not None:
-        rows = rows.filter(pk=row_id)
-        if not rows.exists():
-            raise Invalid({"session": f"there is no session {row_id} in this workspace"})
+        rows = rows.filter(pk=_by_id(Session, row_id, field="session"))
     if conversation is not None:
         rows = rows.filter(conversation_id=conversation)
-    return list(rows.values_list("pk", flat=True)[:MAX_SESSIONS])
+    return list(rows.values_list("pk", flat=True)[:MAX_NAMED])
 
 
-def _uuid(text: str) -> uuid.UUID | None:
+def _by_id(model: type[WorkspaceRow], text: str, *, field: str) -> uuid.UUID:
+    """A filter that names nothing would find nothing, and nobody would know why."""
     try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None
+        return find_id(model, text)
+    except NotFound as error:
+        raise Invalid({field: error.detail}) from None

@@ -42,7 +42,7 @@ def search(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Sear
         meaning = _meaning(query_vector)
     legs, scored = _candidates(query.mode, words, meaning, figures, narrowed, most)
     kept = [one for one in scored if one.score >= query.min_score]
-    return SearchAnswer.model_construct(
+    return SearchAnswer(
         hits=make_hits(kept, terms=words.terms, limit=query.limit, explain=query.explain),
         mode=query.mode,
         legs=legs,

@@ -6,9 +6,7 @@ from typing import Any
 
 from django.db import connection
 
-from config.lib.ids import short_id
 from config.lib.scope import current_workspace_id
-from memory.models.passage import PassageKind
 from memory.search.schemas import Explanation, Hit
 from memory.search.scoring import Scored
 from memory.search.snippets import snippet
@@ -67,7 +65,7 @@ def _rows(scored: Sequence[Scored], step: int) -> Iterator[tuple[Scored, dict[st
 def _hit(one: Scored, row: dict[str, Any], terms: Sequence[str], explain: bool) -> Hit:
     explanation = None
     if explain:
-        explanation = Explanation.model_construct(
+        explanation = Explanation(
             bm25=one.bm25,
             bm25_share=one.bm25_share,
             bm25_rank=one.bm25_rank,
@@ -76,12 +74,8 @@ def _hit(one: Scored, row: dict[str, Any], terms: Sequence[str], explain: bool) 
             cosine_rank=one.cosine_rank,
         )
     values = {name: value for name, value in row.items() if name not in ("passage", "source")}
-    values["kind"] = PassageKind(row["kind"])
-    # Unchecked: the values come from columns that are checked when they are written, and a check
-    # of each would take longer than reading them.
-    return Hit.model_construct(
+    return Hit(
         id=row["source"],
-        short_id=short_id(row["source"]),
         score=round(one.score, 6),
         snippet=snippet(row["text"], terms),
         explain=explanation,

@@ -35,6 +35,10 @@ INSERT_ROWS = 1000
 EXTERNAL_ROLES = frozenset({MessageRole.TOOL})
 
 
+# Each chunk is given its own.
+UNSET = uuid.UUID(int=0)
+
+
 @dataclass(frozen=True, slots=True)
 class NewPassage:
     """A passage as it is inserted: the columns of the table but the source's, which is `of`."""
@@ -62,7 +66,7 @@ class NewPassage:
     lane: int = Lane.INTERACTIVE.value
     space_id: uuid.UUID | None = None
     embedding: str | None = None
-    id: uuid.UUID = uuid.UUID(int=0)  # given to each chunk
+    id: uuid.UUID = UNSET
 
 
 # What a change of the source copies onto its passages, where the text stays the same.
@@ -311,17 +315,21 @@ def _of_events(rows: Sequence[SessionEvent], lane: Lane) -> list[NewPassage]:
 def _sessions_of(
     rows: Sequence[Message] | Sequence[SessionEvent],
 ) -> dict[uuid.UUID, tuple[uuid.UUID, uuid.UUID | None]]:
-    """session -> (agent, project). One query, or none where the writer had the session in hand."""
-    known = {
-        row.session_id: (row.session.agent_id, row.session.project_id)
-        for row in rows
-        if type(row).session.is_cached(row)
-    }
-    ids = {row.session_id for row in rows} - known.keys()
-    if not ids:
-        return known
-    found = Session.objects.filter(pk__in=ids).values_list("pk", "agent_id", "project_id")
-    return known | {pk: (agent_id, project_id) for pk, agent_id, project_id in found}
+    """session -> (agent, project). One query for those that the rows do not bring with them."""
+    known: dict[uuid.UUID, tuple[uuid.UUID, uuid.UUID | None]] = {}
+    missing: set[uuid.UUID] = set()
+    for row in rows:
+        if row.session_id in known:
+            continue
+        # What an append has locked and read is at hand.
+        if row._meta.get_field("session").is_cached(row):  # type: ignore[union-attr]
+            known[row.session_id] = (row.session.agent_id, row.session.project_id)
+        else:
+            missing.add(row.session_id)
+    if missing:
+        found = Session.objects.filter(pk__in=missing).values_list("pk", "agent_id", "project_id")
+        known |= {pk: (agent_id, project_id) for pk, agent_id, project_id in found}
+    return known
 
 
 _Maker = Callable[[Any, Lane], list[NewPassage]]

@@ -27,6 +27,7 @@ from contacts.models.workspace import Role
 from sessions.admin.conversation import beginning
 from sessions.admin.pages import frame, session_urls
 from sessions.models import Session
+from sessions.models.session import Mode
 from sessions.services.sessions import (
     create_session,
     delete_session,
@@ -41,7 +42,7 @@ TITLE = 160
 @admin.register(Session)
 class SessionAdmin(WorkspaceAdmin):
     list_display = (
-        "heading", "agent_link", "project_link", "state", "length", "seen", "tokens", "place",
+        "heading", "agent_link", "state", "length", "seen", "tokens", "place",
     )  # fmt: skip
     list_filter = (
         ("agent", AutocompleteSelectFilter),
@@ -144,22 +145,17 @@ class SessionAdmin(WorkspaceAdmin):
     @display(description="Session", ordering="name")
     def heading(self, obj: Session) -> SafeString:
         asked = beginning(getattr(obj, "asked", ""))
+        mode = "" if obj.mode == Mode.INTERACTIVE else obj.get_mode_display().lower()
+        shown = asked if obj.name and not asked.startswith(obj.name) else ""
         return show.include(
             "admin/agent_sessions/includes/heading.html",
             title=obj.name or asked or f"Session {obj.short_id}",
-            asked=asked if obj.name and not asked.startswith(obj.name) else "",
+            detail=" · ".join(part for part in (obj.role, mode, shown) if part),
         )
 
-    @display(description="Agent", ordering="agent__name")
+    @display(description="Agent, project", ordering="agent__name")
     def agent_link(self, obj: Session) -> SafeString:
         return show.include("admin/agent_sessions/includes/agent.html", session=obj)
-
-    @display(description="Project", ordering="project__title")
-    def project_link(self, obj: Session) -> SafeString | str:
-        if obj.project is None:
-            return show.EMPTY
-        url = show.change_url("agent_sessions.project", obj.project_id)
-        return show.link(url or "", obj.project.title)
 
     @display(description="State", ordering="current_state")
     def state(self, obj: Session) -> SafeString:

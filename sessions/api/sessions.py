@@ -32,7 +32,7 @@ from contacts.api.http import (
 from contacts.schemas import RevisionOut
 from contacts.selectors import find_agent, history_of
 from sessions import selectors
-from sessions.models import Session
+from sessions.models import Project, Session
 from sessions.models.session import Mode, Outcome, State
 from sessions.schemas import (
     AgentCount,
@@ -131,7 +131,7 @@ def _linked(fields: dict[str, Any]) -> dict[str, Any]:
     if fields.get("parent_id") is not None:
         fields["parent_id"] = find_id(Session, fields["parent_id"], what="parent session")
     if fields.get("project_id") is not None:
-        fields["project_id"] = selectors.find_project(fields["project_id"])
+        fields["project_id"] = find_id(Project, fields["project_id"], check=False)
     return fields
 
 

@@ -162,7 +162,8 @@ def _count(thread: Thread, new: Sequence[Message], now: datetime, actor: Actor) 
         "message_count": session.message_count + len(new),
         "last_seen_at": max(session.last_seen_at, seen),
     }
-    if not session.prompt:
+    # An import knows better: the first line may be a command or put in by the program.
+    if not session.prompt and actor.channel != "import":
         first = next((m.content for m in new if m.role == "user" and m.content.strip()), "")
         if first:
             # The list of sessions shows what the session was asked first.

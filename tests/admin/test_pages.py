@@ -151,3 +151,10 @@ def test_a_long_conversation_comes_in_pages(alice, workspace):
     middle = alice.get(address, {"at": "240"}).content.decode()
     assert 'id="m-240"' in middle
     assert "Earlier messages" in middle
+
+
+def test_a_page_has_the_scripts_of_its_own_widgets_only(alice, workspace):
+    """Unfold keeps the last list's request on the class, and its scripts with it."""
+    session = fill(workspace)[Session]
+    assert "calendar.js" in alice.get(url(Session, "changelist")).content.decode()
+    assert "calendar.js" not in alice.get(url(Session, "delete", session.pk)).content.decode()

@@ -262,6 +262,13 @@ def test_a_wrong_parameter_is_named(api, query, name):
     assert list(wrong_fields(api.get("/sessions", **query))) == [name]
 
 
+def test_a_parameter_nobody_knows_is_refused(api):
+    """Else a filter with a typing error would answer everything."""
+    wrong = wrong_fields(api.get("/sessions/active", agnet="codex"))
+    assert wrong == {"agnet": "is not a parameter here; there are cursor, limit"}
+    assert "x" in wrong_fields(api.get("/me", x="1"))
+
+
 def cursor_of(*values) -> str:
     import base64
 
