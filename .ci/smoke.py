@@ -19,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SESSION = "7d1c2a9e-5a53-4b0f-9a43-1f0c5de0c111"
 START_SECONDS = 300  # the first start installs everything
+MEMORY = "Marisol waters the ferns at dawn."
 SENTENCE = "The irrigation controller reboots when the humidity sensor reports ninety-nine percent"
 
 
@@ -69,13 +70,14 @@ class Server:
         self.printed: list[str] = []
 
     def wait(self) -> None:
-        """Until it prints its address."""
+        """Until it has printed its address and answers."""
         assert self.process.stdout is not None
         limit = time.monotonic() + START_SECONDS
         for line in self.process.stdout:
             self.printed.append(line)
             print("   |", line, end="", flush=True)
-            if f":{self.port}" in line and self.answers():
+            # The last line of the greeting.
+            if line.startswith("Ctrl-C") and self.answers():
                 return
             if time.monotonic() > limit:
                 break
@@ -85,11 +87,14 @@ class Server:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=10) as answer:
             return bool(answer.status == 200)
 
-    def stop(self, how: int) -> int:
+    def stop(self, how: int) -> None:
+        """End it and wait until nothing of it is left: all that serve hold its output open."""
         os.killpg(self.process.pid, how)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        return self.process.wait(timeout=60)
+        rest, _ = self.process.communicate(timeout=60)
+        print("".join(f"   | {line}\n" for line in rest.splitlines()), end="")
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                sys.exit("it was stopped and still answers")
 
 
 def call(port: int, key: str, path: str, body: object | None = None) -> dict[str, object]:
@@ -115,6 +120,29 @@ def find(port: int, key: str, words: str, kind: str, mode: str = "hybrid") -> di
         time.sleep(0.2)
 
 
+def first_start(server: Server, environment: dict[str, str], scratch: Path) -> str:
+    """Import, search, save, search by meaning, read; returns the printed key."""
+    server.wait()
+    printed = re.search(r"rmb_\w+", "".join(server.printed))
+    if printed is None:
+        sys.exit("no API key was printed on the first start")
+    key, port = printed.group(), server.port
+    imported = subprocess.run(
+        [ROOT / ".venv/bin/python", "manage.py", "import", "claude-code",
+         transcript(scratch / "projects")],
+        cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    print(imported.stdout)
+    hit = find(port, key, "humidity sensor ninety-nine percent", "message")
+    assert SENTENCE in str(hit["text"]), hit
+    assert hit["session_id"] and hit["thread_id"], hit
+    memory = call(port, key, "memories", {"text": MEMORY})
+    found = find(port, key, "When do plants get their drink?", "memory", mode="semantic")
+    assert found["id"] == memory["id"], found
+    assert call(port, key, f"memories/{memory['id']}")["text"] == MEMORY
+    return key
+
+
 def main() -> None:
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="remembrancer-smoke-") as scratch:
@@ -124,34 +152,16 @@ def main() -> None:
             "REMEMBRANCER_DATA_DIR": str(Path(scratch) / "data"),
         }
         server = Server(environment, port)
-        server.wait()
-        key = re.search(r"rmb_\w+", "".join(server.printed))
-        if key is None:
-            sys.exit("no API key was printed on the first start")
-        token = key.group()
-
-        imported = subprocess.run(
-            [ROOT / ".venv/bin/python", "manage.py", "import", "claude-code",
-             transcript(Path(scratch) / "projects")],
-            cwd=ROOT, env=environment, check=True, capture_output=True, text=True,
-        )  # fmt: skip
-        print(imported.stdout)
-        hit = find(port, token, "humidity sensor ninety-nine percent", "message")
-        assert SENTENCE in str(hit["text"]), hit
-        assert hit["session_id"] and hit["thread_id"], hit
-        memory = call(port, token, "memories", {"text": "Marisol waters the ferns at dawn."})
-        found = find(port, token, "When do plants get their drink?", "memory", mode="semantic")
-        assert found["id"] == memory["id"], found
-        back = call(port, token, f"memories/{memory['id']}")
-        assert back["text"] == "Marisol waters the ferns at dawn."
-
-        print("kill -9, and again")
-        server.stop(signal.SIGKILL)
-        server = Server(environment, port)
-        server.wait()
-        assert call(port, token, f"memories/{memory['id']}")["text"] == back["text"]
-        code = server.stop(signal.SIGTERM)
-        print(f"stopped, exit code {code}")
+        try:
+            key = first_start(server, environment, Path(scratch))
+            print("kill -9, and again")
+            server.stop(signal.SIGKILL)
+            server = Server(environment, port)
+            server.wait()
+            hit = find(port, key, "ferns at dawn", "memory", mode="lexical")
+            assert hit["text"] == MEMORY, hit
+        finally:
+            server.stop(signal.SIGTERM)
     print("smoke test passed")
 
 

@@ -112,6 +112,27 @@ def test_a_very_long_text_is_shown_plain():
     assert page.startswith('<pre class="rm-plain">&lt;b&gt;')
 
 
+def hostile_messages() -> list[NewMessage]:
+    """Every kind of block, and blocks of no kind."""
+    blocks = [
+        {"type": "text", "text": ALL},
+        {"type": "thinking", "thinking": ALL},
+        {"type": "tool_use", "id": "t1", "name": CORPUS[0], "input": {CORPUS[1]: ALL}},
+        {"type": "image", "source": {"type": "url", "url": "https://evil.example/x.png"}},
+        {"type": CORPUS[0], "x": ALL},
+        "not an object",
+        {"type": "tool_result", "tool_use_id": "none", "content": ALL},
+    ]
+    result = [{"type": "tool_result", "tool_use_id": "t1", "content": ALL, "is_error": True}]
+    return [
+        NewMessage(role="user", content=ALL),
+        NewMessage(role="assistant", content=ALL, blocks=blocks, model=CORPUS[1]),  # type: ignore[arg-type]
+        NewMessage(role="tool", content=ALL, blocks=result),
+        NewMessage(role="system", content=ALL, metadata={"kind": "meta"}),
+        NewMessage(role="user", content=f"<command-name>/{ALL}</command-name>"),
+    ]
+
+
 @pytest.fixture
 def hostile(workspace):
     """A row of each model, every text of it from the corpus."""
@@ -126,23 +147,7 @@ def hostile(workspace):
             conversation_id=CORPUS[1],
         )  # fmt: skip
         thread = make_thread(session, name=NAME, metadata={"agent_type": CORPUS[1]})
-        blocks = [
-            {"type": "text", "text": ALL},
-            {"type": "thinking", "thinking": ALL},
-            {"type": "tool_use", "id": "t1", "name": CORPUS[0], "input": {CORPUS[1]: ALL}},
-            {"type": "image", "source": {"type": "url", "url": "https://evil.example/x.png"}},
-            {"type": CORPUS[0], "x": ALL},
-            "not an object",
-            {"type": "tool_result", "tool_use_id": "none", "content": ALL},
-        ]
-        result = [{"type": "tool_result", "tool_use_id": "t1", "content": ALL, "is_error": True}]
-        messages = [
-            NewMessage(role="user", content=ALL),
-            NewMessage(role="assistant", content=ALL, blocks=blocks, model=CORPUS[1]),  # type: ignore[arg-type]
-            NewMessage(role="tool", content=ALL, blocks=result),
-            NewMessage(role="system", content=ALL, metadata={"kind": "meta"}),
-            NewMessage(role="user", content=f"<command-name>/{ALL}</command-name>"),
-        ]
+        messages = hostile_messages()
         rows, _ = append_messages(actor=ALICE, thread_id=thread.id, messages=messages[:1])
         for message in messages[1:]:
             row = Message(
