@@ -66,7 +66,7 @@ class Command(BaseCommand):
             self.stdout.write(f"... and {more:,} more; --json lists them")
         rate = report.lines / report.seconds if report.seconds else 0
         self.stdout.write(
-            f"{report.sessions:,} sessions with {report.lines:,} lines read in "
+            f"{_count(report.sessions, 'session')} with {_count(report.lines, 'line')} read in "
             f"{report.seconds:.1f} s ({rate:,.0f} lines/s)"
         )
         if dry_run:
@@ -76,7 +76,12 @@ class Command(BaseCommand):
             self.stdout.write("nothing was new")
             return
         self.stdout.write(
-            f"new: {report.sessions_new:,} sessions ({report.sessions_grown:,} more have grown), "
-            f"{report.threads_new:,} threads, {report.messages_new:,} messages, "
-            f"{report.events_new:,} events, {report.lines_new:,} raw lines"
+            f"new: {_count(report.sessions_new, 'session')} "
+            f"({report.sessions_grown:,} more grown), {_count(report.threads_new, 'thread')}, "
+            f"{_count(report.messages_new, 'message')}, {_count(report.events_new, 'event')}, "
+            f"{_count(report.lines_new, 'raw line')}"
         )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
