@@ -24,6 +24,8 @@ def text_problem(value: str) -> str | None:
 
 def json_problem(value: Any, *, max_bytes: int = MAX_JSON_BYTES) -> tuple[str, str] | None:
     """(path below the field, what is wrong), or None. The path is like `.a[3].b`, or empty."""
+    if value in ({}, []):
+        return None
     try:
         # Not orjson, which writes NaN as null without a word.
         encoded = json.dumps(value, allow_nan=False, ensure_ascii=False).encode()

@@ -17,6 +17,7 @@ _PART = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*|\d+|[^\W\da-zA-Z_]+")
 # Scripts without blanks between words: each pair of neighbours is a word of the index.
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+")
 _WORD = re.compile(r"\w+")
+_BLANK = re.compile(r"\s")
 # A longer run is a hash or an encoded file; its pieces are nobody's words.
 LONGEST_RUN = 300
 
@@ -60,12 +61,18 @@ def parts_of(run: str) -> list[str]:
 def _parts(text: str) -> list[str]:
     found: list[str] = []
     joined = _JOINED.search
-    for piece in text.split():  # most pieces are plain words, told apart at once
-        if joined(piece):
-            for run in _RUN.findall(piece):
-                run = run.strip("./:@\\~+-")
-                if 2 < len(run) <= LONGEST_RUN and joined(run):
-                    found += parts_of(run)
+    end = 0
+    while match := joined(text, end):
+        # From the joint to the blanks around it: plain words in between cost nothing.
+        start = match.start()
+        while start > end and not text[start - 1].isspace():
+            start -= 1
+        blank = _BLANK.search(text, match.end())
+        end = blank.start() if blank else len(text)
+        for run in _RUN.findall(text, start, end):
+            run = run.strip("./:@\\~+-")
+            if 2 < len(run) <= LONGEST_RUN and joined(run):
+                found += parts_of(run)
     return found
 
 

@@ -62,10 +62,15 @@ class ScopeTables(_TableOperation):
                 editor,
                 table,
                 f'DROP CONSTRAINT "{table}_pkey", '
-                f'ADD CONSTRAINT "{table}_pkey" PRIMARY KEY (workspace_id, id), '
-                f'ADD CONSTRAINT "{table}_workspace_fk" FOREIGN KEY (workspace_id) '
-                "REFERENCES contacts_workspace (id) NOT DEFERRABLE",
+                f'ADD CONSTRAINT "{table}_pkey" PRIMARY KEY (workspace_id, id)',
             )
+            if _is_root(model):
+                _alter(
+                    editor,
+                    table,
+                    f'ADD CONSTRAINT "{table}_workspace_fk" FOREIGN KEY (workspace_id) '
+                    "REFERENCES contacts_workspace (id) NOT DEFERRABLE",
+                )
         for model in rows:
             table = model._meta.db_table
             for field in _scoped_keys(model):
@@ -90,7 +95,8 @@ class ScopeTables(_TableOperation):
             _alter(
                 editor,
                 table,
-                f'DROP CONSTRAINT "{table}_workspace_fk", DROP CONSTRAINT "{table}_pkey", '
+                f'DROP CONSTRAINT IF EXISTS "{table}_workspace_fk", '
+                f'DROP CONSTRAINT "{table}_pkey", '
                 f'ADD CONSTRAINT "{table}_pkey" PRIMARY KEY (id)',
             )
 
@@ -153,6 +159,12 @@ def _alter(editor: Any, table: str, change: str) -> None:
 
 def _scoped_keys(model: type[models.Model]) -> list[ScopedForeignKey]:
     return [f for f in model._meta.local_fields if isinstance(f, ScopedForeignKey)]
+
+
+def _is_root(model: type[models.Model]) -> bool:
+    """Whether nothing else proves that the row's workspace exists: a required composite key does,
+    and each foreign key is a look-up for each row that is written."""
+    return all(field.null for field in _scoped_keys(model))
 
 
 def _key_name(field: ScopedForeignKey) -> str:
