@@ -18,7 +18,7 @@ from django.db import connection
 from config.lib import clock
 from config.lib.actor import Actor
 from config.lib.ids import new_id
-from config.lib.scope import current_workspace_id
+from config.lib.scope import current_workspace_id, workspace_scope
 from memory.models import Memory, Passage
 from memory.models.memory import MemoryState, Trust
 from memory.models.passage import Lane, PassageKind
@@ -155,6 +155,28 @@ def reindex(model: type[Any], rows: Sequence[Any], lane: Lane = Lane.BULK) -> in
     wanted = list(make(rows, lane))
     _replace(kind, [row.id for row in rows], wanted)
     return len(wanted)
+
+
+def reindex_workspace(workspace_id: uuid.UUID, *, batch: int = 500) -> int:
+    """Make every passage of a workspace again, a transaction for each batch; how many there are.
+
+    Outside any scope. Rows are taken in the order of their ids; what is written meanwhile is
+    indexed by its own writer.
+    """
+    total = 0
+    for model in _MAKERS:
+        last: uuid.UUID | None = None
+        while True:
+            with workspace_scope(workspace_id):
+                rows = model.objects.order_by("id").select_for_update(no_key=True)
+                if last is not None:
+                    rows = rows.filter(id__gt=last)
+                found = list(rows[:batch])
+                if not found:
+                    break
+                last = found[-1].id
+                total += reindex(model, found)
+    return total
 
 
 def lane_of(rows: Sequence[Any], actor: Actor) -> Lane:
@@ -322,7 +344,7 @@ def _sessions_of(
         if row.session_id in known:
             continue
         # What an append has locked and read is at hand.
-        if row._meta.get_field("session").is_cached(row):  # type: ignore[union-attr]
+        if row._meta.get_field("session").is_cached(row):
             known[row.session_id] = (row.session.agent_id, row.session.project_id)
         else:
             missing.add(row.session_id)
