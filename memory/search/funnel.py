@@ -97,7 +97,7 @@ def _candidates(
         )
         if mode is Mode.SEMANTIC:
             return ["semantic"], fuse({}, cosine, mode=mode)
-    if not words.terms:
+    if not words.searchable:
         if meaning.space_id is not None:
             return ["semantic"], fuse({}, cosine, mode=mode)
         # Nothing to look for: stop words, punctuation, or filters alone.

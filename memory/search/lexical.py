@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from django.db import connection
 
+from config.lib.scope import current_workspace_id
 from memory.search.corpus import Corpus, frequencies
 from memory.search.filters import Filter
 from memory.search.parse import Parsed
@@ -28,19 +29,26 @@ MOST_SCANNED = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A query as the text index has it: lexemes, rarest first, their idf, and the condition."""
+    """A query as the text index has it.
 
+    `terms` are its lexemes that occur, rarest first, with their weights; those before
+    `first_terms` choose the candidates. `searchable` says whether it had any lexeme at all, and
+    `condition` is the tsquery of its phrases and exclusions.
+    """
+
+    searchable: bool
+    condition: str
     terms: list[str]
     weights: list[float]
     first_terms: int
-    condition: str
 
 
 def analyse(parsed: Parsed, corpus: Corpus) -> Words:
     """Two statements: the lexemes by PostgreSQL's own configuration, and their frequencies."""
     terms, condition = _lexemes(parsed)
-    if not terms:
-        return Words([], [], 0, condition)
+    searchable = bool(terms)
+    # The word that marks the workspace in every passage is nobody's to search for.
+    terms = [term for term in terms if term != f"w{current_workspace_id().hex}"]
     counted = frequencies(terms, corpus)
     total = max([corpus.passages, *counted.values()])
     terms = sorted((term for term in terms if counted.get(term)), key=lambda t: (counted[t], t))
@@ -51,7 +59,7 @@ def analyse(parsed: Parsed, corpus: Corpus) -> Words:
             break
         first += 1
     weights = [(K1 + 1) * idf(counted[term], total) for term in terms]
-    return Words(terms, weights, first, condition)
+    return Words(searchable, condition, terms, weights, first)
 
 
 def idf(frequency: int, total: int) -> float:
@@ -83,12 +91,10 @@ def find(
                 most,
             ],
         )
-        rows = cursor.fetchall()
-    known = set(others)
-    best = sorted(((p, s) for p, s in rows if s > 0), key=lambda row: row[1], reverse=True)
-    found = dict(best[:most])
-    beside = {p: s for p, s in rows if s > 0 and p in known and p not in found}
-    return found, beside
+        # One of `others` may be among the best as well, and then comes twice.
+        scores = {passage: score for passage, score in cursor.fetchall() if score > 0}
+    best = sorted(scores.items(), key=lambda row: row[1], reverse=True)
+    return dict(best[:most]), dict(best[most:])
 
 
 def _lexemes(parsed: Parsed) -> tuple[list[str], str]:
