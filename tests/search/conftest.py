@@ -1,7 +1,7 @@
 """An embedder that needs no model, for tests of everything but meaning."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,20 @@ from memory.search import corpus, vectors
 
 
 class HashEmbedder:
-    """Vectors by the words of a text: texts that share words are near. Not a model of anything."""
+    """Vectors by the words of a text: texts that share words are near. Not a model of anything.
+
+    `before` is called with each batch, to do something while it is being embedded.
+    """
 
     provider, model, dimensions, max_tokens = "test", "hash", 384, 254
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
+        self.before: Callable[[list[str]], None] = lambda batch: None
 
     def embed(self, texts: Sequence[str], *, budget: float | None = None) -> Any:
         self.batches.append(list(texts))
+        self.before(list(texts))
         return np.array([self.one(text) for text in texts], dtype=np.float32)
 
     def one(self, text: str) -> Any:

@@ -20,12 +20,8 @@ def api(workspace):
 def test_an_agent_finds_by_words_what_it_has_just_said(api, embedder):
     session = made(api.post("/sessions", {"name": "Night watch"}))
     thread = made(api.post(f"/sessions/{session['id']}/threads", {}))
-    message = made(
-        api.post(
-            f"/threads/{thread['id']}/messages",
-            {"role": "user", "content": "Why does the boiler hum?"},
-        )
-    )
+    said = {"role": "user", "content": "Why does the boiler hum?"}
+    [message] = made(api.post(f"/threads/{thread['id']}/messages", said))["items"]
     answer = made(api.post("/search", {"q": "boiler humming", "explain": True}))
     [hit] = answer["hits"]
     assert (hit["kind"], hit["id"], hit["short_id"]) == (
