@@ -64,22 +64,22 @@ def _pack(atoms: list[Atom], most: int) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     # sums[i] is what atoms[:i] have together, so a passage's size is a difference.
     sums = [0, *accumulate(atom.tokens for atom in atoms)]
-    first = 0
+    first = cut = 0
     while True:
         # The furthest end that fits, and one atom in any case.
         furthest = max(first + 1, bisect_right(sums, sums[first] + most) - 1)
         if furthest >= len(atoms):
             spans.append((atoms[first].start, atoms[-1].end))
             return spans
-        cut = _best_cut(atoms, sums, first, furthest)
+        # Past the last cut: what is repeated from before it must not be all there is.
+        cut = _best_cut(atoms, sums, first, max(first, cut) + 1, furthest)
         spans.append((atoms[first].start, atoms[cut - 1].end))
         first = _with_overlap(atoms, sums, first, cut, most)
 
 
-def _best_cut(atoms: list[Atom], sums: list[int], first: int, furthest: int) -> int:
+def _best_cut(atoms: list[Atom], sums: list[int], first: int, least: int, furthest: int) -> int:
     """The best-ranked cut in the passage's latter part, the last of equals."""
     size = sums[furthest] - sums[first]
-    least = first + 1
     while least < furthest and sums[least] - sums[first] < LEAST_SHARE * size:
         least += 1
     return max(range(least, furthest + 1), key=lambda cut: (atoms[cut].rank, cut))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 from django.db import connection
+from django.db.models import QuerySet
 
 from config.lib.scope import current_workspace_id, set_local, workspace_scope
 from memory.embedding import Embedder, EmbeddingError, get_embedder
@@ -28,6 +29,8 @@ BATCH = 32
 # Then the next workspace has its turn. A job that only drains bulk is shorter: an interactive
 # write of another workspace may find every job slot taken by such jobs.
 SLICE_SECONDS = {Lane.INTERACTIVE: 2.0, Lane.BULK: 0.75}
+# Each row is written again with all its index entries, so a statement takes about a second.
+RENEWED_AT_ONCE = 500
 # Refused texts are looked at one by one; this one every embedder takes.
 PROBE = "the quick brown fox"
 
@@ -205,7 +208,7 @@ def ensure_space(embedder: Embedder) -> EmbeddingSpace:
     """The active space of the embedder's model, made on first use. Raises WrongSpaceError."""
     space = EmbeddingSpace.objects.filter(state=SpaceState.ACTIVE).first()
     wanted = (embedder.provider, embedder.model, embedder.dimensions)
-    if space is None:
+    if space is None and not _of_model(embedder).update(state=SpaceState.ACTIVE):
         # Two processes may be the first at once; then the other one's row is read.
         EmbeddingSpace.objects.bulk_create(
             [
@@ -218,13 +221,40 @@ def ensure_space(embedder: Embedder) -> EmbeddingSpace:
             ],
             ignore_conflicts=True,
         )
-        space = EmbeddingSpace.objects.get(state=SpaceState.ACTIVE)
+    space = space or EmbeddingSpace.objects.get(state=SpaceState.ACTIVE)
     if (space.provider, space.model, space.dimensions) != wanted:
         raise WrongSpaceError(
             f"the index holds vectors of {space}, not of {wanted[0]} {wanted[1]} ({wanted[2]}); "
             "`manage.py reindex` makes them anew"
         )
     return space
+
+
+def _of_model(embedder: Embedder) -> QuerySet[EmbeddingSpace]:
+    """Index embeddingspace_unique."""
+    return EmbeddingSpace.objects.filter(
+        provider=embedder.provider, model=embedder.model, dimensions=embedder.dimensions
+    )
+
+
+def renew_vectors(workspace_id: uuid.UUID, embedder: Embedder) -> None:
+    """Queue again what the embedder refused, and what another model embedded. Opens its own
+    scopes, a batch in each.
+
+    Until the job has been through, searches find by words what has no vector.
+    """
+    with workspace_scope(workspace_id):
+        Passage.objects.filter(embedding=None, lane=Lane.REFUSED).update(lane=Lane.BULK)
+        active = EmbeddingSpace.objects.filter(state=SpaceState.ACTIVE)
+        active.exclude(pk__in=_of_model(embedder).values("pk")).update(state=SpaceState.RETIRED)
+        space = ensure_space(embedder)
+    while True:
+        with workspace_scope(workspace_id):
+            stale = Passage.objects.exclude(space=space.id).exclude(embedding=None)
+            batch = list(stale.order_by("id").values_list("pk", flat=True)[:RENEWED_AT_ONCE])
+            if not batch:
+                return
+            Passage.objects.filter(pk__in=batch).update(embedding=None, space=None, lane=Lane.BULK)
 
 
 def has_pending(lane: Lane) -> bool:

@@ -1,9 +1,13 @@
 """The index follows its rows: changed, deleted, made anew, and never across a workspace."""
 
 import pytest
+from django.core.management import call_command
 
 from config.lib.scope import workspace_scope
+from contacts.services import funnel
 from memory.models import Memory, Passage
+from memory.models.passage import Lane
+from memory.services.embedding import WrongSpaceError, embed_pending
 from memory.services.memories import NewEvidence, NewMemory, create_memory, update_memory
 from memory.services.passages import reindex_workspace
 from sessions.models import Message, Session
@@ -131,3 +135,60 @@ def test_an_index_made_anew_is_the_same_and_keeps_its_vectors(workspace, embedde
     embed_all(workspace)
     assert rows() == before
     assert embedder.batches == [["The pump is off."]]
+
+
+def test_a_reindex_after_a_change_of_model_makes_the_vectors_anew(workspace, embedder, monkeypatch):
+    with workspace_scope(workspace.id):
+        make_memory("The valve is open.")
+    embed_all(workspace)
+    monkeypatch.setattr("memory.management.commands.reindex.get_embedder", lambda: embedder)
+    monkeypatch.setattr(embedder, "model", "another")
+    with pytest.raises(WrongSpaceError, match=r"manage\.py reindex"):
+        embed_pending(workspace.id, seconds=10)
+    call_command("reindex", workspace="greenhouse")
+    answer = ask_fully(workspace, "valve")
+    assert (answer.not_embedded, answer.legs) == (1, ["lexical", "semantic"])
+    embed_all(workspace)
+    assert ask_fully(workspace, "valve").not_embedded == 0
+    # And back: the first model's space is there already.
+    monkeypatch.setattr(embedder, "model", "hash")
+    call_command("reindex")
+    embed_all(workspace)
+    assert ask_fully(workspace, "valve").semantic_unavailable is None
+
+
+def test_a_reindex_gives_refused_texts_another_try(workspace, embedder, monkeypatch):
+    with workspace_scope(workspace.id):
+        make_memory("poison")
+        Passage.objects.update(lane=Lane.REFUSED)
+    embed_all(workspace)
+    assert embedder.batches == []
+    monkeypatch.setattr("memory.management.commands.reindex.get_embedder", lambda: embedder)
+    call_command("reindex")
+    embed_all(workspace)
+    assert embedder.batches == [["poison"]]
+
+
+def test_a_changed_memory_keeps_the_vectors_of_what_did_not_change(workspace, embedder):
+    parts = [
+        f"## Part {n}\n\n" + f"The gardener wrote entry {n} of the log. " * 15 for n in range(4)
+    ]
+    with workspace_scope(workspace.id):
+        memory = make_memory("\n\n".join(parts))
+    embed_all(workspace)
+    embedder.batches.clear()
+    with workspace_scope(workspace.id):
+        # A part in front moves all the others.
+        changed = "\n\n".join(["## News\n\n" + "The pump was replaced today. " * 20, *parts[:3]])
+        update_memory(actor=ALICE, memory_id=memory.id, changes={"text": changed})
+        assert Passage.objects.filter(embedding=None).count() == 1
+    embed_all(workspace)
+    [[only]] = embedder.batches
+    assert only.startswith("## News")
+
+
+def test_an_erased_memory_leaves_nothing_in_the_index(scoped):
+    memory = make_memory("The secret is out.")
+    row = funnel.get_row(Memory, memory.id, lock=True)
+    funnel.update(row, {"state": "erased"}, actor=ALICE)
+    assert not Passage.objects.exists()

@@ -8,13 +8,17 @@ from django.core.management.base import BaseCommand, CommandError
 from config.lib.errors import DomainError
 from contacts.models import Workspace
 from contacts.selectors import get_workspace
+from memory.embedding import EmbeddingError, get_embedder
+from memory.models.passage import Lane
+from memory.services.embedding import renew_vectors
 from memory.services.passages import reindex_workspace
+from memory.services.queue import defer_now
 
 
 class Command(BaseCommand):
     help = (
-        "Make all passages anew, batch by batch, while serving. Vectors of unchanged texts stay. "
-        "Can be stopped and run again at any time."
+        "Make all passages anew, batch by batch, while serving. Vectors of unchanged texts stay, "
+        "unless the embedding model has changed. Can be stopped and run again at any time."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -24,8 +28,12 @@ class Command(BaseCommand):
         try:
             slug = options["workspace"]
             chosen = [get_workspace(slug)] if slug else list(Workspace.objects.order_by("slug"))
-        except DomainError as error:
+            embedder = get_embedder()
+        except (DomainError, EmbeddingError) as error:
             raise CommandError(str(error)) from None
         for workspace in chosen:
             count = reindex_workspace(workspace.id)
+            if embedder is not None:
+                renew_vectors(workspace.id, embedder)
+                defer_now(workspace.id, Lane.BULK)
             self.stdout.write(f"{workspace.slug}: {count:,} passages")

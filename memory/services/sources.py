@@ -1,0 +1,233 @@
+"""What each kind of row says of itself to the search index: its passages, not yet written.
+
+Not for writing them (passages.py) or cutting texts (chunks.py).
+"""
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from config.lib.ids import new_id
+from memory.models import Memory
+from memory.models.memory import MemoryState, Trust
+from memory.models.passage import Lane, PassageKind
+from memory.search.words import count_words, lexical_text
+from memory.services.chunks import chunk_text
+from sessions.models import Message, Project, Session, SessionEvent
+from sessions.models.thread import MessageRole
+
+# What a tool printed may come from anywhere; what was said in the session was said by its parties.
+EXTERNAL_ROLES = frozenset({MessageRole.TOOL})
+
+
+# Each chunk is given its own.
+UNSET = uuid.UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class NewPassage:
+    """A passage as it is inserted: the columns of the table but the source's, which is `of`."""
+
+    of: uuid.UUID
+    kind: str
+    text: str
+    occurred_at: datetime
+    chunk: int = 0
+    lexical: str = ""
+    token_count: int = 0
+    memory_kind: str = ""
+    tags: Sequence[str] = ()
+    session_id: uuid.UUID | None = None
+    thread_id: uuid.UUID | None = None
+    idx: int | None = None
+    agent_id: uuid.UUID | None = None
+    project_id: uuid.UUID | None = None
+    trust: str = Trust.AGENT.value
+    state: str = MemoryState.ACTIVE.value
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    superseded_at: datetime | None = None
+    expires_at: datetime | None = None
+    lane: int = Lane.INTERACTIVE.value
+    space_id: uuid.UUID | None = None
+    embedding: str | None = None
+    id: uuid.UUID = UNSET
+
+
+def _chunks(first: NewPassage, extra_words: str = "") -> list[NewPassage]:
+    """`first` as often as its text has chunks. `extra_words` are found with the first chunk."""
+    passages = []
+    for number, text in enumerate(chunk_text(first.text)):
+        words = f"{text}\n{extra_words}" if extra_words and number == 0 else text
+        lexical = lexical_text(words)
+        passages.append(
+            replace(
+                first,
+                id=new_id(),
+                chunk=number,
+                text=text,
+                lexical=lexical,
+                token_count=count_words(lexical),
+            )
+        )
+    return passages
+
+
+def of_memories(rows: Sequence[Memory], lane: Lane) -> list[NewPassage]:
+    passages: list[NewPassage] = []
+    for row in rows:
+        # An erased memory's words and vector go with it; the other states are filtered by search.
+        if row.state == MemoryState.ERASED:
+            continue
+        first = NewPassage(
+            of=row.id,
+            kind=PassageKind.MEMORY.value,
+            text=row.text,
+            occurred_at=row.recorded_at,
+            memory_kind=row.kind,
+            tags=list(row.tags),
+            session_id=row.session_id,
+            agent_id=row.agent_id,
+            project_id=row.project_id,
+            trust=row.trust,
+            state=row.state,
+            valid_from=row.valid_from,
+            valid_to=row.valid_to,
+            superseded_at=_superseded_at(row),
+            expires_at=row.expires_at,
+            lane=lane.value,
+        )
+        passages += _chunks(first, " ".join(row.tags))
+    return passages
+
+
+def _superseded_at(memory: Memory) -> datetime | None:
+    """When a later memory took its place: since then it no longer counts as known."""
+    if memory.state != MemoryState.SUPERSEDED:
+        return None
+    by = memory.superseded_by
+    return by.recorded_at if by is not None else memory.updated_at
+
+
+def of_sessions(rows: Sequence[Session], lane: Lane) -> list[NewPassage]:
+    passages: list[NewPassage] = []
+    for row in rows:
+        text = "\n\n".join(part for part in _session_parts(row) if part.strip())
+        first = NewPassage(
+            of=row.id,
+            kind=PassageKind.SUMMARY.value,
+            text=text,
+            occurred_at=row.started_at,
+            session_id=row.id,
+            agent_id=row.agent_id,
+            project_id=row.project_id,
+            lane=lane.value,
+        )
+        passages += _chunks(first)
+    return passages
+
+
+# More of a prompt than this is read in the thread's first message.
+PROMPT_CHARACTERS = 2000
+
+
+def _session_parts(session: Session) -> Iterable[str]:
+    """Its name, what it was asked (unless its first message says so), and its summary."""
+    yield session.name
+    if not session.message_count:
+        yield session.prompt[:PROMPT_CHARACTERS]
+    yield session.summary
+    data = session.summary_data if isinstance(session.summary_data, Mapping) else {}
+    for items in data.values():
+        if isinstance(items, list):
+            yield "\n".join(item for item in items if isinstance(item, str))
+
+
+def of_projects(rows: Sequence[Project], lane: Lane) -> list[NewPassage]:
+    passages: list[NewPassage] = []
+    for row in rows:
+        first = NewPassage(
+            of=row.id,
+            kind=PassageKind.PROJECT.value,
+            text="\n\n".join(p for p in (row.title, row.description, row.repo_url) if p.strip()),
+            occurred_at=row.created_at,
+            project_id=row.id,
+            lane=lane.value,
+        )
+        passages += _chunks(first)
+    return passages
+
+
+def of_messages(rows: Sequence[Message], lane: Lane) -> list[NewPassage]:
+    sessions = _sessions_of(rows)
+    passages: list[NewPassage] = []
+    for row in rows:
+        agent_id, project_id = sessions[row.session_id]
+        first = NewPassage(
+            of=row.id,
+            kind=PassageKind.MESSAGE.value,
+            text=row.content,
+            occurred_at=row.occurred_at,
+            session_id=row.session_id,
+            thread_id=row.thread_id,
+            idx=row.idx,
+            agent_id=agent_id,
+            project_id=project_id,
+            trust=Trust.EXTERNAL if row.role in EXTERNAL_ROLES else Trust.AGENT,
+            lane=lane.value,
+        )
+        passages += _chunks(first)
+    return passages
+
+
+def of_events(rows: Sequence[SessionEvent], lane: Lane) -> list[NewPassage]:
+    # An event that names the message it stands in says nothing that the message does not.
+    told = [row for row in rows if row.text and not row.data.get("message_uuid")]
+    sessions = _sessions_of(told)
+    passages: list[NewPassage] = []
+    for row in told:
+        agent_id, project_id = sessions[row.session_id]
+        first = NewPassage(
+            of=row.id,
+            kind=PassageKind.EVENT.value,
+            text=row.text,
+            occurred_at=row.occurred_at,
+            session_id=row.session_id,
+            agent_id=agent_id,
+            project_id=project_id,
+            lane=lane.value,
+        )
+        passages += _chunks(first)
+    return passages
+
+
+def _sessions_of(
+    rows: Sequence[Message] | Sequence[SessionEvent],
+) -> dict[uuid.UUID, tuple[uuid.UUID, uuid.UUID | None]]:
+    """session -> (agent, project). One query for those that the rows do not bring with them."""
+    known: dict[uuid.UUID, tuple[uuid.UUID, uuid.UUID | None]] = {}
+    missing: set[uuid.UUID] = set()
+    for row in rows:
+        if row.session_id in known:
+            continue
+        # What an append has locked and read is at hand.
+        if row._meta.get_field("session").is_cached(row):
+            known[row.session_id] = (row.session.agent_id, row.session.project_id)
+        else:
+            missing.add(row.session_id)
+    if missing:
+        found = Session.objects.filter(pk__in=missing).values_list("pk", "agent_id", "project_id")
+        known |= {pk: (agent_id, project_id) for pk, agent_id, project_id in found}
+    return known
+
+
+Maker = Callable[[Any, Lane], list[NewPassage]]
+MAKERS: dict[type[Any], tuple[PassageKind, Maker]] = {
+    Memory: (PassageKind.MEMORY, of_memories),
+    Session: (PassageKind.SUMMARY, of_sessions),
+    SessionEvent: (PassageKind.EVENT, of_events),
+    Message: (PassageKind.MESSAGE, of_messages),
+    Project: (PassageKind.PROJECT, of_projects),
+}
