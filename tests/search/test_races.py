@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connection
@@ -190,7 +191,9 @@ def test_a_real_worker_embeds_what_was_written(workspace, embedder):
             await worker_app.run_worker_async(wait=False, concurrency=2, delete_jobs="successful")
 
     with app.replace_connector(app.connector.get_worker_connector()) as worker_app:
-        asyncio.run(work(worker_app))
+        # In a thread: a browser test leaves its event loop running in the main one.
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(asyncio.run, work(worker_app)).result()
     assert without_vector(workspace) == 0
     assert not ProcrastinateJob.objects.filter(task_name=queue.EMBED_TASK).exists()
     assert embedder.batches[0] == ["said"]
