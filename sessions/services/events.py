@@ -78,7 +78,7 @@ def _known(session: Session, keys: Sequence[str]) -> dict[str, SessionEvent]:
     """Index event_dedupe_unique."""
     if not keys:
         return {}
-    rows = SessionEvent.objects.filter(session=session, dedupe_key__in=keys)
+    rows = SessionEvent.objects.filter(session=session, dedupe_key__any_of=keys)
     return {row.dedupe_key: row for row in rows}
 
 

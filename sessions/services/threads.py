@@ -144,7 +144,7 @@ def _known(thread: Thread, uuids: Sequence[str]) -> dict[str, Message]:
     """Index message_native_uuid_unique."""
     if not uuids:
         return {}
-    rows = Message.objects.filter(session_id=thread.session_id, native_uuid__in=uuids)
+    rows = Message.objects.filter(session_id=thread.session_id, native_uuid__any_of=uuids)
     return {row.native_uuid: row for row in rows}
 
 

@@ -48,7 +48,7 @@ def ensure_transcript_session(
 
 def known_line_keys(*, session_id: uuid.UUID, keys: Sequence[str]) -> set[str]:
     """Which of these lines the session has already. Index rawline_key_unique."""
-    rows = RawLine.objects.filter(session_id=session_id, line_key__in=keys)
+    rows = RawLine.objects.filter(session_id=session_id, line_key__any_of=keys)
     return set(rows.values_list("line_key", flat=True))
 
 
