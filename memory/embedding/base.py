@@ -37,7 +37,9 @@ class Embedder(Protocol):
     """Turns texts into vectors. Safe to use from several threads.
 
     `max_tokens` counts tokens of the text alone, as `count_tokens` and `token_offsets` do; what
-    a model adds around a text (such as [CLS] and [SEP]) is already taken off.
+    a model adds around a text (such as [CLS] and [SEP]) is already taken off. `turn_characters`
+    is about what it embeds in a quarter of a second: background work asks for no more at once,
+    since a text that somebody waits for may have to wait until that is done.
     """
 
     @property
@@ -48,6 +50,8 @@ class Embedder(Protocol):
     def dimensions(self) -> int: ...
     @property
     def max_tokens(self) -> int: ...
+    @property
+    def turn_characters(self) -> int: ...
 
     def embed(self, texts: Sequence[str], *, budget: float | None = None) -> Vectors:
         """One L2-normalised row for each text, in order: float32, shape (len(texts), dimensions).

@@ -65,6 +65,8 @@ class OpenAIEmbedder:
     """
 
     provider = "openai"
+    # A request's time hardly depends on what is in it.
+    turn_characters = 100_000
 
     def __init__(
         self,

@@ -8,8 +8,10 @@ models (memory/embedding) or the query's vector (search/vectors.py).
 import threading
 import time
 import uuid
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import structlog
 from django.db import connection
@@ -23,9 +25,9 @@ from memory.search.vectors import as_text
 
 log = structlog.get_logger()
 
-# Small, so that what somebody waits for is never behind more than a fraction of a second of
-# bulk work; larger batches are not faster (the embedder sorts and splits by length anyway).
-BATCH = 32
+# At most, and no more characters than the embedder's turn; larger batches are not faster (the
+# embedder sorts and splits by length anyway).
+BATCH = 64
 # Then the next workspace has its turn. A job that only drains bulk is shorter: an interactive
 # write of another workspace may find every job slot taken by such jobs.
 SLICE_SECONDS = {Lane.INTERACTIVE: 2.0, Lane.BULK: 0.75}
@@ -103,7 +105,7 @@ def _embed_batch(workspace_id: uuid.UUID, embedder: Embedder, end: float, report
     """One batch; False when nothing waits or the time is up."""
     with workspace_scope(workspace_id):
         space = ensure_space(embedder)
-        batch = _next_batch()
+        batch = _next_batch(embedder.turn_characters)
     if not batch:
         return False
     if time.monotonic() >= end:
@@ -128,9 +130,10 @@ class Due:
     text: str
 
 
-def _next_batch() -> list[Due]:
-    """Index passage_pending: the most urgent lane, its newest rows. Lanes do not mix, so that a
-    lone interactive text is not kept back by 31 others."""
+def _next_batch(characters: int) -> list[Due]:
+    """Index passage_pending: the most urgent lane, its newest rows, one at least and otherwise as
+    many as have `characters` together. Lanes do not mix, so that a lone interactive text is not
+    kept back by others."""
     for lane in (Lane.INTERACTIVE, Lane.BULK):
         rows = (
             Passage.objects.filter(embedding=None, lane=lane)
@@ -139,7 +142,8 @@ def _next_batch() -> list[Due]:
         )
         found = [Due(*row) for row in rows]
         if found:
-            return found
+            sums = list(accumulate(len(due.text) for due in found))
+            return found[: max(1, bisect_right(sums, characters))]
     return []
 
 

@@ -17,6 +17,7 @@ class HashEmbedder:
     """
 
     provider, model, dimensions, max_tokens = "test", "hash", 384, 254
+    turn_characters = 10_000
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []

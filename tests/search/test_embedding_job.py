@@ -56,6 +56,19 @@ def test_what_somebody_waits_for_is_embedded_before_an_import(workspace, embedde
     assert embedder.batches[0] == ["said just now"]
 
 
+def test_long_texts_are_embedded_few_at_a_time_so_that_nobody_waits_long(workspace, embedder):
+    for n in range(5):
+        remember(workspace, f"{n} " + "word " * 100)
+    embedder.turn_characters = 1_100
+    tasks.embed_passages(str(workspace.id), Lane.INTERACTIVE)
+    assert [len(batch) for batch in embedder.batches] == [2, 2, 1]
+    embedder.turn_characters = 1
+    remember(workspace, "longer than a turn")
+    tasks.embed_passages(str(workspace.id), Lane.INTERACTIVE)
+    assert embedder.batches[-1] == ["longer than a turn"]
+    assert pending(workspace) == []
+
+
 def test_a_text_that_changed_meanwhile_gets_no_stale_vector(workspace, embedder, monkeypatch):
     with workspace_scope(workspace.id):
         memory = make_memory("old words")
