@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from config.lib.actor import Actor
 from config.lib.signals import on_changed, on_deleting
+from contacts.models import Contact
 from memory.models import Evidence, Memory
 from memory.services import passages
-from sessions.models import Message, Project, Session, SessionEvent, Thread
+from sessions.models import Message, Project, Session, SessionEvent, Task, Thread
 
 
 def register() -> None:
@@ -16,6 +17,8 @@ def register() -> None:
     on_changed(SessionEvent, passages.index_events)
     on_changed(Session, passages.index_sessions)
     on_changed(Project, passages.index_projects)
+    on_changed(Task, passages.index_tasks)
+    on_changed(Contact, passages.index_contacts)
     on_deleting(Session, release_evidence_of_sessions)
     on_deleting(Thread, release_evidence_of_threads)
 

@@ -1,6 +1,20 @@
 from contacts.models.agent import Agent, ApiKey
+from contacts.models.contact import Contact, ContactEmail, ContactPhone, ContactTag, Tag
 from contacts.models.idempotency import IdempotencyKey
 from contacts.models.revision import Revision
 from contacts.models.workspace import Invitation, Membership, Workspace
 
-__all__ = ["Agent", "ApiKey", "IdempotencyKey", "Invitation", "Membership", "Revision", "Workspace"]
+__all__ = [
+    "Agent",
+    "ApiKey",
+    "Contact",
+    "ContactEmail",
+    "ContactPhone",
+    "ContactTag",
+    "IdempotencyKey",
+    "Invitation",
+    "Membership",
+    "Revision",
+    "Tag",
+    "Workspace",
+]

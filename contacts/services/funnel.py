@@ -32,7 +32,7 @@ V = TypeVar("V", bound=VersionedRow)
 # Neither says anything to a person who reads a Revision.
 _UNRECORDED = frozenset({"id", "workspace_id", "created_at", "updated_at", "version"})
 # A secret's digest is no secret, but it is nobody's business either.
-_HIDDEN = frozenset({"digest"})
+_HIDDEN = frozenset({"digest", "secret"})
 
 
 def get_row(model: type[R], row_id: uuid.UUID, *, lock: bool = False, what: str = "") -> R:
@@ -97,8 +97,8 @@ def update(
         row,
         action,
         actor=actor,
-        before={n: before[n] for n in differing},
-        after={n: after[n] for n in differing},
+        before={n: _shown(n, before[n]) for n in differing},
+        after={n: _shown(n, after[n]) for n in differing},
         reason=reason,
     )
     changed([row], actor)
@@ -135,6 +135,19 @@ def append(
     if rows:
         insert_rows(rows)
         changed(rows, actor)
+
+
+def append_once(row: R, *, actor: Actor) -> bool:
+    """Insert an append-only row unless a unique key of it is taken; whether it went in.
+
+    Of two writers at once the second waits for the first, and then finds the key taken.
+    """
+    check(row)
+    type(row).objects.bulk_create([row], ignore_conflicts=True)
+    if not type(row).objects.filter(pk=row.pk).exists():
+        return False
+    changed([row], actor)
+    return True
 
 
 def touch(row: R, **telemetry: Any) -> None:
@@ -292,6 +305,10 @@ def snapshot(row: models.Model) -> dict[str, Any]:
             continue
         values[field.name] = _plain(value)
     return values
+
+
+def _shown(name: str, value: Any) -> Any:
+    return "(hidden)" if name in _HIDDEN and value else value
 
 
 def _plain(value: Any) -> Any:

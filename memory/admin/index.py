@@ -79,6 +79,8 @@ class PassageAdmin(ReadOnlyAdmin):
             (obj.of_event_id, "agent_sessions.sessionevent"),
             (obj.of_summary_id, "agent_sessions.session"),
             (obj.of_project_id, "agent_sessions.project"),
+            (obj.of_task_id, "agent_sessions.task"),
+            (obj.of_contact_id, "contacts.contact"),
         ):
             if key:
                 return show.link(show.change_url(label, key) or "", label.split(".")[1])

@@ -1,5 +1,5 @@
-from memory.models.links import Evidence, MemoryLink
+from memory.models.links import Evidence, MemoryAbout, MemoryLink
 from memory.models.memory import Memory
 from memory.models.passage import EmbeddingSpace, Passage
 
-__all__ = ["EmbeddingSpace", "Evidence", "Memory", "MemoryLink", "Passage"]
+__all__ = ["EmbeddingSpace", "Evidence", "Memory", "MemoryAbout", "MemoryLink", "Passage"]

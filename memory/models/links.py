@@ -1,6 +1,7 @@
 """How memories hang together, and what they rest on."""
 
 from django.db import models
+from django.db.models.lookups import Exact
 
 from config.lib.db.fields import ScopedForeignKey
 from config.lib.db.models import WorkspaceRow
@@ -41,6 +42,68 @@ class MemoryLink(WorkspaceRow):
         return self.relation
 
 
+def _about(target: str) -> models.UniqueConstraint:
+    return models.UniqueConstraint(
+        fields=["workspace", "memory", target],
+        condition=models.Q(**{f"{target}__isnull": False}),
+        name=f"memoryabout_{target}_unique",
+    )
+
+
+def _known_of(target: str) -> models.Index:
+    return models.Index(
+        fields=["workspace", target, "-id"],
+        condition=models.Q(**{f"{target}__isnull": False}),
+        name=f"memoryabout_{target}",
+    )
+
+
+class MemoryAbout(WorkspaceRow):
+    """What a memory is about: exactly one of a contact, a project or a task."""
+
+    memory = ScopedForeignKey(Memory, cascade=True, related_name="about")
+    contact = ScopedForeignKey(
+        "contacts.Contact", cascade=True, null=True, blank=True, related_name="known"
+    )
+    project = ScopedForeignKey(
+        "agent_sessions.Project", cascade=True, null=True, blank=True, related_name="known"
+    )
+    task = ScopedForeignKey(
+        "agent_sessions.Task", cascade=True, null=True, blank=True, related_name="known"
+    )
+
+    class Meta(WorkspaceRow.Meta):
+        verbose_name_plural = "memories about"
+        constraints = [
+            models.CheckConstraint(
+                name="memoryabout_one_target",
+                condition=Exact(
+                    models.Func(
+                        "contact",
+                        "project",
+                        "task",
+                        function="num_nonnulls",
+                        output_field=models.IntegerField(),
+                    ),
+                    1,
+                ),
+            ),
+            # what a memory is about, and the cascade from it
+            _about("contact"),
+            _about("project"),
+            _about("task"),
+        ]
+        indexes = [
+            # what is known of each, newest first, and the cascades from them
+            _known_of("contact"),
+            _known_of("project"),
+            _known_of("task"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.contact or self.project or self.task)
+
+
 class Evidence(WorkspaceRow):
     """What a memory rests on: a row of ours, or a URI that is never fetched.
 
@@ -55,6 +118,12 @@ class Evidence(WorkspaceRow):
     event = ScopedForeignKey(
         "agent_sessions.SessionEvent", null=True, blank=True, related_name="evidence_of"
     )
+    task = ScopedForeignKey(
+        "agent_sessions.Task", null=True, blank=True, related_name="evidence_of"
+    )
+    mission = ScopedForeignKey(
+        "agent_sessions.Mission", null=True, blank=True, related_name="evidence_of"
+    )
     uri = models.CharField(max_length=2000, blank=True)
     quote = models.TextField(blank=True, max_length=20_000)
     quote_hash = models.CharField(max_length=64, blank=True)
@@ -64,7 +133,7 @@ class Evidence(WorkspaceRow):
         indexes = [
             # a memory's evidence, and the cascade from it
             models.Index(fields=["workspace", "memory", "id"], name="evidence_memory"),
-            # which memories rest on a message or event, and nulling when it goes
+            # which memories rest on a message, event, task or mission, and nulling when it goes
             models.Index(
                 fields=["workspace", "message"],
                 condition=models.Q(message__isnull=False),
@@ -74,6 +143,16 @@ class Evidence(WorkspaceRow):
                 fields=["workspace", "event"],
                 condition=models.Q(event__isnull=False),
                 name="evidence_event",
+            ),
+            models.Index(
+                fields=["workspace", "task"],
+                condition=models.Q(task__isnull=False),
+                name="evidence_task",
+            ),
+            models.Index(
+                fields=["workspace", "mission"],
+                condition=models.Q(mission__isnull=False),
+                name="evidence_mission",
             ),
         ]
 

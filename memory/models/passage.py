@@ -61,6 +61,8 @@ class PassageKind(models.TextChoices):
     EVENT = "event"
     MESSAGE = "message"
     PROJECT = "project"
+    TASK = "task"
+    CONTACT = "contact"
 
 
 def _chunks_of(source: str) -> models.UniqueConstraint:
@@ -93,6 +95,12 @@ class Passage(WorkspaceRow):
     )
     of_project = ScopedForeignKey(
         "agent_sessions.Project", cascade=True, null=True, related_name="passages"
+    )
+    of_task = ScopedForeignKey(
+        "agent_sessions.Task", cascade=True, null=True, related_name="passages"
+    )
+    of_contact = ScopedForeignKey(
+        "contacts.Contact", cascade=True, null=True, related_name="passages"
     )
     kind = models.CharField(max_length=20, choices=PassageKind)
     chunk = models.PositiveSmallIntegerField(default=0)
@@ -143,6 +151,8 @@ class Passage(WorkspaceRow):
                         "of_event",
                         "of_message",
                         "of_project",
+                        "of_task",
+                        "of_contact",
                         function="num_nonnulls",
                         output_field=models.IntegerField(),
                     ),
@@ -155,6 +165,8 @@ class Passage(WorkspaceRow):
             _chunks_of("of_event"),
             _chunks_of("of_message"),
             _chunks_of("of_project"),
+            _chunks_of("of_task"),
+            _chunks_of("of_contact"),
         ]
         indexes = [
             # words; through memory/search's own function, since row-level security hides it

@@ -22,7 +22,7 @@ _COLUMNS = (
 # Names by outer joins: the passages' copies have no keys, so what they name may be gone.
 _DETAILS = """
     SELECT p.id, coalesce(p.of_memory_id, p.of_summary_id, p.of_event_id, p.of_message_id,
-                          p.of_project_id),
+                          p.of_project_id, p.of_task_id, p.of_contact_id),
            p.kind, p.chunk, 0, p.text, nullif(p.memory_kind, ''), p.tags, p.trust, p.state,
            p.occurred_at, p.valid_from, p.valid_to, a.id, a.name, j.id, j.title, s.id, s.name,
            s.conversation_id, p.thread_id, p.idx

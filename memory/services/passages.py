@@ -16,12 +16,13 @@ from django.db import connection
 from config.lib import clock
 from config.lib.actor import Actor
 from config.lib.scope import current_workspace_id, workspace_scope
+from contacts.models import Contact
 from memory.models import Memory, Passage
 from memory.models.passage import Lane, PassageKind
 from memory.services import sources
 from memory.services.queue import defer_embedding
 from memory.services.sources import NewPassage
-from sessions.models import Message, Project, Session, SessionEvent
+from sessions.models import Message, Project, Session, SessionEvent, Task
 
 # More rows than a person or an agent writes by hand: nobody waits for their vectors.
 BULK_ROWS = 50
@@ -38,6 +39,8 @@ SOURCES = {
     PassageKind.EVENT: "of_event_id",
     PassageKind.MESSAGE: "of_message_id",
     PassageKind.PROJECT: "of_project_id",
+    PassageKind.TASK: "of_task_id",
+    PassageKind.CONTACT: "of_contact_id",
 }
 # One statement and one parameter for any number of rows: COPY is refused under row-level
 # security, and a statement with thirty parameters a row takes longer to write than to run.
@@ -82,6 +85,16 @@ def index_memories(rows: Sequence[Memory], actor: Actor) -> None:
 def index_projects(rows: Sequence[Project], actor: Actor) -> None:
     wanted = sources.of_projects(rows, lane_of(rows, actor))
     _replace(PassageKind.PROJECT, [row.id for row in rows], wanted)
+
+
+def index_tasks(rows: Sequence[Task], actor: Actor) -> None:
+    wanted = sources.of_tasks(rows, lane_of(rows, actor))
+    _replace(PassageKind.TASK, [row.id for row in rows], wanted)
+
+
+def index_contacts(rows: Sequence[Contact], actor: Actor) -> None:
+    wanted = sources.of_contacts(rows, lane_of(rows, actor))
+    _replace(PassageKind.CONTACT, [row.id for row in rows], wanted)
 
 
 def index_sessions(rows: Sequence[Session], actor: Actor) -> None:

@@ -10,12 +10,13 @@ from datetime import datetime
 from typing import Any
 
 from config.lib.ids import new_id
+from contacts.models import Contact, ContactEmail, ContactPhone, ContactTag
 from memory.models import Memory
 from memory.models.memory import MemoryState, Trust
 from memory.models.passage import Lane, PassageKind
 from memory.search.words import count_words, lexical_text
 from memory.services.chunks import chunk_text
-from sessions.models import Message, Project, Session, SessionEvent
+from sessions.models import Message, Project, Session, SessionEvent, Task
 from sessions.models.thread import MessageRole
 
 # What a tool printed may come from anywhere; what was said in the session was said by its parties.
@@ -160,6 +161,58 @@ def of_projects(rows: Sequence[Project], lane: Lane) -> list[NewPassage]:
     return passages
 
 
+def of_tasks(rows: Sequence[Task], lane: Lane) -> list[NewPassage]:
+    passages: list[NewPassage] = []
+    for row in rows:
+        first = NewPassage(
+            of=row.id,
+            kind=PassageKind.TASK.value,
+            text="\n\n".join(p for p in (row.title, row.feature, row.description) if p.strip()),
+            occurred_at=row.created_at,
+            project_id=row.project_id,
+            lane=lane.value,
+        )
+        passages += _chunks(first, row.assignee)
+    return passages
+
+
+def of_contacts(rows: Sequence[Contact], lane: Lane) -> list[NewPassage]:
+    """A contact that was merged into another says nothing of its own any more."""
+    passages: list[NewPassage] = []
+    addresses = _addresses([row.id for row in rows])
+    for row in rows:
+        if row.merged_into_id is not None:
+            continue
+        about = (row.name, row.role, row.company, row.location, row.relationship)
+        parts = (", ".join(p for p in about if p.strip()), row.description, row.notes)
+        found = addresses.get(row.id, {})
+        tags = found.get("tag", [])
+        first = NewPassage(
+            of=row.id,
+            kind=PassageKind.CONTACT.value,
+            text="\n\n".join(part for part in parts if part.strip()),
+            occurred_at=row.created_at,
+            tags=tags,
+            lane=lane.value,
+        )
+        passages += _chunks(first, " ".join([*found.get("words", []), *tags]))
+    return passages
+
+
+def _addresses(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, list[str]]]:
+    """contact -> its emails and numbers as words, and its tags. Three queries for any number."""
+    found: dict[uuid.UUID, dict[str, list[str]]] = {}
+    for model, column, key in (
+        (ContactEmail, "email", "words"),
+        (ContactPhone, "number", "words"),
+        (ContactTag, "tag__name", "tag"),
+    ):
+        rows = model.objects.filter(contact_id__in=ids).order_by("id")
+        for contact, value in rows.values_list("contact_id", column):
+            found.setdefault(contact, {}).setdefault(key, []).append(value)
+    return found
+
+
 def of_messages(rows: Sequence[Message], lane: Lane) -> list[NewPassage]:
     sessions = _sessions_of(rows)
     passages: list[NewPassage] = []
@@ -230,4 +283,6 @@ MAKERS: dict[type[Any], tuple[PassageKind, Maker]] = {
     SessionEvent: (PassageKind.EVENT, of_events),
     Message: (PassageKind.MESSAGE, of_messages),
     Project: (PassageKind.PROJECT, of_projects),
+    Task: (PassageKind.TASK, of_tasks),
+    Contact: (PassageKind.CONTACT, of_contacts),
 }

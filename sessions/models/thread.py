@@ -15,7 +15,8 @@ class ThreadStatus(models.TextChoices):
 class Thread(SourcedRow):
     """A conversation inside a session: the main one, or one per subagent under it.
 
-    `message_count` is telemetry and the next message's idx.
+    `message_count` is telemetry and the next message's idx. `opening` is the start of its first
+    user message: what a person knows the thread by.
     """
 
     session = ScopedForeignKey("agent_sessions.Session", cascade=True, related_name="threads")
@@ -24,6 +25,7 @@ class Thread(SourcedRow):
     status = models.CharField(max_length=20, choices=ThreadStatus, default=ThreadStatus.OPEN)
     message_count = models.PositiveIntegerField(default=0, editable=False)
     last_message_at = models.DateTimeField(null=True, blank=True, editable=False)
+    opening = models.CharField(max_length=200, blank=True, editable=False)
 
     class Meta(SourcedRow.Meta):
         constraints = [unique_external_id("thread_external_id_unique")]
@@ -34,6 +36,12 @@ class Thread(SourcedRow):
             ),
             # all threads, newest first
             models.Index(fields=["workspace", "-created_at", "-id"], name="thread_list"),
+            # the thread that began with these words
+            models.Index(
+                fields=["workspace", "opening", "-created_at", "-id"],
+                condition=~models.Q(opening=""),
+                name="thread_opening",
+            ),
             # subagents' threads, and nulling them when the parent goes
             models.Index(
                 fields=["workspace", "parent"],

@@ -1,0 +1,13 @@
+"""Keys and policies of contacts."""
+
+from django.db import migrations
+
+from config.lib.db.operations import ScopeTables
+
+
+class Migration(migrations.Migration):
+    dependencies = [("contacts", "0003_contacts")]
+
+    operations = [
+        ScopeTables(["Contact", "ContactEmail", "ContactPhone", "Tag", "ContactTag"]),
+    ]
