@@ -18,7 +18,7 @@ from memory import tasks
 from memory.models import EmbeddingSpace, Passage
 from memory.models.passage import Lane
 from memory.services import embedding, queue
-from memory.services.embedding import embed_pending
+from memory.services.embedding import BATCH, embed_pending
 from memory.services.memories import NewMemory, create_memories, update_memory
 from tests.factories import ALICE, make_memory, make_workspace, nowhere
 
@@ -68,8 +68,8 @@ def test_a_slice_ends_and_says_what_is_left(workspace, embedder):
     bring(workspace, 70)
     embedder.before = lambda batch: time.sleep(0.05)
     report = embed_pending(workspace.id, seconds=0.01)
-    assert (report.embedded, report.waiting) == (32, Lane.BULK)
-    assert embed_pending(workspace.id, seconds=30).embedded == 38
+    assert (report.embedded, report.waiting) == (BATCH, Lane.BULK)
+    assert embed_pending(workspace.id, seconds=30).embedded == 70 - BATCH
 
 
 def test_a_second_thread_leaves_the_work_to_the_first(workspace, embedder):
