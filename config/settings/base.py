@@ -59,6 +59,7 @@ if DATABASE_LOGIN == "owner" and OWNER_URL is None:
         "database as the role that owns them (`manage.py dbroles` prints the SQL for both roles)"
     )
 RUNTIME_ROLE = environ.Env.db_url_config(RUNTIME_URL)["USER"]
+SEARCH_ROLE = VALUES["REMEMBRANCER_SEARCH_ROLE"]
 DATABASES = {"default": database(OWNER_URL if DATABASE_LOGIN == "owner" else RUNTIME_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -15,6 +15,8 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from config.lib.db.roles import ROLE_NAME
+
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 PREFIX = "REMEMBRANCER_"
 
@@ -118,6 +120,13 @@ def http_url(env: environ.Env, name: str) -> str:
     return value
 
 
+def role(env: environ.Env, name: str) -> str:
+    value = str(env.str(name)).strip()
+    if not ROLE_NAME.fullmatch(value):
+        raise ValueError("must be 1 to 63 of a-z, 0-9, _ and -, and begin with a letter or _")
+    return value
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting("HOST", text, "127.0.0.1", "Address the web server listens on."),
     Setting("PORT", whole(1, 65535), 8000, "Port the web server listens on."),
@@ -187,6 +196,12 @@ SETTINGS: tuple[Setting, ...] = (
         0,
         "Connections each web process keeps; 0 opens one per request.",
         "8 in web processes, 0 in commands",
+    ),
+    Setting(
+        "REMEMBRANCER_SEARCH_ROLE",
+        role,
+        "app_search",
+        "Role that owns the text search's functions, where `dbroles --search` named another.",
     ),
     Setting(
         "REMEMBRANCER_DATABASE_POOL_TIMEOUT",

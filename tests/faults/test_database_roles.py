@@ -1,8 +1,11 @@
 """The roles on a real server: what they may, what they may not, and that it can be run again."""
 
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -19,6 +22,7 @@ from config.lib.db.roles import (
     grant_statements,
     managed_script,
 )
+from tests.factories import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -182,3 +186,34 @@ def test_the_printed_script_works_for_an_administrator_who_is_no_superuser(
     with psycopg.connect(as_runtime) as runtime:
         runtime.execute("INSERT INTO notes VALUES ('[1,2]')")
         check_runtime_role(runtime)
+    # And the product's own migrations run under these names.
+    done = subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--verbosity", "0", "--skip-checks"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DATABASE_URL": _named(urls.runtime, "m_web", "r%271"),
+            "DATABASE_OWNER_URL": _named(urls.owner, "m_owner", "o%271"),
+            "REMEMBRANCER_SEARCH_ROLE": "m_search",
+            "REMEMBRANCER_DATA_DIR": str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    with psycopg.connect(as_runtime) as runtime:
+        assert (
+            runtime.execute(
+                "SELECT * FROM search_words('{a}', '{1}', 1, 'any', 1, '{}', '{}', 9, 9)"
+            ).fetchall()
+            == []
+        )
+
+
+def _named(url: str, user: str, password: str) -> str:
+    """`url` with another login, on the managed database."""
+    parts = urlsplit(url)
+    return parts._replace(
+        netloc=f"{user}:{password}@{parts.netloc.rpartition('@')[2]}", path="/managed"
+    ).geturl()

@@ -16,7 +16,7 @@ from psycopg import sql
 
 # PostgreSQL cuts longer names off silently. The other characters would need quoting by hand
 # in URLs and in the DO blocks below.
-_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,62}")
+ROLE_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,62}")
 
 
 class RoleError(Exception):
@@ -35,7 +35,7 @@ class RoleNames:
     def __post_init__(self) -> None:
         for field in fields(self):
             name = getattr(self, field.name)
-            if not _NAME.fullmatch(name):
+            if not ROLE_NAME.fullmatch(name):
                 raise RoleError(
                     f"{field.name}: {name!r} must be 1 to 63 of a-z, 0-9, _ and -, "
                     "and begin with a letter or _"

@@ -47,6 +47,8 @@ class Command(BaseCommand):
         owner = secrets.token_urlsafe(32) if generate else OWNER_PLACEHOLDER
         runtime = secrets.token_urlsafe(32) if generate else RUNTIME_PLACEHOLDER
         self.stdout.write(managed_script(names, owner_password=owner, runtime_password=runtime))
+        if names.search != RoleNames().search:
+            self.stdout.write(f"-- In every process:\n--   REMEMBRANCER_SEARCH_ROLE={names.search}")
         self.stdout.write(
             "-- Then, with your server's address:\n"
             f"--   DATABASE_URL=postgresql://{names.runtime}:{runtime}@HOST:5432/{names.database}\n"

@@ -8,9 +8,7 @@ comes from the caller enters the dynamic statement only as a quoted literal (%L)
 
 from django.conf import settings
 
-from config.lib.db.roles import RoleNames
-
-SEARCH = RoleNames().search
+SEARCH = settings.SEARCH_ROLE
 RUNTIME = settings.RUNTIME_ROLE
 
 # The words' vectors stay in the row and uncompressed while there is room, and texts make it:
