@@ -43,6 +43,16 @@ IDEMPOTENCY_KEY = {
 }
 
 
+class Document(OpenAPISchema):
+    """ninja's document, which refuses two schemas of one name: the second would replace the first
+    in silence, and clients made from the document would be wrong."""
+
+    def add_schema_definitions(self, definitions: dict[str, Any]) -> None:
+        for name, schema in definitions.items():
+            if self.schemas.setdefault(name, schema) != schema:
+                raise RuntimeError(f"two schemas of the API are called {name}; rename one")
+
+
 class Api(NinjaAPI):
     """ninja's API with our document, made once in a process."""
 
@@ -53,8 +63,12 @@ class Api(NinjaAPI):
             self._document = self._make_document(**kwargs)
         return self._document
 
-    def _make_document(self, **kwargs: Any) -> OpenAPISchema:
-        document = super().get_openapi_schema(**kwargs)
+    def _make_document(
+        self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
+    ) -> OpenAPISchema:
+        if path_prefix is None:
+            path_prefix = self.get_root_path(path_params or {})
+        document = Document(self, path_prefix)
         operations = {
             operation.operation_id: operation
             for router in self._get_bound_routers()

@@ -8,7 +8,7 @@ from contacts.api.auth import KeyAuth
 from contacts.api.http import principal_of, reply
 from memory.search.funnel import search
 from memory.search.parse import parse
-from memory.search.schemas import Mode, SearchAnswer, SearchQuery
+from memory.search.schemas import SearchAnswer, SearchMode, SearchQuery
 from memory.search.vectors import NOT_ASKED, embed_query
 
 router = Router(tags=["Search"])
@@ -29,7 +29,7 @@ def post_search(request: HttpRequest, payload: SearchQuery) -> HttpResponse:
     and tools wrote, never instruction.
     """
     payload.check()
-    wanted = payload.mode is not Mode.LEXICAL
+    wanted = payload.mode is not SearchMode.LEXICAL
     vector = embed_query(parse(payload.q).text) if wanted else NOT_ASKED
     with workspace_scope(principal_of(request).workspace_id):
         answer = search(query=payload, query_vector=vector)

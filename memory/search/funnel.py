@@ -16,7 +16,7 @@ from memory.search.filters import Filter, resolve
 from memory.search.hits import make_hits
 from memory.search.lexical import Words
 from memory.search.parse import parse
-from memory.search.schemas import Mode, SearchAnswer, SearchQuery
+from memory.search.schemas import SearchAnswer, SearchMode, SearchQuery
 from memory.search.scoring import Scored, fuse
 from memory.search.vectors import NOT_ASKED, QueryVector
 
@@ -38,7 +38,7 @@ def search(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Sear
     words = lexical.analyse(parsed, figures)
     most = max(LEAST_CANDIDATES, query.limit * CANDIDATES_PER_HIT)
     meaning = Meaning()
-    if parsed.text and query.mode is not Mode.LEXICAL:
+    if parsed.text and query.mode is not SearchMode.LEXICAL:
         meaning = _meaning(query_vector)
     legs, scored = _candidates(query.mode, words, meaning, figures, narrowed, most)
     kept = [one for one in scored if one.score >= query.min_score]
@@ -82,7 +82,7 @@ def _meaning(query: QueryVector) -> Meaning:
 
 
 def _candidates(
-    mode: Mode, words: Words, meaning: Meaning, figures: Corpus, narrowed: Filter, most: int
+    mode: SearchMode, words: Words, meaning: Meaning, figures: Corpus, narrowed: Filter, most: int
 ) -> tuple[list[str], list[Scored]]:
     """(the legs that ran, their passages with scores)."""
     cosine: dict[uuid.UUID, float] = {}
@@ -95,7 +95,7 @@ def _candidates(
             condition=words.condition,
             most=most,
         )
-        if mode is Mode.SEMANTIC:
+        if mode is SearchMode.SEMANTIC:
             return ["semantic"], fuse({}, cosine, mode=mode)
     if not words.searchable:
         if meaning.space_id is not None:
@@ -104,7 +104,7 @@ def _candidates(
         return ["recent"], _recent(narrowed, words.condition, most)
     bm25, beside = lexical.find(words, figures, narrowed, others=list(cosine), most=most)
     if meaning.space_id is None:
-        return ["lexical"], fuse(bm25, {}, mode=Mode.LEXICAL)
+        return ["lexical"], fuse(bm25, {}, mode=SearchMode.LEXICAL)
     # Each leg's candidates are scored by the other leg as well.
     missing = [passage for passage in bm25 if passage not in cosine]
     cosine |= dense.cosines(meaning.vector, space_id=meaning.space_id, ids=missing)

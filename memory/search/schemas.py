@@ -23,7 +23,7 @@ Name = Annotated[Text, StringConstraints(max_length=300)]
 Tag = Annotated[Text, StringConstraints(max_length=100)]
 
 
-class Mode(StrEnum):
+class SearchMode(StrEnum):
     HYBRID = "hybrid"
     LEXICAL = "lexical"
     SEMANTIC = "semantic"
@@ -37,7 +37,7 @@ class SearchQuery(Input):
         description="What is looked for, in any words. A phrase in double quotes must occur, "
         f"-word must not. At most {MOST_QUERY_BYTES:,} bytes; empty only where there is a filter.",
     )
-    mode: Mode = Mode.HYBRID
+    mode: SearchMode = SearchMode.HYBRID
     kinds: list[PassageKind] = Field(
         [], max_length=MAX_FILTERS, description="Kinds of row; all where empty."
     )
@@ -153,7 +153,7 @@ class SearchAnswer(Output):
     """Hits, best first, and what the search could see."""
 
     hits: list[Hit]
-    mode: Mode
+    mode: SearchMode
     legs: list[str] = Field(
         description="What ran: lexical, semantic; or recent, where the query has no searchable "
         "word and the newest rows are given."

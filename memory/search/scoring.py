@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from memory.search.schemas import Mode
+from memory.search.schemas import SearchMode
 
 # Fixed in this version, and equal: which leg knows more differs from corpus to corpus.
 LEXICAL_WEIGHT, SEMANTIC_WEIGHT = 0.5, 0.5
@@ -29,7 +29,7 @@ class Scored:
 
 
 def fuse(
-    bm25: Mapping[uuid.UUID, float], cosine: Mapping[uuid.UUID, float], *, mode: Mode
+    bm25: Mapping[uuid.UUID, float], cosine: Mapping[uuid.UUID, float], *, mode: SearchMode
 ) -> list[Scored]:
     """All candidates of either leg, best first; of equals the newer id first.
 
@@ -56,10 +56,10 @@ def fuse(
     return scored
 
 
-def _score(one: Scored, *, mode: Mode, has_words: bool) -> float:
-    if mode is Mode.LEXICAL:
+def _score(one: Scored, *, mode: SearchMode, has_words: bool) -> float:
+    if mode is SearchMode.LEXICAL:
         return one.bm25_share or 0.0
-    if mode is Mode.SEMANTIC:
+    if mode is SearchMode.SEMANTIC:
         return one.cosine or 0.0
     if not has_words:
         return one.cosine_share or 0.0
