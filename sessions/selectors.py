@@ -62,11 +62,10 @@ class SessionFilter(TypedDict, total=False):
     outcome: str | None
     since: datetime | None
     until: datetime | None
-    name: str | None
 
 
 # Filters that are not equality of a column.
-_LOOKUPS = {"since": "started_at__gte", "until": "started_at__lt", "name": "name__icontains"}
+_LOOKUPS = {"since": "started_at__gte", "until": "started_at__lt"}
 
 
 def list_sessions(wanted: SessionFilter) -> Rows:

@@ -48,8 +48,9 @@ def django_db_setup(
 ) -> Iterator[None]:
     with django_db_blocker.unblock():
         with connection.cursor() as cursor:
-            # How transactional tests clean up after themselves; nobody else may.
-            cursor.execute("GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO app_rw")
+            # How transactional tests clean up after themselves, and full tables are analysed;
+            # nobody else may.
+            cursor.execute("GRANT TRUNCATE, MAINTAIN ON ALL TABLES IN SCHEMA public TO app_rw")
         log_in(database_server.runtime)
     yield
     with django_db_blocker.unblock():

@@ -66,7 +66,6 @@ class SessionQuery(Input):
     claude_session_id: Text | None = Field(None, max_length=120)
     since: Moment | None = Field(None, description="Begun then or later")
     until: Moment | None = Field(None, description="Begun before")
-    name: Text | None = Field(None, max_length=300, description="Part of its name, in any case")
 
     def wanted(self) -> selectors.SessionFilter:
         """What is named becomes ids of this workspace, or NotFound."""
@@ -82,7 +81,6 @@ class SessionQuery(Input):
             "claude_session_id": self.claude_session_id,
             "since": self.since,
             "until": self.until,
-            "name": self.name,
         }
 
 
