@@ -65,6 +65,8 @@ def settings(max_connections: int, *, memory: int | None = None) -> dict[str, st
         "max_wal_senders": "4",
         "checkpoint_completion_target": "0.9",
         "random_page_cost": "1.1",
+        # A first import fills empty tables: until they are analysed, plans of lists are guesses.
+        "autovacuum_naptime": "15s",
         "password_encryption": "scram-sha-256",
         "timezone": "UTC",
         "log_timezone": "UTC",
