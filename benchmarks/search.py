@@ -38,6 +38,7 @@ class Stored:
     def __init__(self, real: Any, corpus: Sequence[tuple[int, str]]) -> None:
         self.provider, self.model, self.dimensions = real.provider, real.model, real.dimensions
         self.max_tokens = real.max_tokens
+        self.turn_characters = real.turn_characters
         sample = corpus[:REAL_VECTORS]
         begun = time.perf_counter()
         vectors = real.embed([text for _, text in sample])
