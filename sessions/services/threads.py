@@ -11,11 +11,10 @@ from config.lib.actor import Actor
 from config.lib.errors import Conflict, Invalid, NotFound
 from contacts.services import funnel
 from sessions.models import Message, Session, Thread
+from sessions.models.thread import OPENING
 from sessions.services.orphans import revive
 
 MAX_BATCH = 1000
-# What of its first user message a thread is known by; the rest is compared in the message.
-OPENING = 200
 EDITABLE = frozenset({"name", "status", "metadata"})
 
 

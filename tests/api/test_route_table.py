@@ -36,6 +36,7 @@ BODIES = {
     "append_events": {"events": [{"event_type": "note"}]},
     "create_thread": {},
     "append_messages": {"role": "user"},
+    "accept_handoff": {"session_id": NOBODYS_ID},
     "create_memory_link": {"target_id": NOBODYS_ID, "relation": "related"},
 }
 
@@ -103,6 +104,8 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
     to_other = {"target_id": other["id"], "relation": "related"}
     link = made(api.post(f"/memories/{memory['id']}/links", to_other))
     key = made(api.get("/me"))["key"]
+    handoff = made(api.post("/handoffs", {"from_session_id": session["id"], "content": "c"}))
+    (notification,) = made(api.get("/notifications"))["items"]
     return {
         "session_id": session["id"],
         "project_id": session["project_id"],
@@ -113,6 +116,9 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
         "memory_id": memory["id"],
         "link_id": link["id"],
         "key_id": key["id"],
+        "conversation_id": session["conversation_id"],
+        "handoff_id": handoff["id"],
+        "notification_id": notification["id"],
     }
 
 
