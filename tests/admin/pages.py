@@ -99,8 +99,8 @@ def fill(workspace: Workspace) -> Rows:
         )
         notification = Notification.objects.get(entity_id=str(handoff.id))
         rows = [agent, key, invitation, project, session, thread, message, event, line, memory,
-                space, passage, handoff, notification, Revision.objects.first(), Membership.objects.first(),
-                workspace]  # fmt: skip
+                space, passage, handoff, notification, Revision.objects.first(),
+                Membership.objects.first(), workspace]  # fmt: skip
     return Rows({type(row): row for row in rows})
 
 

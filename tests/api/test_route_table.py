@@ -1,6 +1,7 @@
 """Every operation of the API, new ones too, refuses whoever may not use it."""
 
 import re
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -95,7 +96,9 @@ def test_a_key_without_the_scope_is_refused(workspace, method, path, operation):
 @pytest.fixture
 def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
     """One row of each kind in alice's workspace, by the name of the path's parameter."""
-    session = made(api.post("/sessions", {"project": "greenhouse"}))
+    conversation = str(uuid.uuid4())
+    fields = {"project": "greenhouse", "conversation_id": conversation}
+    session = made(api.post("/sessions", fields))
     in_session = f"/sessions/{session['id']}"
     thread = made(api.post(in_session + "/threads", {}))
     message = made(api.post(f"/threads/{thread['id']}/messages", {"role": "user"}))["items"][0]
@@ -116,7 +119,7 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
         "memory_id": memory["id"],
         "link_id": link["id"],
         "key_id": key["id"],
-        "conversation_id": session["conversation_id"],
+        "conversation_id": conversation,
         "handoff_id": handoff["id"],
         "notification_id": notification["id"],
     }
