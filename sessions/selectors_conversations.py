@@ -20,6 +20,8 @@ from sessions.selectors_attention import count_pending_notifications, list_hando
 ORDER = ["-started_at", "-id"]
 # As many sessions and handoffs as a conversation's own page shows.
 SHOWN = 100
+# How many messages back a last answer is looked for.
+LOOK_BACK = 20
 _SUMS = (
     "message_count", "event_count", "tool_count", "error_count", "input_tokens", "output_tokens",
     "cache_creation_tokens", "cache_read_tokens", "cost_usd",
@@ -69,9 +71,12 @@ def _first_prompt() -> Subquery:
 
 
 def _last_response() -> Coalesce:
-    """Index message_session, backwards to the last answer."""
-    said = Message.objects.filter(session_id=OuterRef("id"), role="assistant").exclude(content="")
-    last = said.order_by("-occurred_at").values(start=Left("content", PROMPT_START))[:1]
+    """The last answer among the last messages, or else the summary. Index message_session,
+    backwards; looking on until there is an answer could mean the whole session."""
+    lately = Message.objects.filter(session_id=OuterRef(OuterRef("id"))).order_by("-occurred_at")
+    said = Message.objects.filter(id__in=Subquery(lately.values("id")[:LOOK_BACK]))
+    answers = said.filter(role="assistant").exclude(content="").order_by("-occurred_at", "-id")
+    last = answers.values(start=Left("content", PROMPT_START))[:1]
     return Coalesce(Subquery(last), Left("summary", PROMPT_START))
 
 

@@ -62,6 +62,7 @@ class HandoffAdmin(ReadOnlyAdmin):
         "status_badge", "reason", "from_link", "to_link", "addressee", "conversation_id", "mode",
         "text", "error", "settled", "made", "changed", "more", "ids",
     )  # fmt: skip
+    change_form_outer_before_template = "admin/includes/buttons.html"
     row_actions = (
         RowAction(
             name="reject", label="Reject", done="The handoff is rejected.", icon="block",

@@ -35,6 +35,7 @@ class NotificationAdmin(ReadOnlyAdmin):
         "kind", "about", "conversation", "state", "session_link", "made", "told", "settled",
         "details", "ids",
     )  # fmt: skip
+    change_form_outer_before_template = "admin/includes/buttons.html"
     row_actions = (
         RowAction(
             name="acknowledge",

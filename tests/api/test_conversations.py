@@ -129,6 +129,13 @@ def test_a_row_has_totals_of_all_sessions_and_the_words_of_both_ends(api):
     assert row["ended_at"] is not None
 
 
+def test_without_an_answer_the_summary_says_where_it_stands(api):
+    session = begin(api, conversation_id="a")
+    say(api, session, "Water the ferns.")
+    made(api.post(f"/sessions/{session['id']}/end", {"summary": "All ferns are wet."}))
+    assert made(api.get("/conversations/a"))["response_start"] == "All ferns are wet."
+
+
 def test_an_unknown_cost_is_blank_and_not_nothing(api):
     begin(api, conversation_id="a")
     assert made(api.get("/conversations/a"))["cost_usd"] is None
