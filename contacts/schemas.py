@@ -16,7 +16,10 @@ class WorkspaceOut(Output):
     id: uuid.UUID
     name: str
     slug: str
-    settings: dict[str, Any] = Field(description="`timezone` is an IANA name; others are yours.")
+    settings: dict[str, Any] = Field(
+        description="`timezone`: an IANA name. `context_thresholds`: percents of the context at "
+        "which a session warns. `orphan_minutes`: silence that ends one. Others are yours."
+    )
     created_at: datetime
     updated_at: datetime
 

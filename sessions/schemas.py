@@ -163,7 +163,9 @@ class _SessionFields(Input):
     role: Text = Field(ABSENT, max_length=60, description="chief, builder, deep-work, or your own")
     mode: Mode = Field(ABSENT)
     conversation_id: Text = Field(
-        ABSENT, max_length=120, description="Outlives context resets. Without: one is made."
+        ABSENT,
+        max_length=120,
+        description="Outlives context resets; no slash. Without: one is made.",
     )
     claude_session_id: Text = Field(ABSENT, max_length=120)
     repo_root: Text = Field(ABSENT, max_length=1000)

@@ -29,6 +29,7 @@ class ThreadOut(RowOut):
     status: ThreadStatus
     message_count: int = Field(description="Also the next message's idx")
     last_message_at: datetime | None
+    opening: str = Field(description="The first 200 characters of its first user message")
     source: str
     external_id: str
     metadata: dict[str, Any]
@@ -49,6 +50,20 @@ class ThreadPatch(Input):
     name: Text = Field(ABSENT, max_length=300)
     status: ThreadStatus = Field(ABSENT)
     metadata: JsonObject = Field(ABSENT)
+
+
+class ThreadSearch(Input):
+    text: Text = Field(
+        min_length=1, max_length=8_000_000, description="The whole first user message, exactly"
+    )
+    session_id: RowId | None = Field(None, description="Only in this session")
+
+
+class LegacyMigration(Output):
+    """What became of the sessions that name a legacy thread."""
+
+    migrated: int = Field(description="Sessions that have their thread now")
+    skipped: int = Field(description="Sessions whose thread was there already")
 
 
 class MessageOut(RowOut):

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypedDict
 
-from django.db.models import Count, F, Max, QuerySet
+from django.db.models import Count, F, Max, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Left
 
 from config.lib.db.lookup import find_id, find_row
 from config.lib.db.models import WorkspaceRow
 from sessions.models import Message, Project, Session, SessionEvent, Thread
+from sessions.models.thread import OPENING
 from sessions.schemas import ProjectRow, SessionRow, SessionSummary
 from sessions.schemas_events import EventOut
 from sessions.schemas_threads import MessageOut, ThreadOut
@@ -156,6 +157,22 @@ def list_threads() -> Rows:
 def list_session_threads(session_id: uuid.UUID) -> Rows:
     """In the order ["created_at", "id"]. Index thread_session."""
     return list_threads().filter(session_id=session_id)
+
+
+def find_threads(text: str, *, session_id: uuid.UUID | None = None) -> Rows:
+    """Threads whose first user message is `text`, in the order ["-created_at", "-id"].
+
+    Index thread_opening finds those that begin alike; where `text` is longer than an opening,
+    their first user message is compared whole (index message_idx_unique).
+    """
+    rows = list_threads().filter(opening=text[:OPENING])
+    if session_id is not None:
+        rows = rows.filter(session_id=session_id)
+    if len(text) >= OPENING:
+        said = Message.objects.filter(thread_id=OuterRef("id"), role="user")
+        first = said.filter(content__regex=r"\S").order_by("idx").values("content")[:1]
+        rows = rows.alias(first_message=Subquery(first)).filter(first_message=text)
+    return rows
 
 
 def list_messages(thread_id: uuid.UUID) -> Rows:

@@ -7,7 +7,17 @@ from config.api.parameters import known_parameters_only
 from contacts.api import agents, keys, me, workspace
 from memory.api import links, memories, stats
 from memory.api.search import router as search
-from sessions.api import events, messages, projects, sessions, threads
+from sessions.api import (
+    conversations,
+    events,
+    handoffs,
+    messages,
+    notifications,
+    projects,
+    sessions,
+    thread_tools,
+    threads,
+)
 
 api = Api(
     title="Remembrancer",
@@ -31,9 +41,13 @@ for router in (
     keys.router,
     projects.router,
     sessions.router,
+    conversations.router,
     events.router,
+    thread_tools.router,
     threads.router,
     messages.router,
+    notifications.router,
+    handoffs.router,
     memories.router,
     links.router,
     search,

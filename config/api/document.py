@@ -31,7 +31,7 @@ MEANINGS = {
 }
 ALWAYS = {401, 403, 422, 429, 500, 503}
 # Query parameters that name a row.
-NAMING = {"agent", "project", "session", "parent"}
+NAMING = {"agent", "project", "session", "parent", "from_session", "to_session"}
 IDEMPOTENCY_KEY = {
     "in": "header",
     "name": "Idempotency-Key",

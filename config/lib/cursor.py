@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 from django.core.exceptions import ValidationError
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.fields.tuple_lookups import TupleGreaterThan, TupleLessThan
 
 from config.lib.errors import Invalid
@@ -38,7 +38,7 @@ def page(
     names = [name.lstrip("-") for name in order]
     rows = rows.order_by(*order)
     if cursor:
-        values = _decode(cursor, rows.model, names)
+        values = read_cursor(cursor, [rows.model._meta.get_field(name) for name in names])
         compare = TupleLessThan if descending else TupleGreaterThan
         rows = rows.filter(compare(tuple(F(name) for name in names), values))
     found = list(rows[: limit + 1])
@@ -47,14 +47,15 @@ def page(
     found.pop()
     last = found[-1]
     get = last.get if isinstance(last, dict) else lambda name: getattr(last, name)
-    return found, _encode([get(name) for name in names])
+    return found, write_cursor([get(name) for name in names])
 
 
-def _encode(values: list[Any]) -> str:
+def write_cursor(values: list[Any]) -> str:
+    """The values of a row that a list goes on after."""
     return base64.urlsafe_b64encode(orjson.dumps(values)).rstrip(b"=").decode()
 
 
-def _decode(cursor: str, model: type[Model], names: Sequence[str]) -> tuple[Any, ...]:
+def read_cursor(cursor: str, fields: Sequence[Any]) -> tuple[Any, ...]:
     """The values, each parsed as its column's type: a cursor is input like any other."""
     wrong = Invalid({"cursor": "is not a cursor of this list; leave it out to start again"})
     try:
@@ -62,13 +63,10 @@ def _decode(cursor: str, model: type[Model], names: Sequence[str]) -> tuple[Any,
         raw = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (binascii.Error, orjson.JSONDecodeError, UnicodeEncodeError):
         raise wrong from None
-    if not isinstance(raw, list) or len(raw) != len(names):
+    if not isinstance(raw, list) or len(raw) != len(fields):
         raise wrong
     try:
-        return tuple(
-            _column_value(model._meta.get_field(name), value)
-            for name, value in zip(names, raw, strict=True)
-        )
+        return tuple(_column_value(field, value) for field, value in zip(fields, raw, strict=True))
     except (ValueError, TypeError, AttributeError, ValidationError):
         raise wrong from None
 
@@ -76,6 +74,8 @@ def _decode(cursor: str, model: type[Model], names: Sequence[str]) -> tuple[Any,
 def _column_value(field: Any, value: Any) -> Any:
     """`value` as the column has it, or one of the errors above: what the column's type does not
     have, the database would not even compare."""
+    if field.is_relation:
+        field = field.target_field
     kind = field.get_internal_type()
     if kind == "UUIDField":
         return uuid.UUID(value)

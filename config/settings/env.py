@@ -92,6 +92,13 @@ def words(env: environ.Env, name: str) -> list[str]:
     return [word.strip() for word in env.list(name) if word.strip()]
 
 
+def percents(env: environ.Env, name: str) -> list[int]:
+    parts = words(env, name)
+    if not all(part.isdecimal() and 1 <= int(part) <= 100 for part in parts):
+        raise ValueError("must be whole percents from 1 to 100, comma-separated")
+    return sorted({int(part) for part in parts})
+
+
 def choice(*allowed: str) -> Callable[[environ.Env, str], str]:
     def parse(env: environ.Env, name: str) -> str:
         value = str(env.str(name)).strip()
@@ -248,6 +255,20 @@ SETTINGS: tuple[Setting, ...] = (
         whole(1, 4000),
         384,
         "Length of the vectors; 384 for the local model.",
+    ),
+    Setting(
+        "REMEMBRANCER_CONTEXT_THRESHOLDS",
+        percents,
+        [50, 70, 90],
+        "Percents of its context at which a session warns; a workspace may have its own.",
+        "`50,70,90`",
+    ),
+    Setting(
+        "REMEMBRANCER_ORPHAN_MINUTES",
+        whole(5, 527_040),
+        120,
+        "Minutes without a sign of life after which a session is ended as orphaned; a workspace "
+        "may have its own.",
     ),
     Setting(
         "REMEMBRANCER_SINGLE_NODE",

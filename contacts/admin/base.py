@@ -349,7 +349,7 @@ class ReadOnlyAdmin(WorkspaceAdmin):
     actions = None
     change_form_before_template = None
     change_form_after_template = None
-    change_form_outer_before_template = None
+    change_form_outer_before_template: str | None = None
     warn_unsaved_form = False
 
 

@@ -158,6 +158,17 @@ def touch(row: R, **telemetry: Any) -> None:
     type(row).objects.filter(pk=row.pk).update(**telemetry)
 
 
+def touch_all(rows: Sequence[R], **telemetry: Any) -> None:
+    """`touch` for several rows of one model, each given the same values. One statement."""
+    for row in rows:
+        for name, value in telemetry.items():
+            setattr(row, name, value)
+        check(row, only=telemetry.keys())
+    if rows:
+        wanted = type(rows[0]).objects.filter(pk__in=[row.pk for row in rows])
+        wanted.update(**telemetry)
+
+
 def record(
     row: models.Model,
     action: str,

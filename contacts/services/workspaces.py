@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
-from zoneinfo import available_timezones
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
@@ -22,6 +21,7 @@ from config.lib.ids import new_id
 from config.lib.scope import current_workspace_id, workspace_scope
 from contacts.models import Invitation, Membership, Workspace
 from contacts.models.workspace import Role
+from contacts.preferences import check_settings, is_timezone
 from contacts.services import funnel
 
 INVITATION_LIFETIME = timedelta(days=7)
@@ -34,7 +34,7 @@ def create_workspace(
     """A new, empty workspace. Opens its own scope, since it makes what scopes are about."""
     if not _SLUG.fullmatch(slug) or len(slug) > 60:
         raise Invalid({"slug": "lower-case letters, digits and single hyphens, at most 60"})
-    if timezone not in available_timezones():
+    if not is_timezone(timezone):
         raise Invalid({"timezone": f"{timezone[:60]!r} is not an IANA time zone"})
     workspace = Workspace(
         id=new_id(), slug=slug, name=name or slug, settings={"timezone": timezone}
@@ -62,8 +62,8 @@ def update_workspace(
     workspace = Workspace.objects.select_for_update().get(pk=current_workspace_id())
     merged = {**workspace.settings, **(settings or {})}
     merged = {key: value for key, value in merged.items() if value is not None}
-    if merged.get("timezone", "UTC") not in available_timezones():
-        raise Invalid({"settings.timezone": "is not an IANA time zone"})
+    # Only what is being set: a key of ours that a caller had used before stays where it is.
+    check_settings({key: merged[key] for key in settings or {} if key in merged})
     wanted = {"name": workspace.name if name is None else name, "settings": merged}
     before = {key: getattr(workspace, key) for key in wanted}
     differing = [key for key in wanted if wanted[key] != before[key]]

@@ -1,5 +1,6 @@
-"""The admin's pages about what happens: sessions, threads, messages, events, projects."""
+"""The admin's pages about what happens: sessions, threads, messages, events, projects, and what
+conversations are told."""
 
-from sessions.admin import events, projects, sessions, threads
+from sessions.admin import events, handoffs, notifications, projects, sessions, threads
 
-__all__ = ["events", "projects", "sessions", "threads"]
+__all__ = ["events", "handoffs", "notifications", "projects", "sessions", "threads"]

@@ -32,6 +32,7 @@ from sessions.services.sessions import (
     create_session,
     delete_session,
     end_session,
+    resume_session,
     update_session,
 )
 
@@ -88,6 +89,15 @@ class SessionAdmin(WorkspaceAdmin):
                 actor=actor, session_id=row.pk, reason="ended by an operator"
             ),
             open_to=lambda row: row.ended_at is None,
+        ),
+        RowAction(
+            name="resume",
+            label="Open again",
+            done="The session is open again.",
+            icon="play_circle",
+            role=Role.OPERATOR,
+            run=lambda *, actor, row, reason: resume_session(actor=actor, session_id=row.pk),
+            open_to=lambda row: row.ended_at is not None,
         ),
     )
 

@@ -259,9 +259,16 @@ def delete_session(request: HttpRequest, session_id: Id, reason: Reason = None) 
 def beat_session(
     request: HttpRequest, session_id: Id, payload: Heartbeat | None = None
 ) -> HttpResponse:
-    """With what the agent says of itself. Raises no version; 409 where the session has ended."""
+    """With what the agent says of itself. Raises no version.
+
+    Where the context has filled past a threshold (50, 70, 90 percent, or the workspace's own),
+    the conversation is notified, once for each. A session ended as orphaned is open again; 409
+    where it has ended otherwise.
+    """
     said = payload.sent() if payload else {}
-    row = sessions.beat(session_id=find_id(Session, session_id, check=False), **said)
+    row = sessions.beat(
+        actor=actor_of(request), session_id=find_id(Session, session_id, check=False), **said
+    )
     return reply(SessionOut, row)
 
 
@@ -279,6 +286,21 @@ def end_session(
     said = (payload or SessionEnd.model_validate({})).model_dump()
     row = sessions.end_session(
         actor=actor_of(request), session_id=find_id(Session, session_id, check=False), **said
+    )
+    return reply(SessionOut, row)
+
+
+@router.post(
+    "/sessions/{session_id}/resume",
+    auth=KeyAuth("sessions:write"),
+    response=SessionOut,
+    operation_id="resume_session",
+    summary="Go on with a session",
+)
+def resume_session(request: HttpRequest, session_id: Id) -> HttpResponse:
+    """Opens an ended session again, as when an agent resumes one. One that runs stays as it is."""
+    row = sessions.resume_session(
+        actor=actor_of(request), session_id=find_id(Session, session_id, check=False)
     )
     return reply(SessionOut, row)
 

@@ -6,6 +6,9 @@ from config.lib import clock
 from config.lib.db.fields import ScopedForeignKey
 from config.lib.db.models import SourcedRow, WorkspaceRow, unique_external_id
 
+# How much of its first user message a thread is known by.
+OPENING = 200
+
 
 class ThreadStatus(models.TextChoices):
     OPEN = "open"
@@ -25,7 +28,7 @@ class Thread(SourcedRow):
     status = models.CharField(max_length=20, choices=ThreadStatus, default=ThreadStatus.OPEN)
     message_count = models.PositiveIntegerField(default=0, editable=False)
     last_message_at = models.DateTimeField(null=True, blank=True, editable=False)
-    opening = models.CharField(max_length=200, blank=True, editable=False)
+    opening = models.CharField(max_length=OPENING, blank=True, editable=False)
 
     class Meta(SourcedRow.Meta):
         constraints = [unique_external_id("thread_external_id_unique")]

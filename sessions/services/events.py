@@ -11,6 +11,7 @@ from config.lib.actor import Actor
 from config.lib.errors import Invalid
 from contacts.services import funnel
 from sessions.models import Session, SessionEvent
+from sessions.services.orphans import revive
 
 MAX_BATCH = 1000
 # Events that count as a failure in lists of sessions.
@@ -35,7 +36,8 @@ def append_events(
     """Append up to 1,000 events, all or none; (in the order given, those of them that are new).
 
     The session's row is locked, so seq has no gaps whoever else appends. An event whose
-    dedupe_key the session has already comes back as the row that is there.
+    dedupe_key the session has already comes back as the row that is there. A session that has
+    ended takes what arrives late; only an orphan is reopened by it.
     """
     if len(events) > MAX_BATCH:
         raise Invalid({"events": f"{len(events):,} events; at most {MAX_BATCH:,} in one batch"})
@@ -64,6 +66,8 @@ def append_events(
                 known[event.dedupe_key] = row
         rows.append(row)
     if new:
+        if actor.channel != "import":
+            revive(actor=actor, session=session)
         funnel.append(new, actor=actor, prefixes=prefixes)
         funnel.touch(session, **_counters(session, new, now, actor))
     return rows, new

@@ -1,7 +1,7 @@
-"""Sessions: begun, beating, changed, ended.
+"""Sessions: begun, beating, changed, ended, resumed.
 
-A session without a heartbeat is not ended here; that is a job's work. What a session holds
-(events, threads) is written by the modules of those names.
+A session without a heartbeat is ended by orphans.py. What a session holds (events, threads) is
+written by the modules of those names.
 """
 
 import secrets
@@ -12,12 +12,15 @@ from typing import Any
 
 from config.lib import clock
 from config.lib.actor import Actor
-from config.lib.errors import Conflict, Invalid
+from config.lib.errors import Invalid
 from contacts.models import Agent
+from contacts.preferences import preferences
 from contacts.services import funnel
 from contacts.services.agents import mark_seen
 from sessions.models import Project, Session, Thread
 from sessions.models.session import TELEMETRY, State
+from sessions.services.context import warn_of_context
+from sessions.services.orphans import ORPHANED, reopen, require_live, revive
 from sessions.services.projects import ensure_project
 
 # What a caller may set on creation and change afterwards, beside telemetry.
@@ -31,8 +34,17 @@ EDITABLE = frozenset(
 ON_CREATION = EDITABLE | TELEMETRY | {"source", "external_id", "started_at", "legacy_thread_id"}
 
 
-def new_conversation_id(role: str) -> str:
-    """`{role}-{8 random hex digits}`; sessions after a context reset are given the first one's."""
+CHIEF = "chief"
+
+
+def new_conversation_id(role: str, at: datetime) -> str:
+    """`chief-YYYY-MM-DD`, the day of `at` in the workspace's time zone: one for a chief's day.
+
+    Any other role has `{role}-{8 random hex digits}`; its sessions after a context reset are given
+    the first one's.
+    """
+    if role == CHIEF:
+        return f"{CHIEF}-{at.astimezone(preferences().timezone):%Y-%m-%d}"
     return f"{role or 'session'}-{secrets.token_hex(4)}"
 
 
@@ -42,8 +54,8 @@ def create_session(
     """Begin a session; (session, whether it is new).
 
     With `external_id` (and `source`) set, a session of that identity is returned as it is instead
-    of made again, so that an agent that starts twice has one session. `project` is an id, or a
-    title that is looked up or made.
+    of made again, so that an agent that starts twice has one session; an orphan revives. `project`
+    is an id, or a title that is looked up or made. Without a `conversation_id` it is given one.
     """
     unknown = fields.keys() - ON_CREATION
     if unknown:
@@ -54,19 +66,29 @@ def create_session(
             source=fields["source"], external_id=fields["external_id"]
         ).first()
         if found is not None:
+            if found.end_reason == ORPHANED and actor.channel != "import":
+                found = funnel.get_row(Session, found.id, lock=True)
+                revive(actor=actor, session=found)
             return found, False
     _resolve_links(actor, fields, project)
-    fields.setdefault("conversation_id", "")
-    fields["conversation_id"] = fields["conversation_id"] or new_conversation_id(
-        fields.get("role", "")
-    )
     now = clock.now()
     fields.setdefault("started_at", now)
+    _check_conversation(fields)
+    fields["conversation_id"] = fields.get("conversation_id") or new_conversation_id(
+        fields.get("role", ""), fields["started_at"]
+    )
     fields.setdefault("last_seen_at", fields["started_at"])
     session = funnel.create(Session(agent=agent, **fields), actor=actor)
+    warn_of_context(actor=actor, session=session)
     if actor.channel != "import":
         mark_seen(agent, at=now)
     return session, True
+
+
+def _check_conversation(fields: Mapping[str, Any]) -> None:
+    """A conversation's id is a part of its address, where a slash would end it."""
+    if "/" in (fields.get("conversation_id") or ""):
+        raise Invalid({"conversation_id": "must not hold a slash"})
 
 
 def _resolve_links(actor: Actor, fields: dict[str, Any], project: str | uuid.UUID | None) -> None:
@@ -93,6 +115,7 @@ def update_session(
     if unknown:
         raise Invalid(dict.fromkeys(sorted(unknown), "cannot be changed on a session"))
     session = funnel.get_row(Session, session_id, lock=True)
+    _check_conversation(changes)
     if changes.get("project_id"):
         funnel.get_row(Project, changes["project_id"])
     if changes.get("parent_id"):
@@ -107,11 +130,13 @@ def update_session(
     )
     if telemetry:
         funnel.touch(session, **telemetry)
+        warn_of_context(actor=actor, session=session)
     return session
 
 
 def beat(
     *,
+    actor: Actor,
     session_id: uuid.UUID,
     current_state: str | None = None,
     status_text: str | None = None,
@@ -120,11 +145,11 @@ def beat(
 ) -> Session:
     """A sign of life, with what the agent says of itself. Telemetry: no version, no Revision.
 
-    Conflict when the session has ended. A beat from the past never turns last_seen_at back.
+    An orphan revives; Conflict when the session has ended otherwise. A beat from the past never
+    turns last_seen_at back. Thresholds of the context that it passes are told once.
     """
-    session = funnel.get_row(Session, session_id)
-    if session.ended_at is not None:
-        raise Conflict("This session has ended.", code="session_ended")
+    session = funnel.get_row(Session, session_id, lock=True)
+    require_live(actor=actor, session=session)
     if context_used_percent is not None and not 0 <= context_used_percent <= 100:
         raise Invalid({"context_used_percent": "must be from 0 to 100"})
     if current_state == State.ENDED:
@@ -138,6 +163,7 @@ def beat(
     }
     telemetry |= {name: value for name, value in given.items() if value is not None}
     funnel.touch(session, **telemetry)
+    warn_of_context(actor=actor, session=session)
     mark_seen(session.agent, at=now)
     return session
 
@@ -151,17 +177,31 @@ def end_session(
     summary: str | None = None,
     ended_at: datetime | None = None,
 ) -> Session:
-    """End a session. Ending twice changes nothing: the first ended_at and reason stay."""
+    """End a session. Ending twice changes nothing: the first ended_at and reason stay.
+
+    What an orphan says of its end itself is better than our guess: its reason, outcome and
+    summary are taken; its ended_at stays too.
+    """
     session = funnel.get_row(Session, session_id, lock=True)
-    if session.ended_at is not None:
+    if session.ended_at is not None and session.end_reason != ORPHANED:
         return session
-    changes: dict[str, Any] = {"ended_at": ended_at or clock.now(), "end_reason": reason}
+    end = session.ended_at or ended_at or clock.now()
+    changes: dict[str, Any] = {"ended_at": end, "end_reason": reason}
     if outcome is not None:
         changes["outcome"] = outcome
     if summary is not None:
         changes["summary"] = summary
     funnel.update(session, changes, actor=actor, action="end")
     funnel.touch(session, current_state=State.ENDED)
+    return session
+
+
+def resume_session(*, actor: Actor, session_id: uuid.UUID) -> Session:
+    """Go on with a session that has ended, whyever; one that runs is returned as it is."""
+    session = funnel.get_row(Session, session_id, lock=True)
+    if session.ended_at is not None:
+        reopen(actor=actor, session=session, action="resume")
+        mark_seen(session.agent)
     return session
 
 

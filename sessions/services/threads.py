@@ -11,6 +11,8 @@ from config.lib.actor import Actor
 from config.lib.errors import Conflict, Invalid, NotFound
 from contacts.services import funnel
 from sessions.models import Message, Session, Thread
+from sessions.models.thread import OPENING
+from sessions.services.orphans import revive
 
 MAX_BATCH = 1000
 EDITABLE = frozenset({"name", "status", "metadata"})
@@ -64,12 +66,18 @@ def create_thread(
 
 
 def append_messages(
-    *, actor: Actor, thread_id: uuid.UUID, messages: Sequence[NewMessage]
+    *,
+    actor: Actor,
+    thread_id: uuid.UUID,
+    messages: Sequence[NewMessage],
+    spoken: bool = True,
 ) -> tuple[list[Message], list[Message]]:
     """Append up to 1,000 messages, all or none; (in the order given, those of them that are new).
 
     The thread's row is locked, so idx has no gaps whoever else appends. A message whose
-    native_uuid the session has already comes back as the row that is there.
+    native_uuid the session has already comes back as the row that is there. `spoken` says that
+    the session does so now, which is a sign of life and revives an orphan; an import, which tells
+    of the past, is never one.
     """
     if len(messages) > MAX_BATCH:
         raise Invalid(
@@ -100,15 +108,15 @@ def append_messages(
         rows.append(row)
     if new:
         funnel.append(new, actor=actor, prefixes=prefixes)
-        _count(thread, new, now, actor)
+        _count(thread, new, now, actor, spoken=spoken and actor.channel != "import")
     return rows, new
 
 
 # What an append reads of the two rows it locks.
 _READ = (
-    "session", "message_count", "last_message_at", "session__agent", "session__project",
-    "session__message_count", "session__last_seen_at", "session__ended_at",
-    "session__current_state", "session__prompt",
+    "session", "message_count", "last_message_at", "opening", "session__agent",
+    "session__project", "session__message_count", "session__last_seen_at", "session__ended_at",
+    "session__end_reason", "session__current_state", "session__prompt",
 )  # fmt: skip
 
 
@@ -148,27 +156,31 @@ def _known(thread: Thread, uuids: Sequence[str]) -> dict[str, Message]:
     return {row.native_uuid: row for row in rows}
 
 
-def _count(thread: Thread, new: Sequence[Message], now: datetime, actor: Actor) -> None:
+def _count(
+    thread: Thread, new: Sequence[Message], now: datetime, actor: Actor, *, spoken: bool
+) -> None:
     """Telemetry of the thread and its session, whose locks are held."""
     last = max(m.occurred_at for m in new)
+    # The first user message that says anything; the list of sessions shows it too.
+    asked = next((m.content for m in new if m.role == "user" and m.content.strip()), "")
     funnel.touch(
         thread,
         message_count=thread.message_count + len(new),
         last_message_at=max(last, thread.last_message_at or last),
+        opening=thread.opening or asked[:OPENING],
     )
     session = thread.session
-    seen = last if actor.channel == "import" else now
+    if spoken:
+        revive(actor=actor, session=session)
+    seen = now if spoken else last
     changes: dict[str, Any] = {
         "message_count": session.message_count + len(new),
         "last_seen_at": max(session.last_seen_at, seen),
     }
     # An import knows better: the first line may be a command or put in by the program.
-    if not session.prompt and actor.channel != "import":
-        first = next((m.content for m in new if m.role == "user" and m.content.strip()), "")
-        if first:
-            # The list of sessions shows what the session was asked first.
-            changes["prompt"] = first[:2000]
-    if session.ended_at is None and session.current_state == "idle":
+    if asked and not session.prompt and actor.channel != "import":
+        changes["prompt"] = asked[:2000]
+    if spoken and session.ended_at is None and session.current_state == "idle":
         changes["current_state"] = "active"
     funnel.touch(session, **changes)
 

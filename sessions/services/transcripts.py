@@ -13,6 +13,7 @@ from contacts.models import Agent
 from contacts.services import funnel
 from sessions.models import Project, RawLine, Session, Thread
 from sessions.models.session import State
+from sessions.services.orphans import ORPHANED
 from sessions.services.projects import create_project
 from sessions.services.sessions import create_session
 
@@ -89,6 +90,10 @@ def note_facts(
     if merged != session.metadata:
         changes["metadata"] = merged
     by_transcript = session.ended_at is None or session.end_reason == END_REASON
+    if session.end_reason == ORPHANED:
+        # The silence that made it one was the time between two imports where it has grown since.
+        heard = session.ended_at
+        by_transcript = last_at is not None and heard is not None and last_at > heard
     if by_transcript:
         changes["ended_at"] = last_at if ended else None
         changes["end_reason"] = END_REASON if ended else ""

@@ -19,8 +19,18 @@ from contacts.services.keys import create_key
 from contacts.services.workspaces import invite_person
 from memory.models import EmbeddingSpace, Memory, Passage
 from memory.services.memories import NewEvidence, NewMemory, create_memory, link_memories
-from sessions.models import Message, Project, RawLine, Session, SessionEvent, Thread
+from sessions.models import (
+    Handoff,
+    Message,
+    Notification,
+    Project,
+    RawLine,
+    Session,
+    SessionEvent,
+    Thread,
+)
 from sessions.services.events import NewEvent, append_events
+from sessions.services.handoffs import create_handoff
 from sessions.services.projects import create_project
 from sessions.services.threads import NewMessage, append_messages
 from tests.factories import ALICE, make_agent, make_session, make_thread
@@ -84,18 +94,22 @@ def fill(workspace: Workspace) -> Rows:
                 of_memory=memory, kind="memory", occurred_at=memory.recorded_at,
                 text=memory.text, lexical=memory.text,
             )  # fmt: skip
+        handoff, _ = create_handoff(
+            actor=ALICE, from_session_id=session.id, content="Water the **rest**."
+        )
+        notification = Notification.objects.get(entity_id=str(handoff.id))
         rows = [agent, key, invitation, project, session, thread, message, event, line, memory,
-                space, passage, Revision.objects.first(), Membership.objects.first(),
-                workspace]  # fmt: skip
+                space, passage, handoff, notification, Revision.objects.first(),
+                Membership.objects.first(), workspace]  # fmt: skip
     return Rows({type(row): row for row in rows})
 
 
 WORKSPACE_MODELS: list[type[Model]] = [
     Agent, ApiKey, Invitation, Membership, Revision, Workspace, Project, Session, SessionEvent,
-    Thread, Message, RawLine, Memory, Passage, EmbeddingSpace,
+    Thread, Message, RawLine, Memory, Passage, EmbeddingSpace, Handoff, Notification,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
-    Revision, SessionEvent, Message, RawLine, Passage, EmbeddingSpace,
+    Revision, SessionEvent, Message, RawLine, Passage, EmbeddingSpace, Handoff, Notification,
 ]  # fmt: skip
 
 

@@ -28,6 +28,9 @@ LEAST: dict[str, dict[str, Any]] = {
     "create_key": {"agent": "claude-code"},
     "create_invitation": {"email": "a@example.org"},
     "search": {"q": "seedlings"},
+    "create_notification": {"conversation_id": "c", "notification_type": "t", "entity_id": "e"},
+    "create_handoff": {"from_session_id": "01990000-0000-7000-8000-00000000abcd", "content": "c"},
+    "find_threads": {"text": "t"},
 }
 
 

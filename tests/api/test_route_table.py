@@ -1,6 +1,7 @@
 """Every operation of the API, new ones too, refuses whoever may not use it."""
 
 import re
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -36,6 +37,7 @@ BODIES = {
     "append_events": {"events": [{"event_type": "note"}]},
     "create_thread": {},
     "append_messages": {"role": "user"},
+    "accept_handoff": {"session_id": NOBODYS_ID},
     "create_memory_link": {"target_id": NOBODYS_ID, "relation": "related"},
 }
 
@@ -94,7 +96,9 @@ def test_a_key_without_the_scope_is_refused(workspace, method, path, operation):
 @pytest.fixture
 def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
     """One row of each kind in alice's workspace, by the name of the path's parameter."""
-    session = made(api.post("/sessions", {"project": "greenhouse"}))
+    conversation = str(uuid.uuid4())
+    fields = {"project": "greenhouse", "conversation_id": conversation}
+    session = made(api.post("/sessions", fields))
     in_session = f"/sessions/{session['id']}"
     thread = made(api.post(in_session + "/threads", {}))
     message = made(api.post(f"/threads/{thread['id']}/messages", {"role": "user"}))["items"][0]
@@ -103,6 +107,8 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
     to_other = {"target_id": other["id"], "relation": "related"}
     link = made(api.post(f"/memories/{memory['id']}/links", to_other))
     key = made(api.get("/me"))["key"]
+    handoff = made(api.post("/handoffs", {"from_session_id": session["id"], "content": "c"}))
+    (notification,) = made(api.get("/notifications"))["items"]
     return {
         "session_id": session["id"],
         "project_id": session["project_id"],
@@ -113,6 +119,9 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
         "memory_id": memory["id"],
         "link_id": link["id"],
         "key_id": key["id"],
+        "conversation_id": conversation,
+        "handoff_id": handoff["id"],
+        "notification_id": notification["id"],
     }
 
 

@@ -64,7 +64,7 @@ def test_of_two_writers_that_read_the_same_row_one_wins():
 
 def test_telemetry_raises_no_version_and_leaves_no_revision():
     session = make_session()
-    beat(session_id=session.id, current_state="idle", status_text="waiting")
+    beat(actor=ALICE, session_id=session.id, current_state="idle", status_text="waiting")
     session.refresh_from_db()
     assert (session.version, session.current_state) == (1, "idle")
     assert history(session.id).count() == 1

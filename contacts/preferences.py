@@ -1,0 +1,92 @@
+"""What a workspace's settings say to the product: checked when they change, read where they count.
+
+Other keys of `Workspace.settings` are the callers' own; nothing here looks at them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from django.conf import settings as product
+
+from config.lib.errors import Invalid
+from config.lib.scope import current_workspace_id
+from contacts.models import Workspace
+
+MAX_THRESHOLDS = 20
+# From a coffee break to a year.
+MIN_ORPHAN_MINUTES, MAX_ORPHAN_MINUTES = 5, 366 * 24 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """`context_thresholds` are percents, ascending; silence of `orphan_after` ends."""
+
+    timezone: ZoneInfo
+    context_thresholds: tuple[int, ...]
+    orphan_after: timedelta
+
+
+def preferences() -> Preferences:
+    """Those of the current workspace, the product's own where it has none. One row by its key."""
+    held = Workspace.objects.values_list("settings", flat=True).get(pk=current_workspace_id())
+    thresholds, minutes = held.get("context_thresholds"), held.get("orphan_minutes")
+    # A key that a caller had used for something of its own says nothing to us.
+    if thresholds_problem(thresholds):
+        thresholds = product.CONTEXT_THRESHOLDS
+    if minutes_problem(minutes):
+        minutes = product.ORPHAN_MINUTES
+    return Preferences(
+        timezone=ZoneInfo(held.get("timezone", "UTC")),
+        context_thresholds=tuple(sorted(thresholds)),
+        orphan_after=timedelta(minutes=minutes),
+    )
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Raises Invalid naming each key whose value the product could not go by."""
+    rules = {
+        "timezone": _timezone_problem,
+        "context_thresholds": thresholds_problem,
+        "orphan_minutes": minutes_problem,
+    }
+    problems = {
+        f"settings.{key}": rule(settings[key]) for key, rule in rules.items() if key in settings
+    }
+    wrong = {key: problem for key, problem in problems.items() if problem}
+    if wrong:
+        raise Invalid(wrong)
+
+
+def is_timezone(name: Any) -> bool:
+    """Whether it is an IANA name. `localtime` is a file of some machines, no name."""
+    return isinstance(name, str) and name != "localtime" and name in available_timezones()
+
+
+def _timezone_problem(value: Any) -> str:
+    return "" if is_timezone(value) else "is not an IANA time zone"
+
+
+def thresholds_problem(value: Any) -> str:
+    """Why `value` is no list of percents, or nothing. An empty one switches the warnings off."""
+    good = (
+        isinstance(value, list)
+        and len(value) <= MAX_THRESHOLDS
+        and all(_is_whole(one) and 1 <= one <= 100 for one in value)
+        and len(set(value)) == len(value)
+    )
+    problem = f"must be a list of at most {MAX_THRESHOLDS} different whole percents from 1 to 100"
+    return "" if good else problem
+
+
+def minutes_problem(value: Any) -> str:
+    """Why `value` is no number of minutes, or nothing."""
+    if _is_whole(value) and MIN_ORPHAN_MINUTES <= value <= MAX_ORPHAN_MINUTES:
+        return ""
+    return f"must be a whole number from {MIN_ORPHAN_MINUTES} to {MAX_ORPHAN_MINUTES:,}"
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
