@@ -29,9 +29,13 @@ COLUMNS = {
     "MemoryAbout.task_id": "NULL",
     "Revision.object_id": "md5((g % 100)::text)::uuid",
     "Revision.model": "'memory.memory'",
-    "Session.role": "'role ' || g % 20",
     "Session.conversation_id": "'chief-' || g / 4",
 }
+# Words of which there are few: twenty of each here.
+FEW_WORDS = {
+    "assignee", "company", "content_type", "event_type", "feature", "notification_type", "pool",
+    "primitive", "role",
+}  # fmt: skip
 # How many rows share one target: a thread has many messages.
 SHARED = {
     "Thread.session_id": 3,
@@ -155,5 +159,7 @@ def _of_type(field: Any) -> str:
             return "decode(repeat('00', 32), 'hex')"
         case models.IntegerField():
             return "g % 30000" if "Small" in type(field).__name__ else "g"
-    # Names repeat; what a constraint wants to be one of its kind ends in the row's number.
+    if field.column in FEW_WORDS:
+        return f"'{field.column} ' || g % 20"
+    # What a constraint wants to be one of its kind ends in the row's number.
     return f"left('{field.column} ' || g, {field.max_length or 100})"

@@ -17,7 +17,7 @@ from config.lib.db.models import WorkspaceRow
 from config.lib.scope import workspace_scope
 from contacts.models import Workspace
 from tests.api.caller import ROOT, Caller, caller
-from tests.api.many_rows import fill
+from tests.api.many_rows import FEW_WORDS, fill
 
 # A page of 50 of which one row in twenty fits, and what is looked up beside it.
 MOST_READ = 2_500
@@ -29,9 +29,8 @@ SAMPLES = {
     "agent": "name 7",
     "conversation_id": "chief-7",
     "claude_session_id": "none",
-    "role": "role 7",
     "tag": "name 7",
-    "event_type": "event_type 7",
+    "entity_id": "entity_id 7",
 }
 
 
@@ -71,6 +70,8 @@ def sample(parameter: dict[str, Any], schema: dict[str, Any]) -> Any:
     name = parameter["name"]
     if name in SAMPLES:
         return SAMPLES[name]
+    if name in FEW_WORDS:
+        return f"{name} 7"
     value = by_type(parameter["schema"], schema)
     model = model_of(name)
     if value is None and model is not None:
