@@ -21,6 +21,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 API = "/api/"
 # Asked every few seconds by whoever watches the server.
 PROBES = {"/livez", "/readyz", "/metrics"}
+# Of a body that is too large; who sends more has a broken connection.
+DISCARDED_BYTES, DISCARD_SECONDS = 128 * 1024 * 1024, 5.0
 # The same request again, after a deadlock or a serialisation failure undid it.
 MAX_ATTEMPTS = 3
 
@@ -83,11 +85,24 @@ class BodyLimit:
         except ValueError:
             return errors.problem(request, 400, "Content-Length is not a number.")
         if length > limit:
+            _discard(request, length)
             return errors.problem(
                 request, 413, f"The body is too large; at most {limit:,} bytes are taken.",
                 code="body_too_large",
             )  # fmt: skip
         return self.get_response(request)
+
+
+def _discard(request: HttpRequest, length: int) -> None:
+    """Read a refused body away, within bounds: a client that still sends when the connection is
+    closed sees a broken pipe instead of the answer."""
+    left, until = min(length, DISCARDED_BYTES), time.monotonic() + DISCARD_SECONDS
+    source = request.META["wsgi.input"]
+    while left > 0 and time.monotonic() < until:
+        read = len(source.read(min(left, 65_536)))
+        if not read:
+            return
+        left -= read
 
 
 class ApiEdge:

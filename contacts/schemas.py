@@ -8,7 +8,7 @@ from pydantic import Field
 
 from config.lib.schema import ABSENT, Input, JsonObject, Moment, Output, RowOut, Text
 from contacts.models.agent import AgentKind, AgentStatus
-from contacts.models.workspace import Role
+from contacts.models.workspace import MAX_EMAIL, Role
 from contacts.scopes import AGENT_SCOPES
 
 
@@ -88,7 +88,7 @@ class KeyCreated(KeyOut):
 
 
 class InvitationIn(Input):
-    email: Text = Field(min_length=3, max_length=254)
+    email: Text = Field(min_length=3, max_length=MAX_EMAIL)
     role: Role = Role.VIEWER
 
 

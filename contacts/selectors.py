@@ -17,7 +17,7 @@ def get_workspace(slug: str) -> Workspace:
     try:
         return Workspace.objects.get(slug=slug)
     except Workspace.DoesNotExist:
-        raise NotFound("workspace", slug) from None
+        raise NotFound("workspace", slug, where="") from None
 
 
 def memberships_of(user_id: int) -> list[Membership]:

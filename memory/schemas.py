@@ -125,7 +125,6 @@ class _MemoryFields(Input):
 
 class MemoryIn(_MemoryFields):
     text: Text = Field(min_length=1, max_length=100_000)
-    actor: Text = Field(ABSENT, max_length=60, description="Without: agent")
     method: Text = Field(ABSENT, max_length=60)
     signature: Text = Field(ABSENT, max_length=2000)
     consolidated: bool = Field(ABSENT)

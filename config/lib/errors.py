@@ -15,9 +15,9 @@ class DomainError(Exception):
 class NotFound(DomainError):
     """No such row in this workspace (which says nothing of other workspaces)."""
 
-    def __init__(self, what: str, key: object = "") -> None:
+    def __init__(self, what: str, key: object = "", *, where: str = " in this workspace") -> None:
         shown = str(key)[:100]
-        super().__init__(f"No {what} {shown}".rstrip() + " in this workspace.", code="not_found")
+        super().__init__(f"No {what} {shown}".rstrip() + f"{where}.", code="not_found")
 
 
 class Conflict(DomainError):

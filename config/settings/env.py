@@ -7,6 +7,7 @@ must not silently become a default.
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from config.lib.db.roles import ROLE_NAME
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 PREFIX = "REMEMBRANCER_"
+LEAST_PASSWORD = 8
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,31 @@ def number(low: float, high: float) -> Callable[[environ.Env, str], float]:
 
 def words(env: environ.Env, name: str) -> list[str]:
     return [word.strip() for word in env.list(name) if word.strip()]
+
+
+_HOST = re.compile(r"\*|\.?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+
+
+def host_names(env: environ.Env, name: str) -> list[str]:
+    hosts = words(env, name)
+    wrong = [host for host in hosts if not _HOST.fullmatch(host)]
+    if wrong:
+        raise ValueError("must be host names without scheme and port, comma-separated")
+    return hosts
+
+
+def origins(env: environ.Env, name: str) -> list[str]:
+    found = words(env, name)
+    if not all(re.fullmatch(r"https?://[^/\s]+", origin) for origin in found):
+        raise ValueError("must be origins with their scheme, such as https://memory.example.com")
+    return found
+
+
+def password(env: environ.Env, name: str) -> str:
+    value = str(env.str(name))
+    if len(value) < LEAST_PASSWORD:
+        raise ValueError(f"must have at least {LEAST_PASSWORD} characters")
+    return value
 
 
 def percents(env: environ.Env, name: str) -> list[int]:
@@ -168,21 +195,21 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("DEBUG", boolean, False, "Django's debug pages. Never on a reachable server."),
     Setting(
         "ALLOWED_HOSTS",
-        words,
+        host_names,
         ["localhost", "127.0.0.1", "[::1]"],
         "Host names the server answers to, comma-separated.",
         "`localhost,127.0.0.1,[::1]` and HOST",
     ),
     Setting(
         "CSRF_TRUSTED_ORIGINS",
-        words,
+        origins,
         [],
         "Your public https address, for posting forms; comma-separated, with scheme.",
         "none",
     ),
     Setting(
         "REMEMBRANCER_ADMIN_PASSWORD",
-        text,
+        password,
         None,
         "Password of the first admin (user `admin`), read on the first start only.",
         "generated and printed once",

@@ -7,6 +7,8 @@ reads this.
 from config.settings.base import *  # noqa: F403
 from config.settings.base import LOGGING
 
+# Tests make tables as the owner before they log in as the runtime role (tests/conftest.py).
+DATABASE_LOGIN = "test"
 # What a test is about is asserted, not read in the log.
 LOGGING["root"]["level"] = "WARNING"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

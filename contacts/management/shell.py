@@ -3,10 +3,13 @@
 import getpass
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, ProgrammingError
+from psycopg.errors import UndefinedTable
 
 from config.lib.actor import Actor
+from config.lib.db.roles import RoleError
 from config.lib.errors import DomainError, Invalid
 
 
@@ -33,13 +36,18 @@ class ShellCommand(BaseCommand):
             raise CommandError("; ".join(problems)) from None
         except DomainError as error:
             raise CommandError(error.detail) from None
-        except ProgrammingError:
+        except ProgrammingError as error:
+            if not isinstance(error.__cause__, UndefinedTable):
+                raise
             raise CommandError(
                 "the database has no tables yet; `manage.py migrate` (or `serve`) makes them"
             ) from None
+        except RoleError as error:
+            raise CommandError(str(error)) from None
         except OperationalError as error:
             reason = str(error).strip().splitlines()[0]
-            raise CommandError(f"the database cannot be reached: {reason}") from None
+            hint = "; is it running (`make run`)?" if settings.EMBEDDED else ""
+            raise CommandError(f"the database cannot be reached: {reason}{hint}") from None
 
     def work(self, options: dict[str, Any]) -> None:
         raise NotImplementedError

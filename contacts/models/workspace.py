@@ -31,6 +31,10 @@ class Workspace(models.Model):
         return self.name
 
 
+# An account is called by its address, and Django keeps no longer names.
+MAX_EMAIL = 150
+
+
 class Role(models.TextChoices):
     """What a person may do in a workspace; each includes the ones before it."""
 

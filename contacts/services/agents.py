@@ -34,8 +34,11 @@ def create_agent(
 
 def ensure_agent(*, actor: Actor, name: str, kind: str = AgentKind.CUSTOM) -> Agent:
     """The agent of this name, made if there is none."""
-    found = Agent.objects.filter(name=name).first()
-    return found or create_agent(actor=actor, name=name, kind=kind)
+    agent, _ = funnel.once(
+        lambda: Agent.objects.filter(name=name).first(),
+        lambda: create_agent(actor=actor, name=name, kind=kind),
+    )
+    return agent
 
 
 def update_agent(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from config.lib.actor import Actor
 from config.lib.scope import workspace_scope
-from contacts.models import Workspace
+from contacts.models import ApiKey, Membership, Workspace
 from contacts.models.agent import AgentKind
 from contacts.models.workspace import Role
 from contacts.services.agents import create_agent
@@ -38,16 +38,15 @@ def bootstrap_installation(admin_password: str | None = None) -> FirstRun | None
         if Workspace.objects.exists():
             return None
         workspace = create_workspace(actor=actor, slug=WORKSPACE, name="Default")
-    elif workspace.settings.get("bootstrapped"):
-        return None
     password = admin_password or secrets.token_urlsafe(12)
     with workspace_scope(workspace.id):
+        # Rows tell whether it was done: settings are the callers' own to change.
+        if Membership.objects.exists() or ApiKey.objects.exists():
+            return None
         user = create_user(username=ADMIN, password=password, superuser=True)
         add_member(actor=actor, user=user, role=Role.OWNER)
         agent = create_agent(actor=actor, name=AGENT, kind=AgentKind.CLAUDE_CODE)
         _, token = create_key(actor=actor, agent=agent, name="first key")
-        workspace.settings = {**workspace.settings, "bootstrapped": True}
-        workspace.save(update_fields=["settings"])
     return FirstRun(
         workspace_slug=workspace.slug,
         admin_username=ADMIN,

@@ -8,14 +8,14 @@ leaves one Revision in the same transaction. Not for telemetry and append-only r
 import datetime
 import decimal
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator, ProhibitNullCharactersValidator
-from django.db import models
+from django.db import IntegrityError, models, transaction
 
 from config.lib import clock
 from config.lib.actor import Actor
@@ -44,11 +44,15 @@ def get_row(model: type[R], row_id: uuid.UUID, *, lock: bool = False, what: str 
         raise NotFound(what or str(model._meta.verbose_name), row_id) from None
 
 
-def create(row: R, *, actor: Actor, reason: str = "") -> R:
-    """Insert a new row and record it. Raises Invalid naming the fields, Conflict on a duplicate."""
+def create(row: R, *, actor: Actor, reason: str = "", note: Mapping[str, Any] | None = None) -> R:
+    """Insert a new row and record it, and what is in `note` beside it (rows made with it).
+
+    Raises Invalid naming the fields, Conflict on a duplicate.
+    """
     check(row)
     row.save(force_insert=True)
-    record(row, "create", actor=actor, before={}, after=snapshot(row), reason=reason)
+    said = {name: value for name, value in (note or {}).items() if value}
+    record(row, "create", actor=actor, before={}, after=snapshot(row) | said, reason=reason)
     changed([row], actor)
     return row
 
@@ -119,7 +123,54 @@ def delete(
     before = snapshot(row) | dict(note or {})
     deleting([row], actor)
     record(row, "delete", actor=actor, before=before, after={}, reason=reason)
+    _record_unlinked(row, actor=actor)
     row.delete()
+
+
+def _record_unlinked(row: VersionedRow, *, actor: Actor) -> None:
+    """A Revision for each row that loses its key to `row`: deleting it nulls them."""
+    for relation in row._meta.related_objects:
+        related: Any = relation.related_model
+        if relation.on_delete is not models.SET_NULL or not issubclass(related, VersionedRow):
+            continue
+        name = relation.field.name
+        rows = related.objects.filter(**{name: row.pk}).order_by("pk")
+        revisions = [
+            Revision(
+                actor_kind=actor.kind,
+                actor_id=actor.id[:64],
+                actor_label=actor.label[:200],
+                channel=actor.channel,
+                request_id=actor.request_id[:64],
+                model=related._meta.label_lower,
+                object_id=pk,
+                action="unlink",
+                before={name: str(row.pk)},
+                after={name: None},
+                reason=f"the {_name(row)} was deleted",
+            )
+            for pk in rows.values_list("pk", flat=True)
+        ]
+        insert_rows(revisions)
+
+
+def once(find: Callable[[], R | None], make: Callable[[], R]) -> tuple[R, bool]:
+    """The row that `find` gives, or the one that `make` does; (row, whether it is new).
+
+    Of two that make the same row at once, the second finds the first one's: a unique key stops
+    it, in a savepoint of its own.
+    """
+    found = find()
+    if found is not None:
+        return found, False
+    try:
+        with transaction.atomic():
+            return make(), True
+    except (IntegrityError, Conflict):
+        found = find()
+        if found is None:
+            raise
+        return found, False
 
 
 def append(

@@ -16,11 +16,11 @@ from django.db import IntegrityError, transaction
 
 from config.lib import clock
 from config.lib.actor import Actor
-from config.lib.errors import Conflict, Invalid, NotFound
+from config.lib.errors import Conflict, Forbidden, Invalid, NotFound
 from config.lib.ids import new_id
 from config.lib.scope import current_workspace_id, workspace_scope
 from contacts.models import Invitation, Membership, Workspace
-from contacts.models.workspace import Role
+from contacts.models.workspace import MAX_EMAIL, Role
 from contacts.preferences import check_settings, is_timezone
 from contacts.services import funnel
 
@@ -95,6 +95,10 @@ def add_member(*, actor: Actor, user: User, role: str = Role.VIEWER) -> Membersh
 def invite_person(*, actor: Actor, email: str, role: str = Role.VIEWER) -> tuple[Invitation, str]:
     """An invitation and the secret part of its link, shown once."""
     email = email.strip().casefold()
+    if len(email) > MAX_EMAIL:
+        raise Invalid({"email": f"has {len(email)} characters; at most {MAX_EMAIL} are kept"})
+    if actor.kind == "key" and role == Role.OWNER:
+        raise Forbidden("Owners are invited by people, not by keys.", code="owner_by_person")
     if Membership.objects.filter(user__username=email).exists():
         raise Conflict(f"{email} is a member already.", code="already_member")
     secret = secrets.token_urlsafe(32)

@@ -5,6 +5,7 @@ Liberal, as web searches are: no text is an error. Not for what the words mean t
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 # "..." or -word or -"..."; a hyphen counts only after a blank, so that e-mail and --flag are words.
@@ -21,6 +22,8 @@ class Parsed:
 
 
 def parse(q: str) -> Parsed:
+    # As the index has it (words.py).
+    q = unicodedata.normalize("NFC", q)
     phrases: list[str] = []
     excluded: list[str] = []
 

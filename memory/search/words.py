@@ -7,6 +7,7 @@ stemming and stop words: those are PostgreSQL's.
 """
 
 import re
+import unicodedata
 
 # Runs in which something may be joined. Linear: no two parts of it can match the same character.
 _RUN = re.compile(r"[\w@./\\:~+-]+")
@@ -24,9 +25,12 @@ LONGEST_RUN = 300
 
 def lexical_text(text: str) -> str:
     """`text`, followed by the parts of what is joined in it."""
-    extra = _parts(text)
-    if not text.isascii():
-        extra += _pairs(text)
+    if text.isascii():
+        extra = _parts(text)
+    else:
+        # Composed and decomposed letters look the same; macOS writes names decomposed.
+        text = unicodedata.normalize("NFC", text)
+        extra = _parts(text) + _pairs(text)
     return f"{text}\n{' '.join(extra)}" if extra else text
 
 

@@ -8,8 +8,10 @@ import re
 import unicodedata
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from django.db.models import Q
 
 from config.lib.actor import Actor
 from config.lib.errors import Conflict, Forbidden, Invalid, NotFound
@@ -82,12 +84,23 @@ def create_memory(*, actor: Actor, new: NewMemory) -> tuple[Memory, bool]:
             return found, False
     if actor.agent_id is not None:
         values.setdefault("agent_id", actor.agent_id)
-    values.setdefault("actor", "agent" if actor.kind == "key" else actor.kind)
+    if actor.channel != "import":
+        # Who it is follows from the key, not from what the caller says.
+        values["actor"] = "agent" if _is_agent(actor) else actor.kind
+    values["text"] = new.text
     _check_values(actor, values)
     _check_targets(values)
-    memory = Memory(text=new.text, content_hash=content_hash(new.text), **values)
+    memory = Memory(content_hash=content_hash(new.text), **values)
     _check_validity(memory)
-    funnel.create(memory, actor=actor)
+    funnel.create(
+        memory,
+        actor=actor,
+        note={
+            "parents": [str(one) for one in new.parents],
+            "causes": [str(one) for one in new.causes],
+            "evidence": [_said(one) for one in new.evidence],
+        },
+    )
     for relation, targets in ((Relation.PARENT, new.parents), (Relation.CAUSE, new.causes)):
         _link_all(memory, relation, targets)
     _add_evidence(memory, new.evidence)
@@ -125,6 +138,7 @@ def update_memory(
     memory = funnel.get_row(Memory, memory_id, lock=True)
     if memory.state == MemoryState.ERASED:
         raise Conflict("This memory was erased.", code="erased")
+    _check_authority(actor, memory)
     _check_values(actor, changes, memory)
     _check_targets(changes)
     if "text" in changes:
@@ -140,7 +154,15 @@ def delete_memory(
 ) -> None:
     """Remove a memory, its links, evidence and passages. Its Revision keeps what it said."""
     memory = funnel.get_row(Memory, memory_id, lock=True)
-    funnel.delete(memory, actor=actor, expected_version=expected_version, reason=reason)
+    _check_authority(actor, memory)
+    note = {"links": _links_of(memory), "evidence": _evidence_of(memory)}
+    funnel.delete(
+        memory,
+        actor=actor,
+        expected_version=expected_version,
+        reason=reason,
+        note={name: rows for name, rows in note.items() if rows},
+    )
 
 
 def link_memories(
@@ -186,6 +208,8 @@ def _check_values(actor: Actor, values: dict[str, Any], memory: Memory | None = 
         if len(values["tags"]) > MAX_TAGS:
             errors["tags"] = f"{len(values['tags'])} tags; at most {MAX_TAGS}"
     errors.update(_affect_problems(values.get("affect")))
+    if "text" in values and not values["text"].strip():
+        errors["text"] = "must not be blank"
     if values.get("state") in (MemoryState.ERASED, MemoryState.SUPERSEDED):
         errors["state"] = f"{values['state']} follows from an action of that name, it is not set"
     if errors:
@@ -193,9 +217,40 @@ def _check_values(actor: Actor, values: dict[str, Any], memory: Memory | None = 
     _check_trust(actor, values, memory)
 
 
+def _is_agent(actor: Actor) -> bool:
+    return actor.kind not in ("user", "system", "import")
+
+
+def _check_authority(actor: Actor, memory: Memory) -> None:
+    """What a person vouches for, an agent neither rewrites nor removes: the trust would lie."""
+    if _is_agent(actor) and memory.trust in (Trust.OPERATOR, Trust.VERIFIED):
+        raise Forbidden(
+            f"A person gave this memory the trust {memory.trust}; an agent cannot change or delete "
+            "it. Save a new memory that contradicts or supports it.",
+            code="trusted_by_person",
+        )
+
+
+def _links_of(memory: Memory) -> list[dict[str, str]]:
+    """What goes with a memory besides its own fields, for the Revision that keeps it."""
+    rows = MemoryLink.objects.filter(Q(source=memory) | Q(target=memory)).order_by("id")
+    return [
+        {"source": str(row.source_id), "relation": row.relation, "target": str(row.target_id)}
+        for row in rows
+    ]
+
+
+def _evidence_of(memory: Memory) -> list[dict[str, Any]]:
+    rows = Evidence.objects.filter(memory=memory).order_by("id")
+    return [
+        {name: value for name, value in funnel.snapshot(row).items() if name != "memory"}
+        for row in rows
+    ]
+
+
 def _check_trust(actor: Actor, values: Mapping[str, Any], memory: Memory | None) -> None:
     """Agents may lower trust, never raise it, and never lift a quarantine."""
-    if actor.kind in ("user", "system", "import"):
+    if not _is_agent(actor):
         return
     order = list(Trust)
     ceiling = Trust(memory.trust) if memory is not None else Trust.AGENT
@@ -263,6 +318,10 @@ def _link_all(memory: Memory, relation: Relation, targets: Sequence[uuid.UUID]) 
     MemoryLink.objects.bulk_create(
         MemoryLink(source=memory, target_id=target, relation=relation) for target in wanted
     )
+
+
+def _said(evidence: NewEvidence) -> dict[str, str]:
+    return {name: str(value) for name, value in asdict(evidence).items() if value}
 
 
 def _add_evidence(memory: Memory, evidence: Sequence[NewEvidence]) -> None:

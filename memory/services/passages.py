@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
-from django.db import connection
+from django.db import IntegrityError, connection
 
 from config.lib import clock
 from config.lib.actor import Actor
+from config.lib.db.models import VersionedRow
 from config.lib.scope import current_workspace_id, workspace_scope
 from contacts.models import Contact
 from memory.models import Memory, Passage
@@ -137,15 +138,22 @@ def reindex_workspace(workspace_id: uuid.UUID, *, batch: int = 500) -> int:
     for model in sources.MAKERS:
         last: uuid.UUID | None = None
         while True:
-            with workspace_scope(workspace_id):
-                rows = model.objects.order_by("id").select_for_update(no_key=True)
-                if last is not None:
-                    rows = rows.filter(id__gt=last)
-                found = list(rows[:batch])
-                if not found:
-                    break
-                last = found[-1].id
-                total += reindex(model, found)
+            try:
+                with workspace_scope(workspace_id):
+                    rows = model.objects.order_by("id")
+                    if issubclass(model, VersionedRow):
+                        rows = rows.select_for_update(no_key=True)
+                    if last is not None:
+                        rows = rows.filter(id__gt=last)
+                    found = list(rows[:batch])
+                    if not found:
+                        break
+                    made = reindex(model, found)
+            except IntegrityError:
+                # Append-only rows cannot be locked by this role: one of these went meanwhile.
+                continue
+            total += made
+            last = found[-1].id
     return total
 
 

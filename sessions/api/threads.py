@@ -59,20 +59,21 @@ def list_session_threads(request: HttpRequest, session_id: Id, paging: PageQuery
 @router.post(
     "/sessions/{session_id}/threads",
     auth=KeyAuth("sessions:write"),
-    response={201: ThreadOut},
+    response={201: ThreadOut, 200: ThreadOut},
     operation_id="create_thread",
     summary="Create a thread",
 )
 def create_thread(request: HttpRequest, session_id: Id, payload: ThreadIn) -> HttpResponse:
-    """Empty. 409 `external_id_taken` where there is one of this external_id."""
+    """Empty. 200 with the row as it is where the session has one of this external_id; 409
+    `external_id_taken` where another session has."""
     fields = payload.sent()
-    row = threads.create_thread(
+    row, new = threads.save_thread(
         actor=actor_of(request),
         session_id=find_id(Session, session_id, check=False),
         parent_id=find_row_id(Thread, fields.pop("parent_id", None), what="parent thread"),
         **fields,
     )
-    return reply_created(ThreadOut, row, new=True, location=f"/threads/{row.id}")
+    return reply_created(ThreadOut, row, new=new, location=f"/threads/{row.id}")
 
 
 @router.get(

@@ -6,6 +6,8 @@ from typing import Any
 
 from config.lib.actor import Actor
 from config.lib.errors import Invalid
+from config.lib.scope import current_workspace_id
+from contacts.models import Workspace
 from contacts.services import funnel
 from sessions.models import Project
 
@@ -58,5 +60,10 @@ def update_project(
 
 def ensure_project(*, actor: Actor, title: str, repo_url: str = "") -> Project:
     """The oldest project of this title, made if there is none. Index project_title."""
-    found = Project.objects.filter(title=title).order_by("id").first()
+    named = Project.objects.filter(title=title).order_by("id")
+    found = named.first()
+    if found is None:
+        # Titles need not be unique, so no key stops two sessions that name a new one at once.
+        Workspace.objects.select_for_update(no_key=True).get(pk=current_workspace_id())
+        found = named.first()
     return found or create_project(actor=actor, title=title, repo_url=repo_url)

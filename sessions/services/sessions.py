@@ -12,7 +12,7 @@ from typing import Any
 
 from config.lib import clock
 from config.lib.actor import Actor
-from config.lib.errors import Invalid
+from config.lib.errors import Conflict, Invalid
 from contacts.models import Agent
 from contacts.preferences import preferences
 from contacts.services import funnel
@@ -35,6 +35,8 @@ ON_CREATION = EDITABLE | TELEMETRY | {"source", "external_id", "started_at", "le
 
 
 CHIEF = "chief"
+# Subagents of subagents; each level is a query.
+MOST_PARENTS = 100
 
 
 def new_conversation_id(role: str, at: datetime) -> str:
@@ -77,7 +79,10 @@ def create_session(
     fields["conversation_id"] = fields.get("conversation_id") or new_conversation_id(
         fields.get("role", ""), fields["started_at"]
     )
-    fields.setdefault("last_seen_at", fields["started_at"])
+    # One begun in the future, by a wrong clock, has not been seen there.
+    fields["last_seen_at"] = min(now, fields.get("last_seen_at") or fields["started_at"])
+    if fields.get("current_state") == State.ENDED:
+        raise Invalid({"current_state": "a session is ended by POST sessions/{id}/end"})
     session = funnel.create(Session(agent=agent, **fields), actor=actor)
     warn_of_context(actor=actor, session=session)
     if actor.channel != "import":
@@ -119,12 +124,12 @@ def update_session(
     if changes.get("project_id"):
         funnel.get_row(Project, changes["project_id"])
     if changes.get("parent_id"):
-        if changes["parent_id"] == session.id:
-            raise Invalid({"parent_id": "a session cannot be its own parent"})
-        funnel.get_row(Session, changes["parent_id"], what="parent session")
+        _check_parent(session, changes["parent_id"])
     telemetry = {name: changes.pop(name) for name in list(changes) if name in TELEMETRY}
     if telemetry.get("current_state") == State.ENDED:
         raise Invalid({"current_state": "a session is ended by POST sessions/{id}/end"})
+    if "current_state" in telemetry and session.ended_at is not None:
+        raise Conflict("This session has ended.", code="session_ended")
     session = funnel.update(
         session, changes, actor=actor, expected_version=expected_version, reason=reason
     )
@@ -132,6 +137,18 @@ def update_session(
         funnel.touch(session, **telemetry)
         warn_of_context(actor=actor, session=session)
     return session
+
+
+def _check_parent(session: Session, parent_id: uuid.UUID) -> None:
+    """A parent of this workspace that is not below the session itself."""
+    above: uuid.UUID | None = parent_id
+    for _ in range(MOST_PARENTS):
+        if above is None:
+            return
+        if above == session.id:
+            raise Invalid({"parent_id": "is the session itself or one below it"})
+        above = funnel.get_row(Session, above, what="parent session").parent_id
+    raise Invalid({"parent_id": f"has {MOST_PARENTS} sessions above it; no more are kept"})
 
 
 def beat(

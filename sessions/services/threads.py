@@ -65,6 +65,24 @@ def create_thread(
     return funnel.create(thread, actor=actor)
 
 
+def save_thread(
+    *, actor: Actor, session_id: uuid.UUID, source: str = "", external_id: str = "", **fields: Any
+) -> tuple[Thread, bool]:
+    """A thread by its caller's own identity; (thread, whether it is new).
+
+    With `external_id` (and `source`) set, the session's thread of that identity is returned as it
+    is; Conflict where it is another session's.
+    """
+    if not external_id:
+        thread = create_thread(actor=actor, session_id=session_id, source=source, **fields)
+        return thread, True
+    identity: dict[str, Any] = {"source": source or "api", "external_id": external_id}
+    found = Thread.objects.filter(session_id=session_id, **identity).first()
+    if found is not None:
+        return found, False
+    return create_thread(actor=actor, session_id=session_id, **identity, **fields), True
+
+
 def append_messages(
     *,
     actor: Actor,

@@ -31,8 +31,11 @@ END_REASON = "transcript_end"
 def ensure_project_at(*, actor: Actor, source: str, path: str, title: str) -> Project:
     """The project of a folder on some machine, made if there is none."""
     path = path[:300]
-    found = Project.objects.filter(source=source, external_id=path).first()
-    return found or create_project(actor=actor, title=title[:300], source=source, external_id=path)
+    project, _ = funnel.once(
+        lambda: Project.objects.filter(source=source, external_id=path).first(),
+        lambda: create_project(actor=actor, title=title[:300], source=source, external_id=path),
+    )
+    return project
 
 
 def ensure_transcript_session(

@@ -142,3 +142,12 @@ def test_a_session_can_be_deleted_while_others_write_into_it(api):
     )
     assert set(statuses(answers)) <= {201, 204, 404}
     assert api.get(path).status_code == 404
+
+
+def test_a_project_that_twenty_sessions_name_at_once_is_one(api):
+    answers = at_once(
+        [lambda one=one: one.post("/sessions", {"project": "greenhouse"}) for one in alike(api)]
+    )
+    assert statuses(answers) == {201: WRITERS}
+    assert len({answer.json()["project_id"] for answer in answers}) == 1
+    assert len(all_items(api, "/projects")) == 1

@@ -134,3 +134,10 @@ def test_a_member_is_not_invited_again(api, link, client):
     join(client, link)
     answer = api.post("/invitations", {"email": "dora@example.org"})
     assert problem(answer, 409)["code"] == "already_member"
+
+
+def test_a_key_invites_no_owner_and_no_address_too_long_for_an_account(api):
+    owner = {"email": "kim@example.org", "role": "owner"}
+    assert problem(api.post("/invitations", owner), 403)["code"] == "owner_by_person"
+    long = {"email": f"{'k' * 140}@example.org"}
+    assert "email" in wrong_fields(api.post("/invitations", long))

@@ -34,7 +34,7 @@ def test_everything_that_can_be_set_comes_back(api):
         "ownership": "team", "salience": 0.1, "pinned": True, "trust": "external",
         "state": "archived", "valid_from": "1066-10-14T00:00:00Z",
         "valid_to": "2027-01-01T00:00:00Z", "expires_at": "2030-01-01T00:00:00Z",
-        "metadata": {"m": 1}, "actor": "builder", "method": "reading", "signature": "sig",
+        "metadata": {"m": 1}, "method": "reading", "signature": "sig",
         "consolidated": True, "recorded_at": "2026-01-01T00:00:00Z", "source": "mine",
         "external_id": "x-1",
     }  # fmt: skip
@@ -183,3 +183,41 @@ def test_links_are_made_listed_and_removed(api):
     problem(api.delete(f"/memories/{three['id']}/links/{link['id']}"), 404)
     assert api.delete(f"/memories/{two['id']}/links/{link['id']}").status_code == 204
     assert all_items(api, path) == []
+
+
+def test_what_a_person_vouches_for_no_agent_rewrites_or_removes(workspace, api):
+    memory = made(api.post("/memories", {"text": "Never skip the tests."}))
+    path = f"/memories/{memory['id']}"
+    with workspace_scope(workspace.id):
+        update_memory(actor=ALICE, memory_id=memory["id"], changes={"trust": "operator"})
+    for changes in ({"text": "Skip the tests."}, {"state": "archived"}, {"trust": "agent"}):
+        body = problem(api.patch(path, changes, if_match="*"), 403)
+        assert body["code"] == "trusted_by_person"
+    problem(api.delete(path, if_match="*"), 403)
+    assert made(api.get(path))["text"] == "Never skip the tests."
+    other = made(api.post("/memories", {"text": "Not so."}))
+    link = {"target_id": memory["id"], "relation": "contradicts"}
+    assert api.post(f"/memories/{other['id']}/links", link).status_code == 201
+
+
+def test_who_said_it_follows_from_the_key(api):
+    assert "actor" in wrong_fields(api.post("/memories", {"text": "x", "actor": "user"}))
+
+
+def test_the_history_keeps_links_and_evidence_that_came_and_went_with_a_memory(api):
+    parent = made(api.post("/memories", {"text": "rain"}))
+    evidence = [{"uri": "https://example.org/rain", "quote": "It rained."}]
+    fields = {"text": "wet", "parents": [parent["id"]], "evidence": evidence}
+    memory = made(api.post("/memories", fields))
+    path = f"/memories/{memory['id']}"
+    created = made(api.get(path + "/history"))["items"][0]["after"]
+    assert created["parents"] == [parent["id"]]
+    assert created["evidence"] == evidence
+    assert api.delete(path, if_match="*").status_code == 204
+    gone = made(api.get(path + "/history"))["items"][0]["before"]
+    assert gone["links"] == [{"source": memory["id"], "relation": "parent", "target": parent["id"]}]
+    assert gone["evidence"][0]["quote"] == "It rained."
+
+
+def test_a_blank_memory_says_nothing(api):
+    assert "text" in wrong_fields(api.post("/memories", {"text": " \n "}))

@@ -239,3 +239,36 @@ def test_a_list_does_not_read_the_texts_it_does_not_show(api, django_assert_num_
     (row,) = all_items(api, "/sessions")
     assert not row.keys() & {"prompt", "summary", "summary_data", "context", "metadata"}
     assert row["started_at"] <= clock.now().isoformat()
+
+
+def test_a_session_that_has_ended_has_no_other_state(api):
+    assert "current_state" in wrong_fields(api.post("/sessions", {"current_state": "ended"}))
+    session = begin(api)
+    made(api.post(f"/sessions/{session['id']}/end", {}))
+    answer = api.patch(f"/sessions/{session['id']}", {"current_state": "active"}, if_match="*")
+    assert problem(answer, 409)["code"] == "session_ended"
+
+
+def test_a_session_begun_in_the_future_was_not_seen_there(api):
+    session = begin(api, started_at="2099-01-01T00:00:00Z")
+    assert session["last_seen_at"] < "2099"
+
+
+def test_parents_form_no_circle(api):
+    first = begin(api)
+    second = begin(api, parent_id=first["id"])
+    third = begin(api, parent_id=second["id"])
+    for parent in (first, second, third):
+        answer = api.patch(f"/sessions/{first['id']}", {"parent_id": parent["id"]}, if_match="*")
+        assert "parent_id" in wrong_fields(answer)
+
+
+def test_what_a_deleted_session_leaves_says_so_in_its_history(api):
+    session = begin(api)
+    memory = made(api.post("/memories", {"text": "It rained.", "session_id": session["id"]}))
+    assert api.delete(f"/sessions/{session['id']}", if_match="*").status_code == 204
+    path = f"/memories/{memory['id']}"
+    left = made(api.get(path))
+    assert (left["session_id"], left["version"]) == (None, 2)
+    newest = made(api.get(path + "/history"))["items"][0]
+    assert (newest["action"], newest["before"]) == ("unlink", {"session": session["id"]})

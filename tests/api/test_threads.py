@@ -72,6 +72,9 @@ def test_deleting_a_thread_takes_its_messages(api):
 
 def test_an_external_id_names_one_thread(api):
     session = session_of(api)
-    thread_in(api, session, external_id="t-1")
+    first = thread_in(api, session, external_id="t-1")
     answer = api.post(f"/sessions/{session['id']}/threads", {"external_id": "t-1"})
+    assert (answer.status_code, answer.json()) == (200, first)
+    other = session_of(api)
+    answer = api.post(f"/sessions/{other['id']}/threads", {"external_id": "t-1"})
     assert problem(answer, 409)["code"] == "external_id_taken"

@@ -155,3 +155,14 @@ def test_probes_and_documents_are_served(server):
     assert answer.status == 404
     assert answer.getheader("Content-Type") == "application/problem+json"
     link.close()
+
+
+def test_a_body_that_is_too_large_is_answered_and_not_cut_off(server, api):
+    link = http.client.HTTPConnection("127.0.0.1", server)
+    try:
+        headers = {"Authorization": f"Bearer {api.token}"}
+        link.request("POST", "/api/v1/memories", b"x" * (LIMIT * 100), headers)
+        answer = link.getresponse()
+        assert (answer.status, orjson.loads(answer.read())["code"]) == (413, "body_too_large")
+    finally:
+        link.close()

@@ -13,6 +13,7 @@ from memory.importers.claude_code.store import BATCH_LINES
 from memory.importers.run import import_claude_code
 from sessions.models import Message, Project, RawLine, Session, SessionEvent, Thread
 from sessions.services.sessions import update_session
+from tests.api.test_concurrency import at_once
 from tests.factories import ALICE
 from tests.importers.transcripts import SESSION, assistant, call, result, user, write
 
@@ -239,3 +240,17 @@ def test_a_tool_that_failed_is_counted_as_an_error(workspace, tmp_path):
     with workspace_scope(workspace.id):
         session = Session.objects.get()
         assert (session.tool_count, session.error_count) == (2, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_runs_at_once_store_everything_once(workspace, tmp_path):
+    lines = BATCH_LINES * 2 + 50
+    path = write(
+        tmp_path / f"{SESSION}.jsonl", *(user(f"line-{n}", f"message {n}") for n in range(lines))
+    )
+    reports = at_once([lambda: run(workspace, path)] * 2)
+    assert sum(report.lines_new for report in reports) == lines
+    with workspace_scope(workspace.id):
+        assert RawLine.objects.count() == lines
+        indexes = Thread.objects.get().messages.order_by("idx").values_list("idx", flat=True)
+        assert list(indexes) == list(range(lines))

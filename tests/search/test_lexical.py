@@ -246,3 +246,11 @@ def test_the_mark_of_the_workspace_is_not_a_word(scoped):
     own = f"w{scoped.id.hex}"
     assert ask(own).hits == []
     assert re.fullmatch("w[0-9a-f]{32}", own)
+
+
+def test_letters_are_found_however_they_were_composed(scoped):
+    composed, decomposed = "Z\u00fcrichsee", "Zu\u0308richsee"
+    make_memory(f"composed {composed}")
+    make_memory(f"decomposed {decomposed}")
+    for query in (composed, decomposed, f'"{composed}"', f'"{decomposed}"'):
+        assert len(ask(query).hits) == 2, query

@@ -1,6 +1,9 @@
 """Commands that make keys, workspaces and invitations."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -9,7 +12,10 @@ from config.lib.scope import workspace_scope
 from contacts.models import Agent, ApiKey, Invitation, Revision
 from contacts.scopes import AGENT_SCOPES, SCOPES
 from contacts.selectors import get_workspace
+from contacts.services.bootstrap import bootstrap_installation
+from contacts.services.workspaces import update_workspace
 from tests.api.caller import Caller, made
+from tests.factories import ALICE, ROOT
 
 
 @pytest.fixture
@@ -104,3 +110,39 @@ def test_invite_prints_the_links_path(workspace, run, client):
             words = [*words, "--workspace=greenhouse"]
         with pytest.raises(CommandError):
             call_command("invite", *words)
+
+
+def test_no_key_can_make_the_first_start_happen_again(workspace, run):
+    first = bootstrap_installation("seedlings at noon")
+    assert first is None, "there is a workspace already"
+    with workspace_scope(workspace.id):
+        update_workspace(actor=ALICE, settings={"bootstrapped": None})
+    assert bootstrap_installation("seedlings at noon") is None
+
+
+def test_the_first_start_is_known_by_what_it_made(db):
+    made_first = bootstrap_installation("seedlings at noon")
+    assert made_first is not None
+    workspace = get_workspace("default")
+    with workspace_scope(workspace.id):
+        update_workspace(actor=ALICE, settings={"bootstrapped": None, "timezone": None})
+    assert bootstrap_installation("seedlings at noon") is None
+
+
+def test_a_login_that_sees_every_workspace_is_refused_by_every_process(database_server):
+    done = subprocess.run(
+        [sys.executable, "manage.py", "createworkspace", "elsewhere"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "config.settings.base",
+            "DATABASE_URL": database_server.superuser,
+            "SECRET_KEY": "k" * 50,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "is a superuser, so row-level security would not hold it" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -36,6 +36,11 @@ def test_an_empty_value_is_the_default():
         ("REMEMBRANCER_DATABASE_POOL_TIMEOUT", "soon", "a number"),
         ("REMEMBRANCER_EMBEDDING_PROVIDER", "magic", "local, openai, none"),
         ("REMEMBRANCER_EMBEDDING_URL", "ftp://x", "http"),
+        ("ALLOWED_HOSTS", "http://x", "without scheme"),
+        ("ALLOWED_HOSTS", "a.example,bad host", "host names"),
+        ("CSRF_TRUSTED_ORIGINS", "memory.example.com", "with their scheme"),
+        ("REMEMBRANCER_ADMIN_PASSWORD", "a", "at least 8"),
+        ("REMEMBRANCER_SEARCH_ROLE", "App Search", "begin with a letter"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(name, value, why):

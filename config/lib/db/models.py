@@ -22,7 +22,10 @@ class ScopedQuerySet(models.QuerySet):
             field = relation.field
             related: Any = relation.related_model
             if relation.on_delete is models.SET_NULL:
-                related.objects.filter(**{f"{field.name}__in": self}).update(**{field.name: None})
+                changes: dict[str, Any] = {field.name: None}
+                if issubclass(related, VersionedRow):
+                    changes |= {"version": models.F("version") + 1, "updated_at": clock.now()}
+                related.objects.filter(**{f"{field.name}__in": self}).update(**changes)
             elif relation.on_delete is models.PROTECT:
                 blocking = list(related.objects.filter(**{f"{field.name}__in": self})[:1])
                 if blocking:

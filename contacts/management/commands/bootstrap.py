@@ -3,15 +3,18 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.db import connection
 
+from config.lib.db.roles import check_server_settings
+from contacts.management.shell import ShellCommand
 from contacts.services.bootstrap import bootstrap_installation
 
 
-class Command(BaseCommand):
+class Command(ShellCommand):
     help = "Make the first workspace, admin and API key, and print them once."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def work(self, options: dict[str, Any]) -> None:
+        check_server_settings(connection)
         first = bootstrap_installation(settings.ADMIN_PASSWORD)
         if first is None:
             self.stdout.write("There is a workspace already; nothing was made.")

@@ -8,12 +8,14 @@ import logging
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 from procrastinate import App
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.django_connector import DjangoConnector
 
 from config.embedded.lifeline import grace_seconds, watch_lifeline
+from config.lib.db.roles import RoleError
 
 log = logging.getLogger("remembrancer.jobs")
 
@@ -31,6 +33,13 @@ class Command(BaseCommand):
         watch_lifeline(
             grace_seconds(embedded=settings.EMBEDDED, shutdown_seconds=settings.SHUTDOWN_SECONDS)
         )
+        try:
+            # Jobs write as this login: a wrong one is refused here, before the first of them.
+            connection.ensure_connection()
+        except RoleError as error:
+            raise CommandError(str(error)) from None
+        finally:
+            connection.close()
         assert isinstance(app.connector, DjangoConnector)
         with app.replace_connector(app.connector.get_worker_connector()) as worker_app:
             asyncio.run(_work(worker_app))

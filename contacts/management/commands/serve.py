@@ -18,6 +18,7 @@ from config.embedded.layout import EmbeddedError
 from config.embedded.supervisor import Options, Supervisor
 from config.embedded.tuning import connections_needed
 from config.lib.db.roles import RoleError, check_runtime_role, check_server_settings
+from config.lib.errors import DomainError
 from config.settings.base import database
 from contacts.services.bootstrap import FirstRun, bootstrap_installation
 
@@ -50,6 +51,8 @@ class Command(BaseCommand):
             supervisor.run()
         except (EmbeddedError, RoleError) as error:
             raise CommandError(str(error)) from None
+        except DomainError as error:
+            raise CommandError(error.detail) from None
         finally:
             # They are shown once, and are made already, whatever happened after.
             self._tell_first_run()

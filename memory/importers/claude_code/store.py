@@ -11,10 +11,12 @@ import threading
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
+
+from django.db import IntegrityError, OperationalError
 
 from config.lib import clock
 from config.lib.actor import Actor
@@ -34,6 +36,7 @@ from sessions.services.threads import NewMessage, append_messages, create_thread
 SOURCE = "claude-code"
 # A transaction's worth: large enough that its fixed cost is small, small enough for memory.
 BATCH_LINES = 1000
+ATTEMPTS = 4
 BATCH_BYTES = 4 * 1024 * 1024
 # A transcript that was written to more recently may still be going on.
 ENDED_AFTER = timedelta(hours=1)
@@ -69,16 +72,28 @@ class SessionStore:
     def run(self, reader: SessionReader) -> Stored:
         """Read and write all of it. The caller is outside any workspace scope."""
         for batch in ahead(batches(reader)):
-            with workspace_scope(self.workspace_id):
-                # What a crash loses is read again by the next run; the last batch is flushed.
-                set_local("synchronous_commit", "off")
-                self._write(batch)
+            self._store(batch)
         if self.stored.session_id is not None:
             with workspace_scope(self.workspace_id):
                 self._finish(reader, self.stored.session_id)
         return self.stored
 
     # --- one batch ----------------------------------------------------------------------
+
+    def _store(self, batch: "Batch") -> None:
+        """One transaction; again, where another run or the agent itself wrote the same rows."""
+        for attempt in range(ATTEMPTS):
+            stored, threads = replace(self.stored), dict(self.threads)
+            try:
+                with workspace_scope(self.workspace_id):
+                    # What a crash loses is read again by the next run; the last batch is flushed.
+                    set_local("synchronous_commit", "off")
+                    self._write(batch)
+                return
+            except (IntegrityError, OperationalError):
+                self.stored, self.threads = stored, threads
+                if attempt == ATTEMPTS - 1:
+                    raise
 
     def _write(self, batch: "Batch") -> None:
         session = self._session(batch)

@@ -7,9 +7,9 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
-from config.lib.errors import DomainError
+from contacts.management.shell import ShellCommand
 from contacts.selectors import get_workspace
 from memory.importers.problems import SourceError
 from memory.importers.run import ImportReport, import_claude_code
@@ -18,7 +18,7 @@ SOURCES = {"claude-code": import_claude_code}
 SHOWN_PROBLEMS = 50
 
 
-class Command(BaseCommand):
+class Command(ShellCommand):
     help = "Import what another program has kept. Running it again adds only what is new."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -29,12 +29,12 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="read and report, write nothing")
         parser.add_argument("--json", action="store_true", help="the report as JSON")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def work(self, options: dict[str, Any]) -> None:
         # Batches of thousands of rows, none of them in a cycle: looking for cycles at every 700
         # new objects is a tenth of an import's time.
         gc.set_threshold(50_000, 20, 100)
+        workspace = get_workspace(options["workspace"])
         try:
-            workspace = get_workspace(options["workspace"])
             report = SOURCES[options["source"]](
                 workspace_id=workspace.id,
                 path=options["path"].expanduser(),
@@ -42,7 +42,7 @@ class Command(BaseCommand):
                 dry_run=options["dry_run"],
                 progress=self._progress(options),
             )
-        except (DomainError, SourceError) as error:
+        except SourceError as error:
             raise CommandError(str(error)) from None
         if options["json"]:
             self.stdout.write(json.dumps(report.as_dict(), indent=2, default=str))

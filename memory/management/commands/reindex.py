@@ -3,9 +3,9 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
-from config.lib.errors import DomainError
+from contacts.management.shell import ShellCommand
 from contacts.models import Workspace
 from contacts.selectors import get_workspace
 from memory.embedding import EmbeddingError, get_embedder
@@ -15,7 +15,7 @@ from memory.services.passages import reindex_workspace
 from memory.services.queue import defer_now
 
 
-class Command(BaseCommand):
+class Command(ShellCommand):
     help = (
         "Make all passages anew, batch by batch, while serving. Vectors of unchanged texts stay, "
         "unless the embedding model has changed. Can be stopped and run again at any time."
@@ -24,12 +24,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--workspace", help="slug (default: every workspace)")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def work(self, options: dict[str, Any]) -> None:
+        slug = options["workspace"]
+        chosen = [get_workspace(slug)] if slug else list(Workspace.objects.order_by("slug"))
         try:
-            slug = options["workspace"]
-            chosen = [get_workspace(slug)] if slug else list(Workspace.objects.order_by("slug"))
             embedder = get_embedder()
-        except (DomainError, EmbeddingError) as error:
+        except EmbeddingError as error:
             raise CommandError(str(error)) from None
         for workspace in chosen:
             count = reindex_workspace(workspace.id)

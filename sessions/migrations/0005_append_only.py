@@ -1,0 +1,11 @@
+"""What was said and what happened is not rewritten by the runtime role."""
+
+from django.db import migrations
+
+from config.lib.db.operations import AppendOnly
+
+
+class Migration(migrations.Migration):
+    dependencies = [("agent_sessions", "0004_work_rows")]
+
+    operations = [AppendOnly(["SessionEvent", "Message", "RawLine"])]
