@@ -7,7 +7,7 @@ from config.api.parameters import known_parameters_only
 from contacts.api import agents, keys, me, workspace
 from memory.api import links, memories, stats
 from memory.api.search import router as search
-from sessions.api import events, messages, projects, sessions, threads
+from sessions.api import events, messages, projects, sessions, threads, worker_runs, workers
 
 api = Api(
     title="Remembrancer",
@@ -34,6 +34,8 @@ for router in (
     events.router,
     threads.router,
     messages.router,
+    worker_runs.router,
+    workers.router,
     memories.router,
     links.router,
     search,

@@ -13,12 +13,13 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from config.lib.actor import Actor
+from config.lib.db.now import database_now
 from config.lib.errors import Conflict, Invalid
 from contacts.models import Agent
 from contacts.services import funnel
 from sessions.models import Session, Worker, WorkerDependency, WorkerOutput
 from sessions.models.worker import WorkerStatus
-from sessions.services.workers import database_now, settle
+from sessions.services.workers import settle
 
 MIN_LEASE_SECONDS, DEFAULT_LEASE_SECONDS, MAX_LEASE_SECONDS = 5, 60, 3600
 # Between attempts that failed: 1, 2, 4 ... minutes, at most an hour.
@@ -85,7 +86,10 @@ def claim_worker(
 
 
 def claimable(now: datetime) -> QuerySet[Worker]:
-    """Pending, due, and all they need complete."""
+    """Pending, due, and all they need complete.
+
+    Leases and `run_after` go by the database's clock: those of two runners' machines may differ.
+    """
     rows: QuerySet[Worker] = Worker.objects.filter(
         Q(run_after=None) | Q(run_after__lte=now),
         ~Exists(_waits_for().filter(worker_id=OuterRef("pk"))),
@@ -162,17 +166,36 @@ def beat(
     `cancel_requested_at` of what comes back tells the caller to stop and to call `fail`.
     """
     seconds = _lease(lease_seconds)
-    if progress_percent is not None and not 0 <= progress_percent <= 100:
-        raise Invalid({"progress_percent": "must be from 0 to 100"})
     worker = _held(worker_id, lease_id)
     now = at or database_now()
-    telemetry: dict[str, Any] = {"heartbeat_at": now, "lease_until": now + seconds}
-    if progress_percent is not None:
-        telemetry["progress_percent"] = progress_percent
-    if progress_text is not None:
-        telemetry["progress_text"] = progress_text
-    funnel.touch(worker, **telemetry)
+    funnel.touch(
+        worker,
+        heartbeat_at=now,
+        # A short beat takes nothing from a long lease.
+        lease_until=max(now + seconds, worker.lease_until or now),
+        **_progress(progress_percent, progress_text),
+    )
     return worker
+
+
+def report_progress(
+    *,
+    worker_id: uuid.UUID,
+    lease_id: uuid.UUID,
+    percent: float | None = None,
+    text: str | None = None,
+) -> Worker:
+    """How far it is. Telemetry; the lease stays as long as it was."""
+    worker = _held(worker_id, lease_id)
+    funnel.touch(worker, **_progress(percent, text))
+    return worker
+
+
+def _progress(percent: float | None, text: str | None) -> dict[str, Any]:
+    if percent is not None and not 0 <= percent <= 100:
+        raise Invalid({"percent": "must be from 0 to 100"})
+    given = {"progress_percent": percent, "progress_text": text}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def append_output(

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
-
 from config.lib.actor import Actor
+from config.lib.db.now import database_now
 from config.lib.errors import Conflict, Invalid
 from config.lib.ids import new_id
 from config.lib.scope import current_workspace_id
@@ -348,11 +347,3 @@ def _payload(worker: Worker, status: WorkerStatus) -> dict[str, Any]:
     elif status == WorkerStatus.FAILED:
         said["error"] = worker.error[:1000]
     return said
-
-
-def database_now() -> datetime:
-    """The database's clock. Leases go by it: the clocks of two runners' machines may differ."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        now: datetime = cursor.fetchone()[0]
-    return now
