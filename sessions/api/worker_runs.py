@@ -5,14 +5,24 @@ somebody else may run the worker, and that the caller has to stop.
 """
 
 import uuid
-from typing import Any
+from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Router
+from ninja import Query, Router
 
+from config.lib.cursor import page
 from config.lib.db.lookup import find_id, find_row_id
 from contacts.api.auth import KeyAuth
-from contacts.api.http import Id, actor_of, no_content, principal_of, reply
+from contacts.api.http import (
+    Id,
+    Page,
+    PageQuery,
+    actor_of,
+    no_content,
+    principal_of,
+    reply,
+    reply_page,
+)
 from sessions.models import Session, Worker
 from sessions.schemas_workers import (
     Ask,
@@ -24,12 +34,13 @@ from sessions.schemas_workers import (
     Complete,
     Fail,
     Kept,
+    OutputOut,
     Pieces,
     Progress,
     Release,
     WorkerOut,
 )
-from sessions.selectors_workers import with_needs
+from sessions.selectors_workers import list_output, with_needs
 from sessions.services import worker_runs
 
 router = Router(tags=["Workers"])
@@ -143,6 +154,24 @@ def append_worker_output(request: HttpRequest, worker_id: Id, payload: Pieces) -
         pieces=[(piece.stream, piece.text) for piece in payload.pieces],
     )
     return reply(Kept, {"last_seq": rows[-1].seq}, status=201)
+
+
+@router.get(
+    "/workers/{worker_id}/output",
+    auth=KeyAuth("work:read"),
+    response=Page[OutputOut],
+    operation_id="list_worker_output",
+    summary="Read what a worker printed",
+)
+def list_worker_output(
+    request: HttpRequest,
+    worker_id: Id,
+    paging: PageQuery,
+    after: Annotated[int, Query(ge=0, le=2**31 - 1, description="Behind this seq")] = 0,
+) -> HttpResponse:
+    """In order, of all attempts. To follow it, ask again with `after` the last seq you have."""
+    rows = list_output(find_id(Worker, worker_id), after=after)
+    return reply_page(OutputOut, page(rows, order=["seq"], **paging.model_dump()))
 
 
 @router.post(

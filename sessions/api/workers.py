@@ -35,7 +35,6 @@ from sessions.models import Session, Task, Worker
 from sessions.models.worker import WorkerStatus
 from sessions.schemas_workers import (
     Answer,
-    OutputOut,
     QueueOut,
     Snooze,
     Why,
@@ -265,24 +264,6 @@ def snooze_worker(request: HttpRequest, worker_id: Id, payload: Snooze) -> HttpR
         reason=payload.reason,
     )
     return reply(WorkerOut, selectors.with_needs(row))
-
-
-@router.get(
-    "/workers/{worker_id}/output",
-    auth=KeyAuth("work:read"),
-    response=Page[OutputOut],
-    operation_id="list_worker_output",
-    summary="Read what a worker printed",
-)
-def list_worker_output(
-    request: HttpRequest,
-    worker_id: Id,
-    paging: PageQuery,
-    after: Annotated[int, Query(ge=0, le=2**31 - 1, description="Behind this seq")] = 0,
-) -> HttpResponse:
-    """In order, of all attempts. To follow it, ask again with `after` the last seq you have."""
-    rows = selectors.list_output(find_id(Worker, worker_id), after=after)
-    return reply_page(OutputOut, page(rows, order=["seq"], **paging.model_dump()))
 
 
 @router.get(

@@ -26,6 +26,7 @@ MIN_LEASE_SECONDS, DEFAULT_LEASE_SECONDS, MAX_LEASE_SECONDS = 5, 60, 3600
 FIRST_BACKOFF, LONGEST_BACKOFF = timedelta(minutes=1), timedelta(hours=1)
 # What one claim tidies up on its way; the periodic job does the rest.
 TIDIED_BY_A_CLAIM = 20
+BATCH = 200
 MAX_OUTPUT_PIECES = 20_000
 # What a report is shown as where its writer gave no summary.
 SUMMARY_LENGTH = 500
@@ -362,7 +363,7 @@ def _given_back(
     return settle(worker, status, changes, actor=actor, action=action, reason=reason)
 
 
-def release_lost_leases(*, actor: Actor, at: datetime | None = None, limit: int = 1000) -> int:
+def release_lost_leases(*, actor: Actor, at: datetime | None = None, limit: int = BATCH) -> int:
     """Put back what nobody beats for any more, the attempt counted; how many were.
 
     At once: it is the runner that died, not the work that failed. With its attempts used up a
@@ -389,7 +390,7 @@ def _put_back_lost(worker: Worker, actor: Actor, now: datetime) -> None:
     _attempt_failed(worker, actor, now, error=error, wait=timedelta(0))
 
 
-def wake_snoozed(*, actor: Actor, at: datetime | None = None, limit: int = 1000) -> int:
+def wake_snoozed(*, actor: Actor, at: datetime | None = None, limit: int = BATCH) -> int:
     """Make pending what was snoozed until now; how many were. Index worker_status."""
     now = at or database_now()
     rows = Worker.objects.filter(status=WorkerStatus.SNOOZED, run_after__lte=now)

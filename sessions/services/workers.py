@@ -197,7 +197,7 @@ def _replace_dependencies(
     if set(wanted) == set(before):
         return
     _refuse_cycle(worker.pk, wanted)
-    worker.dependencies.filter(needs_id__any_of=[n for n in before if n not in wanted]).delete()
+    worker.dependencies.filter(needs_id__in=set(before) - set(wanted)).delete()
     _add_dependencies(worker, [needed for needed in wanted if needed not in before], actor)
     funnel.record(
         worker,
@@ -216,7 +216,7 @@ def _refuse_cycle(worker_id: uuid.UUID, wanted: Iterable[uuid.UUID]) -> None:
         if worker_id in frontier:
             raise Invalid({"depends_on": "would make this worker wait for itself"})
         seen |= frontier
-        edges = WorkerDependency.objects.filter(worker_id__any_of=frontier)
+        edges = WorkerDependency.objects.filter(worker_id__in=frontier)
         frontier = set(edges.values_list("needs_id", flat=True)) - seen
 
 
