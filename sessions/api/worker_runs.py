@@ -146,7 +146,7 @@ def report_worker_progress(request: HttpRequest, worker_id: Id, payload: Progres
     summary="Keep what it printed",
 )
 def append_worker_output(request: HttpRequest, worker_id: Id, payload: Pieces) -> HttpResponse:
-    """Pieces in order, all or none. 409 output_full where a worker has 20,000 of them."""
+    """Pieces in order, all or none. 409 output_full where a worker has 100,000 of them."""
     rows = worker_runs.append_output(
         actor=actor_of(request),
         worker_id=_id(worker_id),

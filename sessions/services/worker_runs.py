@@ -27,7 +27,7 @@ FIRST_BACKOFF, LONGEST_BACKOFF = timedelta(minutes=1), timedelta(hours=1)
 # What one claim tidies up on its way; the periodic job does the rest.
 TIDIED_BY_A_CLAIM = 20
 BATCH = 200
-MAX_OUTPUT_PIECES = 20_000
+MAX_OUTPUT_PIECES = 100_000
 # What a report is shown as where its writer gave no summary.
 SUMMARY_LENGTH = 500
 
@@ -206,7 +206,7 @@ def append_output(
     lease_id: uuid.UUID,
     pieces: Sequence[tuple[str, str]],
 ) -> list[WorkerOutput]:
-    """Keep what it printed: pieces of (stream, text), in order, up to 20,000 for a worker."""
+    """Keep what it printed: pieces of (stream, text), in order, up to 100,000 for a worker."""
     worker = _held(worker_id, lease_id)
     last = worker.output.order_by("-seq").values_list("seq", flat=True).first() or 0
     if last + len(pieces) > MAX_OUTPUT_PIECES:
