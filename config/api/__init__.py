@@ -17,6 +17,8 @@ from sessions.api import (
     sessions,
     thread_tools,
     threads,
+    worker_runs,
+    workers,
 )
 
 api = Api(
@@ -48,6 +50,8 @@ for router in (
     messages.router,
     notifications.router,
     handoffs.router,
+    worker_runs.router,
+    workers.router,
     memories.router,
     links.router,
     search,

@@ -307,6 +307,8 @@ SETTINGS: tuple[Setting, ...] = (
 
 # Set by the product for its own processes; not for people, so not in the table.
 INTERNAL = {"REMEMBRANCER_DATABASE_LOGIN", "REMEMBRANCER_LIFELINE_FD"}
+# What `runworkers` tells the commands it runs; one of them may start this program again.
+TOLD = "REMEMBRANCER_WORKER_"
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -316,7 +318,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> dict[str, Any
         env.ENVIRON = dict(environment)
     known = {setting.name for setting in SETTINGS} | INTERNAL
     for name in sorted(env.ENVIRON if environment is not None else os.environ):
-        if name.startswith(PREFIX) and name not in known:
+        if name.startswith(PREFIX) and name not in known and not name.startswith(TOLD):
             raise ImproperlyConfigured(f"{name}: there is no setting of this name")
     return {setting.name: setting.read(env) for setting in SETTINGS}
 

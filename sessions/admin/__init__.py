@@ -1,6 +1,6 @@
-"""The admin's pages about what happens: sessions, threads, messages, events, projects, and what
-conversations are told."""
+"""The admin's pages about what happens: sessions, threads, messages, events, projects, workers, and
+what conversations are told."""
 
-from sessions.admin import events, handoffs, notifications, projects, sessions, threads
+from sessions.admin import events, handoffs, notifications, projects, sessions, threads, workers
 
-__all__ = ["events", "handoffs", "notifications", "projects", "sessions", "threads"]
+__all__ = ["events", "handoffs", "notifications", "projects", "sessions", "threads", "workers"]

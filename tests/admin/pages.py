@@ -28,11 +28,14 @@ from sessions.models import (
     Session,
     SessionEvent,
     Thread,
+    Worker,
+    WorkerOutput,
 )
 from sessions.services.events import NewEvent, append_events
 from sessions.services.handoffs import create_handoff
 from sessions.services.projects import create_project
 from sessions.services.threads import NewMessage, append_messages
+from sessions.services.workers import spawn_worker
 from tests.factories import ALICE, make_agent, make_session, make_thread
 
 # Statements of the transaction itself, which no page can save.
@@ -98,18 +101,23 @@ def fill(workspace: Workspace) -> Rows:
             actor=ALICE, from_session_id=session.id, content="Water the **rest**."
         )
         notification = Notification.objects.get(entity_id=str(handoff.id))
-        rows = [agent, key, invitation, project, session, thread, message, event, line, memory,
-                space, passage, handoff, notification, Revision.objects.first(),
-                Membership.objects.first(), workspace]  # fmt: skip
+        worker, _ = spawn_worker(actor=ALICE, primitive="research", name="Pump")
+        printed = WorkerOutput(worker=worker, seq=1, attempt=1, text="pumping")
+        printed.save(force_insert=True)
+        rows = [handoff, notification, worker, printed, agent, key, invitation, project,
+                session, thread, message, event, line, memory, space, passage,
+                Revision.objects.first(), Membership.objects.first(), workspace]  # fmt: skip
     return Rows({type(row): row for row in rows})
 
 
 WORKSPACE_MODELS: list[type[Model]] = [
     Agent, ApiKey, Invitation, Membership, Revision, Workspace, Project, Session, SessionEvent,
-    Thread, Message, RawLine, Memory, Passage, EmbeddingSpace, Handoff, Notification,
+    Thread, Message, RawLine, Memory, Passage, EmbeddingSpace, Handoff, Notification, Worker,
+    WorkerOutput,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
     Revision, SessionEvent, Message, RawLine, Passage, EmbeddingSpace, Handoff, Notification,
+    WorkerOutput,
 ]  # fmt: skip
 
 

@@ -31,6 +31,7 @@ SAMPLES = {
     "claude_session_id": "none",
     "tag": "name 7",
     "entity_id": "entity_id 7",
+    "trace_id": "trace_id 7",
 }
 
 
@@ -88,8 +89,8 @@ def by_type(kind: dict[str, Any], schema: dict[str, Any]) -> Any:
         return by_type(schema["components"]["schemas"][kind["$ref"].rpartition("/")[2]], schema)
     if "enum" in kind:
         return kind["enum"][-1]
-    if kind.get("type") == "boolean":
-        return "true"
+    if kind.get("type") in ("boolean", "integer"):
+        return {"boolean": "true", "integer": 7}[kind["type"]]
     times = {"date-time": "2026-01-31T12:00:00Z", "date": "2026-01-31"}
     if kind.get("format") in times:
         return times[kind["format"]]

@@ -38,6 +38,16 @@ BODIES = {
     "create_thread": {},
     "append_messages": {"role": "user"},
     "accept_handoff": {"session_id": NOBODYS_ID},
+    "update_worker": {"name": "x"},
+    "answer_worker": {"answer": "x"},
+    "snooze_worker": {"duration": "1h"},
+    "beat_worker": {"lease_id": NOBODYS_ID},
+    "report_worker_progress": {"lease_id": NOBODYS_ID},
+    "append_worker_output": {"lease_id": NOBODYS_ID, "pieces": [{"text": "x"}]},
+    "ask_about_worker": {"lease_id": NOBODYS_ID, "question": "x"},
+    "complete_worker": {"lease_id": NOBODYS_ID},
+    "fail_worker": {"lease_id": NOBODYS_ID, "error": "x"},
+    "release_worker": {"lease_id": NOBODYS_ID},
     "create_memory_link": {"target_id": NOBODYS_ID, "relation": "related"},
 }
 
@@ -106,6 +116,7 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
     memory, other = (made(api.post("/memories", {"text": text})) for text in ("a", "b"))
     to_other = {"target_id": other["id"], "relation": "related"}
     link = made(api.post(f"/memories/{memory['id']}/links", to_other))
+    worker = made(api.post("/workers", {"primitive": "research"}))
     key = made(api.get("/me"))["key"]
     handoff = made(api.post("/handoffs", {"from_session_id": session["id"], "content": "c"}))
     (notification,) = made(api.get("/notifications"))["items"]
@@ -118,6 +129,7 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
         "event_id": event["id"],
         "memory_id": memory["id"],
         "link_id": link["id"],
+        "worker_id": worker["id"],
         "key_id": key["id"],
         "conversation_id": conversation,
         "handoff_id": handoff["id"],
@@ -176,6 +188,10 @@ def test_no_body_or_filter_reaches_into_another_workspace(stranger, rows):
         ("GET", f"/sessions?project={rows['project_id']}", None),
         ("GET", f"/sessions?parent={rows['session_id']}", None),
         ("GET", f"/memories?session={rows['session_id']}", None),
+        ("POST", "/workers", {"primitive": "x", "session_id": rows["session_id"]}),
+        ("POST", "/workers/claim", {"session_id": rows["session_id"]}),
+        ("GET", f"/workers?session={rows['session_id']}", None),
+        ("GET", f"/workers?claimed_by={rows['agent']}", None),
     ]
     for method, path, body in calls:
         problem(stranger.call(method, path, body, if_match="*"), 404)

@@ -1,0 +1,14 @@
+"""The database's clock, for what several machines must agree on. Not for timestamps of rows:
+those are config.lib.clock's, which is the web server's own."""
+
+from datetime import datetime
+
+from django.db import connection
+
+
+def database_now() -> datetime:
+    """The database's time now, whenever the transaction began."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+    return now

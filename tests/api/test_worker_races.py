@@ -1,0 +1,165 @@
+"""Many runners at one queue: nobody gets what another has, and nothing is done twice."""
+
+import threading
+import uuid
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from config.lib.errors import Conflict, Invalid
+from config.lib.scope import workspace_scope
+from contacts.models import Agent, Workspace
+from sessions.models import Notification, Worker, WorkerOutput
+from sessions.services import worker_runs, workers
+from tests.api.test_concurrency import at_once
+from tests.factories import ALICE, make_agent
+
+pytestmark = pytest.mark.django_db(transaction=True)
+CLAIMERS, WORKERS = 20, 1000
+
+
+@pytest.fixture
+def agent(workspace: Workspace) -> Agent:
+    with workspace_scope(workspace.id):
+        return make_agent("runner")
+
+
+def spawn(workspace: Workspace, **fields) -> Worker:
+    with workspace_scope(workspace.id):
+        return workers.spawn_worker(actor=ALICE, primitive="research", **fields)[0]
+
+
+def claim(workspace: Workspace, agent: Agent, **how) -> Worker | None:
+    with workspace_scope(workspace.id):
+        return worker_runs.claim(actor=ALICE, agent=agent, **how)
+
+
+def test_twenty_claimers_get_each_of_a_thousand_workers_exactly_once(workspace, agent):
+    with workspace_scope(workspace.id):
+        Worker.objects.bulk_create(
+            [Worker(primitive="research", priority=n % 3) for n in range(WORKERS)]
+        )
+
+    def work() -> list[uuid.UUID]:
+        mine = []
+        while (worker := claim(workspace, agent)) is not None:
+            mine.append(worker.pk)
+        return mine
+
+    shares = at_once([work] * CLAIMERS)
+    claimed = Counter(one for share in shares for one in share)
+    assert len(claimed) == WORKERS
+    assert set(claimed.values()) == {1}
+    assert sum(bool(share) for share in shares) > 1
+    with workspace_scope(workspace.id):
+        leases = Worker.objects.filter(status="running", attempts=1).values_list("lease_id")
+        assert len(set(leases)) == WORKERS
+
+
+def test_one_dedupe_key_spawned_by_twenty_is_one_worker(workspace, agent):
+    def spawn_it() -> tuple[uuid.UUID, bool]:
+        with workspace_scope(workspace.id):
+            worker, new = workers.spawn_worker(actor=ALICE, primitive="x", dedupe_key="daily")
+            return worker.pk, new
+
+    answers = at_once([spawn_it] * CLAIMERS)
+    assert len({pk for pk, _ in answers}) == 1
+    assert sum(new for _, new in answers) == 1
+
+
+def test_a_lost_lease_is_taken_over_by_one_of_many(workspace, agent):
+    spawn(workspace, max_attempts=9)
+    past = datetime.now(UTC) - timedelta(hours=1)
+    assert claim(workspace, agent, at=past) is not None
+    taken = [one for one in at_once([lambda: claim(workspace, agent)] * CLAIMERS) if one]
+    assert [one.attempts for one in taken] == [2]
+
+
+def test_who_completes_and_who_takes_over_do_not_both_win(workspace, agent):
+    """The lease ran out, and its holder reports at the very moment somebody else looks."""
+    past = datetime.now(UTC) - timedelta(hours=1)
+    for _ in range(10):
+        worker = spawn(workspace, conversation_id="chief")
+        held = claim(workspace, agent, at=past)
+        assert held is not None
+
+        def finish(held: Worker = held) -> str:
+            try:
+                with workspace_scope(workspace.id):
+                    worker_runs.complete(actor=ALICE, worker_id=held.pk, lease_id=held.lease_id)
+            except Conflict as error:
+                return error.code
+            return "complete"
+
+        done, taken = None, None
+        for answer in at_once([finish, lambda: claim(workspace, agent)]):
+            if isinstance(answer, str):
+                done = answer
+            elif answer is not None:
+                taken = answer
+        assert (done == "complete") == (taken is None), (done, taken)
+        if taken is None:
+            with workspace_scope(workspace.id):
+                assert Notification.objects.filter(entity_id=str(worker.pk)).count() == 1
+        else:
+            assert done in ("not_running", "lease_lost")
+            with workspace_scope(workspace.id):
+                worker_runs.complete(actor=ALICE, worker_id=taken.pk, lease_id=taken.lease_id)
+
+
+def test_output_of_many_threads_counts_without_a_gap(workspace, agent):
+    spawn(workspace)
+    held = claim(workspace, agent)
+    assert held is not None
+
+    def write() -> None:
+        with workspace_scope(workspace.id):
+            worker_runs.append_output(
+                actor=ALICE, worker_id=held.pk, lease_id=held.lease_id,
+                pieces=[("stdout", "a"), ("stderr", "b")],
+            )  # fmt: skip
+
+    at_once([write] * CLAIMERS)
+    with workspace_scope(workspace.id):
+        numbers = WorkerOutput.objects.order_by("seq").values_list("seq", flat=True)
+        assert list(numbers) == list(range(1, 2 * CLAIMERS + 1))
+
+
+def test_four_edges_at_once_do_not_close_a_cycle(workspace, agent):
+    ring = [spawn(workspace) for _ in range(4)]
+
+    def need(n: int) -> bool:
+        try:
+            with workspace_scope(workspace.id):
+                workers.update_worker(
+                    actor=ALICE, worker_id=ring[n].pk,
+                    changes={"depends_on": [ring[(n + 1) % 4].pk]},
+                )  # fmt: skip
+        except Invalid as error:
+            return "depends_on" not in error.errors
+        return True
+
+    assert sorted(at_once([lambda n=n: need(n) for n in range(4)])) == [False, True, True, True]
+
+
+def test_a_claimer_does_not_wait_for_a_locked_worker(workspace, agent):
+    first, second = spawn(workspace, priority=1), spawn(workspace)
+    locked, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with workspace_scope(workspace.id):
+            Worker.objects.select_for_update().get(pk=first.pk)
+            locked.set()
+            go_on.wait(30)
+        connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert locked.wait(30)
+    taken = claim(workspace, agent)
+    go_on.set()
+    holder.join()
+    assert taken is not None
+    assert taken.pk == second.pk
