@@ -16,7 +16,10 @@ class WorkspaceOut(Output):
     id: uuid.UUID
     name: str
     slug: str
-    settings: dict[str, Any] = Field(description="`timezone` is an IANA name; others are yours.")
+    settings: dict[str, Any] = Field(
+        description="`timezone` is an IANA name, `region` the country (CH) of phone numbers "
+        "without a country code; others are yours."
+    )
     created_at: datetime
     updated_at: datetime
 

@@ -4,7 +4,7 @@ from config import __version__, errors
 from config.api.body import JsonParser, JsonRenderer
 from config.api.document import Api
 from config.api.parameters import known_parameters_only
-from contacts.api import agents, keys, me, workspace
+from contacts.api import agents, contacts, keys, me, tags, workspace
 from memory.api import links, memories, stats
 from memory.api.search import router as search
 from sessions.api import events, messages, projects, sessions, threads
@@ -29,6 +29,8 @@ for router in (
     workspace.router,
     agents.router,
     keys.router,
+    contacts.router,
+    tags.router,
     projects.router,
     sessions.router,
     events.router,

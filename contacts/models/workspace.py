@@ -13,7 +13,7 @@ from config.lib.ids import new_id
 class Workspace(models.Model):
     """Everything belongs to one. Its own row is the only one without a workspace.
 
-    `settings` is a JSON object: {"timezone": IANA name, ...}.
+    `settings` is a JSON object: {"timezone": IANA name, "region": ISO 3166 country, ...}.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

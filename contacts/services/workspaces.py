@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from phonenumbers import SUPPORTED_REGIONS
 
 from config.lib import clock
 from config.lib.actor import Actor
@@ -64,6 +65,8 @@ def update_workspace(
     merged = {key: value for key, value in merged.items() if value is not None}
     if merged.get("timezone", "UTC") not in available_timezones():
         raise Invalid({"settings.timezone": "is not an IANA time zone"})
+    if str(merged.get("region", "CH")).upper() not in SUPPORTED_REGIONS:
+        raise Invalid({"settings.region": "is not an ISO 3166 country code such as CH"})
     wanted = {"name": workspace.name if name is None else name, "settings": merged}
     before = {key: getattr(workspace, key) for key in wanted}
     differing = [key for key in wanted if wanted[key] != before[key]]
