@@ -17,6 +17,7 @@ from contacts.services import funnel
 from memory.models import Evidence, Memory, MemoryLink
 from memory.models.links import Relation
 from memory.models.memory import MemoryState, Trust
+from memory.services.about import About, about_part
 from sessions.models import Message, Project, Session, SessionEvent
 
 MAX_BATCH = 500
@@ -55,6 +56,7 @@ class NewMemory:
     parents: Sequence[uuid.UUID] = ()
     causes: Sequence[uuid.UUID] = ()
     evidence: Sequence[NewEvidence] = ()
+    about: Sequence[About] = ()
 
 
 def content_hash(text: str) -> str:
@@ -87,7 +89,8 @@ def create_memory(*, actor: Actor, new: NewMemory) -> tuple[Memory, bool]:
     _check_targets(values)
     memory = Memory(text=new.text, content_hash=content_hash(new.text), **values)
     _check_validity(memory)
-    funnel.create(memory, actor=actor)
+    parts = [about_part(memory, new.about)] if new.about else []
+    funnel.create(memory, actor=actor, parts=parts)
     for relation, targets in ((Relation.PARENT, new.parents), (Relation.CAUSE, new.causes)):
         _link_all(memory, relation, targets)
     _add_evidence(memory, new.evidence)
@@ -117,8 +120,9 @@ def update_memory(
     expected_version: int | None = None,
     reason: str = "",
 ) -> Memory:
-    """Change a memory's own fields."""
+    """Change a memory's own fields, and with `about` (a list of About) all that it is about."""
     changes = dict(changes)
+    about = changes.pop("about", None)
     unknown = changes.keys() - EDITABLE
     if unknown:
         raise Invalid(dict.fromkeys(sorted(unknown), "cannot be changed on a memory"))
@@ -131,7 +135,12 @@ def update_memory(
         changes["content_hash"] = content_hash(changes["text"])
     _check_validity(memory, changes)
     return funnel.update(
-        memory, changes, actor=actor, expected_version=expected_version, reason=reason
+        memory,
+        changes,
+        actor=actor,
+        expected_version=expected_version,
+        reason=reason,
+        parts=[] if about is None else [about_part(memory, about)],
     )
 
 
