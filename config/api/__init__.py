@@ -4,7 +4,7 @@ from config import __version__, errors
 from config.api.body import JsonParser, JsonRenderer
 from config.api.document import Api
 from config.api.parameters import known_parameters_only
-from contacts.api import agents, contact_merges, contacts, keys, me, tags, workspace
+from contacts.api import agents, contact_files, contact_merges, contacts, keys, me, tags, workspace
 from memory.api import known, links, memories, stats
 from memory.api.search import router as search
 from sessions.api import events, messages, projects, sessions, threads
@@ -29,6 +29,7 @@ for router in (
     workspace.router,
     agents.router,
     keys.router,
+    contact_files.router,
     contact_merges.router,
     contacts.router,
     tags.router,

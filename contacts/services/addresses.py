@@ -130,7 +130,7 @@ def normal_phones(given: Sequence[Labelled], region: str | None) -> list[Labelle
             continue
         label = _label(one.label)
         suffix = f"ext. {extension}"
-        if extension and suffix not in label:
+        if extension and not f" {label}".endswith(f" {suffix}"):
             label = f"{label} {suffix}".strip()
         found.append(Labelled(number, label))
     return _each_once(found, errors)
