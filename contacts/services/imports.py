@@ -230,16 +230,22 @@ def _the_one(rows: Iterable[Contact], card: Card, seen: Mapping[uuid.UUID, str])
 def _changes(
     contact: Contact, holder: Contact, new: _New, how: str, region: str | None
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """(changes, of the card's own columns). Where the card was read before, what became different
-    in it since; so that what was edited here meanwhile stays. Otherwise what it says, without
-    taking anything away; notes are added to those of a contact that only shares an address."""
+    """(changes, of the card's own columns).
+
+    Where the card was read before, what became different in it since: what was edited here stays.
+    Only a card with the same UID takes anything away. Otherwise what it says is written, and its
+    notes are added to those of a contact that only shares an address.
+    """
     card = new.card
-    old = _before(holder.vcard, region) if card.raw else None
+    nameless = not card.uid and not holder.vcard_uid
+    same_card = bool(card.raw) and (how == "uid" or nameless)
+    takes_away = how == "uid"
+    old = _before(holder.vcard, region) if same_card else None
     changes: dict[str, Any] = dict(new.given)
     for name in _FIELDS:
         value, here = getattr(card, name), getattr(contact, name)
         if old is not None:
-            if value != getattr(old, name) and (value or name != "name"):
+            if value != getattr(old, name) and (value or (takes_away and name != "name")):
                 changes[name] = value
         elif name == "notes" and how in ("email", "phone") and here.strip():
             if value.strip() not in here:
@@ -250,13 +256,13 @@ def _changes(
     for name in ("emails", "phones"):
         here = [Labelled.read(text) for text in held[name]]
         was = getattr(old, name) if old is not None else None
-        changes[name] = _united(here, getattr(card, name), was)
+        changes[name] = _united(here, getattr(card, name), was, takes_away=takes_away)
     was_tags = set(old.tags) if old is not None else set()
-    gone = was_tags - set(card.tags)
+    gone = was_tags - set(card.tags) if takes_away else set[str]()
     changes["tags"] = [tag for tag in held["tags"] if tag not in gone]
     changes["tags"] += [tag for tag in card.tags if tag not in was_tags]
     own: dict[str, str] = {}
-    if card.raw and (contact.pk == holder.pk or contact.vcard in ("", holder.vcard)):
+    if card.raw and (contact.vcard == "" or (same_card and contact.vcard == holder.vcard)):
         own["vcard"] = card.raw
     adopted = card.uid and not contact.vcard_uid and card.uid != own_uid(contact.pk)
     if adopted and not Contact.objects.filter(vcard_uid=card.uid).exists():
@@ -278,14 +284,18 @@ def _before(raw: str, region: str | None) -> Card | None:
 
 
 def _united(
-    here: Sequence[Labelled], new: Sequence[Labelled], old: Sequence[Labelled] | None
+    here: Sequence[Labelled],
+    new: Sequence[Labelled],
+    old: Sequence[Labelled] | None,
+    *,
+    takes_away: bool,
 ) -> list[Labelled]:
     """What is here, without what the card no longer has, with what it has now and had not."""
     was = {one.value: one.label for one in old or ()}
     now = {one.value: one.label for one in new}
     kept = []
     for one in here:
-        if one.value in was and one.value not in now:
+        if takes_away and one.value in was and one.value not in now:
             continue
         label = now.get(one.value, "")
         fresh = label and label != was.get(one.value)

@@ -356,7 +356,8 @@ def converted(line: Line, version: Version) -> Line:
         if "pref" in types:
             params["PREF"] = ["1"]
         types = [word for word in types if word not in ("pref", "internet")]
-        if binary and params.pop("ENCODING", None):
+        if binary and "ENCODING" in params:
+            del params["ENCODING"]
             kind = "audio" if line.name == "SOUND" else "image"
             value = f"data:{kind}/{types[0] if types else 'jpeg'};base64,{value}"
             types = []
