@@ -37,7 +37,7 @@ def export_contacts(
 ) -> Iterator[bytes]:
     """The file's parts. Outside any scope; the first part is made at once, so that a filter which
     cannot be read raises here and not in the middle of an answer."""
-    parts = _parts(workspace_id, wanted, wanted_format)
+    parts = contact_parts(workspace_id, wanted, wanted_format)
     first = next(parts, b"")
 
     def all_parts() -> Iterator[bytes]:
@@ -47,9 +47,10 @@ def export_contacts(
     return all_parts()
 
 
-def _parts(
+def contact_parts(
     workspace_id: uuid.UUID, wanted: ContactFilter, wanted_format: FileFormat
 ) -> Iterator[bytes]:
+    """The same, all of it only when it is read: for an answer that is made inside a scope."""
     cursor: str | None = None
     head = write_header() if wanted_format is FileFormat.CSV else ""
     while True:

@@ -14,10 +14,22 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from config.lib.scope import workspace_scope
-from contacts.models import Agent, ApiKey, Invitation, Membership, Revision, Workspace
+from contacts.models import (
+    Agent,
+    ApiKey,
+    Contact,
+    Invitation,
+    Membership,
+    Revision,
+    Tag,
+    Workspace,
+)
+from contacts.services.addresses import Labelled
+from contacts.services.contacts import create_contact
 from contacts.services.keys import create_key
 from contacts.services.workspaces import invite_person
 from memory.models import EmbeddingSpace, Memory, Passage
+from memory.services.about import About
 from memory.services.memories import NewEvidence, NewMemory, create_memory, link_memories
 from sessions.models import Message, Project, RawLine, Session, SessionEvent, Thread
 from sessions.services.events import NewEvent, append_events
@@ -73,7 +85,15 @@ def fill(workspace: Workspace) -> Rows:
             actor=ALICE,
             new=NewMemory(text="The pump starts at noon.", fields=fields, evidence=evidence),
         )
-        other, _ = create_memory(actor=ALICE, new=NewMemory(text="Noon is at 12."))
+        contact = create_contact(
+            actor=ALICE,
+            fields={
+                "name": "Ada Lovelace", "emails": [Labelled("ada@example.com", "work")],
+                "phones": [Labelled("+41446681800")], "tags": ["client"],
+            },
+        )  # fmt: skip
+        about = [About(contact_id=contact.id)]
+        other, _ = create_memory(actor=ALICE, new=NewMemory(text="Noon is at 12.", about=about))
         link_memories(actor=ALICE, source_id=memory.id, target_id=other.id, relation="supports")
         space = EmbeddingSpace.objects.first() or EmbeddingSpace.objects.create(
             provider="local", model="m", dimensions=384
@@ -86,13 +106,13 @@ def fill(workspace: Workspace) -> Rows:
             )  # fmt: skip
         rows = [agent, key, invitation, project, session, thread, message, event, line, memory,
                 space, passage, Revision.objects.first(), Membership.objects.first(),
-                workspace]  # fmt: skip
+                workspace, contact, Tag.objects.first()]  # fmt: skip
     return Rows({type(row): row for row in rows})
 
 
 WORKSPACE_MODELS: list[type[Model]] = [
-    Agent, ApiKey, Invitation, Membership, Revision, Workspace, Project, Session, SessionEvent,
-    Thread, Message, RawLine, Memory, Passage, EmbeddingSpace,
+    Agent, ApiKey, Contact, Tag, Invitation, Membership, Revision, Workspace, Project, Session,
+    SessionEvent, Thread, Message, RawLine, Memory, Passage, EmbeddingSpace,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
     Revision, SessionEvent, Message, RawLine, Passage, EmbeddingSpace,

@@ -37,6 +37,9 @@ BODIES = {
     "create_thread": {},
     "append_messages": {"role": "user"},
     "create_memory_link": {"target_id": NOBODYS_ID, "relation": "related"},
+    "update_contact": {"name": "x"},
+    "merge_contacts": {"source_id": NOBODYS_ID},
+    "rename_tag": {"name": "x"},
 }
 
 
@@ -102,6 +105,8 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
     memory, other = (made(api.post("/memories", {"text": text})) for text in ("a", "b"))
     to_other = {"target_id": other["id"], "relation": "related"}
     link = made(api.post(f"/memories/{memory['id']}/links", to_other))
+    contact = made(api.post("/contacts", {"name": "Ada", "tags": ["client"]}))
+    tag = made(api.get("/tags"))["items"][0]
     key = made(api.get("/me"))["key"]
     return {
         "session_id": session["id"],
@@ -113,6 +118,8 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
         "memory_id": memory["id"],
         "link_id": link["id"],
         "key_id": key["id"],
+        "contact_id": contact["id"],
+        "tag": tag["id"],
     }
 
 
@@ -142,6 +149,7 @@ def shape(body):
 def test_no_body_or_filter_reaches_into_another_workspace(stranger, rows):
     session = made(stranger.post("/sessions", {}))
     memory = made(stranger.post("/memories", {"text": "t"}))
+    contact = made(stranger.post("/contacts", {"name": "Charlie"}))
     thread = made(stranger.post(f"/sessions/{session['id']}/threads", {}))
     events, messages = rows["event_id"], rows["message_id"]
     calls = [
@@ -153,6 +161,11 @@ def test_no_body_or_filter_reaches_into_another_workspace(stranger, rows):
         ("POST", "/keys", {"agent": rows["agent"]}),
         ("POST", "/memories", {"text": "t", "session_id": rows["session_id"]}),
         ("POST", "/memories", {"text": "t", "project_id": rows["project_id"]}),
+        ("POST", "/memories", {"text": "t", "about": [{"contact": rows["contact_id"]}]}),
+        ("POST", "/memories", {"text": "t", "about": [{"project": rows["project_id"]}]}),
+        ("PATCH", f"/memories/{memory['id']}", {"about": [{"contact": rows["contact_id"]}]}),
+        ("POST", f"/contacts/{contact['id']}/merge", {"source_id": rows["contact_id"]}),
+        ("GET", f"/memories?about_contact={rows['contact_id']}", None),
         ("POST", "/memories", {"text": "t", "parents": [rows["memory_id"]]}),
         ("POST", "/memories", {"text": "t", "causes": [rows["memory_id"]]}),
         ("POST", "/memories", {"text": "t", "evidence": [{"message_id": messages}]}),
