@@ -132,6 +132,7 @@ def unmerge_contact(*, actor: Actor, source_id: uuid.UUID, reason: str = "") -> 
 
 def _both(target_id: uuid.UUID, source_id: uuid.UUID, *, lock: bool) -> tuple[Contact, Contact]:
     if target_id == source_id:
+        funnel.get_row(Contact, target_id)
         raise Invalid({"source_id": "a contact cannot be merged into itself"})
     if lock:
         target, source = _locked(target_id, source_id)
