@@ -62,9 +62,9 @@ def list_contacts(wanted: ContactFilter) -> tuple[QuerySet[Contact], list[str]]:
         rows = rows.filter(pinned=wanted["pinned"])
     email, phone, q = wanted.get("email"), wanted.get("phone"), wanted.get("q")
     if email is not None:
-        rows = rows.filter(pk__in=ids_by_email(_exact("email", email))[:MATCHES])
+        rows = rows.filter(pk__any_of=list(ids_by_email(_exact("email", email))[:MATCHES]))
     if phone is not None:
-        rows = rows.filter(pk__in=ids_by_phone(_exact("phone", phone))[:MATCHES])
+        rows = rows.filter(pk__any_of=list(ids_by_phone(_exact("phone", phone))[:MATCHES]))
     if q is not None:
         rows = rows.filter(pk__any_of=_matching(q))
     since = wanted.get("spoken_since")

@@ -49,7 +49,7 @@ def import_contacts(
 
     vCards of 2.1, 3.0 and 4.0; CSV with our own columns or those of Google's and Outlook's exports.
     A card updates the contact with its UID, else with one of its emails, else numbers, never by
-    name alone; a row first by its `id` or `external_id`. At most 2,000 in one request. What cannot
+    name alone; a row first by its `id` or `external_id`. At most 1,000 in one request. What cannot
     be taken is in `problems` with its place, and the rest is taken.
     """
     kind = (request.content_type or "").lower()
