@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.conf import settings as product
+from phonenumbers import SUPPORTED_REGIONS
 
 from config.lib.errors import Invalid
 from config.lib.scope import current_workspace_id
@@ -51,6 +52,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         "timezone": _timezone_problem,
         "context_thresholds": thresholds_problem,
         "orphan_minutes": minutes_problem,
+        "region": _region_problem,
     }
     problems = {
         f"settings.{key}": rule(settings[key]) for key, rule in rules.items() if key in settings
@@ -67,6 +69,11 @@ def is_timezone(name: Any) -> bool:
 
 def _timezone_problem(value: Any) -> str:
     return "" if is_timezone(value) else "is not an IANA time zone"
+
+
+def _region_problem(value: Any) -> str:
+    known = isinstance(value, str) and value.upper() in SUPPORTED_REGIONS
+    return "" if known else "is not an ISO 3166 country code such as CH"
 
 
 def thresholds_problem(value: Any) -> str:

@@ -18,7 +18,8 @@ class WorkspaceOut(Output):
     slug: str
     settings: dict[str, Any] = Field(
         description="`timezone`: an IANA name. `context_thresholds`: percents of the context at "
-        "which a session warns. `orphan_minutes`: silence that ends one. Others are yours."
+        "which a session warns. `orphan_minutes`: silence that ends one. `region`: the country "
+        "(CH) of phone numbers without a country code. Others are yours."
     )
     created_at: datetime
     updated_at: datetime

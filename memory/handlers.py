@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from config.lib.actor import Actor
-from config.lib.signals import on_changed, on_deleting
+from config.lib.signals import on_changed, on_deleting, on_merging
 from contacts.models import Contact
 from memory.models import Evidence, Memory
-from memory.services import passages
+from memory.services import about, passages
 from sessions.models import Message, Project, Session, SessionEvent, Task, Thread
 
 
@@ -19,6 +19,7 @@ def register() -> None:
     on_changed(Project, passages.index_projects)
     on_changed(Task, passages.index_tasks)
     on_changed(Contact, passages.index_contacts)
+    on_merging(Contact, about.OF_CONTACTS)
     on_deleting(Session, release_evidence_of_sessions)
     on_deleting(Thread, release_evidence_of_threads)
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from config.lib.schema import ABSENT, Input, JsonObject, Moment, Number, Output, RowId, RowOut, Text
 from memory.models.links import Relation
 from memory.models.memory import Kind, MemoryState, Trust
+from memory.services.about import MAX_ABOUT
 from memory.services.memories import MAX_BATCH, MAX_LINKS, MAX_TAGS
 
 Unit = Annotated[Number, Field(ge=0, le=1)]
@@ -62,6 +63,20 @@ class LinkOut(Output):
     created_at: datetime
 
 
+class AboutOut(Output):
+    """Exactly one is set; it can be sent back as it is."""
+
+    contact: uuid.UUID | None
+    project: uuid.UUID | None
+    task: uuid.UUID | None
+
+
+class KnownOut(MemoryRow):
+    """A memory about a contact."""
+
+    spoken_of_at: datetime = Field(description="When the memory was recorded")
+
+
 class MemoryOut(MemoryRow):
     data: dict[str, Any]
     confidence_method: str
@@ -78,6 +93,7 @@ class MemoryOut(MemoryRow):
     causes: list[uuid.UUID]
     links: list[LinkOut] = Field(description=f"In both directions, oldest first; {MAX_LINKS}")
     evidence: list[EvidenceOut]
+    about: list[AboutOut] = Field(description="The contacts, projects and tasks it is about")
 
 
 class Affect(Input):
@@ -95,6 +111,14 @@ class EvidenceIn(Input):
     event_id: RowId | None = None
     uri: Text = Field("", max_length=2000)
     quote: Text = Field("", max_length=20_000)
+
+
+class AboutIn(Input):
+    """Exactly one of the three."""
+
+    contact: RowId | None = None
+    project: RowId | None = None
+    task: RowId | None = None
 
 
 class _MemoryFields(Input):
@@ -121,6 +145,9 @@ class _MemoryFields(Input):
     valid_to: Moment | None = Field(None, description="When it ceases to")
     expires_at: Moment | None = Field(None)
     metadata: JsonObject = Field(ABSENT)
+    about: list[AboutIn] = Field(
+        ABSENT, max_length=MAX_ABOUT, description="All that it is about; a change replaces the list"
+    )
 
 
 class MemoryIn(_MemoryFields):

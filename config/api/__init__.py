@@ -4,8 +4,8 @@ from config import __version__, errors
 from config.api.body import JsonParser, JsonRenderer
 from config.api.document import Api
 from config.api.parameters import known_parameters_only
-from contacts.api import agents, keys, me, workspace
-from memory.api import links, memories, stats
+from contacts.api import agents, contact_files, contact_merges, contacts, keys, me, tags, workspace
+from memory.api import known, links, memories, stats
 from memory.api.search import router as search
 from sessions.api import (
     conversations,
@@ -41,6 +41,10 @@ for router in (
     workspace.router,
     agents.router,
     keys.router,
+    contact_files.router,
+    contact_merges.router,
+    contacts.router,
+    tags.router,
     projects.router,
     sessions.router,
     conversations.router,
@@ -54,6 +58,7 @@ for router in (
     workers.router,
     memories.router,
     links.router,
+    known.router,
     search,
     stats.router,
 ):

@@ -5,6 +5,7 @@ rolls back with it. Not for anything slow: a handler that needs time defers a jo
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Model
@@ -14,6 +15,23 @@ from config.lib.actor import Actor
 Handler = Callable[[Sequence[Any], Actor], None]
 _changed: dict[type[Model], list[Handler]] = {}
 _deleting: dict[type[Model], list[Handler]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """Rows of an upper app that point at a row, and follow it when it is merged into another.
+
+    `count(row)` says how many there are. `move(source, target)` moves them and returns, as JSON,
+    what `restore(source, target, moved)` needs to put them back.
+    """
+
+    name: str
+    count: Callable[[Any], int]
+    move: Callable[[Any, Any], Any]
+    restore: Callable[[Any, Any, Any], None]
+
+
+_references: dict[type[Model], dict[str, References]] = {}
 
 
 def on_changed(model: type[Model], handler: Handler) -> None:
@@ -44,3 +62,27 @@ def deleting(rows: Sequence[Model], actor: Actor) -> None:
     if rows:
         for handler in _deleting.get(type(rows[0]), ()):
             handler(rows, actor)
+
+
+def on_merging(model: type[Model], references: References) -> None:
+    """Have `references` follow when one row of `model` is merged into another. Once per name."""
+    _references.setdefault(model, {})[references.name] = references
+
+
+def count_references(row: Model) -> dict[str, int]:
+    """How many rows of upper apps point at `row`, by name."""
+    return {one.name: one.count(row) for one in _references.get(type(row), {}).values()}
+
+
+def merging(source: Model, target: Model) -> dict[str, Any]:
+    """Move what points at `source` to `target`; what was moved, by name, for `unmerging`."""
+    return {
+        one.name: one.move(source, target) for one in _references.get(type(source), {}).values()
+    }
+
+
+def unmerging(source: Model, target: Model, moved: dict[str, Any]) -> None:
+    """Put back what `merging` moved, where it still is."""
+    for name, one in _references.get(type(source), {}).items():
+        if name in moved:
+            one.restore(source, target, moved[name])

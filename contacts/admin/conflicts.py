@@ -69,9 +69,10 @@ def find_conflict(row: VersionedRow, form: RowForm, seen: int | None) -> Conflic
 
 def _value(row: models.Model, name: str, plain: Any) -> Any:
     """A Revision's JSON value as the field's own type."""
-    field = row._meta.get_field(name)
+    # What is no column (a contact's emails) is in a Revision as its form has it.
+    field = next((f for f in row._meta.concrete_fields if f.name == name), None)
     try:
-        return field.to_python(plain) if isinstance(field, models.Field) else plain
+        return plain if field is None else field.to_python(plain)
     except ValidationError:
         return plain
 

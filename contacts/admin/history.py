@@ -20,7 +20,7 @@ PER_PAGE = 50
 # Comparing words is quadratic at worst; longer texts are shown side by side instead.
 MAX_COMPARED = 20_000
 # What follows from another field says nothing more to a person.
-DERIVED = frozenset({"content_hash", "quote_hash"})
+DERIVED = frozenset({"content_hash", "quote_hash", "sort_name", "references", "target_revision"})
 # What an unchanged stretch is cut to around a change.
 CONTEXT_CHARACTERS = 160
 

@@ -35,6 +35,19 @@ _UNRECORDED = frozenset({"id", "workspace_id", "created_at", "updated_at", "vers
 _HIDDEN = frozenset({"digest", "secret"})
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What belongs to a row and lies in rows of its own (a contact's emails), as JSON values.
+
+    It is written after its row and before the announcement, and recorded in the row's Revision.
+    """
+
+    name: str
+    before: Any
+    after: Any
+    write: Callable[[], None]
+
+
 def get_row(model: type[R], row_id: uuid.UUID, *, lock: bool = False, what: str = "") -> R:
     """The row of this workspace, locked for the rest of the transaction if asked. Or NotFound."""
     rows = model.objects.select_for_update(no_key=True) if lock else model.objects
@@ -44,15 +57,16 @@ def get_row(model: type[R], row_id: uuid.UUID, *, lock: bool = False, what: str 
         raise NotFound(what or str(model._meta.verbose_name), row_id) from None
 
 
-def create(row: R, *, actor: Actor, reason: str = "", note: Mapping[str, Any] | None = None) -> R:
-    """Insert a new row and record it, and what is in `note` beside it (rows made with it).
-
-    Raises Invalid naming the fields, Conflict on a duplicate.
-    """
+def create(row: R, *, actor: Actor, reason: str = "", parts: Sequence[Part] = ()) -> R:
+    """Insert a new row and record it. Raises Invalid naming the fields, Conflict on a duplicate."""
     check(row)
     row.save(force_insert=True)
-    said = {name: value for name, value in (note or {}).items() if value}
-    record(row, "create", actor=actor, before={}, after=snapshot(row) | said, reason=reason)
+    after = snapshot(row)
+    for part in parts:
+        part.write()
+        if part.after:
+            after[part.name] = part.after
+    record(row, "create", actor=actor, before={}, after=after, reason=reason)
     changed([row], actor)
     return row
 
@@ -65,11 +79,14 @@ def update(
     expected_version: int | None = None,
     action: str = "update",
     reason: str = "",
+    parts: Sequence[Part] = (),
+    note: Mapping[str, Any] | None = None,
 ) -> V:
-    """Write `changes` over a row, if nobody did so since it was read.
+    """Write `changes` and `parts` over a row, if nobody did so since it was read.
 
     `expected_version` is the caller's If-Match; without it the row's own version stands, so that
     two writers never both win. Returns the row at its new version; unchanged when nothing differs.
+    The Revision keeps `note` beside what the row is now.
     """
     if expected_version is not None and expected_version != row.version:
         raise Stale(_name(row), expected=expected_version, actual=row.version)
@@ -79,7 +96,8 @@ def update(
     check(row, only=changes.keys())
     after = {name: _plain(getattr(row, _attname(row, name))) for name in changes}
     differing = [name for name in changes if before[name] != after[name]]
-    if not differing:
+    parts = [part for part in parts if part.before != part.after]
+    if not differing and not parts:
         return row
     version, row.updated_at = row.version, clock.now()
     written = (
@@ -97,12 +115,16 @@ def update(
             code="concurrent_change",
         )
     row.version = version + 1
+    for part in parts:
+        part.write()
     record(
         row,
         action,
         actor=actor,
-        before={n: _shown(n, before[n]) for n in differing},
-        after={n: _shown(n, after[n]) for n in differing},
+        before={n: _shown(n, before[n]) for n in differing} | {p.name: p.before for p in parts},
+        after={n: _shown(n, after[n]) for n in differing}
+        | {p.name: p.after for p in parts}
+        | dict(note or {}),
         reason=reason,
     )
     changed([row], actor)

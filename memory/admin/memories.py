@@ -21,6 +21,7 @@ from contacts.admin.base import WorkspaceAdmin, folded
 from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import RowForm, posted_reason
 from contacts.models.workspace import Role
+from memory.admin.about import AboutInline
 from memory.admin.inlines import EvidenceInline, LinkInInline, LinkOutInline
 from memory.models import Memory
 from memory.models.memory import MemoryState, Trust
@@ -77,7 +78,7 @@ class MemoryAdmin(WorkspaceAdmin):
     search_fields = ("text",)
     search_help_text = "Words of the memory"
     ordering = ("-recorded_at", "-id")
-    inlines = (EvidenceInline, LinkOutInline, LinkInInline)
+    inlines = (AboutInline, EvidenceInline, LinkOutInline, LinkInInline)
     change_form_outer_before_template = "admin/memory/top.html"
     readonly_fields = (
         "state_badge", "trust_badge", "by", "agent", "recorded", "used", "superseded", "feeling",

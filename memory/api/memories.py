@@ -23,8 +23,11 @@ from contacts.api.http import (
     reply,
     reply_page,
 )
+from contacts.models import Contact
 from contacts.schemas import RevisionOut
 from contacts.selectors import find_agent, history_of
+from contacts.selectors_contacts import get_contact
+from contacts.services.contacts import live
 from memory import selectors
 from memory.models import Memory
 from memory.models.memory import Kind, MemoryState, Trust
@@ -38,14 +41,15 @@ from memory.schemas import (
     MemoryRow,
 )
 from memory.services import memories
+from memory.services.about import About
 from memory.services.memories import NewEvidence, NewMemory
-from sessions.models import Message, Project, Session, SessionEvent
+from sessions.models import Message, Project, Session, SessionEvent, Task
 from sessions.selectors import columns, find_project
 
 router = Router(tags=["Memories"])
 ORDER = ["-recorded_at", "-id"]
 # Not columns: what a new memory is connected with.
-_CONNECTIONS = ("text", "parents", "causes", "evidence")
+_CONNECTIONS = ("text", "parents", "causes", "evidence", "about")
 
 
 class MemoryQuery(Input):
@@ -60,6 +64,9 @@ class MemoryQuery(Input):
     session: Text | None = Field(None, max_length=36)
     project: Text | None = Field(None, max_length=300, description="Its title or id")
     tag: list[Text] = Field(default_factory=list, max_length=20)
+    about_contact: Text | None = Field(None, max_length=36, description="The id of a contact")
+    about_project: Text | None = Field(None, max_length=36, description="The id of a project")
+    about_task: Text | None = Field(None, max_length=36, description="The id of a task")
     pinned: bool | None = None
     since: Moment | None = Field(None, description="Recorded then or later")
     until: Moment | None = Field(None, description="Recorded before")
@@ -74,11 +81,18 @@ class MemoryQuery(Input):
             "agent_id": None if self.agent is None else find_agent(self.agent).id,
             "session_id": find_row_id(Session, self.session),
             "project_id": None if self.project is None else find_project(self.project),
+            "about_contact_id": self._about_contact(),
+            "about_project_id": find_row_id(Project, self.about_project),
+            "about_task_id": find_row_id(Task, self.about_task),
             "tags": self.tag or None,
             "pinned": self.pinned,
             "since": self.since,
             "until": self.until,
         }
+
+    def _about_contact(self) -> uuid.UUID | None:
+        """What is known of a contact that was merged is known of the one it is now."""
+        return None if self.about_contact is None else live(get_contact(self.about_contact)).pk
 
 
 @router.get(
@@ -136,7 +150,19 @@ def _new_memory(payload: MemoryIn) -> NewMemory:
         parents=_memory_ids(payload.parents),
         causes=_memory_ids(payload.causes),
         evidence=[_new_evidence(one) for one in payload.evidence],
+        about=_about(payload),
     )
+
+
+def _about(payload: MemoryIn | MemoryPatch) -> list[About]:
+    return [
+        About(
+            contact_id=find_row_id(Contact, one.contact),
+            project_id=find_row_id(Project, one.project),
+            task_id=find_row_id(Task, one.task),
+        )
+        for one in payload.about or ()
+    ]
 
 
 def _memory_ids(texts: list[str]) -> list[uuid.UUID]:
@@ -176,7 +202,7 @@ def _reply(row: Memory, *, status: int = 200, location: str | None = None) -> Ht
     summary="Read a memory",
 )
 def get_memory(request: HttpRequest, memory_id: Id) -> HttpResponse:
-    """With its parents, causes, links and evidence."""
+    """With its parents, causes, links, evidence, and whom and what it is about."""
     return _reply(selectors.get_memory(memory_id))
 
 
@@ -192,6 +218,8 @@ def patch_memory(request: HttpRequest, memory_id: Id, payload: MemoryPatch) -> H
     """Fields that are not sent stay. 403 where a key would raise trust or lift a quarantine."""
     expected = if_match(request)
     changes = _linked(payload.sent())
+    if "about" in changes:
+        changes["about"] = _about(payload)
     row = memories.update_memory(
         actor=actor_of(request),
         memory_id=find_id(Memory, memory_id, check=False),

@@ -19,6 +19,7 @@ from contacts.services import funnel
 from memory.models import Evidence, Memory, MemoryLink
 from memory.models.links import Relation
 from memory.models.memory import MemoryState, Trust
+from memory.services.about import About, about_part
 from sessions.models import Message, Project, Session, SessionEvent
 
 MAX_BATCH = 500
@@ -57,6 +58,7 @@ class NewMemory:
     parents: Sequence[uuid.UUID] = ()
     causes: Sequence[uuid.UUID] = ()
     evidence: Sequence[NewEvidence] = ()
+    about: Sequence[About] = ()
 
 
 def content_hash(text: str) -> str:
@@ -92,18 +94,9 @@ def create_memory(*, actor: Actor, new: NewMemory) -> tuple[Memory, bool]:
     _check_targets(values)
     memory = Memory(content_hash=content_hash(new.text), **values)
     _check_validity(memory)
-    funnel.create(
-        memory,
-        actor=actor,
-        note={
-            "parents": [str(one) for one in new.parents],
-            "causes": [str(one) for one in new.causes],
-            "evidence": [_said(one) for one in new.evidence],
-        },
-    )
-    for relation, targets in ((Relation.PARENT, new.parents), (Relation.CAUSE, new.causes)):
-        _link_all(memory, relation, targets)
-    _add_evidence(memory, new.evidence)
+    parts = [about_part(memory, new.about)] if new.about else []
+    parts += [_links_part(memory, new), _evidence_part(memory, new.evidence)]
+    funnel.create(memory, actor=actor, parts=parts)
     return memory, True
 
 
@@ -130,8 +123,9 @@ def update_memory(
     expected_version: int | None = None,
     reason: str = "",
 ) -> Memory:
-    """Change a memory's own fields."""
+    """Change a memory's own fields, and with `about` (a list of About) all that it is about."""
     changes = dict(changes)
+    about = changes.pop("about", None)
     unknown = changes.keys() - EDITABLE
     if unknown:
         raise Invalid(dict.fromkeys(sorted(unknown), "cannot be changed on a memory"))
@@ -145,7 +139,12 @@ def update_memory(
         changes["content_hash"] = content_hash(changes["text"])
     _check_validity(memory, changes)
     return funnel.update(
-        memory, changes, actor=actor, expected_version=expected_version, reason=reason
+        memory,
+        changes,
+        actor=actor,
+        expected_version=expected_version,
+        reason=reason,
+        parts=[] if about is None else [about_part(memory, about)],
     )
 
 
@@ -302,6 +301,27 @@ def _check_validity(memory: Memory, changes: Mapping[str, Any] | None = None) ->
     end = changes.get("valid_to", memory.valid_to)
     if start is not None and end is not None and end < start:
         raise Invalid({"valid_to": "lies before valid_from"})
+
+
+def _links_part(memory: Memory, new: NewMemory) -> funnel.Part:
+    """The links that a memory is made with, for its Revision."""
+    wanted = {Relation.PARENT: new.parents, Relation.CAUSE: new.causes}
+
+    def write() -> None:
+        for relation, targets in wanted.items():
+            _link_all(memory, relation, targets)
+
+    after = [
+        {"source": str(memory.pk), "relation": relation.value, "target": str(target)}
+        for relation, targets in wanted.items()
+        for target in dict.fromkeys(targets)
+    ]
+    return funnel.Part("links", [], after, write)
+
+
+def _evidence_part(memory: Memory, evidence: Sequence[NewEvidence]) -> funnel.Part:
+    after = [_said(one) for one in evidence]
+    return funnel.Part("evidence", [], after, lambda: _add_evidence(memory, evidence))
 
 
 def _link_all(memory: Memory, relation: Relation, targets: Sequence[uuid.UUID]) -> None:

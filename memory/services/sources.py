@@ -11,6 +11,7 @@ from typing import Any
 
 from config.lib.ids import new_id
 from contacts.models import Contact, ContactEmail, ContactPhone, ContactTag
+from contacts.services.addresses import spellings
 from memory.models import Memory
 from memory.models.memory import MemoryState, Trust
 from memory.models.passage import Lane, PassageKind
@@ -200,7 +201,10 @@ def of_contacts(rows: Sequence[Contact], lane: Lane) -> list[NewPassage]:
 
 
 def _addresses(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, list[str]]]:
-    """contact -> its emails and numbers as words, and its tags. Three queries for any number."""
+    """contact -> its emails and numbers as words, and its tags. Three queries for any number.
+
+    A number is found however it is typed: with its plus, as digits, and as it is dialled at home.
+    """
     found: dict[uuid.UUID, dict[str, list[str]]] = {}
     for model, column, key in (
         (ContactEmail, "email", "words"),
@@ -209,7 +213,8 @@ def _addresses(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, list[str]]
     ):
         rows = model.objects.filter(contact_id__in=ids).order_by("id")
         for contact, value in rows.values_list("contact_id", column):
-            found.setdefault(contact, {}).setdefault(key, []).append(value)
+            words = spellings(value) if column == "number" else [value]
+            found.setdefault(contact, {}).setdefault(key, []).extend(words)
     return found
 
 

@@ -14,10 +14,22 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from config.lib.scope import workspace_scope
-from contacts.models import Agent, ApiKey, Invitation, Membership, Revision, Workspace
+from contacts.models import (
+    Agent,
+    ApiKey,
+    Contact,
+    Invitation,
+    Membership,
+    Revision,
+    Tag,
+    Workspace,
+)
+from contacts.services.addresses import Labelled
+from contacts.services.contacts import create_contact
 from contacts.services.keys import create_key
 from contacts.services.workspaces import invite_person
 from memory.models import EmbeddingSpace, Memory, Passage
+from memory.services.about import About
 from memory.services.memories import NewEvidence, NewMemory, create_memory, link_memories
 from sessions.models import (
     Handoff,
@@ -86,7 +98,15 @@ def fill(workspace: Workspace) -> Rows:
             actor=ALICE,
             new=NewMemory(text="The pump starts at noon.", fields=fields, evidence=evidence),
         )
-        other, _ = create_memory(actor=ALICE, new=NewMemory(text="Noon is at 12."))
+        contact = create_contact(
+            actor=ALICE,
+            fields={
+                "name": "Ada Lovelace", "emails": [Labelled("ada@example.com", "work")],
+                "phones": [Labelled("+41446681800")], "tags": ["client"],
+            },
+        )  # fmt: skip
+        about = [About(contact_id=contact.id)]
+        other, _ = create_memory(actor=ALICE, new=NewMemory(text="Noon is at 12.", about=about))
         link_memories(actor=ALICE, source_id=memory.id, target_id=other.id, relation="supports")
         space = EmbeddingSpace.objects.first() or EmbeddingSpace.objects.create(
             provider="local", model="m", dimensions=384
@@ -104,16 +124,17 @@ def fill(workspace: Workspace) -> Rows:
         worker, _ = spawn_worker(actor=ALICE, primitive="research", name="Pump")
         printed = WorkerOutput(worker=worker, seq=1, attempt=1, text="pumping")
         printed.save(force_insert=True)
-        rows = [handoff, notification, worker, printed, agent, key, invitation, project,
-                session, thread, message, event, line, memory, space, passage,
-                Revision.objects.first(), Membership.objects.first(), workspace]  # fmt: skip
+        rows = [agent, key, invitation, project, session, thread, message, event, line, memory,
+                space, passage, handoff, notification, worker, printed, contact,
+                Tag.objects.first(), Revision.objects.first(), Membership.objects.first(),
+                workspace]  # fmt: skip
     return Rows({type(row): row for row in rows})
 
 
 WORKSPACE_MODELS: list[type[Model]] = [
     Agent, ApiKey, Invitation, Membership, Revision, Workspace, Project, Session, SessionEvent,
     Thread, Message, RawLine, Memory, Passage, EmbeddingSpace, Handoff, Notification, Worker,
-    WorkerOutput,
+    WorkerOutput, Contact, Tag,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
     Revision, SessionEvent, Message, RawLine, Passage, EmbeddingSpace, Handoff, Notification,

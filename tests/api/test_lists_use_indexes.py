@@ -32,6 +32,9 @@ SAMPLES = {
     "tag": "name 7",
     "entity_id": "entity_id 7",
     "trace_id": "trace_id 7",
+    "q": "name 7",
+    "email": "email 7",
+    "phone": "+41446681800",
 }
 
 

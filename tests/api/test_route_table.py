@@ -49,6 +49,9 @@ BODIES = {
     "fail_worker": {"lease_id": NOBODYS_ID, "error": "x"},
     "release_worker": {"lease_id": NOBODYS_ID},
     "create_memory_link": {"target_id": NOBODYS_ID, "relation": "related"},
+    "update_contact": {"name": "x"},
+    "merge_contacts": {"source_id": NOBODYS_ID},
+    "rename_tag": {"name": "x"},
 }
 
 
@@ -117,6 +120,8 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
     to_other = {"target_id": other["id"], "relation": "related"}
     link = made(api.post(f"/memories/{memory['id']}/links", to_other))
     worker = made(api.post("/workers", {"primitive": "research"}))
+    contact = made(api.post("/contacts", {"name": "Ada", "tags": ["client"]}))
+    tag = made(api.get("/tags"))["items"][0]
     key = made(api.get("/me"))["key"]
     handoff = made(api.post("/handoffs", {"from_session_id": session["id"], "content": "c"}))
     (notification,) = made(api.get("/notifications"))["items"]
@@ -134,6 +139,8 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
         "conversation_id": conversation,
         "handoff_id": handoff["id"],
         "notification_id": notification["id"],
+        "contact_id": contact["id"],
+        "tag": tag["id"],
     }
 
 
@@ -163,6 +170,7 @@ def shape(body):
 def test_no_body_or_filter_reaches_into_another_workspace(stranger, rows):
     session = made(stranger.post("/sessions", {}))
     memory = made(stranger.post("/memories", {"text": "t"}))
+    contact = made(stranger.post("/contacts", {"name": "Charlie"}))
     thread = made(stranger.post(f"/sessions/{session['id']}/threads", {}))
     events, messages = rows["event_id"], rows["message_id"]
     calls = [
@@ -174,6 +182,11 @@ def test_no_body_or_filter_reaches_into_another_workspace(stranger, rows):
         ("POST", "/keys", {"agent": rows["agent"]}),
         ("POST", "/memories", {"text": "t", "session_id": rows["session_id"]}),
         ("POST", "/memories", {"text": "t", "project_id": rows["project_id"]}),
+        ("POST", "/memories", {"text": "t", "about": [{"contact": rows["contact_id"]}]}),
+        ("POST", "/memories", {"text": "t", "about": [{"project": rows["project_id"]}]}),
+        ("PATCH", f"/memories/{memory['id']}", {"about": [{"contact": rows["contact_id"]}]}),
+        ("POST", f"/contacts/{contact['id']}/merge", {"source_id": rows["contact_id"]}),
+        ("GET", f"/memories?about_contact={rows['contact_id']}", None),
         ("POST", "/memories", {"text": "t", "parents": [rows["memory_id"]]}),
         ("POST", "/memories", {"text": "t", "causes": [rows["memory_id"]]}),
         ("POST", "/memories", {"text": "t", "evidence": [{"message_id": messages}]}),

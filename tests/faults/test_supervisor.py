@@ -276,6 +276,10 @@ def test_whatever_dies_comes_back(serve: Callable[..., Serve]) -> None:
     eventually(lambda: running.get("/readyz") == 200, "it is ready again")
     assert web.is_running(), "the web server stayed up"
 
+    eventually(
+        lambda: any("runjobs" in child.cmdline() for child in running.children()),
+        "the job worker has found it too",
+    )
     jobs = running.child("runjobs")
     workers = web.children()
     web.kill()

@@ -1,0 +1,175 @@
+"""Emails, phone numbers and tags as they are stored: one spelling for each. Not for writing them.
+
+A phone number is E.164 (ITU-T E.164: `+`, country code, number), read by Google's libphonenumber.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumberFormat
+
+from config.lib.errors import Invalid
+from config.lib.scope import current_workspace_id
+from contacts.models import Workspace
+
+MAX_EMAILS = MAX_PHONES = 50
+MAX_TAGS = 100
+# What no address holds unquoted; quoted local parts are not taken.
+_EMAIL = re.compile(r"""[^@\s,;:<>()\[\]"\\]+@[^@\s,;:<>()\[\]"\\]+""")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+_STORED = re.compile(r"([^\s()]+@[^\s()]+|\+\d+) \(([^()]+)\)")
+_TYPED = re.compile(r"([^\n]*\S)\s+\(([^()\n]*[^()\d\s-][^()\n]*)\)")
+_EXAMPLE = "+41446681800"
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """An email or a number with what it is called: work, home."""
+
+    value: str
+    label: str = ""
+
+    def __str__(self) -> str:
+        """As Revisions, CSV and forms have it: `ada@example.com (work)`."""
+        return f"{self.value} ({self.label})" if self.label else self.value
+
+    @classmethod
+    def read(cls, text: str) -> "Labelled":
+        """The reverse, exact for what was stored. A number that a person typed may hold parentheses
+        of its own; a label is then what holds more than digits."""
+        text = text.strip()
+        found = _STORED.fullmatch(text) or _TYPED.fullmatch(text)
+        return cls(found[1], found[2]) if found else cls(text)
+
+
+def folded(text: str) -> str:
+    """NFC, with white space folded."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def sort_name(name: str) -> str:
+    """What lists are ordered and names compared by; cut to its column, as case can lengthen it."""
+    return folded(folded(name).casefold())[:300]
+
+
+def read_email(text: str) -> str:
+    """Casefolded. ValueError says what is wrong."""
+    email = unicodedata.normalize("NFC", text).strip().removeprefix("mailto:").casefold()
+    if not _EMAIL.fullmatch(email) or _UNPRINTABLE.search(email):
+        raise ValueError("is not an email address such as ada@example.com")
+    return email
+
+
+def read_phone(text: str, region: str | None) -> tuple[str, str]:
+    """(E.164 number, extension or ""). ValueError says what is wrong and what to do.
+
+    `region` is the country that numbers without a country code are of.
+    """
+    given = text.strip().removeprefix("tel:")
+    international = given.lstrip("(")[:1] in ("+", "\uff0b")
+    try:
+        number = phonenumbers.parse(given, None if international else region)
+    except NumberParseException:
+        if not international and region is None and any(c.isdigit() for c in given):
+            raise ValueError(
+                f"has no country code: write it as {_EXAMPLE}, or set `region` in the "
+                "workspace's settings to your country (ISO 3166, such as CH)"
+            ) from None
+        raise ValueError(f"is not a phone number such as {_EXAMPLE}") from None
+    if not phonenumbers.is_possible_number(number):
+        raise ValueError(f"is not a possible phone number; write it as {_EXAMPLE}")
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164), number.extension or ""
+
+
+def spellings(number: str) -> list[str]:
+    """An E.164 number as people may type it without spaces: as it is, its digits, its digits as
+    dialled in its own country (0446681800)."""
+    digits = number.removeprefix("+")
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except NumberParseException:
+        return [number, digits]
+    national = phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL)
+    at_home = "".join(character for character in national if character.isdigit())
+    return list(dict.fromkeys([number, digits, at_home]))
+
+
+def workspace_region() -> str | None:
+    """The country of numbers without a country code, from the workspace's settings."""
+    settings = Workspace.objects.values_list("settings", flat=True).get(pk=current_workspace_id())
+    region = str(settings.get("region") or "").upper()
+    return region if region in phonenumbers.SUPPORTED_REGIONS else None
+
+
+def normal_emails(given: Sequence[Labelled]) -> list[Labelled]:
+    """In their order, each once. Invalid names the ones that cannot be taken."""
+    _at_most(given, MAX_EMAILS, "emails")
+    found: list[Labelled] = []
+    errors: dict[str, str] = {}
+    for index, one in enumerate(given):
+        try:
+            found.append(Labelled(read_email(one.value), _label(one.label)))
+        except ValueError as error:
+            errors[f"emails[{index}].email"] = str(error)
+    return _each_once(found, errors)
+
+
+def normal_phones(given: Sequence[Labelled], region: str | None) -> list[Labelled]:
+    """The same for numbers. An extension, which E.164 has no place for, goes into the label."""
+    _at_most(given, MAX_PHONES, "phones")
+    found: list[Labelled] = []
+    errors: dict[str, str] = {}
+    for index, one in enumerate(given):
+        try:
+            number, extension = read_phone(one.value, region)
+        except ValueError as error:
+            errors[f"phones[{index}].number"] = str(error)
+            continue
+        label = _label(one.label)
+        suffix = f"ext. {extension}"
+        if extension and not f" {label}".endswith(f" {suffix}"):
+            label = f"{label} {suffix}".strip()
+        found.append(Labelled(number, label))
+    return _each_once(found, errors)
+
+
+def normal_tags(given: Iterable[str]) -> list[str]:
+    """Casefolded, in order of the alphabet, each once: one tag however it was typed."""
+    names = list(given)
+    _at_most(names, MAX_TAGS, "tags")
+    errors: dict[str, str] = {}
+    found: set[str] = set()
+    for index, name in enumerate(names):
+        tag = folded(folded(name).casefold())
+        if any(character in tag for character in ",;"):
+            errors[f"tags[{index}]"] = "holds a comma or semicolon; send two tags as two items"
+        elif len(tag) > 100:
+            errors[f"tags[{index}]"] = f"has {len(tag)} characters; at most 100 are kept"
+        elif tag:
+            found.add(tag)
+    if errors:
+        raise Invalid(errors)
+    return sorted(found)
+
+
+def _label(text: str) -> str:
+    """One line, without the parentheses that it is written in."""
+    return folded(re.sub(r"[()\x00-\x1f\x7f]+", " ", text))
+
+
+def _at_most(given: Sequence[object], limit: int, name: str) -> None:
+    if len(given) > limit:
+        raise Invalid({name: f"{len(given):,} {name}; at most {limit} are kept"})
+
+
+def _each_once(found: Sequence[Labelled], errors: dict[str, str]) -> list[Labelled]:
+    """The first of those that are the same, with the first label that one of them has."""
+    if errors:
+        raise Invalid(errors)
+    once: dict[str, str] = {}
+    for one in found:
+        once[one.value] = once.get(one.value) or one.label
+    return [Labelled(value, label) for value, label in once.items()]

@@ -1,0 +1,253 @@
+"""Contacts: made, changed and deleted, with their emails, phones and tags as one thing.
+
+The child rows are written with their contact, recorded in its Revision (as `ada@example.com
+(work)`) and covered by its version. Not for merging (merges.py) and files (vcards.py, sheets.py).
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from config.lib.actor import Actor
+from config.lib.db.models import WorkspaceRow
+from config.lib.errors import Conflict, Invalid
+from contacts.models import Contact, ContactEmail, ContactPhone, ContactTag, Tag
+from contacts.services import funnel
+from contacts.services.addresses import (
+    Labelled,
+    normal_emails,
+    normal_phones,
+    normal_tags,
+    sort_name,
+    workspace_region,
+)
+from contacts.services.funnel import Part
+
+PARTS = frozenset({"emails", "phones", "tags"})
+EDITABLE = PARTS | {
+    "name", "company", "role", "location", "description", "relationship", "notes",
+    "last_contact_at", "pinned", "metadata",
+}  # fmt: skip
+ON_CREATION = EDITABLE | {"source", "external_id"}
+# One line each: what is around and between the words says nothing.
+_LINES = ("name", "company", "role", "location", "relationship")
+_CHILDREN: dict[str, tuple[Any, str]] = {
+    "emails": (ContactEmail, "email"),
+    "phones": (ContactPhone, "number"),
+}
+# A merge of a merge of a merge; a circle cannot be made.
+MAX_CHAIN = 1000
+
+
+def create_contact(
+    *, actor: Actor, fields: Mapping[str, Any], card: Mapping[str, str] | None = None
+) -> Contact:
+    """A new contact. `fields` are those of ON_CREATION: emails and phones are Labelled, tags texts.
+
+    `card` is {vcard_uid, vcard} of the card it is read from.
+    """
+    fields = _known(fields, ON_CREATION)
+    wanted = {name: fields.pop(name) for name in PARTS & fields.keys()}
+    contact = Contact(**fields, **(card or {}))
+    contact.sort_name = sort_name(contact.name)
+    return funnel.create(contact, actor=actor, parts=parts_of(contact, wanted))
+
+
+def save_contact(*, actor: Actor, fields: Mapping[str, Any]) -> tuple[Contact, bool]:
+    """A contact by its caller's own identity; (contact, whether it is new).
+
+    With `external_id` (and `source`) set, a contact of that identity is returned as it is instead
+    of made again; where it was merged, the one it was merged into.
+    """
+    fields = dict(fields)
+    if fields.get("external_id"):
+        fields["source"] = fields.get("source") or "api"
+        found = Contact.objects.filter(
+            source=fields["source"], external_id=fields["external_id"]
+        ).first()
+        if found is not None:
+            return live(found), False
+    return create_contact(actor=actor, fields=fields), True
+
+
+def update_contact(
+    *,
+    actor: Actor,
+    contact_id: uuid.UUID,
+    changes: Mapping[str, Any],
+    expected_version: int | None = None,
+    reason: str = "",
+    card: Mapping[str, str] | None = None,
+) -> Contact:
+    """Change a contact. Emails, phones and tags that are sent replace all that there were."""
+    changes = _known(changes, EDITABLE)
+    contact = funnel.get_row(Contact, contact_id, lock=True)
+    refuse_merged(contact)
+    wanted = {name: changes.pop(name) for name in PARTS & changes.keys()}
+    if "name" in changes:
+        changes["sort_name"] = sort_name(changes["name"])
+    return funnel.update(
+        contact,
+        changes | dict(card or {}),
+        actor=actor,
+        expected_version=expected_version,
+        reason=reason,
+        parts=parts_of(contact, wanted),
+    )
+
+
+def delete_contact(
+    *, actor: Actor, contact_id: uuid.UUID, expected_version: int | None = None, reason: str = ""
+) -> None:
+    """Remove a contact, with whatever was merged into it. Their Revisions keep what they said."""
+    contact = funnel.get_row(Contact, contact_id, lock=True)
+    for row in reversed(_merged_into(contact)):
+        funnel.delete(row, actor=actor, reason=reason, note=part_values(row))
+    funnel.delete(
+        contact,
+        actor=actor,
+        expected_version=expected_version,
+        reason=reason,
+        note=part_values(contact),
+    )
+
+
+def live(contact: Contact) -> Contact:
+    """The contact itself, or the one it is merged into."""
+    for _ in range(MAX_CHAIN):
+        if contact.merged_into_id is None:
+            break
+        contact = funnel.get_row(Contact, contact.merged_into_id)
+    return contact
+
+
+def refuse_merged(contact: Contact) -> None:
+    if contact.merged_into_id is not None:
+        raise Conflict(
+            f"This contact was merged into {contact.merged_into_id}; change that one, or undo the "
+            "merge.",
+            code="merged",
+        )
+
+
+def _merged_into(contact: Contact) -> list[Contact]:
+    """What was merged into a contact, and into that, nearest first. Index contact_merged_into."""
+    found: list[Contact] = []
+    level = [contact.pk]
+    while level:
+        rows = list(Contact.objects.filter(merged_into_id__in=level).order_by("id"))
+        level = [row.pk for row in rows]
+        found += rows
+    return found
+
+
+def _known(fields: Mapping[str, Any], allowed: frozenset[str]) -> dict[str, Any]:
+    unknown = fields.keys() - allowed
+    if unknown:
+        raise Invalid(dict.fromkeys(sorted(unknown), "cannot be set on a contact"))
+    clean = dict(fields)
+    for name in _LINES:
+        if isinstance(clean.get(name), str):
+            clean[name] = " ".join(clean[name].split())
+    return clean
+
+
+# --- Emails, phones and tags -----------------------------------------------------------------
+
+
+def part_values(contact: Contact) -> dict[str, list[str]]:
+    """{emails, phones, tags} as a Revision keeps them. Three queries."""
+    found = {name: [str(one) for one in _held(contact, name)] for name in _CHILDREN}
+    return found | {"tags": _held_tags(contact)}
+
+
+def parts_of(contact: Contact, wanted: Mapping[str, Any]) -> list[Part]:
+    """What is to become of the parts named in `wanted`, checked and brought into their one form."""
+    parts: list[Part] = []
+    errors: dict[str, str] = {}
+    for name, given in wanted.items():
+        try:
+            parts.append(_part(contact, name, given))
+        except Invalid as error:
+            errors |= error.errors
+    if errors:
+        raise Invalid(errors)
+    return parts
+
+
+def _part(contact: Contact, name: str, given: Sequence[Any]) -> Part:
+    if name == "tags":
+        tags = normal_tags(given)
+        return Part(name, _held_tags(contact), tags, lambda: _write_tags(contact, tags))
+    if name == "emails":
+        rows = normal_emails(given)
+    else:
+        plus = all(one.value.strip().startswith(("+", "tel:+")) for one in given)
+        rows = normal_phones(given, None if plus else workspace_region())
+    _check(contact, name, rows)
+    before = [str(one) for one in _held(contact, name)]
+    return Part(name, before, [str(o) for o in rows], lambda: _write_children(contact, name, rows))
+
+
+def _held(contact: Contact, name: str) -> list[Labelled]:
+    """Indexes contactemail_unique, contactphone_unique."""
+    if contact._state.adding:
+        return []
+    model, column = _CHILDREN[name]
+    rows = model.objects.filter(contact_id=contact.pk).order_by("position", "id")
+    return [Labelled(value, label) for value, label in rows.values_list(column, "label")]
+
+
+def _held_tags(contact: Contact) -> list[str]:
+    """Index contacttag_unique."""
+    if contact._state.adding:
+        return []
+    rows = ContactTag.objects.filter(contact_id=contact.pk)
+    return sorted(rows.values_list("tag__name", flat=True))
+
+
+def _check(contact: Contact, name: str, rows: Sequence[Labelled]) -> None:
+    model, column = _CHILDREN[name]
+    for index, one in enumerate(rows):
+        row = model(contact_id=contact.pk, label=one.label, **{column: one.value})
+        funnel.check(row, prefix=f"{name}[{index}].")
+
+
+def _write_children(contact: Contact, name: str, wanted: Sequence[Labelled]) -> None:
+    """Rows that stay keep their ids."""
+    model, column = _CHILDREN[name]
+    held = {getattr(row, column): row for row in model.objects.filter(contact_id=contact.pk)}
+    gone = held.keys() - {one.value for one in wanted}
+    if gone:
+        model.objects.filter(contact_id=contact.pk, **{f"{column}__in": sorted(gone)}).delete()
+    new: list[WorkspaceRow] = []
+    for position, one in enumerate(wanted):
+        row = held.get(one.value)
+        values = {"label": one.label, "position": position}
+        if row is None:
+            new.append(model(contact_id=contact.pk, **{column: one.value}, **values))
+        elif (row.label, row.position) != (one.label, position):
+            model.objects.filter(pk=row.pk).update(**values)
+    model.objects.bulk_create(new)
+
+
+def _write_tags(contact: Contact, wanted: Sequence[str]) -> None:
+    ids = _tag_ids(wanted)
+    held = set(ContactTag.objects.filter(contact_id=contact.pk).values_list("tag_id", flat=True))
+    gone = held - set(ids)
+    if gone:
+        ContactTag.objects.filter(contact_id=contact.pk, tag_id__in=gone).delete()
+    ContactTag.objects.bulk_create(
+        ContactTag(contact_id=contact.pk, tag_id=tag_id) for tag_id in ids if tag_id not in held
+    )
+
+
+def _tag_ids(names: Sequence[str]) -> list[uuid.UUID]:
+    """Tags by name, made where there are none yet; `names` are sorted, so that two writers who
+    make the same new tags wait for each other in one order. Index tag_name_unique."""
+    known = dict(Tag.objects.filter(name__in=names).values_list("name", "pk"))
+    missing = [name for name in names if name not in known]
+    if missing:
+        Tag.objects.bulk_create((Tag(name=name) for name in missing), ignore_conflicts=True)
+        known = dict(Tag.objects.filter(name__in=names).values_list("name", "pk"))
+    return [known[name] for name in names]

@@ -1,0 +1,313 @@
+"""Contacts from files: each card or row updates the contact it is of, or makes one.
+
+A card is of a contact by its UID, else by an email, else by a number; never by its name alone. A
+row of a sheet first by its own id or external id. Each is taken whole or not at all, and what
+cannot be taken is reported with its place while the rest goes in.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from django.db import transaction
+
+from config.lib.actor import Actor
+from config.lib.errors import Conflict, DomainError, Invalid
+from config.lib.ids import read_id
+from contacts.models import Contact, ContactEmail, ContactPhone
+from contacts.services.addresses import (
+    Labelled,
+    normal_emails,
+    normal_phones,
+    normal_tags,
+    sort_name,
+    workspace_region,
+)
+from contacts.services.contacts import create_contact, live, part_values, update_contact
+from contacts.services.sheets import read_sheet
+from contacts.services.vcards import Card, own_uid, read_card, split_cards
+
+# What a request has time for.
+MAX_CARDS = 1_000
+# Of those who share an address so many are looked at.
+MAX_HOLDERS = 50
+_FIELDS = ("name", "company", "role", "location", "relationship", "description", "notes")
+Action = Literal["created", "updated", "unchanged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of one card. `matched_by` is id, external_id, uid, email or phone, or empty."""
+
+    place: int
+    line: int
+    name: str
+    action: Action
+    contact_id: uuid.UUID
+    matched_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A card that was not taken, and why, by property or field."""
+
+    place: int
+    line: int
+    name: str
+    errors: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Report:
+    taken: list[Taken] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    ignored_columns: list[str] = field(default_factory=list)
+
+    def count(self, action: Action) -> int:
+        return sum(one.action == action for one in self.taken)
+
+
+@dataclass(slots=True)
+class _New:
+    """A card with its place, and what a sheet says beside it."""
+
+    place: int
+    line: int
+    card: Card
+    given: dict[str, Any] = field(default_factory=dict)
+    known: Mapping[str, str] = field(default_factory=dict)
+
+
+def import_vcards(*, actor: Actor, text: str, preview: bool = False) -> Report:
+    """Of a file of vCards 2.1, 3.0 or 4.0. With `preview` nothing is kept of it."""
+    pieces = list(split_cards(text))
+    _check_count(len(pieces), "cards")
+    report = Report()
+    cards: list[_New] = []
+    for piece in pieces:
+        if piece.problem:
+            report.refused.append(Refused(piece.place, piece.line, "", {"card": piece.problem}))
+            continue
+        try:
+            cards.append(_New(piece.place, piece.line, read_card(piece.text)))
+        except Invalid as error:
+            report.refused.append(Refused(piece.place, piece.line, "", error.errors))
+    return _take_all(actor, cards, report, preview)
+
+
+def import_sheet(*, actor: Actor, text: str, preview: bool = False) -> Report:
+    """Of a CSV file with a header; see sheets.py for its columns."""
+    report = Report()
+    report.ignored_columns, rows = read_sheet(text)
+    cards: list[_New] = []
+    for row in rows:
+        _check_count(row.place, "rows")
+        if row.problem:
+            report.refused.append(Refused(row.place, row.line, row.card.name, row.problem))
+        else:
+            cards.append(_New(row.place, row.line, row.card, row.given, row.known))
+    return _take_all(actor, cards, report, preview)
+
+
+def _check_count(count: int, what: str) -> None:
+    if count > MAX_CARDS:
+        raise Invalid({"body": f"more than {MAX_CARDS:,} {what}; send them in several parts"})
+
+
+def _take_all(actor: Actor, cards: Iterable[_New], report: Report, preview: bool) -> Report:
+    """One after the other, in one transaction; a preview takes all of it back.
+
+    Services check everything before they write, so what is refused has left nothing behind. Not a
+    savepoint for each: a thousand of them that refer to one tag make PostgreSQL keep a list of
+    a thousand lockers on it, again for each.
+    """
+    actor = replace(actor, channel="import")
+    region = workspace_region()
+    # Two cards of one file are two people, unless they have one UID or one name.
+    seen: dict[uuid.UUID, str] = {}
+    with transaction.atomic():
+        for new in cards:
+            try:
+                taken = _take(actor, new, region, seen)
+            except DomainError as error:
+                errors = error.errors if isinstance(error, Invalid) else {"card": error.detail}
+                report.refused.append(Refused(new.place, new.line, new.card.name[:300], errors))
+                continue
+            seen[taken.contact_id] = sort_name(taken.name)
+            report.taken.append(taken)
+        if preview:
+            transaction.set_rollback(True)
+    report.refused.sort(key=lambda one: one.line)
+    return report
+
+
+def _take(actor: Actor, new: _New, region: str | None, seen: Mapping[uuid.UUID, str]) -> Taken:
+    card = new.card
+    card.emails, card.phones = normal_emails(card.emails), normal_phones(card.phones, region)
+    card.tags = normal_tags(card.tags)
+    for name in ("name", "company", "role", "location", "relationship"):
+        setattr(card, name, " ".join(getattr(card, name).split()))
+    if any(ord(character) < 32 for character in card.uid):
+        raise Invalid({"UID": "holds control characters"})
+    holder, how = _find(new, seen)
+    if holder is None:
+        fields: dict[str, Any] = {name: getattr(card, name) for name in _FIELDS}
+        fields |= {"emails": card.emails, "phones": card.phones, "tags": card.tags, **new.given}
+        fields |= {name: new.known[name] for name in ("source", "external_id") if name in new.known}
+        if fields.get("external_id"):
+            fields.setdefault("source", "csv")
+        own = {"vcard_uid": card.uid, "vcard": card.raw}
+        contact = create_contact(actor=actor, fields=fields, card=own)
+        return Taken(new.place, new.line, contact.name, "created", contact.pk)
+    contact = live(holder)
+    before = contact.version
+    changes, own = _changes(contact, holder, new, how, region)
+    contact = update_contact(actor=actor, contact_id=contact.pk, changes=changes, card=own)
+    action: Action = "unchanged" if contact.version == before else "updated"
+    return Taken(new.place, new.line, contact.name, action, contact.pk, how)
+
+
+# --- Whose card it is ------------------------------------------------------------------------
+
+
+def _find(new: _New, seen: Mapping[uuid.UUID, str]) -> tuple[Contact | None, str]:
+    """(the contact, how it was found), which may be one that was merged. Indexes
+    contact_external_id_unique, contact_vcard_uid_unique, contactemail_email, contactphone_number.
+    """
+    found = _by_id(new.known.get("id", ""))
+    if found is not None:
+        return found, "id"
+    if "external_id" in new.known:
+        source = new.known.get("source") or "csv"
+        rows = Contact.objects.filter(source=source, external_id=new.known["external_id"])
+        found = rows.first()
+        if found is not None:
+            return found, "external_id"
+    card = new.card
+    if card.uid:
+        found = Contact.objects.filter(vcard_uid=card.uid).first() or _by_id(
+            card.uid.removeprefix(own_uid("")) if card.uid.startswith(own_uid("")) else ""
+        )
+        if found is not None:
+            return found, "uid"
+    for how, model, column, given in (
+        ("email", ContactEmail, "email", card.emails),
+        ("phone", ContactPhone, "number", card.phones),
+    ):
+        values = [one.value for one in given]
+        if not values:
+            continue
+        # Ids first: as a sub-query they would be looked for by reading the contacts in order.
+        holders = model.objects.filter(**{f"{column}__in": values}).order_by("contact_id")
+        ids = list(holders.values_list("contact_id", flat=True)[:MAX_HOLDERS])
+        rows = Contact.objects.filter(pk__any_of=ids).order_by("id") if ids else []
+        found = _the_one(rows, card, seen)
+        if found is not None:
+            return found, how
+    return None, ""
+
+
+def _by_id(text: str) -> Contact | None:
+    wanted = read_id(text)
+    if not isinstance(wanted, uuid.UUID):
+        return None
+    return Contact.objects.filter(pk=wanted).first()
+
+
+def _the_one(rows: Iterable[Contact], card: Card, seen: Mapping[uuid.UUID, str]) -> Contact | None:
+    """Of those who share an address the one whose card it is, or nobody where that is not sure.
+
+    A contact with a UID of its own is somebody else than a card with another UID; one that an
+    earlier card of this file is of, somebody else than a card with another name.
+    """
+    name = sort_name(card.name)
+    able = [
+        row
+        for row in rows
+        if not (card.uid and row.vcard_uid and row.vcard_uid != card.uid)
+        and seen.get(row.pk, name) == name
+    ]
+    if len(able) > 1:
+        able = [row for row in able if row.sort_name == name]
+    return able[0] if len(able) == 1 else None
+
+
+# --- What it changes --------------------------------------------------------------------------
+
+
+def _changes(
+    contact: Contact, holder: Contact, new: _New, how: str, region: str | None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """(changes, of the card's own columns).
+
+    Where the card was read before, what became different in it since: what was edited here stays.
+    Only a card with the same UID takes anything away. Otherwise what it says is written, and its
+    notes are added to those of a contact that only shares an address.
+    """
+    card = new.card
+    nameless = not card.uid and not holder.vcard_uid
+    same_card = bool(card.raw) and (how == "uid" or nameless)
+    takes_away = how == "uid"
+    old = _before(holder.vcard, region) if same_card else None
+    changes: dict[str, Any] = dict(new.given)
+    for name in _FIELDS:
+        value, here = getattr(card, name), getattr(contact, name)
+        if old is not None:
+            if value != getattr(old, name) and (value or (takes_away and name != "name")):
+                changes[name] = value
+        elif name == "notes" and how in ("email", "phone") and here.strip():
+            if value.strip() not in here:
+                changes[name] = f"{here}\n\n{value}"
+        elif value:
+            changes[name] = value
+    held = part_values(contact)
+    for name in ("emails", "phones"):
+        here = [Labelled.read(text) for text in held[name]]
+        was = getattr(old, name) if old is not None else None
+        changes[name] = _united(here, getattr(card, name), was, takes_away=takes_away)
+    was_tags = set(old.tags) if old is not None else set()
+    gone = was_tags - set(card.tags) if takes_away else set[str]()
+    changes["tags"] = [tag for tag in held["tags"] if tag not in gone]
+    changes["tags"] += [tag for tag in card.tags if tag not in was_tags]
+    own: dict[str, str] = {}
+    if card.raw and (contact.vcard == "" or (same_card and contact.vcard == holder.vcard)):
+        own["vcard"] = card.raw
+    adopted = card.uid and not contact.vcard_uid and card.uid != own_uid(contact.pk)
+    if adopted and not Contact.objects.filter(vcard_uid=card.uid).exists():
+        own["vcard_uid"] = card.uid
+    return changes, own
+
+
+def _before(raw: str, region: str | None) -> Card | None:
+    """What the card said when it was read last."""
+    if not raw:
+        return None
+    try:
+        old = read_card(raw)
+        old.emails, old.phones = normal_emails(old.emails), normal_phones(old.phones, region)
+        old.tags = normal_tags(old.tags)
+    except (Invalid, Conflict):
+        return None
+    return old
+
+
+def _united(
+    here: Sequence[Labelled],
+    new: Sequence[Labelled],
+    old: Sequence[Labelled] | None,
+    *,
+    takes_away: bool,
+) -> list[Labelled]:
+    """What is here, without what the card no longer has, with what it has now and had not."""
+    was = {one.value: one.label for one in old or ()}
+    now = {one.value: one.label for one in new}
+    kept = []
+    for one in here:
+        if takes_away and one.value in was and one.value not in now:
+            continue
+        label = now.get(one.value, "")
+        fresh = label and label != was.get(one.value)
+        kept.append(Labelled(one.value, label) if fresh else one)
+    held = {one.value for one in here}
+    return kept + [one for one in new if one.value not in held and one.value not in was]

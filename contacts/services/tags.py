@@ -1,0 +1,78 @@
+"""Tags of contacts: renamed and removed everywhere at once.
+
+A tag is made when a contact is first given it (contacts.py).
+"""
+
+import uuid
+from collections.abc import Iterator
+
+from django.db.models import F
+
+from config.lib import clock
+from config.lib.actor import Actor
+from config.lib.errors import Conflict, Invalid
+from config.lib.signals import changed
+from contacts.models import Contact, ContactTag, Tag
+from contacts.services import funnel
+from contacts.services.addresses import normal_tags
+
+BATCH = 500
+
+
+def rename_tag(*, actor: Actor, tag_id: uuid.UUID, name: str, reason: str = "") -> Tag:
+    """Call a tag otherwise, on all contacts that have it. Conflict where there is one so named."""
+    wanted = _one_name(name)
+    tag = funnel.get_row(Tag, tag_id, lock=True)
+    if wanted == tag.name:
+        return tag
+    if Tag.objects.filter(name=wanted).exists():
+        raise Conflict(f"There is a tag {wanted!r} already.", code="name_taken")
+    before, tag.name = tag.name, wanted
+    funnel.check(tag, only=["name"])
+    Tag.objects.filter(pk=tag.pk).update(name=wanted)
+    funnel.record(
+        tag, "update", actor=actor, before={"name": before}, after={"name": wanted}, reason=reason
+    )
+    for ids in _batches(tag):
+        _announce(ids, actor)
+    return tag
+
+
+def delete_tag(*, actor: Actor, tag_id: uuid.UUID, reason: str = "") -> None:
+    """Take a tag from all contacts that have it. Its Revision says from how many."""
+    tag = funnel.get_row(Tag, tag_id, lock=True)
+    count = 0
+    for ids in _batches(tag):
+        ContactTag.objects.filter(tag_id=tag.pk, contact_id__in=ids).delete()
+        _announce(ids, actor)
+        count += len(ids)
+    before = funnel.snapshot(tag) | {"contacts": count}
+    funnel.record(tag, "delete", actor=actor, before=before, after={}, reason=reason)
+    tag.delete()
+
+
+def _one_name(name: str) -> str:
+    try:
+        names = normal_tags([name])
+    except Invalid as error:
+        raise Invalid({"name": next(iter(error.errors.values()))}) from None
+    if not names:
+        raise Invalid({"name": "must not be empty"})
+    return names[0]
+
+
+def _batches(tag: Tag) -> Iterator[list[uuid.UUID]]:
+    """The contacts that have a tag, by their ids. Index contacttag_tag."""
+    rows = ContactTag.objects.filter(tag_id=tag.pk).order_by("contact_id")
+    ids = list(rows.values_list("contact_id", flat=True)[:BATCH])
+    while ids:
+        yield ids
+        found = rows.filter(contact_id__gt=ids[-1]).values_list("contact_id", flat=True)
+        ids = list(found[:BATCH])
+
+
+def _announce(ids: list[uuid.UUID], actor: Actor) -> None:
+    """A contact's tags are part of it: who has read it reads it again, and so does the index."""
+    rows = Contact.objects.filter(pk__in=ids)
+    rows.update(version=F("version") + 1, updated_at=clock.now())
+    changed(list(rows), actor)

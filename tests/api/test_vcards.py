@@ -1,0 +1,577 @@
+"""vCards in and out: over REST as address books send them, and the format itself."""
+
+import base64
+import re
+import time
+import uuid
+from datetime import UTC, datetime
+
+import pytest
+import vobject
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from config.lib.errors import Invalid
+from config.lib.scope import workspace_scope
+from contacts.services.addresses import Labelled, normal_emails, normal_phones, normal_tags
+from contacts.services.vcard_lines import fold, read_line, split_lines, unfold
+from contacts.services.vcards import MAX_CARD, read_card, split_cards, write_card
+from contacts.services.workspaces import update_workspace
+from tests.api.caller import ROOT, Caller, made, problem, wrong_fields
+from tests.factories import ALICE
+
+APPLE = """BEGIN:VCARD
+VERSION:3.0
+PRODID:-//Apple Inc.//iPhone OS 17.0//EN
+N:Lovelace;Ada;King;Countess;
+FN:Ada Lovelace
+ORG:Analytical Engines;Programs
+TITLE:Programmer
+item1.EMAIL;type=INTERNET;type=pref:Ada@Example.com
+item1.X-ABLabel:_$!<School>!$_
+EMAIL;type=INTERNET;type=HOME:ada@home.example
+item2.TEL:+44 20 7946 0000
+item2.X-ABLabel:Desk\\, upstairs
+TEL;type=CELL;type=VOICE;type=pref:+41 (44) 668-18-00
+item3.ADR;type=HOME:;;12 St James's Square;London;;SW1Y 4LB;United Kingdom
+item3.X-ABADR:gb
+item4.URL;type=pref:https://example.com/a?b=c\\,d
+item4.X-ABLabel:_$!<HomePage>!$_
+NOTE:Likes numbers\\, and tea.\\nWrites \\;long\\; letters.
+CATEGORIES:Client,Friends of Charles
+BDAY:1815-12-10
+X-SOCIALPROFILE;type=mastodon:https://example.com/@ada
+PHOTO;ENCODING=b;TYPE=JPEG:/9j/4AAQSkZJRgABAQ
+ AAAQABAAD/2wBDAAMCAgICAgMC
+UID:AAAA-1:odd\\,uid
+REV:2024-01-01T00:00:00Z
+END:VCARD
+""".replace("\n", "\r\n")
+
+FOUR = """BEGIN:VCARD
+VERSION:4.0
+KIND:individual
+UID:urn:uuid:4fbe8971-0bc3-424c-9c26-36c3e1eff6b1
+FN;PREF=1:Simon Perreault
+FN;PREF=2:Simon
+N:Perreault;Simon;;;ing. jr,M.Sc.
+BDAY:--0203
+ORG;SORT-AS="Viagenie":Viagenie
+ADR;TYPE=work;LABEL="Suite D2-630; 2875 Laurier":;Suite D2-630;2875 Laurier;Quebec;QC;G1V 2M2;Canada
+TEL;VALUE=uri;TYPE="work,voice";PREF=2:tel:+1-418-656-9254;ext=102
+TEL;VALUE=uri;TYPE="cell,voice,video,text";PREF=1:tel:+1-418-262-6501
+EMAIL;TYPE=work:simon.perreault@viagenie.example
+CATEGORIES:ietf,vcard
+NOTE:Zeile eins\\nZeile zwei
+END:VCARD
+""".replace("\n", "\r\n")
+
+TWO_ONE = (
+    "BEGIN:VCARD\nVERSION:2.1\nN;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:M=C3=BCller;J=C3=B6rg\n"
+    "TEL;CELL;PREF:+491701234567\nEMAIL;INTERNET;WORK:joerg@example.com\n"
+    "NOTE;ENCODING=QUOTED-PRINTABLE;CHARSET=UTF-8:erste=0D=0Azw=\neite; Zeile\n"
+    "PHOTO;JPEG;BASE64:/9j/4AAQ\n\nX-HAIR;ENCODING=QUOTED-PRINTABLE:bl=6Fnd\nEND:VCARD\n"
+)
+
+
+def card(name="Ada", *lines, version="3.0"):
+    return "\r\n".join(["BEGIN:VCARD", f"VERSION:{version}", f"FN:{name}", *lines, "END:VCARD", ""])
+
+
+def send(api: Caller, text, content_type="text/vcard", query=""):
+    return api.client.generic(
+        "POST",
+        f"{ROOT}/contacts/import{query}",
+        text if isinstance(text, bytes) else text.encode(),
+        content_type=content_type,
+        headers={"authorization": f"Bearer {api.token}"},
+    )
+
+
+def take(api: Caller, text, query=""):
+    report = made(send(api, text, query=query))
+    assert report["problems"] == []
+    return report["items"]
+
+
+def only(api: Caller):
+    (row,) = made(api.get("/contacts"))["items"]
+    return made(api.get(f"/contacts/{row['id']}"))
+
+
+def people(api: Caller):
+    return sorted(row["name"] for row in made(api.get("/contacts"))["items"])
+
+
+def exported(api: Caller, row, version="4.0"):
+    answer = api.get(f"/contacts/{row['id']}.vcf", version=version)
+    assert answer.status_code == 200
+    assert answer["Content-Type"] == "text/vcard; charset=utf-8"
+    return answer.content.decode()
+
+
+def logical(text):
+    return [line for _, line in unfold(split_lines(text))]
+
+
+# --- In ---------------------------------------------------------------------------------------
+
+
+def test_an_address_books_card_becomes_a_contact(api):
+    (item,) = take(api, APPLE)
+    assert (item["place"], item["line"], item["action"]) == (1, 1, "created")
+    contact = only(api)
+    assert (contact["name"], contact["company"], contact["role"], contact["location"]) == (
+        "Ada Lovelace", "Analytical Engines", "Programmer", "London, United Kingdom",
+    )  # fmt: skip
+    assert contact["emails"] == [
+        {"email": "ada@example.com", "label": "school"},
+        {"email": "ada@home.example", "label": "home"},
+    ]
+    assert contact["phones"] == [
+        {"number": "+41446681800", "label": "cell"},
+        {"number": "+442079460000", "label": "Desk, upstairs"},
+    ]
+    assert contact["notes"] == "Likes numbers, and tea.\nWrites ;long; letters."
+    assert contact["tags"] == ["client", "friends of charles"]
+    assert contact["vcard_uid"] == "AAAA-1:odd\\,uid", "opaque, to the letter"
+    created = made(api.get(f"/contacts/{contact['id']}/history"))["items"][0]
+    assert created["channel"] == "import"
+
+
+def test_vcard_4_with_its_uris_and_quoted_lists(api):
+    take(api, FOUR)
+    contact = only(api)
+    assert contact["name"] == "Simon Perreault"
+    assert contact["phones"] == [
+        {"number": "+14182626501", "label": "cell video text"},
+        {"number": "+14186569254", "label": "work ext. 102"},
+    ]
+    assert (contact["location"], contact["tags"]) == ("Quebec, QC, Canada", ["ietf", "vcard"])
+    assert contact["notes"] == "Zeile eins\nZeile zwei"
+
+
+def test_vcard_2_1_with_quoted_printable(api):
+    take(api, TWO_ONE)
+    contact = only(api)
+    assert contact["name"] == "Jörg Müller"
+    assert contact["notes"] == "erste\nzweite; Zeile"
+    assert contact["phones"] == [{"number": "+491701234567", "label": "cell"}]
+    out = logical(exported(api, contact))
+    assert "PHOTO:data:image/jpeg;base64,/9j/4AAQ" in out
+    assert "X-HAIR:blond" in out
+
+
+def test_a_broken_card_is_reported_with_its_place_and_the_rest_goes_in(api):
+    text = "".join(
+        [
+            card("Good One"),
+            card("Bad Phone", "TEL:+41 1"),
+            "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Never Ends\r\n",
+            card("Good Two", "EMAIL:two@example.com"),
+            "stray\r\nlines\r\n",
+            card("", "NOTE:nobody"),
+            card("Bad Line", "this is no property"),
+            card("Bad Email", "EMAIL:at home"),
+            card("Good Three"),
+            "BEGIN:VCARD\r\nFN:Cut o",
+        ]
+    )
+    report = made(send(api, text))
+    assert people(api) == ["Good One", "Good Three", "Good Two"]
+    assert (report["created"], report["refused"]) == (3, 7)
+    problems = [(one["place"], one["line"], *one["errors"]) for one in report["problems"]]
+    assert problems == [
+        (2, 5, "phones[0].number"),
+        (3, 10, "card"),
+        (5, 18, "card"),
+        (6, 20, "FN"),
+        (7, 25, "line 4"),
+        (8, 30, "emails[0].email"),
+        (10, 39, "card"),
+    ]
+
+
+def test_a_national_number_takes_the_workspaces_region(api, workspace):
+    text = card("Ada", "TEL:044 668 18 00")
+    report = made(send(api, text))
+    assert "region" in report["problems"][0]["errors"]["phones[0].number"]
+    with workspace_scope(workspace.id):
+        update_workspace(actor=ALICE, settings={"region": "CH"})
+    take(api, text)
+    assert only(api)["phones"] == [{"number": "+41446681800", "label": ""}]
+
+
+def test_what_is_no_import(api):
+    assert problem(send(api, card(), "application/json"), 415)
+    assert problem(send(api, card(), "text/vcard; charset=ebcdic"), 415)
+    assert "body" in wrong_fields(send(api, b"\xff\xfe", "text/vcard"))
+    many = card("x") * 1_001
+    assert "body" in wrong_fields(send(api, many))
+    assert people(api) == []
+    assert made(send(api, " \n"))["items"] == []
+    take(api, card("Müller"))
+    latin = card("Ångström").encode("windows-1252")
+    assert made(send(api, latin, "text/vcard; charset=windows-1252"))["created"] == 1
+    assert people(api) == ["Müller", "Ångström"]
+
+
+# --- In again ---------------------------------------------------------------------------------
+
+
+def test_the_same_file_again_changes_nothing(api):
+    take(api, APPLE + FOUR)
+    before = [
+        made(api.get(f"/contacts/{row['id']}")) for row in made(api.get("/contacts"))["items"]
+    ]
+    items = take(api, APPLE + FOUR)
+    assert [(one["action"], one["matched_by"]) for one in items] == [("unchanged", "uid")] * 2
+    after = [made(api.get(f"/contacts/{row['id']}")) for row in made(api.get("/contacts"))["items"]]
+    assert after == before
+
+
+def test_a_changed_card_changes_what_changed_in_it_and_nothing_else(api):
+    take(api, APPLE)
+    contact = only(api)
+    mine = {
+        "notes": "My own notes.",
+        "emails": ["ada@example.com", "mine@example.com"],
+        "tags": ["client", "mine"],
+    }
+    made(api.patch(f"/contacts/{contact['id']}", mine, if_match="*"))
+    changed = (
+        APPLE.replace("TITLE:Programmer", "TITLE:Countess")
+        .replace("CATEGORIES:Client,Friends of Charles", "CATEGORIES:Royal")
+        .replace("item1.EMAIL;type=INTERNET;type=pref:Ada@Example.com", "EMAIL:new@example.com")
+    )
+    (item,) = take(api, changed)
+    assert item["action"] == "updated"
+    after = only(api)
+    assert (after["role"], after["notes"]) == ("Countess", "My own notes.")
+    assert [one["email"] for one in after["emails"]] == ["mine@example.com", "new@example.com"]
+    assert after["tags"] == ["mine", "royal"]
+
+
+def test_uid_then_email_then_phone_and_never_the_name(api):
+    take(api, card("Ada", "UID:u-1", "EMAIL:ada@example.com", "TEL:+41446681800"))
+    by_uid = card("Ada L", "UID:u-1", "EMAIL:other@example.com")
+    by_email = card("Ada M", "EMAIL:ADA@example.com")
+    by_phone = card("Ada N", "TEL:+41 44 668 18 00")
+    for text, how in ((by_email, "email"), (by_phone, "phone"), (by_uid, "uid")):
+        (item,) = take(api, text)
+        assert item["matched_by"] == how
+    assert people(api) == ["Ada L"]
+    contact = only(api)
+    assert [one["email"] for one in contact["emails"]] == ["other@example.com"]
+    assert contact["phones"] == [], "the card of that UID has none any more"
+    (item,) = take(api, card("Ada L"))
+    assert (item["action"], item["matched_by"]) == ("created", "")
+    assert people(api) == ["Ada L", "Ada L"]
+
+
+def test_people_who_share_an_address_stay_apart(api):
+    family = (
+        card("Ada", "UID:u-1", "TEL:+41446681800")
+        + card("Byron", "UID:u-2", "TEL:+41446681800")
+        + card("Clara", "TEL:+41446681800")
+        + card("Dora", "EMAIL:info@example.com")
+        + card("Emil", "EMAIL:info@example.com")
+    )
+    take(api, family)
+    assert people(api) == ["Ada", "Byron", "Clara", "Dora", "Emil"]
+    again = take(api, family)
+    assert [one["matched_by"] for one in again] == ["uid", "uid", "phone", "email", "email"]
+    assert people(api) == ["Ada", "Byron", "Clara", "Dora", "Emil"]
+
+
+def test_a_card_without_a_uid_adds_to_a_contact_made_by_hand(api):
+    body = {"name": "Ada", "notes": "Met in Bath.", "emails": ["ada@example.com"], "role": "Friend"}
+    made(api.post("/contacts", body))
+    take(api, card("Ada Lovelace", "UID:u-9", "EMAIL:ada@example.com", "NOTE:From her card."))
+    contact = only(api)
+    assert contact["notes"] == "Met in Bath.\n\nFrom her card."
+    assert (contact["name"], contact["role"], contact["vcard_uid"]) == (
+        "Ada Lovelace", "Friend", "u-9",
+    )  # fmt: skip
+
+
+def test_the_uid_of_a_merged_contact_updates_the_target(api):
+    take(api, card("Ada", "UID:u-1") + card("Countess", "UID:u-2", "ORG:Old"))
+    rows = {row["name"]: row for row in made(api.get("/contacts"))["items"]}
+    path = f"/contacts/{rows['Ada']['id']}/merge"
+    made(api.post(path, {"source_id": rows["Countess"]["id"]}))
+    (item,) = take(api, card("Countess", "UID:u-2", "ORG:New", "X-MORE:1"))
+    assert (item["contact_id"], item["action"]) == (rows["Ada"]["id"], "updated")
+    contact = only(api)
+    assert (contact["name"], contact["company"], contact["vcard_uid"]) == ("Ada", "New", "u-1")
+
+
+def test_a_preview_says_what_would_happen_and_keeps_nothing(api):
+    take(api, APPLE)
+    before = only(api)
+    text = APPLE.replace("Programmer", "Countess") + FOUR
+    report = made(send(api, text, query="?preview=true"))
+    assert (report["preview"], report["created"], report["updated"]) == (True, 1, 1)
+    assert only(api) == before
+
+
+# --- Out --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["3.0", "4.0"])
+@pytest.mark.parametrize("source", [APPLE, FOUR, TWO_ONE], ids=["apple", "rfc6350", "2.1"])
+def test_a_card_comes_out_as_it_went_in(api, source, version):
+    take(api, source)
+    contact = only(api)
+    text = exported(api, contact, version)
+    assert_well_formed(text, version)
+    before, after = read_card(source), read_card(text)
+    assert after.uid == (before.uid or f"urn:uuid:{contact['id']}")
+    for name in ("name", "company", "role", "location", "notes"):
+        assert getattr(after, name) == getattr(before, name), name
+    assert normal_emails(after.emails) == normal_emails(before.emails)
+    assert normal_phones(after.phones, None) == normal_phones(before.phones, None)
+    assert normal_tags(after.tags) == normal_tags(before.tags)
+    ours = logical(text)
+    for line in logical(source):
+        name = re.split("[;:]", line)[0]
+        if name in ("BDAY", "X-SOCIALPROFILE", "KIND", "item4.URL", "item3.X-ABADR"):
+            value = line.split(":", 1)[1]
+            assert any(o.startswith(name) and o.endswith(value) for o in ours), line
+    assert ours.index(f"VERSION:{version}") == 1
+    assert any(o.startswith("REV:20") for o in ours)
+    # and in again: it is the same contact
+    (item,) = take(api, text)
+    assert (item["matched_by"], item["contact_id"]) == ("uid", contact["id"])
+    assert_same(only(api), contact)
+
+
+def assert_same(after, before):
+    for name in ("name", "company", "role", "location", "notes", "emails", "phones", "tags"):
+        assert after[name] == before[name], name
+
+
+def assert_well_formed(text, version):
+    assert text.startswith(f"BEGIN:VCARD\r\nVERSION:{version}\r\n")
+    assert text.endswith("\r\nEND:VCARD\r\n")
+    lines = text.split("\r\n")
+    assert not any("\n" in line or "\r" in line for line in lines)
+    assert max(len(line.encode()) for line in lines) <= 75
+    # another reader takes it too
+    read = vobject.readOne(text)
+    if version == "3.0":
+        assert read.validate(raiseException=True)
+
+
+def test_a_photograph_takes_the_form_of_the_version(api):
+    take(api, APPLE)
+    contact = only(api)
+    data = "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgICAgMC"
+    assert f"PHOTO:data:image/jpeg;base64,{data}" in logical(exported(api, contact))
+    three = logical(exported(api, contact, "3.0"))
+    assert f"PHOTO;TYPE=jpeg;ENCODING=b:{data}" in three
+
+
+def test_what_was_changed_here_is_what_comes_out(api):
+    take(api, APPLE)
+    contact = only(api)
+    body = {"name": "Ada King", "location": "Bath", "phones": ["+442079460000"], "tags": []}
+    made(api.patch(f"/contacts/{contact['id']}", body, if_match="*"))
+    for version in ("3.0", "4.0"):
+        text = exported(api, contact, version)
+        assert_well_formed(text, version)
+        back = read_card(text)
+        assert (back.name, back.location, back.tags) == ("Ada King", "Bath", [])
+        assert [one.value.removeprefix("tel:") for one in back.phones] == ["+442079460000"]
+        lines = logical(text)
+        assert "ORG:Analytical Engines;Programs" in lines, "its unit is not lost"
+        assert not any("Desk" in line for line in lines), "labels go with their numbers"
+
+
+def test_a_contact_made_by_hand_is_a_card_too(api):
+    body = {
+        "name": "Zoë; Müller, \\ Søn",
+        "description": "Line one\nLine two; with, all \\ of it",
+        "relationship": "aunt",
+        "emails": [{"email": "zoe@example.com", "label": "the good one; yes"}],
+        "phones": [{"number": "+41446681800", "label": "work ext. 12"}],
+        "tags": ["claude_direct"],
+        "notes": "ü" * 300,
+    }
+    contact = made(api.post("/contacts", body))
+    for version in ("3.0", "4.0"):
+        text = exported(api, contact, version)
+        assert_well_formed(text, version)
+        back = read_card(text)
+        assert back.uid == f"urn:uuid:{contact['id']}"
+        assert (back.name, back.description, back.relationship, back.notes) == (
+            body["name"], body["description"], "aunt", body["notes"],
+        )  # fmt: skip
+        assert back.emails == [Labelled("zoe@example.com", "the good one; yes")]
+        assert normal_phones(back.phones, None) == [Labelled("+41446681800", "work ext. 12")]
+        (item,) = take(api, text)
+        assert (item["contact_id"], item["matched_by"]) == (contact["id"], "uid")
+    assert only(api)["vcard_uid"] == "", "its own UID needs no keeping"
+    assert len(made(api.get("/contacts"))["items"]) == 1
+
+
+def test_all_contacts_are_exported_with_the_lists_filters(api, stranger):
+    for n in range(120):
+        made(api.post("/contacts", {"name": f"C{n:03}", "tags": ["odd"] if n % 2 else []}))
+    made(stranger.post("/contacts", {"name": "Charlie"}))
+    for name, version in (("vcard3", "3.0"), ("vcard4", "4.0")):
+        answer = api.get("/contacts/export", format=name)
+        text = b"".join(answer.streaming_content).decode()
+        assert answer["Content-Type"] == "text/vcard; charset=utf-8"
+        assert "contacts.vcf" in answer["Content-Disposition"]
+        names = [read_card(piece.text).name for piece in split_cards(text)]
+        assert names == [f"C{n:03}" for n in range(120)]
+        assert text.count(f"VERSION:{version}") == 120
+    odd = b"".join(api.get("/contacts/export?tag=odd").streaming_content).decode()
+    assert odd.count("BEGIN:VCARD") == 60
+    assert "format" in wrong_fields(api.get("/contacts/export", format="xml"))
+    assert "phone" in wrong_fields(api.get("/contacts/export", phone="nonsense"))
+    empty = api.get("/contacts/export?tag=nobody")
+    assert b"".join(empty.streaming_content) == b""
+
+
+# --- Hostile cards ----------------------------------------------------------------------------
+
+
+def test_a_huge_card_is_refused_and_a_large_one_taken(api):
+    photo = base64.b64encode(b"\xff" * 600_000).decode()
+    large = card("Large", f"PHOTO;ENCODING=b:{photo}")
+    huge = card("Huge", f"PHOTO;ENCODING=b:{photo}{photo}")
+    report = made(send(api, large + huge))
+    assert people(api) == ["Large"]
+    assert list(report["problems"][0]["errors"]) == ["vcard"]
+    assert photo in "".join(logical(exported(api, only(api))))
+
+
+def test_a_line_folded_a_hundred_thousand_times_is_read(api):
+    note = "n" * 100_000
+    folded = "\r\n ".join(note)
+    assert len(folded) < MAX_CARD
+    began = time.process_time()
+    read = read_card(card("Ada", f"NOTE:{folded}"))
+    assert read.notes == note
+    # quadratic unfolding would take minutes, this takes a part of a second
+    assert time.process_time() - began < 20
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "X;a=" + "," * 5000 + '"',
+        "X" + ";a=b" * 5000,
+        'X;a="' + "x" * 5000,
+        "X;a=" + '"",' * 5000,
+        ";" * 5000,
+        ":" * 5000,
+        "NOTE;ENCODING=QUOTED-PRINTABLE;CHARSET=nonsense:a=20b",
+        "NOTE;ENCODING=QUOTED-PRINTABLE;CHARSET=UTF-8:=FF",
+    ],
+)
+def test_a_line_that_is_none_is_refused_at_once(line):
+    with pytest.raises(Invalid):
+        read_line(line, 1)
+
+
+@pytest.mark.parametrize("value", ["a\x00b", "x" * 400])
+def test_values_that_cannot_be_kept_refuse_their_card_only(api, value):
+    report = made(send(api, card("Good") + card("Bad", f"ORG:{value}", f"UID:{value}")))
+    assert people(api) == ["Good"]
+    assert report["refused"] == 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=300), st.sampled_from(["vcard", "lines"]))
+def test_no_text_breaks_the_reader(text, how):
+    try:
+        if how == "lines":
+            read_card(f"BEGIN:VCARD\r\n{text}\r\nEND:VCARD\r\n")
+        else:
+            for piece in split_cards(f"BEGIN:VCARD\n{text}\nEND:VCARD\n"):
+                assert piece.problem or read_card(piece.text)
+    except Invalid:
+        pass
+
+
+# --- Round trips ------------------------------------------------------------------------------
+
+TEXT = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\x00\r"), max_size=120
+).map(str.strip)
+LINE = TEXT.map(lambda text: " ".join(text.split()))
+LABEL = st.one_of(
+    st.sampled_from(["", "home", "work", "work home", "Work", "voice", "desk; 2", "cell fax"]),
+    LINE.map(lambda text: re.sub(r"[()\x00-\x1f\x7f]", "", text)[:40]),
+)
+EMAIL = st.from_regex(r"[a-zé'+.]{1,12}@[a-z0-9-]{1,12}\.example", fullmatch=True)
+NUMBER = st.integers(20_000_000, 89_999_999).map(lambda n: f"+4120{n}"[:12])
+TAG = LINE.map(lambda text: re.sub("[,;]", "", text)[:30])
+
+
+@st.composite
+def contacts(draw):
+    emails = draw(st.lists(st.builds(Labelled, EMAIL, LABEL), max_size=4))
+    phones = draw(st.lists(st.builds(Labelled, NUMBER, LABEL), max_size=4))
+    return {
+        "id": uuid.UUID("01990000-0000-7000-8000-000000000001"),
+        "name": draw(LINE.filter(bool)),
+        "vcard_uid": draw(st.sampled_from(["", "u-1", "urn:x:ü,;"])),
+        "updated_at": datetime(2026, 1, 31, 12, tzinfo=UTC),
+        **{name: draw(LINE) for name in ("company", "role", "location", "relationship")},
+        **{name: draw(TEXT) for name in ("notes", "description")},
+        "emails": normal_emails(emails),
+        "phones": normal_phones(phones, None),
+        "tags": normal_tags(draw(st.lists(TAG, max_size=4))),
+    }
+
+
+def read_back(text):
+    back = read_card(text)
+    return {
+        "name": back.name,
+        "company": back.company,
+        "role": back.role,
+        "relationship": back.relationship,
+        "location": back.location,
+        "notes": back.notes,
+        "description": back.description,
+        "emails": normal_emails(back.emails),
+        "phones": normal_phones(back.phones, None),
+        "tags": normal_tags(back.tags),
+    }
+
+
+@pytest.mark.parametrize("version", ["3.0", "4.0"])
+@settings(max_examples=150, deadline=None)
+@given(contact=contacts())
+def test_whatever_a_contact_holds_survives_a_card(version, contact):
+    text = write_card(contact, version=version)
+    (piece,) = split_cards(text)
+    assert piece.text == text
+    back = read_back(text)
+    assert back == {name: contact[name] for name in back}
+    assert max(len(line.encode()) for line in text.split("\r\n")) <= 75
+
+
+@settings(max_examples=100, deadline=None)
+@given(first=contacts(), second=contacts(), one=st.sampled_from(["3.0", "4.0"]))
+def test_a_changed_contact_over_an_older_card_says_what_it_is_now(first, second, one):
+    raw = write_card(first, version=one).replace("END:VCARD", "X-KEEP:a\\,b\r\nEND:VCARD")
+    for version in ("3.0", "4.0"):
+        text = write_card(second, version=version, raw=raw)
+        back = read_back(text)
+        assert back == {name: second[name] for name in back}
+        assert "X-KEEP:a\\,b" in logical(text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=400))
+def test_folding_is_undone_and_cuts_no_character(text):
+    line = f"NOTE:{text}"
+    folded = fold(line)
+    assert all(len(part.encode()) <= 75 for part in folded.split("\r\n"))
+    assert [found for _, found in unfold(split_lines(folded))] == [line]
