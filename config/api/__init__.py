@@ -7,7 +7,17 @@ from config.api.parameters import known_parameters_only
 from contacts.api import agents, keys, me, workspace
 from memory.api import links, memories, stats
 from memory.api.search import router as search
-from sessions.api import events, messages, projects, sessions, threads, worker_runs, workers
+from sessions.api import (
+    events,
+    messages,
+    mission_runs,
+    missions,
+    projects,
+    sessions,
+    threads,
+    worker_runs,
+    workers,
+)
 
 api = Api(
     title="Remembrancer",
@@ -36,6 +46,8 @@ for router in (
     messages.router,
     worker_runs.router,
     workers.router,
+    missions.router,
+    mission_runs.router,
     memories.router,
     links.router,
     search,
