@@ -35,8 +35,14 @@ def list_scheduled(wanted: ScheduledFilter) -> Rows:
 
 def find_scheduled(text: str) -> uuid.UUID:
     """A scheduled mission's id by its slug, or its own id. Index scheduledmission_slug_unique."""
-    found = ScheduledMission.objects.filter(slug=text).values_list("id", flat=True).first()
-    return found or find_id(ScheduledMission, text)
+    return id_of_slug(text) or find_id(ScheduledMission, text)
+
+
+def id_of_slug(text: str) -> uuid.UUID | None:
+    """Index scheduledmission_slug_unique."""
+    rows = ScheduledMission.objects.filter(slug=text)
+    found: uuid.UUID | None = rows.values_list("id", flat=True).first()
+    return found
 
 
 def get_scheduled(text: str) -> ScheduledMission:

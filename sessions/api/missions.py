@@ -255,5 +255,6 @@ def list_mission_history(
     request: HttpRequest, scheduled_mission_id: Id, paging: PageQuery
 ) -> HttpResponse:
     """Newest first; by its full id also after it was deleted. Its runs are /missions."""
-    rows = history_of(ScheduledMission, scheduled_mission_id)
+    named = selectors.id_of_slug(scheduled_mission_id)
+    rows = history_of(ScheduledMission, str(named or scheduled_mission_id))
     return reply_page(RevisionOut, page(rows, order=["-id"], **paging.model_dump()))
