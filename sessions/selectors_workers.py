@@ -14,6 +14,8 @@ from sessions.selectors import columns
 Rows = QuerySet[Any, dict[str, Any]]
 # A count over a big queue reads no further.
 COUNTED_TO = 1000
+# What somebody who watches is shown: the last pieces, the last characters of them.
+WATCHED_PIECES, WATCHED = 100, 50_000
 
 
 class WorkerFilter(TypedDict, total=False):
@@ -53,6 +55,13 @@ def list_output(worker_id: uuid.UUID, *, after: int = 0) -> Rows:
     """In the order ["seq"], behind `after`. Index workeroutput_seq_unique."""
     rows = WorkerOutput.objects.filter(worker_id=worker_id, seq__gt=after)
     return rows.values(*columns(WorkerOutput, OutputOut))
+
+
+def last_output(worker_id: uuid.UUID) -> str:
+    """The end of what it printed, for people who watch. Index workeroutput_seq_unique."""
+    rows = WorkerOutput.objects.filter(worker_id=worker_id).order_by("-seq")
+    texts = list(rows.values_list("text", flat=True)[:WATCHED_PIECES])
+    return "".join(reversed(texts))[-WATCHED:]
 
 
 def count_queue(claimable: QuerySet[Worker]) -> dict[str, Any]:

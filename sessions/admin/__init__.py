@@ -1,5 +1,5 @@
 """The admin's pages about what happens: sessions, threads, messages, events, projects."""
 
-from sessions.admin import events, projects, sessions, threads
+from sessions.admin import events, projects, sessions, threads, workers
 
-__all__ = ["events", "projects", "sessions", "threads"]
+__all__ = ["events", "projects", "sessions", "threads", "workers"]

@@ -20,8 +20,9 @@ MARGIN = 0.1
 class Child:
     """A started command. Read `stdout`, `stderr` and `status` until each is at its end.
 
-    `status` brings `exit CODE` (negative: the signal that ended it) or `start PROBLEM`; nothing
-    where the guard itself was killed. Raises OSError where not even the guard can be started.
+    `status` brings `exit CODE` (negative: the signal that ended it), `late` (the lease was over
+    first) or `start PROBLEM`; nothing where the guard itself was killed. Raises OSError where not
+    even the guard can be started.
     """
 
     def __init__(

@@ -6,8 +6,9 @@ somebody else may then claim the worker. So the lease is kept here, beside the c
 one process group, and nothing of it is alive after the lease.
 
 Run as a program of its own, with the standard library alone, so that it starts in no time:
-guard.py LEASH STATUS SECONDS GRACE COMMAND ...  LEASH is a descriptor from which lines of seconds
-are read, each how long the lease still runs; STATUS one to which `exit CODE` or `start PROBLEM` is
+guard.py LEASH STATUS SECONDS GRACE COMMAND ...
+LEASH is a descriptor from which lines of seconds are read, each how long the lease still runs.
+STATUS is one to which `exit CODE`, `late` (the lease was over first) or `start PROBLEM` is
 written. Sleeping counts: the clock goes on while the machine is suspended, where it has such one.
 """
 
@@ -47,8 +48,10 @@ def main(leash: int, status: int, seconds: float, grace: float, command: list[st
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
-    _watch(child, leash, woken, ends, grace)
-    if child.returncode is not None:
+    late = _watch(child, leash, woken, ends, grace)
+    if late:
+        _say(status, "late")
+    elif child.returncode is not None:
         _say(status, f"exit {child.returncode}")
     # Whatever the command has left behind, and this process.
     os.killpg(0, signal.SIGKILL)
@@ -56,8 +59,8 @@ def main(leash: int, status: int, seconds: float, grace: float, command: list[st
 
 def _watch(
     child: "subprocess.Popen[bytes]", leash: int, woken: int, ends: float, grace: float
-) -> None:
-    """Until the command has ended, or its time is up."""
+) -> bool:
+    """Until the command has ended, or its time is up; whether it was asked to stop for that."""
     watched = [leash, woken]
     asked = False
     while child.poll() is None:
@@ -65,7 +68,7 @@ def _watch(
         due = ends if asked else ends - grace
         left = due - clock()
         if left <= 0 and asked:
-            return
+            return True
         if left <= 0:
             asked = True
             os.killpg(0, signal.SIGTERM)
@@ -82,6 +85,7 @@ def _watch(
             # Of several lines the last counts.
             with contextlib.suppress(ValueError, IndexError):
                 ends = clock() + float(said.split()[-1])
+    return asked
 
 
 def _say(status: int, text: str) -> None:

@@ -246,6 +246,8 @@ def _read_status(said: bytes) -> tuple[int | None, str]:
     word, _, rest = said.decode(errors="replace").partition(" ")
     if word == "exit":
         return int(rest), ""
+    if word == "late":
+        return None, "ended with its lease, which could not be prolonged in time"
     return None, f"the command cannot be started: {rest}" if word == "start" else ""
 
 

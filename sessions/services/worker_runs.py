@@ -44,15 +44,17 @@ def claim(
     """The next worker that may run, taken under a new lease; None where there is none.
 
     Highest priority first, then oldest; with `primitives` only of these kinds. Two claimers never
-    get the same one: who comes second passes over what the first has locked. Index worker_queue,
-    or worker_queue_primitive.
+    get the same one: who comes second passes over what the first has locked. Index worker_queue;
+    for one kind worker_queue_primitive, while several are looked for along the whole queue.
     """
     seconds = _lease(lease_seconds)
     now = at or database_now()
     release_lost_leases(actor=actor, at=now, limit=TIDIED_BY_A_CLAIM)
     wake_snoozed(actor=actor, at=now, limit=TIDIED_BY_A_CLAIM)
     rows = claimable(now)
-    if primitives is not None:
+    if primitives is not None and len(primitives) == 1:
+        rows = rows.filter(primitive=primitives[0])
+    elif primitives is not None:
         rows = rows.filter(primitive__any_of=list(primitives))
     rows = rows.order_by("-priority", "id").select_for_update(skip_locked=True, no_key=True)
     worker: Worker | None = rows.first()

@@ -19,10 +19,20 @@ from contacts.services.keys import create_key
 from contacts.services.workspaces import invite_person
 from memory.models import EmbeddingSpace, Memory, Passage
 from memory.services.memories import NewEvidence, NewMemory, create_memory, link_memories
-from sessions.models import Message, Project, RawLine, Session, SessionEvent, Thread
+from sessions.models import (
+    Message,
+    Project,
+    RawLine,
+    Session,
+    SessionEvent,
+    Thread,
+    Worker,
+    WorkerOutput,
+)
 from sessions.services.events import NewEvent, append_events
 from sessions.services.projects import create_project
 from sessions.services.threads import NewMessage, append_messages
+from sessions.services.workers import spawn_worker
 from tests.factories import ALICE, make_agent, make_session, make_thread
 
 # Statements of the transaction itself, which no page can save.
@@ -84,18 +94,21 @@ def fill(workspace: Workspace) -> Rows:
                 of_memory=memory, kind="memory", occurred_at=memory.recorded_at,
                 text=memory.text, lexical=memory.text,
             )  # fmt: skip
-        rows = [agent, key, invitation, project, session, thread, message, event, line, memory,
-                space, passage, Revision.objects.first(), Membership.objects.first(),
-                workspace]  # fmt: skip
+        worker, _ = spawn_worker(actor=ALICE, primitive="research", name="Pump")
+        printed = WorkerOutput(worker=worker, seq=1, attempt=1, text="pumping")
+        printed.save(force_insert=True)
+        rows = [worker, printed, agent, key, invitation, project, session, thread, message,
+                event, line, memory, space, passage, Revision.objects.first(),
+                Membership.objects.first(), workspace]  # fmt: skip
     return Rows({type(row): row for row in rows})
 
 
 WORKSPACE_MODELS: list[type[Model]] = [
     Agent, ApiKey, Invitation, Membership, Revision, Workspace, Project, Session, SessionEvent,
-    Thread, Message, RawLine, Memory, Passage, EmbeddingSpace,
+    Thread, Message, RawLine, Worker, WorkerOutput, Memory, Passage, EmbeddingSpace,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
-    Revision, SessionEvent, Message, RawLine, Passage, EmbeddingSpace,
+    Revision, SessionEvent, Message, RawLine, WorkerOutput, Passage, EmbeddingSpace,
 ]  # fmt: skip
 
 

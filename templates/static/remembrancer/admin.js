@@ -34,3 +34,28 @@ function reveal() {
 
 window.addEventListener("hashchange", reveal);
 window.addEventListener("load", reveal);
+
+// What a worker prints, while somebody looks and more may come.
+const WATCH_EVERY = 2000;
+
+async function watch(shown) {
+  const answer = await fetch(shown.dataset.live, { credentials: "same-origin" });
+  if (!answer.ok || answer.redirected) {
+    return;
+  }
+  const text = await answer.text();
+  if (text !== shown.textContent) {
+    const atEnd = shown.scrollHeight - shown.scrollTop - shown.clientHeight < 40;
+    shown.textContent = text;
+    if (atEnd) {
+      shown.scrollTop = shown.scrollHeight;
+    }
+  }
+  if (answer.headers.get("X-Live") === "1") {
+    setTimeout(watch, WATCH_EVERY, shown);
+  }
+}
+
+window.addEventListener("load", () => {
+  document.querySelectorAll("[data-live]").forEach((shown) => setTimeout(watch, WATCH_EVERY, shown));
+});
