@@ -1,5 +1,5 @@
 """The admin's pages about what happens: sessions, threads, messages, events, projects."""
 
-from sessions.admin import events, projects, sessions, threads, workers
+from sessions.admin import events, missions, projects, sessions, threads, workers
 
-__all__ = ["events", "projects", "sessions", "threads", "workers"]
+__all__ = ["events", "missions", "projects", "sessions", "threads", "workers"]

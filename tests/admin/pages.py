@@ -21,8 +21,10 @@ from memory.models import EmbeddingSpace, Memory, Passage
 from memory.services.memories import NewEvidence, NewMemory, create_memory, link_memories
 from sessions.models import (
     Message,
+    Mission,
     Project,
     RawLine,
+    ScheduledMission,
     Session,
     SessionEvent,
     Thread,
@@ -30,6 +32,8 @@ from sessions.models import (
     WorkerOutput,
 )
 from sessions.services.events import NewEvent, append_events
+from sessions.services.mission_starts import run_now
+from sessions.services.missions import create_mission
 from sessions.services.projects import create_project
 from sessions.services.threads import NewMessage, append_messages
 from sessions.services.workers import spawn_worker
@@ -97,7 +101,12 @@ def fill(workspace: Workspace) -> Rows:
         worker, _ = spawn_worker(actor=ALICE, primitive="research", name="Pump")
         printed = WorkerOutput(worker=worker, seq=1, attempt=1, text="pumping")
         printed.save(force_insert=True)
-        rows = [worker, printed, agent, key, invitation, project, session, thread, message,
+        scheduled, _ = create_mission(
+            actor=ALICE, name="Water", prompt="Water.", schedule_kind="cron", schedule="@daily"
+        )
+        mission = run_now(actor=ALICE, scheduled_id=scheduled.pk)
+        rows = [scheduled, mission,
+                worker, printed, agent, key, invitation, project, session, thread, message,
                 event, line, memory, space, passage, Revision.objects.first(),
                 Membership.objects.first(), workspace]  # fmt: skip
     return Rows({type(row): row for row in rows})
@@ -105,10 +114,11 @@ def fill(workspace: Workspace) -> Rows:
 
 WORKSPACE_MODELS: list[type[Model]] = [
     Agent, ApiKey, Invitation, Membership, Revision, Workspace, Project, Session, SessionEvent,
-    Thread, Message, RawLine, Worker, WorkerOutput, Memory, Passage, EmbeddingSpace,
+    Thread, Message, RawLine, Worker, WorkerOutput, ScheduledMission, Mission, Memory, Passage,
+    EmbeddingSpace,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
-    Revision, SessionEvent, Message, RawLine, WorkerOutput, Passage, EmbeddingSpace,
+    Revision, SessionEvent, Message, RawLine, WorkerOutput, Mission, Passage, EmbeddingSpace,
 ]  # fmt: skip
 
 

@@ -46,6 +46,11 @@ BODIES = {
     "complete_worker": {"lease_id": NOBODYS_ID},
     "fail_worker": {"lease_id": NOBODYS_ID, "error": "x"},
     "release_worker": {"lease_id": NOBODYS_ID},
+    "update_scheduled_mission": {"name": "x"},
+    "backfill_scheduled_mission": {
+        "since": "2026-01-01T00:00:00Z",
+        "until": "2026-01-02T00:00:00Z",
+    },
     "create_memory_link": {"target_id": NOBODYS_ID, "relation": "related"},
 }
 
@@ -113,6 +118,9 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
     to_other = {"target_id": other["id"], "relation": "related"}
     link = made(api.post(f"/memories/{memory['id']}/links", to_other))
     worker = made(api.post("/workers", {"primitive": "research"}))
+    body = {"name": "x", "prompt": "x", "schedule_kind": "cron", "schedule": "@daily"}
+    scheduled = made(api.post("/scheduled-missions", body))
+    mission = made(api.post(f"/scheduled-missions/{scheduled['id']}/run"))
     key = made(api.get("/me"))["key"]
     return {
         "session_id": session["id"],
@@ -124,6 +132,8 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
         "memory_id": memory["id"],
         "link_id": link["id"],
         "worker_id": worker["id"],
+        "scheduled_mission_id": scheduled["id"],
+        "mission_id": mission["id"],
         "key_id": key["id"],
     }
 
@@ -180,6 +190,21 @@ def test_no_body_or_filter_reaches_into_another_workspace(stranger, rows):
         ("GET", f"/sessions?parent={rows['session_id']}", None),
         ("GET", f"/memories?session={rows['session_id']}", None),
         ("POST", "/workers", {"primitive": "x", "session_id": rows["session_id"]}),
+        ("GET", f"/scheduled-missions?project={rows['project_id']}", None),
+        ("GET", f"/missions?scheduled_mission={rows['scheduled_mission_id']}", None),
+        ("GET", f"/executions?worker={rows['worker_id']}", None),
+        ("GET", f"/executions?mission={rows['mission_id']}", None),
+        (
+            "POST",
+            "/scheduled-missions",
+            {
+                "name": "x",
+                "prompt": "x",
+                "schedule_kind": "cron",
+                "schedule": "@daily",
+                "project_id": rows["project_id"],
+            },
+        ),
         ("POST", "/workers/claim", {"session_id": rows["session_id"]}),
         ("GET", f"/workers?session={rows['session_id']}", None),
         ("GET", f"/workers?claimed_by={rows['agent']}", None),
