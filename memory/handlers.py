@@ -6,8 +6,17 @@ from config.lib.actor import Actor
 from config.lib.signals import on_changed, on_deleting, on_merging
 from contacts.models import Contact
 from memory.models import Evidence, Memory
-from memory.services import about, passages
-from sessions.models import Message, Project, Session, SessionEvent, Task, Thread
+from memory.services import about, executions, passages
+from sessions.models import (
+    Message,
+    Project,
+    ScheduledMission,
+    Session,
+    SessionEvent,
+    Task,
+    Thread,
+    Worker,
+)
 
 
 def register() -> None:
@@ -20,8 +29,11 @@ def register() -> None:
     on_changed(Task, passages.index_tasks)
     on_changed(Contact, passages.index_contacts)
     on_merging(Contact, about.OF_CONTACTS)
+    # After the sessions app's own: a mission has followed its worker by then.
+    on_changed(Worker, executions.remember_executions)
     on_deleting(Session, release_evidence_of_sessions)
     on_deleting(Thread, release_evidence_of_threads)
+    on_deleting(ScheduledMission, release_evidence_of_missions)
 
 
 def release_evidence_of_sessions(rows: Sequence[Session], actor: Actor) -> None:
@@ -38,3 +50,9 @@ def release_evidence_of_sessions(rows: Sequence[Session], actor: Actor) -> None:
 def release_evidence_of_threads(rows: Sequence[Thread], actor: Actor) -> None:
     """The same for the messages of a thread."""
     Evidence.objects.filter(message__thread_id__in=[row.id for row in rows]).update(message=None)
+
+
+def release_evidence_of_missions(rows: Sequence[ScheduledMission], actor: Actor) -> None:
+    """The same for the runs of a scheduled mission."""
+    missions = [row.id for row in rows]
+    Evidence.objects.filter(mission__scheduled_mission_id__in=missions).update(mission=None)

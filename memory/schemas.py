@@ -47,6 +47,8 @@ class EvidenceOut(Output):
     id: uuid.UUID
     message_id: uuid.UUID | None
     event_id: uuid.UUID | None
+    task_id: uuid.UUID | None
+    mission_id: uuid.UUID | None
     uri: str
     quote: str
     quote_hash: str = Field(description="SHA-256, hex, of the quote with white space folded")
@@ -105,10 +107,12 @@ class Affect(Input):
 
 
 class EvidenceIn(Input):
-    """One of message_id, event_id and uri. A URI is kept, never fetched."""
+    """One of the ids and uri. A URI is kept, never fetched."""
 
     message_id: RowId | None = None
     event_id: RowId | None = None
+    task_id: RowId | None = None
+    mission_id: RowId | None = None
     uri: Text = Field("", max_length=2000)
     quote: Text = Field("", max_length=20_000)
 

@@ -6,3 +6,8 @@ class SessionsConfig(AppConfig):
     # Django's own sessions app already has the label "sessions".
     label = "agent_sessions"
     verbose_name = "Sessions and work"
+
+    def ready(self) -> None:
+        from sessions import handlers
+
+        handlers.register()

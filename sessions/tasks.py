@@ -1,16 +1,23 @@
 """Jobs of the sessions app. Each enters its own workspace_scope; `manage.py runjobs` runs them."""
 
+import uuid
+
 import structlog
 from procrastinate.contrib.django import app
 
+from config.lib import clock
 from config.lib.actor import Actor
+from config.lib.errors import DomainError
 from config.lib.scope import workspace_scope
 from contacts.models import Workspace
-from sessions.services import orphans, worker_runs
+from sessions.services import mission_runs, mission_starts, missions, orphans, worker_runs
 
 log = structlog.get_logger()
 
-QUEUE = "sessions"
+QUEUE = missions.QUEUE
+MISSIONS = Actor("job", missions.RUN_TASK, "missions", "job")
+# Missions of one workspace that one tick looks at; the rest have their turn a minute later.
+MISSIONS_BATCH = 500
 
 
 @app.periodic(cron="*/5 * * * *")
@@ -49,3 +56,41 @@ def tend_workers(timestamp: int) -> None:
                 total += done
             if total:
                 log.info(tend.__name__, workspace=str(workspace_id), count=total)
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="sessions.run_missions", queue=QUEUE, queueing_lock="run_missions")
+def run_missions(timestamp: int) -> None:
+    """Begin what is due, in every workspace. What is due within the minute gets its own job."""
+    for workspace_id in Workspace.objects.order_by("id").values_list("id", flat=True):
+        run_due_missions(workspace_id)
+
+
+@app.task(name=missions.RUN_TASK, queue=QUEUE)
+def run_workspace_missions(workspace_id: str) -> None:
+    """The same for one workspace, at the second at which something is due there."""
+    run_due_missions(uuid.UUID(workspace_id))
+
+
+def run_due_missions(workspace_id: uuid.UUID) -> None:
+    """A transaction for each mission: one that cannot be run keeps none of the others waiting.
+
+    Two of these at once share the work: each skips what the other has locked, and finds nothing
+    due where the other was before it.
+    """
+    now = clock.now()
+    with workspace_scope(workspace_id):
+        due = mission_starts.due_missions(now, MISSIONS_BATCH)
+        waiting = mission_runs.missions_with_waiting(MISSIONS_BATCH)
+    for run, ids in ((mission_starts.run_due, due), (mission_runs.start_next, waiting)):
+        for scheduled_id in ids:
+            try:
+                with workspace_scope(workspace_id):
+                    run(actor=MISSIONS, scheduled_id=scheduled_id)
+            except DomainError as error:
+                log.warning("mission_not_run", mission=str(scheduled_id), error=error.detail)
+    with workspace_scope(workspace_id):
+        coming = mission_starts.next_due()
+    # What is due already could not be run: the next tick tries again.
+    if coming is not None and now < coming < missions.next_tick(now):
+        missions.wake_up(workspace_id, coming).defer()

@@ -5,13 +5,15 @@ from config.api.body import JsonParser, JsonRenderer
 from config.api.document import Api
 from config.api.parameters import known_parameters_only
 from contacts.api import agents, contact_files, contact_merges, contacts, keys, me, tags, workspace
-from memory.api import known, links, memories, stats
+from memory.api import executions, known, links, memories, stats
 from memory.api.search import router as search
 from sessions.api import (
     conversations,
     events,
     handoffs,
     messages,
+    mission_runs,
+    missions,
     notifications,
     projects,
     sessions,
@@ -56,9 +58,12 @@ for router in (
     handoffs.router,
     worker_runs.router,
     workers.router,
+    missions.router,
+    mission_runs.router,
     memories.router,
     links.router,
     known.router,
+    executions.router,
     search,
     stats.router,
 ):

@@ -43,7 +43,7 @@ from memory.schemas import (
 from memory.services import memories
 from memory.services.about import About
 from memory.services.memories import NewEvidence, NewMemory
-from sessions.models import Message, Project, Session, SessionEvent, Task
+from sessions.models import Message, Mission, Project, Session, SessionEvent, Task
 from sessions.selectors import columns, find_project
 
 router = Router(tags=["Memories"])
@@ -173,6 +173,8 @@ def _new_evidence(one: EvidenceIn) -> NewEvidence:
     return NewEvidence(
         message_id=find_row_id(Message, one.message_id),
         event_id=find_row_id(SessionEvent, one.event_id, what="event"),
+        task_id=find_row_id(Task, one.task_id),
+        mission_id=find_row_id(Mission, one.mission_id),
         uri=one.uri,
         quote=one.quote,
     )

@@ -109,6 +109,13 @@ class Memory(SourcedRow):
             models.Index(
                 fields=["workspace", "project", "-recorded_at", "-id"], name="memory_project"
             ),
+            # executions that failed, newest first. A condition, not a column: under row-level
+            # security an index on an expression over jsonb is not used, its condition is.
+            models.Index(
+                fields=["workspace", "-recorded_at", "-id"],
+                condition=models.Q(kind=Kind.TASK_EXECUTION, data__status="failed"),
+                name="memory_execution_failed",
+            ),
             # the same text again
             models.Index(fields=["workspace", "content_hash"], name="memory_content_hash"),
             # what a memory replaced, and nulling it when the memory goes

@@ -20,7 +20,7 @@ from memory.models import Evidence, Memory, MemoryLink
 from memory.models.links import Relation
 from memory.models.memory import MemoryState, Trust
 from memory.services.about import About, about_part
-from sessions.models import Message, Project, Session, SessionEvent
+from sessions.models import Message, Mission, Project, Session, SessionEvent, Task
 
 MAX_BATCH = 500
 MAX_TAGS = 100
@@ -41,10 +41,12 @@ ON_CREATION = EDITABLE | {
 
 @dataclass(frozen=True, slots=True)
 class NewEvidence:
-    """One of `message_id`, `event_id` and `uri`, with the words relied on."""
+    """One of the ids and `uri`, with the words relied on."""
 
     message_id: uuid.UUID | None = None
     event_id: uuid.UUID | None = None
+    task_id: uuid.UUID | None = None
+    mission_id: uuid.UUID | None = None
     uri: str = ""
     quote: str = ""
 
@@ -347,17 +349,28 @@ def _said(evidence: NewEvidence) -> dict[str, str]:
 def _add_evidence(memory: Memory, evidence: Sequence[NewEvidence]) -> None:
     rows = []
     for index, one in enumerate(evidence):
-        if [one.message_id, one.event_id, one.uri or None].count(None) != 2:
-            raise Invalid({f"evidence[{index}]": "give one of message_id, event_id and uri"})
-        if one.message_id:
-            funnel.get_row(Message, one.message_id)
-        if one.event_id:
-            funnel.get_row(SessionEvent, one.event_id, what="event")
+        named = {
+            model: row_id
+            for model, row_id in (
+                (Message, one.message_id),
+                (SessionEvent, one.event_id),
+                (Task, one.task_id),
+                (Mission, one.mission_id),
+            )
+            if row_id is not None
+        }
+        if len(named) + bool(one.uri) != 1:
+            known = "message_id, event_id, task_id, mission_id and uri"
+            raise Invalid({f"evidence[{index}]": f"give one of {known}"})
+        for model, row_id in named.items():
+            funnel.get_row(model, row_id, what="event" if model is SessionEvent else "")
         rows.append(
             Evidence(
                 memory=memory,
                 message_id=one.message_id,
                 event_id=one.event_id,
+                task_id=one.task_id,
+                mission_id=one.mission_id,
                 uri=one.uri,
                 quote=one.quote,
                 quote_hash=content_hash(one.quote) if one.quote else "",

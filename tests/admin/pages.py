@@ -34,9 +34,11 @@ from memory.services.memories import NewEvidence, NewMemory, create_memory, link
 from sessions.models import (
     Handoff,
     Message,
+    Mission,
     Notification,
     Project,
     RawLine,
+    ScheduledMission,
     Session,
     SessionEvent,
     Thread,
@@ -45,6 +47,8 @@ from sessions.models import (
 )
 from sessions.services.events import NewEvent, append_events
 from sessions.services.handoffs import create_handoff
+from sessions.services.mission_starts import run_now
+from sessions.services.missions import create_mission
 from sessions.services.projects import create_project
 from sessions.services.threads import NewMessage, append_messages
 from sessions.services.workers import spawn_worker
@@ -124,21 +128,25 @@ def fill(workspace: Workspace) -> Rows:
         worker, _ = spawn_worker(actor=ALICE, primitive="research", name="Pump")
         printed = WorkerOutput(worker=worker, seq=1, attempt=1, text="pumping")
         printed.save(force_insert=True)
+        scheduled, _ = create_mission(
+            actor=ALICE, name="Water", prompt="Water.", schedule_kind="cron", schedule="@daily"
+        )
+        mission = run_now(actor=ALICE, scheduled_id=scheduled.pk)
         rows = [agent, key, invitation, project, session, thread, message, event, line, memory,
-                space, passage, handoff, notification, worker, printed, contact,
-                Tag.objects.first(), Revision.objects.first(), Membership.objects.first(),
-                workspace]  # fmt: skip
+                space, passage, handoff, notification, worker, printed, contact, scheduled,
+                mission, Tag.objects.first(), Revision.objects.first(),
+                Membership.objects.first(), workspace]  # fmt: skip
     return Rows({type(row): row for row in rows})
 
 
 WORKSPACE_MODELS: list[type[Model]] = [
     Agent, ApiKey, Invitation, Membership, Revision, Workspace, Project, Session, SessionEvent,
     Thread, Message, RawLine, Memory, Passage, EmbeddingSpace, Handoff, Notification, Worker,
-    WorkerOutput, Contact, Tag,
+    WorkerOutput, Contact, Tag, ScheduledMission, Mission,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
     Revision, SessionEvent, Message, RawLine, Passage, EmbeddingSpace, Handoff, Notification,
-    WorkerOutput,
+    WorkerOutput, Mission,
 ]  # fmt: skip
 
 

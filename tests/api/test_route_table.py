@@ -48,6 +48,11 @@ BODIES = {
     "complete_worker": {"lease_id": NOBODYS_ID},
     "fail_worker": {"lease_id": NOBODYS_ID, "error": "x"},
     "release_worker": {"lease_id": NOBODYS_ID},
+    "update_scheduled_mission": {"name": "x"},
+    "backfill_scheduled_mission": {
+        "since": "2026-01-01T00:00:00Z",
+        "until": "2026-01-02T00:00:00Z",
+    },
     "create_memory_link": {"target_id": NOBODYS_ID, "relation": "related"},
     "update_contact": {"name": "x"},
     "merge_contacts": {"source_id": NOBODYS_ID},
@@ -122,6 +127,9 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
     worker = made(api.post("/workers", {"primitive": "research"}))
     contact = made(api.post("/contacts", {"name": "Ada", "tags": ["client"]}))
     tag = made(api.get("/tags"))["items"][0]
+    body = {"name": "x", "prompt": "x", "schedule_kind": "cron", "schedule": "@daily"}
+    scheduled = made(api.post("/scheduled-missions", body))
+    mission = made(api.post(f"/scheduled-missions/{scheduled['id']}/run"))
     key = made(api.get("/me"))["key"]
     handoff = made(api.post("/handoffs", {"from_session_id": session["id"], "content": "c"}))
     (notification,) = made(api.get("/notifications"))["items"]
@@ -135,6 +143,8 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
         "memory_id": memory["id"],
         "link_id": link["id"],
         "worker_id": worker["id"],
+        "scheduled_mission_id": scheduled["id"],
+        "mission_id": mission["id"],
         "key_id": key["id"],
         "conversation_id": conversation,
         "handoff_id": handoff["id"],
@@ -202,6 +212,21 @@ def test_no_body_or_filter_reaches_into_another_workspace(stranger, rows):
         ("GET", f"/sessions?parent={rows['session_id']}", None),
         ("GET", f"/memories?session={rows['session_id']}", None),
         ("POST", "/workers", {"primitive": "x", "session_id": rows["session_id"]}),
+        ("GET", f"/scheduled-missions?project={rows['project_id']}", None),
+        ("GET", f"/missions?scheduled_mission={rows['scheduled_mission_id']}", None),
+        ("GET", f"/executions?worker={rows['worker_id']}", None),
+        ("GET", f"/executions?mission={rows['mission_id']}", None),
+        (
+            "POST",
+            "/scheduled-missions",
+            {
+                "name": "x",
+                "prompt": "x",
+                "schedule_kind": "cron",
+                "schedule": "@daily",
+                "project_id": rows["project_id"],
+            },
+        ),
         ("POST", "/workers/claim", {"session_id": rows["session_id"]}),
         ("GET", f"/workers?session={rows['session_id']}", None),
         ("GET", f"/workers?claimed_by={rows['agent']}", None),

@@ -1,0 +1,20 @@
+"""The index of executions that failed."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("memory", "0005_about_rows"),
+    ]
+
+    operations = [
+        migrations.AddIndex(
+            model_name="memory",
+            index=models.Index(
+                condition=models.Q(("data__status", "failed"), ("kind", "task_execution")),
+                fields=["workspace", "-recorded_at", "-id"],
+                name="memory_execution_failed",
+            ),
+        ),
+    ]
