@@ -7,7 +7,7 @@ from config.api.parameters import known_parameters_only
 from contacts.api import agents, keys, me, workspace
 from memory.api import links, memories, stats
 from memory.api.search import router as search
-from sessions.api import events, messages, projects, sessions, threads
+from sessions.api import events, messages, projects, sessions, tasks, threads
 
 api = Api(
     title="Remembrancer",
@@ -30,6 +30,7 @@ for router in (
     agents.router,
     keys.router,
     projects.router,
+    tasks.router,
     sessions.router,
     events.router,
     threads.router,
