@@ -7,7 +7,7 @@ from config.api.parameters import known_parameters_only
 from contacts.api import agents, keys, me, workspace
 from memory.api import links, memories, stats
 from memory.api.search import router as search
-from sessions.api import events, messages, projects, sessions, tasks, threads
+from sessions.api import events, messages, priorities, projects, sessions, tasks, threads
 
 api = Api(
     title="Remembrancer",
@@ -31,6 +31,7 @@ for router in (
     keys.router,
     projects.router,
     tasks.router,
+    priorities.router,
     sessions.router,
     events.router,
     threads.router,

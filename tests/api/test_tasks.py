@@ -80,7 +80,8 @@ def test_the_same_external_id_is_the_same_task(api):
      ("title", "x" * 501), ("sources", ["text"]), ("assignee", "\u0000"), ("nonsense", 1)],
 )  # fmt: skip
 def test_what_cannot_be_stored_is_named(api, field, value):
-    assert field in wrong_fields(api.post("/tasks", {"title": "Dig", field: value}))
+    (named,) = wrong_fields(api.post("/tasks", {"title": "Dig", field: value}))
+    assert named.startswith(field)
 
 
 def test_references_that_are_not_there_are_not_found(api):
