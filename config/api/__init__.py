@@ -5,7 +5,7 @@ from config.api.body import JsonParser, JsonRenderer
 from config.api.document import Api
 from config.api.parameters import known_parameters_only
 from contacts.api import agents, keys, me, workspace
-from memory.api import links, memories, stats
+from memory.api import links, memories, stats, summaries
 from memory.api.search import router as search
 from sessions.api import events, messages, priorities, projects, sessions, tasks, threads
 
@@ -33,6 +33,7 @@ for router in (
     tasks.router,
     priorities.router,
     sessions.router,
+    summaries.router,
     events.router,
     threads.router,
     messages.router,
