@@ -214,13 +214,16 @@ def word_vectors(documents: Sequence[Sequence[str]]) -> Matrix:
 
 
 def lexrank(similarity: Matrix) -> Matrix:
-    """Continuous LexRank of each sentence, the highest 1."""
+    """Continuous LexRank of each sentence, the highest 1. A sentence does not recommend itself:
+    one that has nothing to do with the others would otherwise keep its share for ever."""
     import numpy as np
 
     count = len(similarity)
     edges = np.where(similarity >= LEAST_SIMILARITY, similarity, 0.0)
-    np.fill_diagonal(edges, 1.0)
-    steps = edges / edges.sum(axis=1, keepdims=True)
+    np.fill_diagonal(edges, 0.0)
+    sums = edges.sum(axis=1, keepdims=True)
+    # From one that recommends nobody the walk goes on anywhere.
+    steps = np.where(sums > 0, edges / np.where(sums > 0, sums, 1.0), 1.0 / count)
     rank = np.full(count, 1.0 / count)
     for _ in range(WALK_STEPS):
         after = (1 - DAMPING) / count + DAMPING * (rank @ steps)
