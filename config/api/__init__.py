@@ -7,6 +7,7 @@ from config.api.parameters import known_parameters_only
 from contacts.api import agents, keys, me, workspace
 from memory.api import links, memories, stats, summaries
 from memory.api.search import router as search
+from memory.api.tasks import router as task_search
 from sessions.api import events, messages, priorities, projects, sessions, tasks, threads
 
 api = Api(
@@ -30,6 +31,8 @@ for router in (
     agents.router,
     keys.router,
     projects.router,
+    # Before the tasks themselves, whose path would take its name for an id.
+    task_search,
     tasks.router,
     priorities.router,
     sessions.router,

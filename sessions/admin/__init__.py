@@ -1,5 +1,7 @@
-"""The admin's pages about what happens: sessions, threads, messages, events, projects."""
+"""The admin's pages about what happens: sessions, threads, messages, events, projects, tasks,
+priorities.
+"""
 
-from sessions.admin import events, projects, sessions, threads
+from sessions.admin import events, priorities, projects, sessions, tasks, threads
 
-__all__ = ["events", "projects", "sessions", "threads"]
+__all__ = ["events", "priorities", "projects", "sessions", "tasks", "threads"]

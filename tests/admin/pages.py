@@ -19,9 +19,20 @@ from contacts.services.keys import create_key
 from contacts.services.workspaces import invite_person
 from memory.models import EmbeddingSpace, Memory, Passage
 from memory.services.memories import NewEvidence, NewMemory, create_memory, link_memories
-from sessions.models import Message, Project, RawLine, Session, SessionEvent, Thread
+from sessions.models import (
+    Message,
+    Priority,
+    Project,
+    RawLine,
+    Session,
+    SessionEvent,
+    Task,
+    Thread,
+)
 from sessions.services.events import NewEvent, append_events
+from sessions.services.priorities import create_priority
 from sessions.services.projects import create_project
+from sessions.services.tasks import create_task
 from sessions.services.threads import NewMessage, append_messages
 from tests.factories import ALICE, make_agent, make_session, make_thread
 
@@ -84,15 +95,17 @@ def fill(workspace: Workspace) -> Rows:
                 of_memory=memory, kind="memory", occurred_at=memory.recorded_at,
                 text=memory.text, lexical=memory.text,
             )  # fmt: skip
-        rows = [agent, key, invitation, project, session, thread, message, event, line, memory,
-                space, passage, Revision.objects.first(), Membership.objects.first(),
+        task, _ = create_task(actor=ALICE, title="Repot the fern", project_id=project.id)
+        priority, _ = create_priority(actor=ALICE, content="Water the ferns")
+        rows = [task, priority, agent, key, invitation, project, session, thread, message, event,
+                line, memory, space, passage, Revision.objects.first(), Membership.objects.first(),
                 workspace]  # fmt: skip
     return Rows({type(row): row for row in rows})
 
 
 WORKSPACE_MODELS: list[type[Model]] = [
     Agent, ApiKey, Invitation, Membership, Revision, Workspace, Project, Session, SessionEvent,
-    Thread, Message, RawLine, Memory, Passage, EmbeddingSpace,
+    Thread, Message, RawLine, Memory, Passage, EmbeddingSpace, Task, Priority,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
     Revision, SessionEvent, Message, RawLine, Passage, EmbeddingSpace,

@@ -4,6 +4,7 @@ import pytest
 
 from config.lib.scope import workspace_scope
 from memory.models import Evidence
+from memory.search import corpus, vectors
 from sessions.models import Task, Worker
 from sessions.services import tasks
 from tests.api.caller import all_items, made, problem, wrong_fields
@@ -303,10 +304,17 @@ def test_tasks_are_counted_by_project_and_status(api, project, monkeypatch):
     assert all_items(api, "/projects/task-counts")[1]["at_least"] is True
 
 
-def test_tasks_and_projects_are_found_by_search(api, workspace, monkeypatch):
-    embedder = HashEmbedder()
-    monkeypatch.setattr("memory.search.vectors.get_embedder", lambda: embedder)
-    monkeypatch.setattr("memory.services.embedding.get_embedder", lambda: embedder)
+@pytest.fixture
+def embedder(monkeypatch):
+    made_here = HashEmbedder()
+    monkeypatch.setattr("memory.search.vectors.get_embedder", lambda: made_here)
+    monkeypatch.setattr("memory.services.embedding.get_embedder", lambda: made_here)
+    yield made_here
+    vectors.forget()
+    corpus.forget()
+
+
+def test_tasks_and_projects_are_found_by_search(api, workspace, embedder):
     project = made(api.post("/projects", {"title": "Irrigation of the greenhouse"}))
     row = task(api, "Repair the pump", description="It drips since noon", assignee="Marisol")
     for q, kinds, expected in [
@@ -326,3 +334,28 @@ def test_tasks_and_projects_are_found_by_search(api, workspace, monkeypatch):
     assert api.delete(f"/tasks/{row['id']}", if_match="*").status_code == 204
     found = made(api.post("/search", {"q": "whistles", "mode": "lexical"}))
     assert found["hits"] == []
+
+
+def test_a_search_of_tasks_is_narrowed_as_their_list_is(api, project, workspace, embedder):
+    pump = task(api, "Repair the pump", project_id=project, status="doing")
+    spare = task(api, "Order a spare pump", assignee="codex", description="for the greenhouse")
+    away = task(api, "Sell the old pump")
+    made(api.post(f"/tasks/{away['id']}/archive"))
+    embed_all(workspace)
+
+    def found(**query):
+        items = made(api.get("/tasks/search", **{"q": "pump", **query}))["items"]
+        return [item["task"]["id"] for item in items]
+
+    assert set(found()) == {pump["id"], spare["id"]}
+    assert found(project="Greenhouse") == [pump["id"]]
+    assert found(status="doing") == [pump["id"]]
+    assert found(assignee="codex") == [spare["id"]]
+    assert found(archived="true") == [away["id"]]
+    assert found(q="order spare greenhouse", limit=1) == [spare["id"]]
+    hit = made(api.get("/tasks/search", q="pump", project=project))["items"][0]
+    assert hit["snippet"] == "Repair the **pump**"
+    assert hit["task"]["project_title"] == "Greenhouse"
+    for wrong in ("", " ", "x" * 2001):
+        assert "q" in wrong_fields(api.get("/tasks/search", q=wrong))
+    problem(api.get("/tasks/search", q="pump", project="Nowhere"), 404)
