@@ -38,6 +38,7 @@ TITLES = {
     428: "Precondition required",
     429: "Too many requests",
     500: "Server error",
+    502: "Bad gateway",
     503: "Unavailable",
 }
 STATUS: dict[type[errors.DomainError], int] = {
@@ -47,6 +48,8 @@ STATUS: dict[type[errors.DomainError], int] = {
     errors.Invalid: 422,
     errors.Forbidden: 403,
     errors.TooMany: 429,
+    errors.BadGateway: 502,
+    errors.Unavailable: 503,
     PreconditionRequired: 428,
 }
 # The transaction was undone through no fault of its own; the same request may well succeed.
@@ -94,7 +97,8 @@ def _safe(value: Any) -> Any:
 
 def domain_problem(request: HttpRequest, error: errors.DomainError) -> HttpResponse:
     fields = error.errors if isinstance(error, errors.Invalid) else None
-    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, errors.TooMany) else None
+    wait = error.retry_after if isinstance(error, errors.TooMany | errors.Unavailable) else None
+    headers = None if wait is None else {"Retry-After": str(wait)}
     return problem(
         request, STATUS[type(error)], error.detail, code=error.code, fields=fields, headers=headers
     )

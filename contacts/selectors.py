@@ -1,14 +1,17 @@
 """Reads of people, agents and keys."""
 
 import uuid
+from datetime import date
+from zoneinfo import ZoneInfo
 
 from django.db.models import QuerySet
 
+from config.lib import clock
 from config.lib.db.lookup import find_id, find_row
 from config.lib.db.models import WorkspaceRow
 from config.lib.errors import NotFound
 from config.lib.ids import read_id
-from config.lib.scope import user_scope
+from config.lib.scope import current_workspace_id, user_scope
 from contacts.models import Agent, ApiKey, Membership, Revision, Workspace
 
 
@@ -18,6 +21,12 @@ def get_workspace(slug: str) -> Workspace:
         return Workspace.objects.get(slug=slug)
     except Workspace.DoesNotExist:
         raise NotFound("workspace", slug, where="") from None
+
+
+def today() -> date:
+    """The day it is in the current workspace's time zone. One row by its key."""
+    held = Workspace.objects.values_list("settings", flat=True).get(pk=current_workspace_id())
+    return clock.now().astimezone(ZoneInfo(held.get("timezone", "UTC"))).date()
 
 
 def memberships_of(user_id: int) -> list[Membership]:

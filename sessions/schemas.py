@@ -69,7 +69,6 @@ class ProjectPatch(Input):
     description: Text = Field(ABSENT, max_length=100_000)
     repo_url: Text = Field(ABSENT, max_length=500)
     pinned: bool = Field(ABSENT)
-    archived_at: Moment | None = Field(None, description="null takes it out of the archive")
     docs: JsonObjects = Field(ABSENT)
     features: JsonObjects = Field(ABSENT)
     data: JsonObjects = Field(ABSENT)

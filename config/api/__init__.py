@@ -5,8 +5,9 @@ from config.api.body import JsonParser, JsonRenderer
 from config.api.document import Api
 from config.api.parameters import known_parameters_only
 from contacts.api import agents, contact_files, contact_merges, contacts, keys, me, tags, workspace
-from memory.api import executions, known, links, memories, stats
+from memory.api import executions, known, links, memories, stats, summaries
 from memory.api.search import router as search
+from memory.api.tasks import router as task_search
 from sessions.api import (
     conversations,
     events,
@@ -15,8 +16,10 @@ from sessions.api import (
     mission_runs,
     missions,
     notifications,
+    priorities,
     projects,
     sessions,
+    tasks,
     thread_tools,
     threads,
     worker_runs,
@@ -48,8 +51,13 @@ for router in (
     contacts.router,
     tags.router,
     projects.router,
+    # Before the tasks themselves, whose path would take its name for an id.
+    task_search,
+    tasks.router,
+    priorities.router,
     sessions.router,
     conversations.router,
+    summaries.router,
     events.router,
     thread_tools.router,
     threads.router,

@@ -27,6 +27,7 @@ MEANINGS = {
     428: "If-Match is missing",
     429: "Too many requests; see Retry-After",
     500: "Our fault; the log has it under request_id",
+    502: "Another server that this needs answered with something of no use",
     503: "Busy or unavailable; see Retry-After",
 }
 ALWAYS = {401, 403, 422, 429, 500, 503}

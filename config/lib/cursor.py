@@ -7,7 +7,7 @@ import base64
 import binascii
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import orjson
@@ -84,6 +84,8 @@ def _column_value(field: Any, value: Any) -> Any:
         if moment.tzinfo is None:
             raise ValueError("a time without a zone")
         return moment
+    if kind == "DateField":
+        return date.fromisoformat(value)
     expected = {"BooleanField": bool, "CharField": str}.get(kind, int)
     if type(value) is not expected or (isinstance(value, str) and text_problem(value)):
         raise ValueError("not of the column's type")

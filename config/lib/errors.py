@@ -54,3 +54,15 @@ class TooMany(DomainError):
     def __init__(self, detail: str, *, retry_after: int) -> None:
         super().__init__(detail, code="too_many")
         self.retry_after = retry_after
+
+
+class Unavailable(DomainError):
+    """A server that this needs is down or busy. `retry_after` is in seconds."""
+
+    def __init__(self, detail: str, *, code: str, retry_after: int) -> None:
+        super().__init__(detail, code=code)
+        self.retry_after = retry_after
+
+
+class BadGateway(DomainError):
+    """A server that this needs answered, and the answer is of no use."""

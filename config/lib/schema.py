@@ -6,7 +6,7 @@ its module in its app.
 
 import math
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from pydantic import (
@@ -88,6 +88,14 @@ def _timestamp_text(value: Any) -> Any:
     return value
 
 
+def _day_text(value: Any) -> Any:
+    # A number would be taken for seconds, and a time for its day in nobody's zone.
+    wrong = len(value) != len("2026-01-31") if isinstance(value, str) else type(value) is not date
+    if wrong:
+        raise PydanticCustomError("day", "must be a day, such as 2026-01-31")
+    return value
+
+
 def _in_range(value: datetime) -> datetime:
     try:
         return value.astimezone(UTC)
@@ -106,6 +114,7 @@ JsonObject = Annotated[dict[str, Any], AfterValidator(_storable_json)]
 JsonObjects = Annotated[list[dict[str, Any]], AfterValidator(_storable_json)]
 Number = Annotated[float, AfterValidator(_finite)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_timestamp_text), AfterValidator(_in_range)]
+Day = Annotated[date, BeforeValidator(_day_text)]
 RowId = Annotated[
     str,
     Field(

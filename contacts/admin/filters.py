@@ -68,3 +68,19 @@ class DaysFilter(RangeDateFilter):
         except ValueError as error:
             raise IncorrectLookupParameters(error) from error
         return timezone.make_aware(datetime.combine(day, time()))
+
+
+class HiddenFilter(DropdownFilter):
+    """Rows whose `column`, a time, is not set (`shown`), or is (`hidden`). Without: both."""
+
+    column: str
+    shown: str
+    hidden: str
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("no", self.shown), ("yes", self.hidden)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() in ("no", "yes"):
+            return queryset.filter(**{f"{self.column}__isnull": self.value() == "no"})
+        return queryset

@@ -55,6 +55,10 @@ IF_MATCH: dict[str, Any] = {
 }
 
 
+# For `openapi_extra` of operations that ask another server.
+GATEWAY: dict[str, Any] = {"responses": {502: {"$ref": "#/components/responses/502"}}}
+
+
 def if_match(request: HttpRequest) -> int | None:
     """The version the caller has read, from If-Match; None for `*`, which overwrites whatever is.
 

@@ -195,6 +195,22 @@ def once(find: Callable[[], R | None], make: Callable[[], R]) -> tuple[R, bool]:
         return found, False
 
 
+def delete_many(rows: Sequence[V], *, actor: Actor, reason: str = "") -> None:
+    """Remove locked rows of one model, a Revision for each. What cascades from them is not looked
+    at: children of the same model go first, by a call of their own."""
+    if not rows:
+        return
+    deleting(rows, actor)
+    Revision.objects.bulk_create(
+        [
+            _revision(row, "delete", actor=actor, before=snapshot(row), after={}, reason=reason)
+            for row in rows
+        ],
+        batch_size=500,
+    )
+    type(rows[0]).objects.filter(pk__in=[row.pk for row in rows]).delete()
+
+
 def append(
     rows: Sequence[R], *, actor: Actor, checked: bool = False, prefixes: Sequence[str] = ()
 ) -> None:
@@ -252,7 +268,29 @@ def record(
     reason: str = "",
 ) -> None:
     """One Revision, in the transaction of the change."""
-    Revision.objects.create(
+    _revision(row, action, actor=actor, before=before, after=after, reason=reason).save(
+        force_insert=True
+    )
+
+
+def record_many(rows: Sequence[WorkspaceRow], action: str, *, actor: Actor) -> None:
+    """A Revision for each new row, in one statement (an import, a batch)."""
+    Revision.objects.bulk_create(
+        [_revision(row, action, actor=actor, before={}, after=snapshot(row)) for row in rows],
+        batch_size=500,
+    )
+
+
+def _revision(
+    row: models.Model,
+    action: str,
+    *,
+    actor: Actor,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    reason: str = "",
+) -> Revision:
+    return Revision(
         actor_kind=actor.kind,
         actor_id=actor.id[:64],
         actor_label=actor.label[:200],
@@ -264,28 +302,6 @@ def record(
         before=dict(before),
         after=dict(after),
         reason=reason,
-    )
-
-
-def record_many(rows: Sequence[WorkspaceRow], action: str, *, actor: Actor) -> None:
-    """A Revision for each new row, in one statement (an import, a batch)."""
-    Revision.objects.bulk_create(
-        [
-            Revision(
-                actor_kind=actor.kind,
-                actor_id=actor.id[:64],
-                actor_label=actor.label[:200],
-                channel=actor.channel,
-                request_id=actor.request_id[:64],
-                model=row._meta.label_lower,
-                object_id=row.pk,
-                action=action,
-                before={},
-                after=snapshot(row),
-            )
-            for row in rows
-        ],
-        batch_size=500,
     )
 
 

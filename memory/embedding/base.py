@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from memory.endpoints.answers import EndpointError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -18,19 +20,8 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
 
 
-class EmbeddingError(Exception):
-    """No vectors, and why. The message is for an operator and never holds a key or a text.
-
-    `retryable` says whether the same call may succeed later; `retry_after` is the number of
-    seconds the provider asked to wait, where it did.
-    """
-
-    def __init__(
-        self, message: str, *, retryable: bool = False, retry_after: float | None = None
-    ) -> None:
-        super().__init__(message)
-        self.retryable = retryable
-        self.retry_after = retry_after
+class EmbeddingError(EndpointError):
+    """No vectors, and why: from an endpoint, or from a model of our own."""
 
 
 class Embedder(Protocol):

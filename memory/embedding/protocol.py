@@ -1,37 +1,13 @@
-"""Reading what an embeddings endpoint answers: vectors, errors, Retry-After.
+"""Reading what an embeddings endpoint answers: vectors, and that a batch was too large.
 
-Pure functions over bytes and headers; not for sending anything (openai.py).
+Pure functions over bytes; not for sending anything (openai.py).
 """
 
 import json
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from memory.embedding.base import EmbeddingError
-
-# What may pass by itself: timeouts, locks, too early, too many, and the server's own trouble.
-RETRYABLE_STATUSES = frozenset({408, 409, 423, 425, 429, 500, 502, 503, 504, 529})
-# OpenAI answers 429 for an empty account too, which no waiting fills.
-PERMANENT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
-# Enough to say what is wrong; servers that echo the input must not fill the log with it.
-SHOWN_CHARACTERS = 200
-
-HINTS = {
-    **dict.fromkeys((301, 302, 307, 308), "check REMEMBRANCER_EMBEDDING_URL"),
-    401: "check REMEMBRANCER_EMBEDDING_API_KEY",
-    403: "check REMEMBRANCER_EMBEDDING_API_KEY",
-    404: "check REMEMBRANCER_EMBEDDING_URL and REMEMBRANCER_EMBEDDING_MODEL",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+from memory.endpoints.answers import Answer, error_of
 
 
 def read_vectors(body: bytes, *, count: int, source: str) -> list[Any]:
@@ -65,22 +41,6 @@ def read_vectors(body: bytes, *, count: int, source: str) -> list[Any]:
     return by_index
 
 
-def failure(answer: Answer, *, source: str, key: str, now: float) -> EmbeddingError:
-    """The error for an answer that is not 200. `now` is the time in seconds since the epoch."""
-    code, message = _error_of(answer.body)
-    parts = [f"{source} answered {answer.status}"]
-    # A refused key is quoted back by some servers, whole or starred, so their words stay out.
-    if message and answer.status not in (401, 403):
-        parts.append(hide(message, key)[:SHOWN_CHARACTERS])
-    if answer.status in HINTS:
-        parts.append(HINTS[answer.status])
-    return EmbeddingError(
-        ": ".join(parts),
-        retryable=answer.status in RETRYABLE_STATUSES and code not in PERMANENT_CODES,
-        retry_after=retry_after(answer.headers.get("retry-after"), now=now),
-    )
-
-
 def is_batch_too_large(answer: Answer) -> bool:
     """Whether fewer texts in one request may pass.
 
@@ -88,41 +48,4 @@ def is_batch_too_large(answer: Answer) -> bool:
     """
     if answer.status == 413:
         return True
-    return answer.status in (400, 422) and "batch" in (_error_of(answer.body)[1] or "").lower()
-
-
-def retry_after(value: str | None, *, now: float) -> float | None:
-    """Seconds to wait by a Retry-After header (RFC 9110, 10.2.3): a number, or a date."""
-    if value is None:
-        return None
-    value = value.strip()
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value, re.ASCII):
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except (ValueError, OverflowError):
-        return None  # not a header anybody can follow; our own backoff stands
-
-
-def hide(text: str, key: str) -> str:
-    """`text` without the key."""
-    return text.replace(key, "[key]") if key else text
-
-
-def _error_of(body: bytes) -> tuple[str | None, str | None]:
-    """(code, message) of an error body, in the shapes that servers use, or None for each."""
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return None, None
-    if not isinstance(answer, dict):
-        return None, None
-    inner = answer.get("error")
-    error = inner if isinstance(inner, dict) else answer  # vLLM and TEI have it at the top
-    message = inner if isinstance(inner, str) else error.get("message") or error.get("detail")
-    code = error.get("code") or error.get("type")
-    return (
-        code if isinstance(code, str) else None,
-        # One line, so that a server cannot write lines of its own into the log.
-        " ".join(message.split()) if isinstance(message, str) else None,
-    )
+    return answer.status in (400, 422) and "batch" in (error_of(answer.body)[1] or "").lower()

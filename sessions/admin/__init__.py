@@ -1,13 +1,15 @@
 """The admin's pages about what happens: sessions, threads, messages, events, projects, workers,
-missions, and what conversations are told."""
+missions, tasks, priorities, and what conversations are told."""
 
 from sessions.admin import (
     events,
     handoffs,
     missions,
     notifications,
+    priorities,
     projects,
     sessions,
+    tasks,
     threads,
     workers,
 )
@@ -17,8 +19,10 @@ __all__ = [
     "handoffs",
     "missions",
     "notifications",
+    "priorities",
     "projects",
     "sessions",
+    "tasks",
     "threads",
     "workers",
 ]

@@ -1,4 +1,4 @@
-"""Projects, with the way to their sessions."""
+"""Projects, with the way to their sessions and tasks."""
 
 from typing import Any
 
@@ -8,14 +8,30 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 
+from config.lib.actor import Actor
 from config.lib.admin import show
 from contacts.admin.access import actor_of
-from contacts.admin.actions import PageLink
+from contacts.admin.actions import PageLink, RowAction
 from contacts.admin.base import WorkspaceAdmin, folded
 from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import RowForm, posted_reason
+from contacts.models.workspace import Role
 from sessions.models import Project
-from sessions.services.projects import create_project, update_project
+from sessions.services.projects import (
+    archive_project,
+    create_project,
+    delete_project,
+    unarchive_project,
+    update_project,
+)
+
+
+def _archive(*, actor: Actor, row: Project, reason: str) -> Project:
+    return archive_project(actor=actor, project_id=row.pk, reason=reason)
+
+
+def _unarchive(*, actor: Actor, row: Project, reason: str) -> Project:
+    return unarchive_project(actor=actor, project_id=row.pk, reason=reason)
 
 
 @admin.register(Project)
@@ -26,13 +42,19 @@ class ProjectAdmin(WorkspaceAdmin):
     search_fields = ("title", "repo_url")
     search_help_text = "Title or repository"
     ordering = ("-pinned", "-created_at", "-id")
-    readonly_fields = ("made", "changed", "ids")
+    readonly_fields = ("state", "made", "changed", "ids")
     fieldsets = (
-        (None, {"fields": ("title", "description", "repo_url", ("pinned", "archived_at"))}),
+        (None, {"fields": ("title", "description", "repo_url", ("pinned", "state"))}),
         folded("Documents and features", "docs", "features", "data"),
         folded("More", "metadata", ("made", "changed"), "ids"),
     )
     add_fieldsets = ((None, {"fields": ("title", "description", "repo_url", "pinned")}),)
+    row_actions = (
+        RowAction("archive", "Archive", "The project is archived.", "archive", Role.OPERATOR,
+                  _archive, open_to=lambda row: row.archived_at is None),
+        RowAction("unarchive", "Take out of the archive", "The project is back.", "unarchive",
+                  Role.OPERATOR, _unarchive, open_to=lambda row: row.archived_at is not None),
+    )  # fmt: skip
 
     def create_row(self, request: HttpRequest, obj: Project, form: RowForm) -> Project:
         return create_project(
@@ -54,10 +76,14 @@ class ProjectAdmin(WorkspaceAdmin):
             reason=posted_reason(request),
         )
 
+    def delete_row(self, request: HttpRequest, obj: Project) -> None:
+        delete_project(actor=actor_of(request), project_id=obj.pk, reason=posted_reason(request))
+
     def row_links(self, request: HttpRequest, row: Project) -> list[PageLink]:
         query = f"project__id__exact={row.pk}"
         return [
             PageLink("Sessions", show.changelist_url("agent_sessions.session", query), "forum"),
+            PageLink("Tasks", show.changelist_url("agent_sessions.task", query), "task_alt"),
             PageLink("Memories", show.changelist_url("memory.memory", query), "neurology"),
         ]
 

@@ -1,20 +1,21 @@
-"""Projects: made by hand, or when a session first names one."""
+"""Projects: made by hand or when a session first names one, changed, archived, deleted."""
 
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from config.lib import clock
 from config.lib.actor import Actor
-from config.lib.errors import Invalid
+from config.lib.errors import Invalid, Stale
 from config.lib.scope import current_workspace_id
 from contacts.models import Workspace
 from contacts.services import funnel
 from sessions.models import Project
+from sessions.services.tasks import delete_tasks_of
 
 EDITABLE = frozenset(
     {
-        "title", "description", "repo_url", "pinned", "archived_at", "docs", "features", "data",
-        "metadata",
+        "title", "description", "repo_url", "pinned", "docs", "features", "data", "metadata",
     }
 )  # fmt: skip
 
@@ -56,6 +57,35 @@ def update_project(
     return funnel.update(
         project, changes, actor=actor, expected_version=expected_version, reason=reason
     )
+
+
+def archive_project(*, actor: Actor, project_id: uuid.UUID, reason: str = "") -> Project:
+    """Put a project away, out of the list. Archiving twice changes nothing."""
+    project = funnel.get_row(Project, project_id, lock=True)
+    if project.archived_at is not None:
+        return project
+    changes = {"archived_at": clock.now()}
+    return funnel.update(project, changes, actor=actor, action="archive", reason=reason)
+
+
+def unarchive_project(*, actor: Actor, project_id: uuid.UUID, reason: str = "") -> Project:
+    """Take a project out of the archive."""
+    project = funnel.get_row(Project, project_id, lock=True)
+    changes = {"archived_at": None}
+    return funnel.update(project, changes, actor=actor, action="unarchive", reason=reason)
+
+
+def delete_project(
+    *, actor: Actor, project_id: uuid.UUID, expected_version: int | None = None, reason: str = ""
+) -> int:
+    """Remove a project with its tasks; how many there were. Sessions, memories and missions stay,
+    without the link."""
+    project = funnel.get_row(Project, project_id, lock=True)
+    if expected_version is not None and expected_version != project.version:
+        raise Stale("project", expected=expected_version, actual=project.version)
+    count = delete_tasks_of(actor=actor, project=project, reason=reason)
+    funnel.delete(project, actor=actor, reason=reason, note={"task_count": count})
+    return count
 
 
 def ensure_project(*, actor: Actor, title: str, repo_url: str = "") -> Project:

@@ -49,7 +49,19 @@ from sessions.services.events import NewEvent, append_events
 from sessions.services.handoffs import create_handoff
 from sessions.services.mission_starts import run_now
 from sessions.services.missions import create_mission
+    Message,
+    Priority,
+    Project,
+    RawLine,
+    Session,
+    SessionEvent,
+    Task,
+    Thread,
+)
+from sessions.services.events import NewEvent, append_events
+from sessions.services.priorities import create_priority
 from sessions.services.projects import create_project
+from sessions.services.tasks import create_task
 from sessions.services.threads import NewMessage, append_messages
 from sessions.services.workers import spawn_worker
 from tests.factories import ALICE, make_agent, make_session, make_thread
@@ -132,9 +144,11 @@ def fill(workspace: Workspace) -> Rows:
             actor=ALICE, name="Water", prompt="Water.", schedule_kind="cron", schedule="@daily"
         )
         mission = run_now(actor=ALICE, scheduled_id=scheduled.pk)
+        task, _ = create_task(actor=ALICE, title="Repot the fern", project_id=project.id)
+        priority, _ = create_priority(actor=ALICE, content="Water the ferns")
         rows = [agent, key, invitation, project, session, thread, message, event, line, memory,
                 space, passage, handoff, notification, worker, printed, contact, scheduled,
-                mission, Tag.objects.first(), Revision.objects.first(),
+                mission, task, priority, Tag.objects.first(), Revision.objects.first(),
                 Membership.objects.first(), workspace]  # fmt: skip
     return Rows({type(row): row for row in rows})
 
@@ -142,7 +156,7 @@ def fill(workspace: Workspace) -> Rows:
 WORKSPACE_MODELS: list[type[Model]] = [
     Agent, ApiKey, Invitation, Membership, Revision, Workspace, Project, Session, SessionEvent,
     Thread, Message, RawLine, Memory, Passage, EmbeddingSpace, Handoff, Notification, Worker,
-    WorkerOutput, Contact, Tag, ScheduledMission, Mission,
+    WorkerOutput, Contact, Tag, ScheduledMission, Mission, Task, Priority,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
     Revision, SessionEvent, Message, RawLine, Passage, EmbeddingSpace, Handoff, Notification,

@@ -32,6 +32,7 @@ SAMPLES = {
     "tag": "name 7",
     "entity_id": "entity_id 7",
     "trace_id": "trace_id 7",
+    "trace": "trace_id 7",
     "q": "name 7",
     "email": "email 7",
     "phone": "+41446681800",
@@ -103,7 +104,7 @@ def by_type(kind: dict[str, Any], schema: dict[str, Any]) -> Any:
 
 def model_of(parameter: str) -> Any:
     """The model whose ids a parameter takes, or None."""
-    name = parameter.removesuffix("_id")
+    name = parameter.removesuffix("_id").removeprefix("about_")
     wanted = NAMED.get(name, name.replace("_", ""))
     return next(
         (

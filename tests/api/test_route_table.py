@@ -53,6 +53,10 @@ BODIES = {
         "since": "2026-01-01T00:00:00Z",
         "until": "2026-01-02T00:00:00Z",
     },
+    "update_task": {"title": "x"},
+    "move_task": {"place": "top"},
+    "update_priority": {"content": "x"},
+    "move_priority": {"place": "top"},
     "create_memory_link": {"target_id": NOBODYS_ID, "relation": "related"},
     "update_contact": {"name": "x"},
     "merge_contacts": {"source_id": NOBODYS_ID},
@@ -151,6 +155,8 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
         "notification_id": notification["id"],
         "contact_id": contact["id"],
         "tag": tag["id"],
+        "task_id": made(api.post("/tasks", {"title": "t"}))["id"],
+        "priority_id": made(api.post("/priorities", {"content": "p"}))["id"],
     }
 
 
@@ -183,7 +189,21 @@ def test_no_body_or_filter_reaches_into_another_workspace(stranger, rows):
     contact = made(stranger.post("/contacts", {"name": "Charlie"}))
     thread = made(stranger.post(f"/sessions/{session['id']}/threads", {}))
     events, messages = rows["event_id"], rows["message_id"]
+    task = made(stranger.post("/tasks", {"title": "t"}))
+    priority = made(stranger.post("/priorities", {"content": "p"}))
     calls = [
+        ("POST", "/tasks", {"title": "t", "project_id": rows["project_id"]}),
+        ("POST", "/tasks", {"title": "t", "parent_id": rows["task_id"]}),
+        ("POST", "/tasks", {"title": "t", "session_id": rows["session_id"]}),
+        ("PATCH", f"/tasks/{task['id']}", {"project_id": rows["project_id"]}),
+        ("PATCH", f"/tasks/{task['id']}", {"parent_id": rows["task_id"]}),
+        ("POST", f"/tasks/{task['id']}/move", {"after": rows["task_id"]}),
+        ("POST", "/tasks/bulk-status", {"task_ids": [rows["task_id"]], "status": "done"}),
+        ("POST", "/tasks/bulk-archive", {"task_ids": [task["id"], rows["task_id"]]}),
+        ("GET", f"/tasks?project={rows['project_id']}", None),
+        ("GET", f"/tasks?parent={rows['task_id']}", None),
+        ("GET", f"/tasks/search?q=t&parent={rows['task_id']}", None),
+        ("POST", f"/priorities/{priority['id']}/move", {"before": rows["priority_id"]}),
         ("POST", "/sessions", {"parent_id": rows["session_id"]}),
         ("POST", "/sessions", {"project": rows["project_id"]}),
         ("PATCH", f"/sessions/{session['id']}", {"project_id": rows["project_id"]}),

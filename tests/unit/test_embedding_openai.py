@@ -182,7 +182,7 @@ def test_an_answer_that_is_not_right_is_an_error(
 def test_an_endless_answer_is_cut_off(
     endpoint: Endpoint, make: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("memory.embedding.openai.MOST_ANSWER_BYTES", 1000)
+    monkeypatch.setattr("memory.endpoints.calls.MOST_ANSWER_BYTES", 1000)
     endpoint.script = [lambda _, __: (200, {}, b" " * 5000)]
     with pytest.raises(EmbeddingError, match="answered with more than"):
         make().embed(["one"])
