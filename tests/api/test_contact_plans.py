@@ -36,7 +36,8 @@ FILL = """
     SELECT gen_random_uuid(), workspace_id, now(), id, '+41' || (440000000 + substr(sort_name, 6)
         ::int), '', 0 FROM contacts_contact;
     INSERT INTO contacts_tag (id, workspace_id, created_at, name)
-    SELECT gen_random_uuid(), '{workspace}', now(), word FROM unnest('{{common,rare}}'::text[]) word;
+    SELECT gen_random_uuid(), '{workspace}', now(), word
+      FROM unnest('{{common,rare}}'::text[]) word;
     INSERT INTO contacts_contacttag (id, workspace_id, created_at, contact_id, tag_id)
     SELECT gen_random_uuid(), c.workspace_id, now(), c.id, t.id FROM contacts_contact c
       JOIN contacts_tag t ON t.name = CASE WHEN c.pinned THEN 'rare' ELSE 'common' END;
