@@ -148,7 +148,7 @@ def test_new_rows_are_made_by_their_services(alice, workspace):
         url(Memory, "add"),
         {"text": "Apples ripen in autumn.", "kind": "fact", "confidence": "0.9",
          "trust": "operator", "tags": "apples\r\nfruit", "session": "", "project": ""}
-        | {f"{p}-{n}": "0" for p in ("evidence", "links_out", "links_in")
+        | {f"{p}-{n}": "0" for p in ("about", "evidence", "links_out", "links_in")
            for n in ("TOTAL_FORMS", "INITIAL_FORMS")},
     )  # fmt: skip
     assert made.status_code == 302, made.context["adminform"].form.errors
