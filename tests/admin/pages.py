@@ -36,11 +36,13 @@ from sessions.models import (
     Message,
     Mission,
     Notification,
+    Priority,
     Project,
     RawLine,
     ScheduledMission,
     Session,
     SessionEvent,
+    Task,
     Thread,
     Worker,
     WorkerOutput,
@@ -49,16 +51,6 @@ from sessions.services.events import NewEvent, append_events
 from sessions.services.handoffs import create_handoff
 from sessions.services.mission_starts import run_now
 from sessions.services.missions import create_mission
-    Message,
-    Priority,
-    Project,
-    RawLine,
-    Session,
-    SessionEvent,
-    Task,
-    Thread,
-)
-from sessions.services.events import NewEvent, append_events
 from sessions.services.priorities import create_priority
 from sessions.services.projects import create_project
 from sessions.services.tasks import create_task
