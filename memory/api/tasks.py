@@ -42,9 +42,10 @@ def search_tasks(request: HttpRequest, wanted: Annotated[TaskSearch, Query()]) -
     )
     vector = embed_query(parse(query.q).text)
     with workspace_scope(principal_of(request).workspace_id):
+        narrowing = wanted.wanted()
         hits = search(query=query, query_vector=vector).hits
         rows = task_rows().filter(pk__in=[hit.id for hit in hits])
-        narrowed = narrow_tasks(rows, wanted.wanted(), archived=wanted.archived)
+        narrowed = narrow_tasks(rows, narrowing, archived=wanted.archived)
         tasks = {row["id"]: row for row in narrowed}
     found = [
         {"score": hit.score, "snippet": hit.snippet, "task": tasks[hit.id]}
