@@ -143,4 +143,4 @@ class TaskCounts(Output):
     review: int
     done: int
     total: int
-    at_least: bool = Field(description="A column was too long to count to its end")
+    at_least: bool = Field(description="There are more than were counted")

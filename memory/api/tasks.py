@@ -10,7 +10,6 @@ from config.lib.schema import Text
 from config.lib.scope import workspace_scope
 from contacts.api.auth import KeyAuth
 from contacts.api.http import Items, principal_of, reply
-from memory.models.passage import PassageKind
 from memory.search.funnel import search
 from memory.search.parse import parse
 from memory.search.schemas import MAX_LIMIT, SearchQuery
@@ -38,15 +37,15 @@ class TaskSearch(TaskQuery):
 def search_tasks(request: HttpRequest, wanted: Annotated[TaskSearch, Query()]) -> HttpResponse:
     """By words and by meaning, best first: those of the workspace's (or project's) 100 best that
     the other filters leave. POST /search with kinds `task` says more of each hit."""
-    query = SearchQuery(
-        q=wanted.q, kinds=[PassageKind.TASK], project=wanted.project, limit=MAX_LIMIT
+    query = SearchQuery.model_validate(
+        {"q": wanted.q, "kinds": ["task"], "project": wanted.project, "limit": MAX_LIMIT}
     )
-    query.check()
     vector = embed_query(parse(query.q).text)
     with workspace_scope(principal_of(request).workspace_id):
+        narrowing = wanted.wanted()
         hits = search(query=query, query_vector=vector).hits
         rows = task_rows().filter(pk__in=[hit.id for hit in hits])
-        narrowed = narrow_tasks(rows, wanted.wanted(), archived=wanted.archived)
+        narrowed = narrow_tasks(rows, narrowing, archived=wanted.archived)
         tasks = {row["id"]: row for row in narrowed}
     found = [
         {"score": hit.score, "snippet": hit.snippet, "task": tasks[hit.id]}

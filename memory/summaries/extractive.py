@@ -94,7 +94,7 @@ class ExtractiveSummarizer:
             return Draft(summary=_text(ask, [], material))
         similarity = self._similarity(sentences)
         chooser = _Chooser(sentences, similarity, lexrank(similarity))
-        late = [n for n, s in enumerate(sentences) if s.place >= LATE * len(material.said)]
+        late = _late(material, sentences)
         decisions = chooser.take(_scored(sentences, DECISION_TYPES, _DECISION))
         outcomes = chooser.take(_scored(sentences, OUTCOME_TYPES, _OUTCOME, who="assistant"))
         open_tasks = _open_tasks(material)
@@ -256,6 +256,15 @@ def _scored(
         elif (among is None or n in among) and cue.search(one.text):
             scores[n] = 1.0
     return scores
+
+
+def _late(material: Material, sentences: Sequence[Sentence]) -> list[int]:
+    """The sentences of the last messages."""
+    messages = [place for place, said in enumerate(material.said) if not said.event_type]
+    if not messages:
+        return []
+    start = messages[int(LATE * len(messages))]
+    return [n for n, one in enumerate(sentences) if one.place >= start]
 
 
 @dataclass(slots=True)

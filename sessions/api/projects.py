@@ -76,7 +76,8 @@ def count_project_tasks(
     paging: PageQuery,
     archived: Annotated[bool, Query(description="The archived projects instead")] = False,
 ) -> HttpResponse:
-    """In the order of the list of projects. A column is counted to 1,000 tasks."""
+    """In the order of the list of projects. Of each project the newest 2,000 tasks that are
+    not archived are counted."""
     rows = selectors.list_projects(archived=archived)
     found, next_cursor = page(rows, order=ORDER, **paging.model_dump())
     return reply_page(TaskCounts, (count_tasks(found), next_cursor))

@@ -301,7 +301,9 @@ def test_tasks_are_counted_by_project_and_status(api, project, monkeypatch):
     assert greenhouse == {"project_id": project, "title": "Greenhouse", "todo": 2, "doing": 1,
                           "review": 0, "done": 1, "total": 4, "at_least": False}  # fmt: skip
     monkeypatch.setattr("sessions.selectors_tasks.COUNTED", 2)
-    assert all_items(api, "/projects/task-counts")[1]["at_least"] is True
+    house, greenhouse = all_items(api, "/projects/task-counts")
+    assert (greenhouse["doing"], greenhouse["done"], greenhouse["at_least"]) == (1, 1, True)
+    assert house["at_least"] is False
 
 
 @pytest.fixture
@@ -356,6 +358,6 @@ def test_a_search_of_tasks_is_narrowed_as_their_list_is(api, project, workspace,
     hit = made(api.get("/tasks/search", q="pump", project=project))["items"][0]
     assert hit["snippet"] == "Repair the **pump**"
     assert hit["task"]["project_title"] == "Greenhouse"
-    for wrong in ("", " ", "x" * 2001):
+    for wrong in ("", "x" * 2001):
         assert "q" in wrong_fields(api.get("/tasks/search", q=wrong))
     problem(api.get("/tasks/search", q="pump", project="Nowhere"), 404)
