@@ -34,7 +34,7 @@ SAMPLES = {
     "trace_id": "trace_id 7",
     "trace": "trace_id 7",
     "q": "name 7",
-    "email": "email 7",
+    "email": "ada@example.org",
     "phone": "+41446681800",
 }
 
