@@ -25,6 +25,7 @@ from config.lib.errors import Conflict, Invalid, NotFound, Stale
 from config.lib.signals import changed, deleting
 from config.lib.text import json_problem, text_problem
 from contacts.models import Revision
+from contacts.services.digests import new_salt, revision_digest
 
 R = TypeVar("R", bound=WorkspaceRow)
 V = TypeVar("V", bound=VersionedRow)
@@ -168,7 +169,25 @@ def record(
     reason: str = "",
 ) -> None:
     """One Revision, in the transaction of the change."""
-    Revision.objects.create(
+    revision = _revision(row, action, actor, before, after, reason)
+    revision.save(force_insert=True)
+
+
+def record_many(rows: Sequence[WorkspaceRow], action: str, *, actor: Actor) -> None:
+    """A Revision for each new row, in one statement (an import, a batch)."""
+    revisions = [_revision(row, action, actor, {}, snapshot(row), "") for row in rows]
+    Revision.objects.bulk_create(revisions, batch_size=500)
+
+
+def _revision(
+    row: models.Model,
+    action: str,
+    actor: Actor,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    reason: str,
+) -> Revision:
+    revision = Revision(
         actor_kind=actor.kind,
         actor_id=actor.id[:64],
         actor_label=actor.label[:200],
@@ -181,28 +200,9 @@ def record(
         after=dict(after),
         reason=reason,
     )
-
-
-def record_many(rows: Sequence[WorkspaceRow], action: str, *, actor: Actor) -> None:
-    """A Revision for each new row, in one statement (an import, a batch)."""
-    Revision.objects.bulk_create(
-        [
-            Revision(
-                actor_kind=actor.kind,
-                actor_id=actor.id[:64],
-                actor_label=actor.label[:200],
-                channel=actor.channel,
-                request_id=actor.request_id[:64],
-                model=row._meta.label_lower,
-                object_id=row.pk,
-                action=action,
-                before={},
-                after=snapshot(row),
-            )
-            for row in rows
-        ],
-        batch_size=500,
-    )
+    revision.salt = new_salt()
+    revision.digest = revision_digest(revision, revision.salt)
+    return revision
 
 
 def check(row: models.Model, *, only: Iterable[str] | None = None, prefix: str = "") -> None:

@@ -13,8 +13,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from config.lib import clock
 from config.lib.scope import workspace_scope
-from contacts.models import Agent, ApiKey, Invitation, Membership, Revision, Workspace
+from contacts.models import Agent, ApiKey, Invitation, Membership, Revision, RevisionSeal, Workspace
 from contacts.services.keys import create_key
 from contacts.services.workspaces import invite_person
 from memory.models import EmbeddingSpace, Memory, Passage
@@ -84,18 +85,22 @@ def fill(workspace: Workspace) -> Rows:
                 of_memory=memory, kind="memory", occurred_at=memory.recorded_at,
                 text=memory.text, lexical=memory.text,
             )  # fmt: skip
+        seal = RevisionSeal(
+            position=1, previous=bytes(32), digest=bytes(32), count=1, sealed_at=clock.now()
+        )
+        seal.save(force_insert=True)
         rows = [agent, key, invitation, project, session, thread, message, event, line, memory,
-                space, passage, Revision.objects.first(), Membership.objects.first(),
+                space, passage, seal, Revision.objects.first(), Membership.objects.first(),
                 workspace]  # fmt: skip
     return Rows({type(row): row for row in rows})
 
 
 WORKSPACE_MODELS: list[type[Model]] = [
-    Agent, ApiKey, Invitation, Membership, Revision, Workspace, Project, Session, SessionEvent,
+    Agent, ApiKey, Invitation, Membership, Revision, RevisionSeal, Workspace, Project, Session, SessionEvent,
     Thread, Message, RawLine, Memory, Passage, EmbeddingSpace,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
-    Revision, SessionEvent, Message, RawLine, Passage, EmbeddingSpace,
+    Revision, RevisionSeal, SessionEvent, Message, RawLine, Passage, EmbeddingSpace,
 ]  # fmt: skip
 
 
