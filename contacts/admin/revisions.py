@@ -53,16 +53,8 @@ class RevisionAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     list_defer = ("salt", "digest")
     fields = readonly_fields = (
-        "at",
-        "what",
-        "on",
-        "by",
-        "through",
-        "reason",
-        "difference",
-        "sealed",
-        "ids",
-    )
+        "at", "what", "on", "by", "through", "reason", "difference", "sealed", "ids",
+    )  # fmt: skip
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -114,7 +106,8 @@ class RevisionAdmin(ReadOnlyAdmin):
 class RevisionSealAdmin(ReadOnlyAdmin):
     """The chain, newest first. `manage.py verify` checks it."""
 
-    list_display = ("number", "at", "count", "fingerprint")
+    list_display = ("number", "at", "count")
+    list_defer = ("previous", "digest")
     ordering = ("-position",)
     fields = readonly_fields = ("number", "at", "count", "fingerprint", "before", "ids")
 

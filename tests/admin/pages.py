@@ -96,8 +96,8 @@ def fill(workspace: Workspace) -> Rows:
 
 
 WORKSPACE_MODELS: list[type[Model]] = [
-    Agent, ApiKey, Invitation, Membership, Revision, RevisionSeal, Workspace, Project, Session, SessionEvent,
-    Thread, Message, RawLine, Memory, Passage, EmbeddingSpace,
+    Agent, ApiKey, Invitation, Membership, Revision, RevisionSeal, Workspace, Project, Session,
+    SessionEvent, Thread, Message, RawLine, Memory, Passage, EmbeddingSpace,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
     Revision, RevisionSeal, SessionEvent, Message, RawLine, Passage, EmbeddingSpace,

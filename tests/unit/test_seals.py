@@ -1,4 +1,4 @@
-"""Revisions are chained by seals, whoever commits when, and stay provable when bodies are erased."""
+"""Revisions are chained by seals, whoever commits when; erased bodies leave the chain whole."""
 
 import threading
 from datetime import timedelta
