@@ -2,8 +2,7 @@
 
 Compares the query with every session summary of the workspace, exactly: the vector index is shared
 by all kinds and workspaces, and would give other rows first. Index passage_of_summary_unique, about
-1.3 us
-for each summary. Vectors of a model that is not the active one are left out.
+1.3 us for each summary. Vectors of a model that is not the active one are left out.
 """
 
 SEARCH_SESSIONS = """
