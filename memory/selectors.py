@@ -1,4 +1,4 @@
-"""Reads of memories, and of how much there is. Search has a package of its own.
+"""Reads of memories. Search has a package of its own; how much there is says stats.py.
 
 Lists are values() rows with the columns that lists show; each says which index serves it.
 """
@@ -9,19 +9,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypedDict
 
-from django.conf import settings
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models import F, Q, QuerySet
 
 from config.lib.db.lookup import find_row
-from contacts.models import Agent
-from memory.models import EmbeddingSpace, Evidence, Memory, MemoryAbout, MemoryLink, Passage
+from memory.models import Evidence, Memory, MemoryAbout, MemoryLink
 from memory.models.links import Relation
-from memory.models.memory import MemoryState
-from memory.models.passage import SpaceState
 from memory.schemas import MemoryRow
 from memory.services.about import about_of
 from memory.services.memories import MAX_LINKS
-from sessions.models import Project, Session, Thread
 from sessions.selectors import columns
 
 Rows = QuerySet[Any, dict[str, Any]]
@@ -115,58 +110,4 @@ def context_of(memory: Memory) -> dict[str, Any]:
             {"contact": row.contact_id, "project": row.project_id, "task": row.task_id}
             for row in about_of(memory.id)
         ],
-    }
-
-
-# --- How much there is ------------------------------------------------------------------------
-
-
-def read_stats() -> dict[str, Any]:
-    """As schemas_stats.StatsOut. Counts of each table once, in index scans; what sessions hold is
-    the sum of their own counters; what waits is the partial index passage_pending."""
-    passages = Passage.objects.count()
-    pending = Passage.objects.filter(embedding=None).count()
-    return {
-        "agents": Agent.objects.count(),
-        "projects": Project.objects.count(),
-        "threads": Thread.objects.count(),
-        "sessions": _session_stats(),
-        "memories": _memory_stats(),
-        "index": {"passages": passages, "embedded": passages - pending, "pending": pending},
-        "embedding": _embedding_stats(),
-    }
-
-
-def _session_stats() -> dict[str, Any]:
-    groups = list(
-        Session.objects.order_by()
-        .values("current_state")
-        .annotate(count=Count("id"), events=Sum("event_count"), messages=Sum("message_count"))
-    )
-    return {
-        "total": sum(group["count"] for group in groups),
-        "by_state": {group["current_state"]: group["count"] for group in groups},
-        "events": sum(group["events"] for group in groups),
-        "messages": sum(group["messages"] for group in groups),
-    }
-
-
-def _memory_stats() -> dict[str, Any]:
-    groups = Memory.objects.order_by().values("state", "kind").annotate(count=Count("id"))
-    by_state: dict[str, int] = {}
-    by_kind: dict[str, int] = {}
-    for group in groups:
-        by_state[group["state"]] = by_state.get(group["state"], 0) + group["count"]
-        if group["state"] == MemoryState.ACTIVE:
-            by_kind[group["kind"]] = by_kind.get(group["kind"], 0) + group["count"]
-    return {"total": sum(by_state.values()), "by_state": by_state, "by_kind": by_kind}
-
-
-def _embedding_stats() -> dict[str, Any]:
-    """Index embeddingspace_one_active."""
-    space = EmbeddingSpace.objects.filter(state=SpaceState.ACTIVE).first()
-    return {
-        "provider": settings.EMBEDDING_PROVIDER,
-        "model": space.model if space else None,
-        "dimensions": space.dimensions if space else None,
     }

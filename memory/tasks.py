@@ -1,4 +1,4 @@
-"""Jobs of the memory app: vectors, the sweep that finds what was missed, and old rows.
+"""Jobs of the memory app: vectors, the sweep that finds what was missed, kept counts, and old rows.
 
 Each enters its own workspace_scope; procrastinate closes the connection of a job's thread after
 it. `manage.py runjobs` runs them.
@@ -20,6 +20,7 @@ from contacts.models import IdempotencyKey, Workspace
 from memory.embedding import EmbeddingError, get_embedder
 from memory.models.passage import Lane
 from memory.services import embedding, queue
+from memory.services.counts import refresh_counts
 
 log = structlog.get_logger()
 
@@ -104,6 +105,16 @@ def sweep_passages(timestamp: int) -> None:
             lanes = [lane for lane in queue.PRIORITIES if embedding.has_pending(lane)]
         for lane in lanes:
             queue.defer_now(workspace_id, lane)
+
+
+@app.periodic(cron="*/2 * * * *")
+@app.task(
+    name="memory.count_rows", queue=queue.QUEUE, queueing_lock="count_rows", lock="count_rows"
+)
+def count_rows(timestamp: int) -> None:
+    """Keep the counts of large tables up to date, for the stats."""
+    for workspace_id in Workspace.objects.order_by("id").values_list("id", flat=True):
+        refresh_counts(workspace_id)
 
 
 @app.periodic(cron="17 * * * *")

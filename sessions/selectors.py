@@ -76,9 +76,11 @@ def list_sessions(wanted: SessionFilter) -> Rows:
     return _session_rows(SessionRow).filter(**_conditions(wanted, _LOOKUPS))
 
 
-def list_active_sessions() -> Rows:
+def list_active_sessions(agent_id: uuid.UUID | None = None) -> Rows:
     """Not ended, in the order ["-last_seen_at", "-id"]. Index session_active."""
-    return _session_rows(SessionRow).filter(ended_at=None)
+    return _session_rows(SessionRow).filter(
+        ended_at=None, **_conditions({"agent_id": agent_id}, {})
+    )
 
 
 def list_recent_sessions(wanted: SessionFilter) -> Rows:
@@ -110,13 +112,12 @@ def last_session(agent_id: uuid.UUID) -> Session | None:
     return rows.order_by("-started_at", "-id").first()
 
 
-def count_sessions_by_agent() -> list[dict[str, Any]]:
-    """Agents with sessions, by name: {agent_id, agent_name, total, by_state, last_started_at}.
-
-    One pass over the workspace's sessions.
-    """
+def count_sessions_by_agent(*, since: datetime) -> list[dict[str, Any]]:
+    """Agents with sessions begun since then, by name: {agent_id, agent_name, total, by_state,
+    last_started_at}. Index session_list: one pass over these sessions."""
     groups = (
-        Session.objects.order_by("agent__name")
+        Session.objects.filter(started_at__gte=since)
+        .order_by("agent__name")
         .values("agent_id", "current_state", agent_name=F("agent__name"))
         .annotate(count=Count("id"), last=Max("started_at"))
     )

@@ -84,7 +84,20 @@ UNFOLD: dict[str, Any] = {
                     _list("agent_sessions_thread", "Threads", "account_tree"),
                     _list("agent_sessions_message", "Messages", "chat_bubble"),
                     _list("agent_sessions_sessionevent", "Events", "bolt"),
+                    _list("agent_sessions_handoff", "Handoffs", "move_up"),
+                    _list("agent_sessions_notification", "Notifications", "notifications"),
+                ],
+            },
+            {
+                "title": "What is to do",
+                "separator": True,
+                "items": [
+                    _list("agent_sessions_priority", "Priorities", "flag"),
                     _list("agent_sessions_project", "Projects", "folder"),
+                    _list("agent_sessions_task", "Tasks", "task_alt"),
+                    _list("agent_sessions_worker", "Workers", "engineering"),
+                    _list("agent_sessions_scheduledmission", "Schedules", "event_repeat"),
+                    _list("agent_sessions_mission", "Missions", "rocket_launch"),
                 ],
             },
             {
@@ -96,6 +109,8 @@ UNFOLD: dict[str, Any] = {
                 "title": "Who",
                 "separator": True,
                 "items": [
+                    _list("contacts_contact", "Contacts", "contacts"),
+                    _list("contacts_tag", "Tags", "label"),
                     _list("contacts_agent", "Agents", "smart_toy"),
                     _list("contacts_apikey", "API keys", "key"),
                     _list("contacts_membership", "Members", "group"),

@@ -14,7 +14,7 @@ from config.lib.admin import show
 from contacts.admin.base import ReadOnlyAdmin
 from contacts.admin.filters import DaysFilter
 from contacts.admin.history import describe, summary
-from contacts.models import Revision
+from contacts.models import Revision, RevisionSeal
 
 ACTIONS = ("create", "update", "delete", "end", "revoke", "accept")
 CHANNELS = ("api", "mcp", "hook", "admin", "job", "import", "shell")
@@ -51,7 +51,10 @@ class RevisionAdmin(ReadOnlyAdmin):
     search_fields = ("actor_label", "model")
     search_help_text = "Who, model, or the id of an object"
     ordering = ("-id",)
-    fields = readonly_fields = ("at", "what", "on", "by", "through", "reason", "difference", "ids")
+    list_defer = ("salt", "digest")
+    fields = readonly_fields = (
+        "at", "what", "on", "by", "through", "reason", "difference", "sealed", "ids",
+    )  # fmt: skip
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -91,3 +94,35 @@ class RevisionAdmin(ReadOnlyAdmin):
     @display(description="Change")
     def difference(self, obj: Revision) -> SafeString:
         return show.include("admin/includes/change.html", change=describe(obj))
+
+    @display(description="Seal")
+    def sealed(self, obj: Revision) -> str:
+        if obj.seal is None:
+            return "Not sealed yet"
+        return f"{obj.seal.position:,}" + (" (body erased)" if obj.erased_at else "")
+
+
+@admin.register(RevisionSeal)
+class RevisionSealAdmin(ReadOnlyAdmin):
+    """The chain, newest first. `manage.py verify` checks it."""
+
+    list_display = ("number", "at", "count")
+    list_defer = ("previous", "digest")
+    ordering = ("-position",)
+    fields = readonly_fields = ("number", "at", "count", "fingerprint", "before", "ids")
+
+    @display(description="Seal", ordering="position")
+    def number(self, obj: RevisionSeal) -> str:
+        return f"{obj.position:,}"
+
+    @display(description="Sealed")
+    def at(self, obj: RevisionSeal) -> SafeString:
+        return show.when(obj.sealed_at)
+
+    @display(description="SHA-256")
+    def fingerprint(self, obj: RevisionSeal) -> str:
+        return bytes(obj.digest).hex()
+
+    @display(description="Of the seal before")
+    def before(self, obj: RevisionSeal) -> str:
+        return bytes(obj.previous).hex()

@@ -1,7 +1,7 @@
 from contacts.models.agent import Agent, ApiKey
 from contacts.models.contact import Contact, ContactEmail, ContactPhone, ContactTag, Tag
 from contacts.models.idempotency import IdempotencyKey
-from contacts.models.revision import Revision
+from contacts.models.revision import Revision, RevisionSeal
 from contacts.models.workspace import Invitation, Membership, Workspace
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Invitation",
     "Membership",
     "Revision",
+    "RevisionSeal",
     "Tag",
     "Workspace",
 ]

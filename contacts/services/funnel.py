@@ -25,6 +25,7 @@ from config.lib.errors import Conflict, Invalid, NotFound, Stale
 from config.lib.signals import changed, deleting
 from config.lib.text import json_problem, text_problem
 from contacts.models import Revision
+from contacts.services.digests import new_salt, revision_digest
 
 R = TypeVar("R", bound=WorkspaceRow)
 V = TypeVar("V", bound=VersionedRow)
@@ -158,15 +159,10 @@ def _record_unlinked(row: VersionedRow, *, actor: Actor) -> None:
         name = relation.field.name
         rows = related.objects.filter(**{name: row.pk}).order_by("pk")
         revisions = [
-            Revision(
-                actor_kind=actor.kind,
-                actor_id=actor.id[:64],
-                actor_label=actor.label[:200],
-                channel=actor.channel,
-                request_id=actor.request_id[:64],
-                model=related._meta.label_lower,
-                object_id=pk,
-                action="unlink",
+            _revision(
+                related(pk=pk),
+                "unlink",
+                actor=actor,
                 before={name: str(row.pk)},
                 after={name: None},
                 reason=f"the {_name(row)} was deleted",
@@ -290,7 +286,7 @@ def _revision(
     after: Mapping[str, Any],
     reason: str = "",
 ) -> Revision:
-    return Revision(
+    revision = Revision(
         actor_kind=actor.kind,
         actor_id=actor.id[:64],
         actor_label=actor.label[:200],
@@ -303,6 +299,9 @@ def _revision(
         after=dict(after),
         reason=reason,
     )
+    revision.salt = new_salt()
+    revision.digest = revision_digest(revision, revision.salt)
+    return revision
 
 
 def check(row: models.Model, *, only: Iterable[str] | None = None, prefix: str = "") -> None:

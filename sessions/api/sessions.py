@@ -49,7 +49,8 @@ from sessions.services import sessions
 router = Router(tags=["Sessions"])
 ORDER = ["-started_at", "-id"]
 MAX_RECENT = 100
-MAX_RECENT_HOURS = 24 * 366
+MAX_DAYS = 366
+MAX_RECENT_HOURS = 24 * MAX_DAYS
 
 
 class SessionQuery(Input):
@@ -140,10 +141,15 @@ def _linked(fields: dict[str, Any]) -> dict[str, Any]:
     operation_id="list_active_sessions",
     summary="List sessions that have not ended",
 )
-def list_active_sessions(request: HttpRequest, paging: PageQuery) -> HttpResponse:
+def list_active_sessions(
+    request: HttpRequest,
+    paging: PageQuery,
+    agent: Annotated[Text | None, Query(max_length=120, description="Its name or id")] = None,
+) -> HttpResponse:
     """Last sign of life first."""
     order = ["-last_seen_at", "-id"]
-    found = page(selectors.list_active_sessions(), order=order, **paging.model_dump())
+    rows = selectors.list_active_sessions(None if agent is None else find_agent(agent).id)
+    found = page(rows, order=order, **paging.model_dump())
     return reply_page(SessionRow, found)
 
 
@@ -176,9 +182,13 @@ def list_recent_sessions(
     operation_id="count_sessions",
     summary="Count sessions by agent",
 )
-def count_sessions(request: HttpRequest) -> HttpResponse:
-    """Agents that have sessions, each with how many are in which state."""
-    return reply(Items[AgentCount], {"items": selectors.count_sessions_by_agent()})
+def count_sessions(
+    request: HttpRequest,
+    days: Annotated[int, Query(ge=1, le=MAX_DAYS, description="How far back")] = 30,
+) -> HttpResponse:
+    """Agents with sessions begun lately, each with how many are in which state."""
+    found = selectors.count_sessions_by_agent(since=clock.now() - timedelta(days=days))
+    return reply(Items[AgentCount], {"items": found})
 
 
 @router.get(
@@ -189,8 +199,10 @@ def count_sessions(request: HttpRequest) -> HttpResponse:
     summary="Read an agent's last session",
 )
 def get_last_session(request: HttpRequest, agent: Id) -> HttpResponse:
-    """The one it began last; `agent` is its name or id. 404 where it has none."""
-    row = selectors.last_session(find_agent(agent).id)
+    """The one it began last; `agent` is its name or id, or `me`: whose key this is. 404 where it
+    has none."""
+    own = principal_of(request).key.agent_id
+    row = selectors.last_session(own if agent == "me" else find_agent(agent).id)
     if row is None:
         raise NotFound("session of agent", agent)
     return reply(SessionOut, row)

@@ -13,6 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from config.lib import clock
 from config.lib.scope import workspace_scope
 from contacts.models import (
     Agent,
@@ -21,6 +22,7 @@ from contacts.models import (
     Invitation,
     Membership,
     Revision,
+    RevisionSeal,
     Tag,
     Workspace,
 )
@@ -138,9 +140,13 @@ def fill(workspace: Workspace) -> Rows:
         mission = run_now(actor=ALICE, scheduled_id=scheduled.pk)
         task, _ = create_task(actor=ALICE, title="Repot the fern", project_id=project.id)
         priority, _ = create_priority(actor=ALICE, content="Water the ferns")
+        seal = RevisionSeal(
+            position=1, previous=bytes(32), digest=bytes(32), count=1, sealed_at=clock.now()
+        )
+        seal.save(force_insert=True)
         rows = [agent, key, invitation, project, session, thread, message, event, line, memory,
                 space, passage, handoff, notification, worker, printed, contact, scheduled,
-                mission, task, priority, Tag.objects.first(), Revision.objects.first(),
+                mission, task, priority, seal, Tag.objects.first(), Revision.objects.first(),
                 Membership.objects.first(), workspace]  # fmt: skip
     return Rows({type(row): row for row in rows})
 
@@ -149,10 +155,11 @@ WORKSPACE_MODELS: list[type[Model]] = [
     Agent, ApiKey, Invitation, Membership, Revision, Workspace, Project, Session, SessionEvent,
     Thread, Message, RawLine, Memory, Passage, EmbeddingSpace, Handoff, Notification, Worker,
     WorkerOutput, Contact, Tag, ScheduledMission, Mission, Task, Priority,
+    RevisionSeal,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
     Revision, SessionEvent, Message, RawLine, Passage, EmbeddingSpace, Handoff, Notification,
-    WorkerOutput, Mission,
+    WorkerOutput, Mission, RevisionSeal,
 ]  # fmt: skip
 
 

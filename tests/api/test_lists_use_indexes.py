@@ -22,7 +22,7 @@ from tests.api.many_rows import FEW_WORDS, fill
 # A page of 50 of which one row in twenty fits, and what is looked up beside it.
 MOST_READ = 2_500
 # What a parameter names, where it is not the model itself.
-NAMED = {"parent": "session", "from_session": "session", "to_session": "session",
+NAMED = {"from_session": "session", "to_session": "session",
          "key": "apikey", "claimed_by": "agent", "mission": "scheduledmission"}  # fmt: skip
 # A value that some rows have, for filters whose type does not say one.
 SAMPLES = {
@@ -64,21 +64,23 @@ def lists() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     for path, operations in schema["paths"].items():
         parameters = operations.get("get", {}).get("parameters", [])
         if any(one["name"] == "cursor" for one in parameters):
-            values = {one["name"]: sample(one, schema) for one in parameters
+            values = {one["name"]: sample(one, schema, path) for one in parameters
                       if one["name"] not in ("cursor", "limit")}  # fmt: skip
             ids = {one["name"]: values.pop(one["name"]) for one in parameters
                    if one["in"] == "path"}  # fmt: skip
             yield path.removeprefix(ROOT), ids, values
 
 
-def sample(parameter: dict[str, Any], schema: dict[str, Any]) -> Any:
+def sample(parameter: dict[str, Any], schema: dict[str, Any], path: str) -> Any:
+    """A value that some rows have, for a parameter of this path."""
     name = parameter["name"]
     if name in SAMPLES:
         return SAMPLES[name]
     if name in FEW_WORDS:
         return f"{name} 7"
     value = by_type(parameter["schema"], schema)
-    model = model_of(name)
+    # A parent is of the listed rows' own kind.
+    model = model_of(path.rpartition("/")[2].removesuffix("s") if name == "parent" else name)
     if value is None and model is not None:
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT id FROM {model._meta.db_table} ORDER BY id LIMIT 1 OFFSET 7")

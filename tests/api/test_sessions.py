@@ -1,5 +1,7 @@
 """Sessions over REST."""
 
+from datetime import timedelta
+
 import pytest
 
 from config.lib import clock
@@ -176,6 +178,14 @@ def test_active_sessions_are_those_that_have_not_ended(api):
     assert [row["id"] for row in all_items(api, "/sessions/active")] == [running["id"]]
 
 
+def test_active_sessions_of_one_agent(workspace, api):
+    begin(api)
+    theirs = begin(caller(workspace, agent="codex"))
+    found = all_items(api, "/sessions/active", agent="codex")
+    assert [row["id"] for row in found] == [theirs["id"]]
+    problem(api.get("/sessions/active", agent="nobody"), 404)
+
+
 def test_recent_sessions_bring_their_summaries(api):
     begin(api, started_at="2020-01-01T00:00:00Z", name="old")
     new = begin(api, name="new", summary="It works.", prompt="x" * 500)
@@ -194,6 +204,21 @@ def test_sessions_are_counted_by_agent(workspace, api):
     assert counts["claude-code"]["total"] == 2
     assert counts["claude-code"]["by_state"] == {"active": 1, "idle": 1}
     assert counts["codex"]["total"] == 1
+
+
+def test_sessions_are_counted_over_the_last_days(api):
+    begin(api)
+    begin(api, started_at=(clock.now() - timedelta(days=40)).isoformat())
+    assert made(api.get("/sessions/counts"))["items"][0]["total"] == 1
+    assert made(api.get("/sessions/counts", days=60))["items"][0]["total"] == 2
+    assert "days" in wrong_fields(api.get("/sessions/counts", days=0))
+
+
+def test_my_last_session_is_that_of_the_keys_agent(workspace, api):
+    codex = caller(workspace, agent="codex")
+    mine = begin(api)
+    begin(codex)
+    assert made(api.get("/agents/me/last-session"))["id"] == mine["id"]
 
 
 def test_the_last_session_of_an_agent_is_found_by_name(workspace, api):
