@@ -14,6 +14,7 @@ from django.db.models import F, Q, QuerySet
 from config.lib.db.lookup import find_row
 from memory.models import Evidence, Memory, MemoryAbout, MemoryLink
 from memory.models.links import Relation
+from memory.models.memory import MemoryState
 from memory.schemas import MemoryRow
 from memory.services.about import about_of
 from memory.services.memories import MAX_LINKS

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("memory", "0005_about_rows"),
+        ("memory", "0006_counts"),
     ]
 
     operations = [

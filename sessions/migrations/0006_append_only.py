@@ -6,6 +6,6 @@ from config.lib.db.operations import AppendOnly
 
 
 class Migration(migrations.Migration):
-    dependencies = [("agent_sessions", "0004_work_rows")]
+    dependencies = [("agent_sessions", "0005_session_views")]
 
     operations = [AppendOnly(["SessionEvent", "Message", "RawLine"])]
