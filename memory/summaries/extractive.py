@@ -261,18 +261,14 @@ def _scored(
 ) -> Scores:
     """The sentences of a list, by their weight beside salience."""
     scores: Scores = {}
+    places = range(len(sentences)) if among is None else among
     for n, one in enumerate(sentences):
-        if one.said.event_type in types:
-            scores[n] = EVENT_WEIGHT
-        elif (
-            cue is None
-            or one.said.event_type
-            or (who and one.said.who != who)
-            or (among is not None and n not in among)
-            or (but and but.search(one.text))
-        ):
+        if one.said.event_type:
+            if one.said.event_type in types:
+                scores[n] = EVENT_WEIGHT
+        elif cue is None or n not in places or (who and one.said.who != who):
             continue
-        elif cue.search(one.text):
+        elif cue.search(one.text) and not (but and but.search(one.text)):
             scores[n] = 1.0
     return scores
 
