@@ -73,10 +73,19 @@ _OUTCOME = re.compile(
 )
 _STEP = re.compile(
     r"\b(next steps?|todo|to do|remaining|still (?:need|needs|have|has|open|missing)|left to do|"
-    r"follow[- ]up|needs? to be|should (?:be|also|then|next|still)|will need|not yet|tomorrow|"
-    r"later we|remains)\b",
+    r"follow[- ]up|needs? to be|should (?:be (?!able)|also|then|next|still)|will need|not yet|"
+    r"tomorrow|later we|remains)\b",
     re.IGNORECASE,
 )
+
+# Advice and conditions: neither decided nor done.
+_HEDGE = re.compile(
+    r"\b(if (?:you|we|i|they|it)|you (?:can|could|may|might)|should|would|can be|could|will|"
+    r"to ensure|needs? to|still needs?)\b|\?$",
+    re.IGNORECASE,
+)
+_QUESTION = re.compile(r"\?$")
+_IF = re.compile(r"\bif (?:you|we|i|they|it)\b|\?$", re.IGNORECASE)
 
 
 class ExtractiveSummarizer:
@@ -95,11 +104,14 @@ class ExtractiveSummarizer:
         similarity = self._similarity(sentences)
         chooser = _Chooser(sentences, similarity, lexrank(similarity))
         late = _late(material, sentences)
-        decisions = chooser.take(_scored(sentences, DECISION_TYPES, _DECISION))
-        outcomes = chooser.take(_scored(sentences, OUTCOME_TYPES, _OUTCOME, who="assistant"))
+        decisions = chooser.take(_scored(sentences, DECISION_TYPES, _DECISION, but=_IF))
+        outcomes = chooser.take(
+            _scored(sentences, OUTCOME_TYPES, _OUTCOME, but=_HEDGE, who="assistant")
+        )
         open_tasks = _open_tasks(material)
         steps = chooser.take(
-            _scored(sentences, STEP_TYPES, _STEP, among=late), most=MOST_POINTS - len(open_tasks)
+            _scored(sentences, STEP_TYPES, _STEP, but=_QUESTION, among=late),
+            most=MOST_POINTS - len(open_tasks),
         )
         events = _scored(sentences, KEY_TYPES, None)
         # A session of few events has its key moments in what was said.
@@ -243,17 +255,20 @@ def _scored(
     types: frozenset[str],
     cue: re.Pattern[str] | None,
     *,
+    but: re.Pattern[str] | None = None,
     who: str = "",
     among: Sequence[int] | None = None,
 ) -> Scores:
     """The sentences of a list, by their weight beside salience."""
     scores: Scores = {}
+    places = range(len(sentences)) if among is None else among
     for n, one in enumerate(sentences):
-        if one.said.event_type in types:
-            scores[n] = EVENT_WEIGHT
-        elif cue is None or one.said.event_type or (who and one.said.who != who):
+        if one.said.event_type:
+            if one.said.event_type in types:
+                scores[n] = EVENT_WEIGHT
+        elif cue is None or n not in places or (who and one.said.who != who):
             continue
-        elif (among is None or n in among) and cue.search(one.text):
+        elif cue.search(one.text) and not (but and but.search(one.text)):
             scores[n] = 1.0
     return scores
 

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from memory.search.words import lexical_text
-from memory.summaries.base import MOST_POINT_CHARACTERS, Said
+from memory.summaries.base import Said
 
 # Shorter ones ("Done.", "Let me look.") say nothing without what stands around them.
 LEAST_WORDS = 4
 LEAST_LETTERS = 0.6
 MOST_OF_ONE_TEXT = 60
+# A longer sentence is a paragraph that lacks its full stops.
+MOST_CHARACTERS = 300
 
 _FENCE = re.compile(r"^\s*(```|~~~)")
 _MARK = re.compile(r"^\s*(?:[-*+•>#|]+|\d{1,3}[.)]|\[[ xX]\])\s*")
@@ -51,7 +53,8 @@ def sentences_of(said: Said, place: int) -> Iterator[Sentence]:
         for part in _END.split(_EMPHASIS.sub("", _MARK.sub("", line))):
             text = shorten(" ".join(part.split()))
             words = words_of(text)
-            if len(words) < LEAST_WORDS or not _is_prose(text):
+            # What ends in a colon leads to something that is not here.
+            if len(words) < LEAST_WORDS or text.endswith(":") or not _is_prose(text):
                 continue
             yield Sentence(text, place, said, words)
             count += 1
@@ -59,7 +62,7 @@ def sentences_of(said: Said, place: int) -> Iterator[Sentence]:
                 return
 
 
-def shorten(text: str, most: int = MOST_POINT_CHARACTERS) -> str:
+def shorten(text: str, most: int = MOST_CHARACTERS) -> str:
     """`text`, cut between words where it is too long."""
     if len(text) <= most:
         return text

@@ -14,7 +14,6 @@ from django.db.models.fields.tuple_lookups import (
     TupleLessThan,
 )
 
-from config.lib import clock
 from config.lib.db.models import VersionedRow
 from config.lib.scope import current_workspace_id
 from contacts.models import Workspace
@@ -64,5 +63,5 @@ def place_beside(rows: QuerySet[Any], column: str, neighbour: VersionedRow, *, b
             return int(key[0]) + STEP
         if beside - key[0] >= 2:
             return int((beside + key[0]) // 2)
-    behind.update(**{column: F(column) + 2 * STEP, "updated_at": clock.now()})
+    behind.update(**{column: F(column) + 2 * STEP})
     return int(key[0]) + STEP

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from config.lib import clock
 from config.lib.actor import Actor
@@ -290,8 +290,8 @@ def delete_tasks_of(*, actor: Actor, project: Project, reason: str = "") -> int:
     count = 0
     while True:
         rows = Task.objects.filter(project=project)
-        leaves = rows.exclude(pk__in=rows.exclude(parent=None).values("parent_id"))
-        batch = list(leaves.order_by("id").select_for_update(no_key=True)[:MAX_BATCH])
+        leaves = rows.filter(~Exists(Task.objects.filter(parent=OuterRef("pk"))))
+        batch = list(leaves.select_for_update(no_key=True, of=("self",))[:MAX_BATCH])
         if not batch:
             return count
         funnel.delete_many(batch, actor=actor, reason=reason)

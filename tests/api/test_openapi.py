@@ -101,7 +101,14 @@ def test_hot_lists_answer_what_they_document(api, document):
     made(api.post(f"/threads/{thread['id']}/messages", {"role": "user", "content": "hello"}))
     made(api.post(path + "/events", {"event_type": "note"}))
     made(api.post("/memories", {"text": "t", "tags": ["a"]}))
+    task = made(api.post("/tasks", {"title": "t"}))
+    made(api.post("/priorities", {"content": "p"}))
     lists = {
+        "/tasks": "/tasks",
+        f"/tasks/{task['id']}/history": "/tasks/{task_id}/history",
+        "/projects/task-counts": "/projects/task-counts",
+        "/priorities": "/priorities",
+        "/priorities/today": "/priorities/today",
         "/sessions": "/sessions",
         "/sessions/active": "/sessions/active",
         "/sessions/recent": "/sessions/recent",

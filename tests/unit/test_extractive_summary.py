@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from memory.embedding import EmbeddingError
-from memory.summaries.base import MOST_POINT_CHARACTERS, MOST_POINTS, Material, Said
+from memory.summaries.base import MOST_POINTS, Material, Said
 from memory.summaries.extractive import (
     MOST_SENTENCES,
     ExtractiveSummarizer,
     lexrank,
     word_vectors,
 )
-from memory.summaries.sentences import sentences_of, shorten, words_of
+from memory.summaries.sentences import MOST_CHARACTERS, sentences_of, shorten, words_of
 from tests.search.conftest import HashEmbedder
 
 START = datetime(2026, 3, 10, 9, tzinfo=UTC)
@@ -63,6 +63,20 @@ def test_what_was_said_is_told_apart(embedder):
     assert first == f"Asked: {PUMP[0][1]}"
     assert "humidity sensor" in second
     assert last == "Outcome: success."
+
+
+def test_advice_conditions_and_questions_are_neither_decided_nor_done():
+    hedged = [
+        "If you decide to use a custom domain, the steps above change a little.",
+        "Shall we go with the smaller pump instead of the larger one?",
+        "You can check that the new column was added to the table of beds.",
+        "By now you should be able to resolve the trouble of the pump.",
+        "Is there a drawing that still needs the new supply?",
+        "These are the next steps that remain:",
+    ]
+    draft = summarize(*[("assistant", text) for text in hedged], *PUMP)
+    assert not set(hedged) & {*draft.decisions, *draft.outcomes, *draft.next_steps}
+    assert len(draft.decisions) == len(draft.outcomes) == len(draft.next_steps) == 1
 
 
 def test_events_say_themselves_what_they_are():
@@ -201,6 +215,6 @@ def test_sentences_are_cut_out_without_code_lists_and_marks():
 
 def test_a_long_sentence_is_cut_between_words():
     cut = shorten("word " * 1000)
-    assert len(cut) <= MOST_POINT_CHARACTERS
+    assert len(cut) <= MOST_CHARACTERS
     assert cut.endswith("word…")
-    assert len(shorten("x" * 10_000)) == MOST_POINT_CHARACTERS
+    assert len(shorten("x" * 10_000)) == MOST_CHARACTERS

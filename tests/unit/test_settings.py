@@ -41,6 +41,8 @@ def test_an_empty_value_is_the_default():
         ("CSRF_TRUSTED_ORIGINS", "memory.example.com", "with their scheme"),
         ("REMEMBRANCER_ADMIN_PASSWORD", "a", "at least 8"),
         ("REMEMBRANCER_SEARCH_ROLE", "App Search", "begin with a letter"),
+        ("REMEMBRANCER_SUMMARY_PROVIDER", "magic", "extractive, openai, anthropic"),
+        ("REMEMBRANCER_SUMMARY_TIMEOUT", "0", "from 0.05 to 600"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(name, value, why):
@@ -112,3 +114,10 @@ def test_a_database_of_ones_own_needs_a_secret_key(tmp_path):
     done = run("manage.py check", **environment, REMEMBRANCER_DATA_DIR=str(tmp_path))
     assert done.returncode != 0
     assert "SECRET_KEY" in done.stderr
+
+
+def test_a_model_that_summarises_needs_an_address(tmp_path):
+    environment = {**PRODUCTION, "REMEMBRANCER_DATA_DIR": str(tmp_path)}
+    done = run("manage.py check", **environment, REMEMBRANCER_SUMMARY_PROVIDER="anthropic")
+    assert done.returncode != 0
+    assert "REMEMBRANCER_SUMMARY_URL and REMEMBRANCER_SUMMARY_MODEL" in done.stderr
