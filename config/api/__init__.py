@@ -7,7 +7,16 @@ from config.api.parameters import known_parameters_only
 from contacts.api import agents, keys, me, workspace
 from memory.api import links, memories, stats
 from memory.api.search import router as search
-from sessions.api import events, messages, projects, sessions, threads
+from sessions.api import (
+    events,
+    messages,
+    ping_channels,
+    pings,
+    projects,
+    sessions,
+    staged_content,
+    threads,
+)
 
 api = Api(
     title="Remembrancer",
@@ -38,5 +47,8 @@ for router in (
     links.router,
     search,
     stats.router,
+    pings.router,
+    ping_channels.router,
+    staged_content.router,
 ):
     api.add_router("", router)
