@@ -5,7 +5,7 @@ from config.api.body import JsonParser, JsonRenderer
 from config.api.document import Api
 from config.api.parameters import known_parameters_only
 from contacts.api import agents, keys, me, workspace
-from memory.api import links, memories, stats
+from memory.api import attention, links, memories, stats
 from memory.api.search import router as search
 from sessions.api import (
     events,
@@ -50,5 +50,6 @@ for router in (
     pings.router,
     ping_channels.router,
     staged_content.router,
+    attention.router,
 ):
     api.add_router("", router)
