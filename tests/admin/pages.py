@@ -19,10 +19,22 @@ from contacts.services.keys import create_key
 from contacts.services.workspaces import invite_person
 from memory.models import EmbeddingSpace, Memory, Passage
 from memory.services.memories import NewEvidence, NewMemory, create_memory, link_memories
-from sessions.models import Message, Project, RawLine, Session, SessionEvent, Thread
+from sessions.models import (
+    Message,
+    Ping,
+    PingChannel,
+    PingDelivery,
+    Project,
+    RawLine,
+    Session,
+    SessionEvent,
+    StagedContent,
+    Thread,
+)
 from sessions.services.events import NewEvent, append_events
 from sessions.services.projects import create_project
 from sessions.services.threads import NewMessage, append_messages
+from tests.admin.attention_rows import fill_attention
 from tests.factories import ALICE, make_agent, make_session, make_thread
 
 # Statements of the transaction itself, which no page can save.
@@ -86,16 +98,17 @@ def fill(workspace: Workspace) -> Rows:
             )  # fmt: skip
         rows = [agent, key, invitation, project, session, thread, message, event, line, memory,
                 space, passage, Revision.objects.first(), Membership.objects.first(),
-                workspace]  # fmt: skip
+                workspace, *fill_attention(session)]  # fmt: skip
     return Rows({type(row): row for row in rows})
 
 
 WORKSPACE_MODELS: list[type[Model]] = [
     Agent, ApiKey, Invitation, Membership, Revision, Workspace, Project, Session, SessionEvent,
     Thread, Message, RawLine, Memory, Passage, EmbeddingSpace,
+    Ping, PingChannel, PingDelivery, StagedContent,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
-    Revision, SessionEvent, Message, RawLine, Passage, EmbeddingSpace,
+    Revision, SessionEvent, Message, RawLine, Passage, EmbeddingSpace, PingDelivery,
 ]  # fmt: skip
 
 
