@@ -186,7 +186,7 @@ def _tell_worker(row: dict[str, Any]) -> Told:
 def _paused_missions() -> Any:
     """Scheduled missions that were paused because they kept failing, the newest first.
 
-    Index scheduledmission_enabled.
+    Index scheduledmission_enabled, or scheduledmission_list where most are disabled.
     """
     rows = ScheduledMission.objects.filter(
         ~Q(pause_reason=""),
@@ -209,7 +209,7 @@ def _tell_paused(row: dict[str, Any]) -> Told:
 def _failed_missions(after: datetime) -> Any:
     """Executions of the last days that failed or took too long, the latest first.
 
-    Index mission_status.
+    Index mission_status, or mission_list where few run; both by the range of days.
     """
     rows = Mission.objects.filter(
         status__in=(MissionStatus.FAILED, MissionStatus.TIMEOUT), scheduled_for__gte=after

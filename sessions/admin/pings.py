@@ -32,6 +32,7 @@ from sessions.services.pings import (
     answer_ping,
     create_ping,
     delete_ping,
+    mark_ping_seen,
     resolve_ping,
 )
 
@@ -171,6 +172,21 @@ class PingAdmin(WorkspaceAdmin):
         (name, first), *rest = shown
         kept = tuple(one for one in first["fields"] if one != "option")
         return ((name, {**first, "fields": kept}), *rest)
+
+    def page_context(
+        self, request: HttpRequest, object_id: str | None, context: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Who opens it and could answer has seen it."""
+        ping = self.get_object(request, object_id) if object_id else None
+        if (
+            request.method == "GET"
+            and ping is not None
+            and ping.seen_at is None
+            and ping.state in LIVE
+            and self.has_change_permission(request, ping)
+        ):
+            mark_ping_seen(ping_id=ping.pk)
+        return super().page_context(request, object_id, context)
 
     def create_row(self, request: HttpRequest, obj: Ping, form: RowForm) -> Ping:
         ping, _ = create_ping(

@@ -36,6 +36,10 @@ BODIES = {
     "append_events": {"events": [{"event_type": "note"}]},
     "create_thread": {},
     "append_messages": {"role": "user"},
+    "answer_ping": {"answer": "x"},
+    "update_ping_channel": {"enabled": False},
+    "update_staged_content": {"title": "x"},
+    "move_staged_content": {"position": 1},
     "create_memory_link": {"target_id": NOBODYS_ID, "relation": "related"},
 }
 
@@ -102,6 +106,10 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
     memory, other = (made(api.post("/memories", {"text": text})) for text in ("a", "b"))
     to_other = {"target_id": other["id"], "relation": "related"}
     link = made(api.post(f"/memories/{memory['id']}/links", to_other))
+    ping = made(api.post("/pings", {"message": "m"}))
+    mail = {"name": "mail", "kind": "email", "target": "alice@example.org"}
+    channel = made(api.post("/ping-channels", mail))
+    staged = made(api.post("/staged-content", {"content_type": "draft", "title": "t"}))
     key = made(api.get("/me"))["key"]
     return {
         "session_id": session["id"],
@@ -112,6 +120,9 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
         "event_id": event["id"],
         "memory_id": memory["id"],
         "link_id": link["id"],
+        "ping_id": ping["id"],
+        "channel_id": channel["id"],
+        "staged_id": staged["id"],
         "key_id": key["id"],
     }
 
@@ -163,6 +174,15 @@ def test_no_body_or_filter_reaches_into_another_workspace(stranger, rows):
             f"/memories/{memory['id']}/links",
             {"target_id": rows["memory_id"], "relation": "related"},
         ),
+        ("POST", "/pings", {"message": "m", "session_id": rows["session_id"]}),
+        (
+            "POST",
+            "/staged-content",
+            {"content_type": "d", "title": "t", "session_id": rows["session_id"]},
+        ),
+        ("GET", f"/pings?session={rows['session_id']}", None),
+        ("GET", f"/pings?agent={rows['agent']}", None),
+        ("GET", f"/staged-content?session={rows['session_id']}", None),
         ("GET", f"/sessions?agent={rows['agent']}", None),
         ("GET", f"/sessions?project={rows['project_id']}", None),
         ("GET", f"/sessions?parent={rows['session_id']}", None),
