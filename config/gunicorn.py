@@ -16,6 +16,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
 from django.conf import settings
 
 from config.embedded.lifeline import grace_seconds, watch_lifeline
+from config.lib import stopping
 
 wsgi_app = "config.wsgi:application"
 bind = (
@@ -54,3 +55,8 @@ def on_starting(server: Any) -> None:
     watch_lifeline(
         grace_seconds(embedded=settings.EMBEDDED, shutdown_seconds=settings.SHUTDOWN_SECONDS)
     )
+
+
+def post_worker_init(worker: Any) -> None:
+    """In each worker: requests that wait for an answer give up as soon as it is told to stop."""
+    stopping.watch(lambda: not worker.alive)

@@ -1,4 +1,5 @@
-"""Jobs of the sessions app. Each enters its own workspace_scope; `manage.py runjobs` runs them."""
+"""Jobs of the sessions app, those of pings in a module of their own. Each enters its own
+workspace_scope; `manage.py runjobs` runs them."""
 
 import uuid
 
@@ -10,6 +11,7 @@ from config.lib.actor import Actor
 from config.lib.errors import DomainError
 from config.lib.scope import workspace_scope
 from contacts.models import Workspace
+from sessions import tasks_pings
 from sessions.services import (
     mission_runs,
     mission_starts,
@@ -18,6 +20,9 @@ from sessions.services import (
     priorities,
     worker_runs,
 )
+
+# Procrastinate looks for jobs in this module only.
+__all__ = ["tasks_pings"]
 
 log = structlog.get_logger()
 

@@ -17,11 +17,12 @@ from contacts.admin.listing import bounded_count
 from memory.models import Memory, Passage
 from memory.models.memory import MemoryState
 from memory.models.passage import Lane
+from memory.selectors_attention import needs_attention
 from sessions.models import Session, SessionEvent
 from sessions.services.events import ERROR_TYPES
 
 DAY = timedelta(days=1)
-RECENT, LIVE, WAITING = 8, 8, 5
+RECENT, LIVE, WAITING, NEEDED = 8, 8, 5, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,15 @@ class Number:
 
 
 def glance() -> dict[str, Any]:
-    """Template context. Seven queries, each bounded and by an index."""
+    """Template context. Seven queries beside those of needs_attention, each bounded and by an
+    index."""
     now = clock.now()
+    attention = needs_attention(per_kind=NEEDED)
+    beyond = [one.more for one in attention.more]
     return {
+        "needed": attention.items[:NEEDED],
+        "needed_more": len(attention.items[NEEDED:]) + sum(beyond),
+        "needed_at_least": any(one.at_least for one in attention.more),
         "numbers": [_active(), _review(), _errors(now - DAY), _pending()],
         "live": list(_sessions(ended_at=None).order_by("-last_seen_at", "-id")[:LIVE]),
         "recent": list(_sessions().order_by("-started_at", "-id")[:RECENT]),

@@ -23,8 +23,8 @@ from contacts.selectors import memberships_of
 
 View = Callable[[HttpRequest], HttpResponse]
 ADMIN = "/admin/"
-# Pages that know no workspace; they read nothing but accounts.
-OUTSIDE = frozenset({"/admin/login/", "/admin/logout/", "/admin/jsi18n/"})
+# Pages that know no workspace and read nothing but accounts, and one that enters each in turn.
+OUTSIDE = frozenset({"/admin/login/", "/admin/logout/", "/admin/jsi18n/", "/admin/pings/new/"})
 SESSION_KEY = "workspace"
 
 

@@ -35,7 +35,11 @@ class RemembrancerAdminSite(UnfoldAdminSite):
 
     def extra_urls(self) -> list[URLPattern]:
         switch = self.admin_view(_views().switch_workspace)
-        return [path("workspace/", switch, name="switch_workspace")]
+        new_pings = self.admin_view(_views().new_pings)
+        return [
+            path("workspace/", switch, name="switch_workspace"),
+            path("pings/new/", new_pings, name="new_pings"),
+        ]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         return {**super().each_context(request), **_views().shared_context(request)}

@@ -7,10 +7,13 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from config.admin import home
+from config.admin.new_pings import new_pings
 from config.admin.palette import results
 from config.admin.problems import page
 from config.admin.scope import find, remember
 from contacts.admin.access import entry_of, require_entry
+
+__all__ = ["home_context", "new_pings", "palette", "shared_context", "switch_workspace"]
 
 MAX_TERM = 200
 

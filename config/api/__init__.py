@@ -5,7 +5,7 @@ from config.api.body import JsonParser, JsonRenderer
 from config.api.document import Api
 from config.api.parameters import known_parameters_only
 from contacts.api import agents, contact_files, contact_merges, contacts, keys, me, tags, workspace
-from memory.api import executions, known, links, memories, stats, summaries
+from memory.api import attention, executions, known, links, memories, stats, summaries
 from memory.api.search import router as search
 from memory.api.tasks import router as task_search
 from sessions.api import (
@@ -16,9 +16,12 @@ from sessions.api import (
     mission_runs,
     missions,
     notifications,
+    ping_channels,
+    pings,
     priorities,
     projects,
     sessions,
+    staged_content,
     tasks,
     thread_tools,
     threads,
@@ -74,5 +77,9 @@ for router in (
     executions.router,
     search,
     stats.router,
+    pings.router,
+    ping_channels.router,
+    staged_content.router,
+    attention.router,
 ):
     api.add_router("", router)

@@ -206,5 +206,21 @@ if SUMMARY_PROVIDER != "extractive" and not (SUMMARY_URL and SUMMARY_MODEL):
         f"REMEMBRANCER_SUMMARY_PROVIDER={SUMMARY_PROVIDER}"
     )
 
+# --- Pings that leave the page ----------------------------------------------------------------
+
+PUBLIC_URL = VALUES["REMEMBRANCER_PUBLIC_URL"] or f"http://{HOST}:{PORT}"
+CHANNELS_PRIVATE = VALUES["REMEMBRANCER_CHANNELS_PRIVATE"]
+_mail = VALUES["EMAIL_URL"] or {}
+# Empty: no mail server is known, and a delivery by e-mail says so.
+EMAIL_HOST = _mail.get("EMAIL_HOST", "")
+EMAIL_PORT = _mail.get("EMAIL_PORT", 25)
+EMAIL_HOST_USER = _mail.get("EMAIL_HOST_USER") or ""
+EMAIL_HOST_PASSWORD = _mail.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_USE_TLS = _mail.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = _mail.get("EMAIL_USE_SSL", False)
+# For each step of the conversation with the mail server.
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = VALUES["DEFAULT_FROM_EMAIL"]
+
 LOG_LEVEL = VALUES["REMEMBRANCER_LOG_LEVEL"]
 LOGGING = logs.configure(LOG_LEVEL, VALUES["REMEMBRANCER_LOG_FORMAT"])

@@ -10,17 +10,22 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
 
 from config.lib.db.roles import ROLE_NAME
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 PREFIX = "REMEMBRANCER_"
 LEAST_PASSWORD = 8
+# Where mail is handed in, where the URL names no port.
+MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtp+ssl": 465}
 
 
 @dataclass(frozen=True)
@@ -144,6 +149,29 @@ def postgres_url(env: environ.Env, name: str) -> str:
     value = str(env.str(name))
     if not value.startswith(("postgres://", "postgresql://")):
         raise ValueError("must be a postgresql:// URL")
+    return value
+
+
+def email_url(env: environ.Env, name: str) -> dict[str, Any]:
+    """Django's EMAIL_ settings of `smtp://`, `smtp+tls://` (STARTTLS) or `smtp+ssl://`."""
+    parts = urlsplit(str(env.str(name)))
+    if parts.scheme not in MAIL_PORTS or not parts.hostname:
+        raise ValueError("must be smtp://, smtp+tls:// or smtp+ssl://, user:password@host:port")
+    found: dict[str, Any] = env.email_url(name)
+    found.pop("EMAIL_FILE_PATH")
+    return {**found, "EMAIL_PORT": parts.port or MAIL_PORTS[parts.scheme]}
+
+
+def mailbox(env: environ.Env, name: str) -> str:
+    """`address`, or `Name <address>`; one line of it."""
+    value = str(env.str(name)).strip()
+    _, address = parseaddr(value)
+    try:
+        validate_email(address.replace("@localhost", "@localhost.localdomain"))
+    except ValidationError:
+        raise ValueError("must be an e-mail address, or Name <address>") from None
+    if "\n" in value or "\r" in value:
+        raise ValueError("must be one line")
     return value
 
 
@@ -324,6 +352,32 @@ SETTINGS: tuple[Setting, ...] = (
         60.0,
         "Seconds that server gets for a summary.",
         "`60`",
+    ),
+    Setting(
+        "REMEMBRANCER_PUBLIC_URL",
+        http_url,
+        "",
+        "Address at which people open the admin; links in pings that leave it lead there.",
+        "`http://HOST:PORT`",
+    ),
+    Setting(
+        "EMAIL_URL",
+        email_url,
+        None,
+        "Mail server for pings by e-mail: smtp+tls://user:password@host:587; also smtp, smtp+ssl.",
+        "none: no e-mail is sent",
+    ),
+    Setting(
+        "DEFAULT_FROM_EMAIL",
+        mailbox,
+        "remembrancer@localhost",
+        "Sender of that e-mail.",
+    ),
+    Setting(
+        "REMEMBRANCER_CHANNELS_PRIVATE",
+        boolean,
+        False,
+        "Let webhook, ntfy and Slack channels reach private and loopback addresses.",
     ),
     Setting(
         "REMEMBRANCER_SINGLE_NODE",

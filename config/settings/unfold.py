@@ -89,6 +89,16 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": "Who is asked",
+                "separator": True,
+                "items": [
+                    _list("agent_sessions_ping", "Pings", "campaign"),
+                    _list("agent_sessions_stagedcontent", "Staged content", "push_pin"),
+                    _list("agent_sessions_pingchannel", "Channels", "outgoing_mail"),
+                    _list("agent_sessions_pingdelivery", "Deliveries", "send"),
+                ],
+            },
+            {
                 "title": "What is to do",
                 "separator": True,
                 "items": [

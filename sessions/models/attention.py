@@ -1,9 +1,12 @@
 """What agents want from people, and what they tell one another: pings, notifications, staged
 content, handoffs."""
 
+from datetime import datetime
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from config.lib import clock
 from config.lib.db.fields import ScopedForeignKey
 from config.lib.db.models import SourcedRow, VersionedRow, WorkspaceRow, unique_external_id
 
@@ -13,6 +16,15 @@ class Severity(models.TextChoices):
     HIGH = "high"
     NORMAL = "normal"
     LOW = "low"
+
+
+class PingState(models.TextChoices):
+    """What follows from a ping's times; no column holds it."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+    EXPIRED = "expired"
 
 
 class Ping(SourcedRow):
@@ -74,6 +86,21 @@ class Ping(SourcedRow):
     def __str__(self) -> str:
         return self.message[:80]
 
+    @property
+    def state(self) -> PingState:
+        return state_of(self.resolved_at, self.acknowledged_at, self.expires_at)
+
+
+def state_of(
+    resolved_at: datetime | None, acknowledged_at: datetime | None, expires_at: datetime | None
+) -> PingState:
+    """Resolved for good; else expired once its time is over; else acknowledged or open."""
+    if resolved_at is not None:
+        return PingState.RESOLVED
+    if expires_at is not None and expires_at <= clock.now():
+        return PingState.EXPIRED
+    return PingState.OPEN if acknowledged_at is None else PingState.ACKNOWLEDGED
+
 
 class ChannelKind(models.TextChoices):
     EMAIL = "email"
@@ -105,6 +132,10 @@ class PingChannel(VersionedRow):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def has_secret(self) -> bool:
+        return bool(self.secret)
 
 
 class DeliveryStatus(models.TextChoices):

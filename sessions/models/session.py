@@ -114,6 +114,12 @@ class Session(SourcedRow):
                 condition=~models.Q(claude_session_id=""),
                 name="session_claude_id",
             ),
+            # those that fell silent and were ended for it, the latest first
+            models.Index(
+                fields=["workspace", "-ended_at", "-id"],
+                condition=models.Q(end_reason="orphaned"),
+                name="session_orphaned",
+            ),
             # children of a session, and nulling them when it goes
             models.Index(
                 fields=["workspace", "parent"],

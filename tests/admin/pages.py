@@ -38,12 +38,16 @@ from sessions.models import (
     Message,
     Mission,
     Notification,
+    Ping,
+    PingChannel,
+    PingDelivery,
     Priority,
     Project,
     RawLine,
     ScheduledMission,
     Session,
     SessionEvent,
+    StagedContent,
     Task,
     Thread,
     Worker,
@@ -58,6 +62,7 @@ from sessions.services.projects import create_project
 from sessions.services.tasks import create_task
 from sessions.services.threads import NewMessage, append_messages
 from sessions.services.workers import spawn_worker
+from tests.admin.attention_rows import fill_attention
 from tests.factories import ALICE, make_agent, make_session, make_thread
 
 # Statements of the transaction itself, which no page can save.
@@ -147,7 +152,8 @@ def fill(workspace: Workspace) -> Rows:
         rows = [agent, key, invitation, project, session, thread, message, event, line, memory,
                 space, passage, handoff, notification, worker, printed, contact, scheduled,
                 mission, task, priority, seal, Tag.objects.first(), Revision.objects.first(),
-                Membership.objects.first(), workspace]  # fmt: skip
+                Membership.objects.first(), workspace,
+                *fill_attention(session)]  # fmt: skip
     return Rows({type(row): row for row in rows})
 
 
@@ -155,11 +161,11 @@ WORKSPACE_MODELS: list[type[Model]] = [
     Agent, ApiKey, Invitation, Membership, Revision, Workspace, Project, Session, SessionEvent,
     Thread, Message, RawLine, Memory, Passage, EmbeddingSpace, Handoff, Notification, Worker,
     WorkerOutput, Contact, Tag, ScheduledMission, Mission, Task, Priority,
-    RevisionSeal,
+    RevisionSeal, Ping, PingChannel, PingDelivery, StagedContent,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
     Revision, SessionEvent, Message, RawLine, Passage, EmbeddingSpace, Handoff, Notification,
-    WorkerOutput, Mission, RevisionSeal,
+    WorkerOutput, Mission, RevisionSeal, PingDelivery,
 ]  # fmt: skip
 
 

@@ -23,7 +23,8 @@ from tests.api.many_rows import FEW_WORDS, fill
 MOST_READ = 2_500
 # What a parameter names, where it is not the model itself.
 NAMED = {"from_session": "session", "to_session": "session",
-         "key": "apikey", "claimed_by": "agent", "mission": "scheduledmission"}  # fmt: skip
+         "key": "apikey", "claimed_by": "agent", "channel": "pingchannel", "staged": "stagedcontent",
+"mission": "scheduledmission"}  # fmt: skip
 # A value that some rows have, for filters whose type does not say one.
 SAMPLES = {
     "agent": "name 7",

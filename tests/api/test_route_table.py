@@ -57,6 +57,10 @@ BODIES = {
     "move_task": {"place": "top"},
     "update_priority": {"content": "x"},
     "move_priority": {"place": "top"},
+    "answer_ping": {"answer": "x"},
+    "update_ping_channel": {"enabled": False},
+    "update_staged_content": {"title": "x"},
+    "move_staged_content": {"position": 1},
     "create_memory_link": {"target_id": NOBODYS_ID, "relation": "related"},
     "update_contact": {"name": "x"},
     "merge_contacts": {"source_id": NOBODYS_ID},
@@ -134,6 +138,10 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
     body = {"name": "x", "prompt": "x", "schedule_kind": "cron", "schedule": "@daily"}
     scheduled = made(api.post("/scheduled-missions", body))
     mission = made(api.post(f"/scheduled-missions/{scheduled['id']}/run"))
+    ping = made(api.post("/pings", {"message": "m"}))
+    mail = {"name": "mail", "kind": "email", "target": "alice@example.org"}
+    channel = made(api.post("/ping-channels", mail))
+    staged = made(api.post("/staged-content", {"content_type": "draft", "title": "t"}))
     key = made(api.get("/me"))["key"]
     handoff = made(api.post("/handoffs", {"from_session_id": session["id"], "content": "c"}))
     (notification,) = made(api.get("/notifications"))["items"]
@@ -149,6 +157,9 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
         "worker_id": worker["id"],
         "scheduled_mission_id": scheduled["id"],
         "mission_id": mission["id"],
+        "ping_id": ping["id"],
+        "channel_id": channel["id"],
+        "staged_id": staged["id"],
         "key_id": key["id"],
         "conversation_id": conversation,
         "handoff_id": handoff["id"],
@@ -227,6 +238,15 @@ def test_no_body_or_filter_reaches_into_another_workspace(stranger, rows):
             f"/memories/{memory['id']}/links",
             {"target_id": rows["memory_id"], "relation": "related"},
         ),
+        ("POST", "/pings", {"message": "m", "session_id": rows["session_id"]}),
+        (
+            "POST",
+            "/staged-content",
+            {"content_type": "d", "title": "t", "session_id": rows["session_id"]},
+        ),
+        ("GET", f"/pings?session={rows['session_id']}", None),
+        ("GET", f"/pings?agent={rows['agent']}", None),
+        ("GET", f"/staged-content?session={rows['session_id']}", None),
         ("GET", f"/sessions?agent={rows['agent']}", None),
         ("GET", f"/sessions?project={rows['project_id']}", None),
         ("GET", f"/sessions?parent={rows['session_id']}", None),

@@ -55,6 +55,14 @@ TONES = {
     "assistant": "violet",
     "tool": "grey",
     "system": "grey",
+    "urgent": "red",
+    "high": "amber",
+    "normal": "blue",
+    "low": "grey",
+    "acknowledged": "blue",
+    "resolved": "grey",
+    "pending": "amber",
+    "sent": "green",
 }
 # What agents report as gone wrong ends like this, whatever it begins with.
 _BAD_ENDINGS = ("error", "failure", "failed", "denied")

@@ -59,3 +59,71 @@ async function watch(shown) {
 window.addEventListener("load", () => {
   document.querySelectorAll("[data-live]").forEach((shown) => setTimeout(watch, WATCH_EVERY, shown));
 });
+
+// Pings as notifications of the browser, while a page of ours is open and the person allowed it.
+// Tabs share what was asked when, and what was shown, so that each ping shows once.
+const PINGS = {
+  url: "/admin/pings/new/",
+  every: 20000,
+  kept: 200,
+  read: (name, otherwise) => JSON.parse(localStorage.getItem(`remembrancer.${name}`) || "null") ?? otherwise,
+  write: (name, value) => localStorage.setItem(`remembrancer.${name}`, JSON.stringify(value)),
+};
+
+function allowed() {
+  return "Notification" in window && Notification.permission === "granted";
+}
+
+function showPing(ping) {
+  const shown = new Notification(ping.title, { body: ping.body, tag: ping.id });
+  shown.addEventListener("click", () => {
+    window.focus();
+    location.assign(ping.url);
+  });
+}
+
+async function askForPings() {
+  const now = Date.now();
+  if (!allowed() || now - PINGS.read("asked", 0) < PINGS.every * 0.9) {
+    return true;
+  }
+  PINGS.write("asked", now);
+  const after = PINGS.read("cursor", "");
+  const query = after ? `?after=${encodeURIComponent(after)}` : "";
+  const response = await fetch(PINGS.url + query, { redirect: "manual" });
+  if (!response.ok) {
+    // Busy passes; signed out does not.
+    return response.status >= 500;
+  }
+  const found = await response.json();
+  const known = PINGS.read("shown", []);
+  const fresh = found.items.filter((ping) => !known.includes(ping.id));
+  PINGS.write("shown", [...fresh.map((ping) => ping.id), ...known].slice(0, PINGS.kept));
+  PINGS.write("cursor", found.cursor);
+  fresh.reverse().forEach(showPing);
+  return true;
+}
+
+async function watchPings() {
+  const goOn = await askForPings().catch(() => true);
+  if (goOn) {
+    setTimeout(watchPings, PINGS.every);
+  }
+}
+
+window.addEventListener("load", () => {
+  const button = document.querySelector("[data-notify]");
+  if (button && "Notification" in window && Notification.permission === "default") {
+    button.hidden = false;
+    // Browsers ask the person only after a click, and rightly.
+    button.addEventListener("click", async () => {
+      button.hidden = (await Notification.requestPermission()) !== "default";
+      if (allowed()) {
+        watchPings();
+      }
+    });
+  }
+  if (allowed()) {
+    watchPings();
+  }
+});

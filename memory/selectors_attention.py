@@ -1,0 +1,300 @@
+"""needs_attention: what a person must look at now, gathered from all apps.
+
+Eight legs, each one bounded query by an index that its docstring names, and a bounded count only
+where a leg has more than is shown. What waits for a person is shown longest waiting first, what
+went wrong latest first; together they are sorted by severity, then age.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce, Left
+from django.urls import reverse
+
+from config.lib import clock
+from config.lib.admin.show import change_url
+from config.lib.scope import current_workspace_id
+from contacts.models import Workspace
+from memory.models import Memory
+from memory.models.memory import MemoryState
+from memory.schemas_attention import AttentionItem, AttentionKind, AttentionMore
+from sessions.models import Mission, Ping, ScheduledMission, Session, Worker
+from sessions.models.attention import PingState, Severity
+from sessions.models.mission import MissionStatus
+from sessions.models.worker import WorkerStatus
+from sessions.selectors_pings import in_state
+
+PER_KIND, MOST_PER_KIND = 20, 100
+# Counting further tells nobody anything.
+COUNT_LIMIT = 1000
+# What went wrong longer ago is history, not attention; workers stay until somebody retries,
+# cancels or deletes them.
+RECENT_MISSIONS = timedelta(days=7)
+RECENT_ORPHANS = timedelta(days=3)
+TITLE = 200
+# Where the workspace's settings have no `context_thresholds`: the last of 50, 70, 90.
+LAST_THRESHOLD = 90
+_SEVERITIES = list(Severity)
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One kind: its rows in the order in which they are shown, and how a row is told."""
+
+    kind: AttentionKind
+    rows: QuerySet[Any, dict[str, Any]]
+    tell: Callable[[dict[str, Any]], "Told"]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    severity: Severity
+    title: str
+    reason: str
+    since: datetime
+    link: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    items: list[AttentionItem] = field(default_factory=list)
+    more: list[AttentionMore] = field(default_factory=list)
+
+
+def needs_attention(*, per_kind: int = PER_KIND) -> Attention:
+    """The current workspace's, at most `per_kind` of each kind and how many more there are."""
+    now = clock.now()
+    found = Attention()
+    for leg in _legs(now):
+        rows = list(leg.rows[: per_kind + 1])
+        if len(rows) > per_kind:
+            rows.pop()
+            total = leg.rows.order_by().values("id")[: per_kind + COUNT_LIMIT].count()
+            found.more.append(
+                AttentionMore(
+                    kind=leg.kind,
+                    more=total - per_kind,
+                    at_least=total == per_kind + COUNT_LIMIT,
+                )
+            )
+        found.items.extend(_item(leg, row, now) for row in rows)
+    found.items.sort(key=lambda item: (_SEVERITIES.index(item.severity), item.since, item.id))
+    return found
+
+
+def _item(leg: Leg, row: dict[str, Any], now: datetime) -> AttentionItem:
+    told = leg.tell(row)
+    return AttentionItem(
+        id=row["id"],
+        kind=leg.kind,
+        severity=told.severity,
+        title=" ".join(told.title.split())[:TITLE],
+        reason=told.reason,
+        since=told.since,
+        age_seconds=max(0, int((now - told.since).total_seconds())),
+        link=told.link or "/admin/",
+    )
+
+
+def _legs(now: datetime) -> list[Leg]:
+    legs = [
+        Leg(AttentionKind.PING, _pings(), _tell_ping),
+        Leg(AttentionKind.CLARIFICATION, _clarifications(), _tell_clarification),
+        Leg(AttentionKind.PAUSED_MISSION, _paused_missions(), _tell_paused),
+        Leg(AttentionKind.FAILED_MISSION, _failed_missions(now - RECENT_MISSIONS), _tell_mission),
+        Leg(AttentionKind.FAILED_WORKER, _failed_workers(), _tell_worker),
+        Leg(AttentionKind.ORPHAN, _orphans(now - RECENT_ORPHANS), _tell_orphan),
+        Leg(AttentionKind.REVIEW, _reviews(), _tell_review),
+    ]
+    threshold = _last_threshold()
+    if threshold is not None:
+        legs.append(Leg(AttentionKind.FULL_CONTEXT, _full_contexts(threshold), _tell_full))
+    return legs
+
+
+def _pings() -> Any:
+    """Open ones, and acknowledged ones that still want one of their options. Longest first.
+
+    Index ping_open.
+    """
+    asks = in_state(PingState.OPEN) | (in_state(PingState.ACKNOWLEDGED) & ~Q(options=[]))
+    rows = Ping.objects.filter(asks, resolved_at=None).order_by("created_at", "id")
+    return rows.values(
+        "id", "severity", "created_at", "acknowledged_at", "options",
+        "agent__name", start=Left("message", TITLE),
+    )  # fmt: skip
+
+
+def _tell_ping(row: dict[str, Any]) -> Told:
+    who = row["agent__name"] or "Somebody"
+    wants = "asks for an answer" if row["options"] else "asks for you"
+    known = ", acknowledged" if row["acknowledged_at"] is not None else ""
+    return Told(
+        Severity(row["severity"]), row["start"], f"{who} {wants}{known}", row["created_at"],
+        change_url(Ping._meta.label_lower, row["id"]),
+    )  # fmt: skip
+
+
+def _workers(status: WorkerStatus) -> QuerySet[Worker]:
+    return Worker.objects.filter(status=status)
+
+
+def _clarifications() -> Any:
+    """Workers that stand still until somebody answers, the first spawned first.
+
+    Index worker_status.
+    """
+    return _workers(WorkerStatus.AWAITING_CLARIFICATION).order_by("created_at", "id").values(
+        "id", "name", "primitive", start=Left("clarification_question", TITLE),
+        since=Coalesce("clarification_asked_at", "created_at"),
+    )  # fmt: skip
+
+
+def _tell_clarification(row: dict[str, Any]) -> Told:
+    worker = row["name"] or row["primitive"]
+    return Told(
+        Severity.HIGH, row["start"] or worker, f"Worker {worker} asks and stands still",
+        row["since"], change_url(Worker._meta.label_lower, row["id"]),
+    )  # fmt: skip
+
+
+def _failed_workers() -> Any:
+    """Dead ones, the last spawned first; what a mission runs is told by the mission.
+
+    Index worker_status, and mission_worker for each row.
+    """
+    missions = Mission.objects.filter(worker_id=OuterRef("pk"))
+    rows = _workers(WorkerStatus.FAILED).filter(~Exists(missions))
+    return rows.order_by("-created_at", "-id").values(
+        "id", "name", "primitive", "attempts", start=Left("error", TITLE),
+        since=Coalesce("ended_at", "created_at"),
+    )  # fmt: skip
+
+
+def _tell_worker(row: dict[str, Any]) -> Told:
+    times = f"{row['attempts']} attempt{'' if row['attempts'] == 1 else 's'}"
+    why = " ".join(row["start"].split()) or "no error was given"
+    return Told(
+        Severity.NORMAL, row["name"] or row["primitive"], f"Failed after {times}: {why}",
+        row["since"], change_url(Worker._meta.label_lower, row["id"]),
+    )  # fmt: skip
+
+
+def _paused_missions() -> Any:
+    """Scheduled missions that were paused because they kept failing, the newest first.
+
+    Index scheduledmission_enabled, or scheduledmission_list where most are disabled.
+    """
+    rows = ScheduledMission.objects.filter(
+        ~Q(pause_reason=""),
+        enabled=False,
+        consecutive_failures__gte=F("pause_after_failures"),
+        consecutive_failures__gt=0,
+    )
+    return rows.order_by("-created_at", "-id").values(
+        "id", "name", "pause_reason", since=Coalesce("last_run_at", "updated_at")
+    )
+
+
+def _tell_paused(row: dict[str, Any]) -> Told:
+    return Told(
+        Severity.HIGH, row["name"], row["pause_reason"], row["since"],
+        change_url(ScheduledMission._meta.label_lower, row["id"]),
+    )  # fmt: skip
+
+
+def _failed_missions(after: datetime) -> Any:
+    """Executions of the last days that failed or took too long, the latest first.
+
+    Index mission_status, or mission_list where few run; both by the range of days.
+    """
+    rows = Mission.objects.filter(
+        status__in=(MissionStatus.FAILED, MissionStatus.TIMEOUT), scheduled_for__gte=after
+    )
+    return rows.order_by("-scheduled_for", "-id").values(
+        "id", "status", "scheduled_mission__name", start=Left("error", TITLE),
+        since=Coalesce("ended_at", "scheduled_for"),
+    )  # fmt: skip
+
+
+def _tell_mission(row: dict[str, Any]) -> Told:
+    how = "Took too long" if row["status"] == MissionStatus.TIMEOUT else "Failed"
+    why = " ".join(row["start"].split()) or "no error was given"
+    return Told(
+        Severity.NORMAL, row["scheduled_mission__name"], f"{how}: {why}", row["since"],
+        change_url(Mission._meta.label_lower, row["id"]),
+    )  # fmt: skip
+
+
+def _last_threshold() -> int | None:
+    """The workspace's highest context threshold; None where its warnings are switched off."""
+    held = Workspace.objects.values_list("settings", flat=True).get(pk=current_workspace_id())
+    thresholds = held.get("context_thresholds")
+    if not isinstance(thresholds, list) or not all(type(one) is int for one in thresholds):
+        return LAST_THRESHOLD
+    return max(thresholds, default=None)
+
+
+def _full_contexts(threshold: int) -> Any:
+    """Live sessions that passed the last threshold of their context, the latest heard of first.
+
+    Index session_active: the live ones are few.
+    """
+    rows = Session.objects.filter(ended_at=None, context_warning_level__gte=threshold)
+    return rows.order_by("-last_seen_at", "-id").values(
+        "id", "name", "context_used_percent", "context_warning_level", "last_seen_at",
+        "agent__name", start=Left("prompt", TITLE),
+    )  # fmt: skip
+
+
+def _tell_full(row: dict[str, Any]) -> Told:
+    used = row["context_used_percent"]
+    percent = row["context_warning_level"] if used is None else round(used)
+    return Told(
+        Severity.NORMAL, _session_title(row), f"{row['agent__name']} has used {percent} % of "
+        "its context; a handoff is due", row["last_seen_at"], _conversation(row),
+    )  # fmt: skip
+
+
+def _orphans(after: datetime) -> Any:
+    """Sessions that fell silent in the last days and were ended for it, the latest first.
+
+    Index session_orphaned.
+    """
+    rows = Session.objects.filter(end_reason="orphaned", ended_at__gte=after)
+    return rows.order_by("-ended_at", "-id").values(
+        "id", "name", "ended_at", "agent__name", start=Left("prompt", TITLE)
+    )
+
+
+def _tell_orphan(row: dict[str, Any]) -> Told:
+    return Told(
+        Severity.LOW, _session_title(row), f"{row['agent__name']} fell silent",
+        row["ended_at"], _conversation(row),
+    )  # fmt: skip
+
+
+def _session_title(row: dict[str, Any]) -> str:
+    return row["name"] or row["start"] or f"Session of {row['agent__name']}"
+
+
+def _conversation(row: dict[str, Any]) -> str:
+    return reverse("admin:agent_sessions_session_conversation", args=[row["id"]])
+
+
+def _reviews() -> Any:
+    """Memories in quarantine, longest first. Index memory_state."""
+    rows = Memory.objects.filter(state=MemoryState.QUARANTINED)
+    return rows.order_by("recorded_at", "id").values(
+        "id", "recorded_at", "trust", start=Left("text", TITLE)
+    )
+
+
+def _tell_review(row: dict[str, Any]) -> Told:
+    return Told(
+        Severity.LOW, row["start"], f"In quarantine; trust: {row['trust']}", row["recorded_at"],
+        change_url(Memory._meta.label_lower, row["id"]),
+    )  # fmt: skip
