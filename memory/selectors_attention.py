@@ -10,22 +10,21 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce, Left
 from django.urls import reverse
 
 from config.lib import clock
 from config.lib.admin.show import change_url
-from config.lib.scope import current_workspace_id
-from contacts.models import Workspace
+from contacts.preferences import preferences
 from memory.models import Memory
 from memory.models.memory import MemoryState
 from memory.schemas_attention import AttentionItem, AttentionKind, AttentionMore
 from sessions.models import Mission, Ping, ScheduledMission, Session, Worker
-from sessions.models.attention import PingState, Severity
+from sessions.models.attention import Severity
 from sessions.models.mission import MissionStatus
-from sessions.models.worker import WorkerStatus
-from sessions.selectors_pings import in_state
+from sessions.models.worker import MISSION_KEY, WorkerStatus
+from sessions.selectors_pings import is_live
 
 PER_KIND, MOST_PER_KIND = 20, 100
 # Counting further tells nobody anything.
@@ -35,17 +34,18 @@ COUNT_LIMIT = 1000
 RECENT_MISSIONS = timedelta(days=7)
 RECENT_ORPHANS = timedelta(days=3)
 TITLE = 200
-# Where the workspace's settings have no `context_thresholds`: the last of 50, 70, 90.
-LAST_THRESHOLD = 90
 _SEVERITIES = list(Severity)
 
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One kind: its rows in the order in which they are shown, and how a row is told."""
+    """One kind: its rows in the order in which they are shown, what is read of them beside their
+    id (columns, and expressions by name), and how a row is told."""
 
     kind: AttentionKind
-    rows: QuerySet[Any, dict[str, Any]]
+    rows: QuerySet[Any]
+    columns: tuple[str, ...]
+    computed: dict[str, Any]
     tell: Callable[[dict[str, Any]], "Told"]
 
 
@@ -69,10 +69,11 @@ def needs_attention(*, per_kind: int = PER_KIND) -> Attention:
     now = clock.now()
     found = Attention()
     for leg in _legs(now):
-        rows = list(leg.rows[: per_kind + 1])
+        rows = list(leg.rows.values("id", *leg.columns, **leg.computed)[: per_kind + 1])
         if len(rows) > per_kind:
             rows.pop()
-            total = leg.rows.order_by().values("id")[: per_kind + COUNT_LIMIT].count()
+            # In order, so that the index of the rows serves it too.
+            total = leg.rows.values("id")[: per_kind + COUNT_LIMIT].count()
             found.more.append(
                 AttentionMore(
                     kind=leg.kind,
@@ -101,31 +102,31 @@ def _item(leg: Leg, row: dict[str, Any], now: datetime) -> AttentionItem:
 
 def _legs(now: datetime) -> list[Leg]:
     legs = [
-        Leg(AttentionKind.PING, _pings(), _tell_ping),
-        Leg(AttentionKind.CLARIFICATION, _clarifications(), _tell_clarification),
-        Leg(AttentionKind.PAUSED_MISSION, _paused_missions(), _tell_paused),
-        Leg(AttentionKind.FAILED_MISSION, _failed_missions(now - RECENT_MISSIONS), _tell_mission),
-        Leg(AttentionKind.FAILED_WORKER, _failed_workers(), _tell_worker),
-        Leg(AttentionKind.ORPHAN, _orphans(now - RECENT_ORPHANS), _tell_orphan),
-        Leg(AttentionKind.REVIEW, _reviews(), _tell_review),
+        _pings(),
+        _clarifications(),
+        _paused_missions(),
+        _failed_missions(now - RECENT_MISSIONS),
+        _failed_workers(),
+        _orphans(now - RECENT_ORPHANS),
+        _reviews(),
     ]
-    threshold = _last_threshold()
-    if threshold is not None:
-        legs.append(Leg(AttentionKind.FULL_CONTEXT, _full_contexts(threshold), _tell_full))
+    thresholds = preferences().context_thresholds
+    # None: the workspace has switched its warnings off.
+    if thresholds:
+        legs.append(_full_contexts(thresholds[-1]))
     return legs
 
 
-def _pings() -> Any:
+def _pings() -> Leg:
     """Open ones, and acknowledged ones that still want one of their options. Longest first.
 
-    Index ping_open.
+    Index ping_until.
     """
-    asks = in_state(PingState.OPEN) | (in_state(PingState.ACKNOWLEDGED) & ~Q(options=[]))
-    rows = Ping.objects.filter(asks, resolved_at=None).order_by("created_at", "id")
-    return rows.values(
-        "id", "severity", "created_at", "acknowledged_at", "options",
-        "agent__name", start=Left("message", TITLE),
-    )  # fmt: skip
+    asks = Q(acknowledged_at=None) | ~Q(options=[])
+    rows = Ping.objects.filter(is_live(), asks).order_by("created_at", "id")
+    columns = ("severity", "created_at", "acknowledged_at", "options", "agent__name")
+    computed = {"start": Left("message", TITLE)}
+    return Leg(AttentionKind.PING, rows, columns, computed, _tell_ping)
 
 
 def _tell_ping(row: dict[str, Any]) -> Told:
@@ -142,15 +143,18 @@ def _workers(status: WorkerStatus) -> QuerySet[Worker]:
     return Worker.objects.filter(status=status)
 
 
-def _clarifications() -> Any:
+def _clarifications() -> Leg:
     """Workers that stand still until somebody answers, the first spawned first.
 
     Index worker_status.
     """
-    return _workers(WorkerStatus.AWAITING_CLARIFICATION).order_by("created_at", "id").values(
-        "id", "name", "primitive", start=Left("clarification_question", TITLE),
-        since=Coalesce("clarification_asked_at", "created_at"),
-    )  # fmt: skip
+    rows = _workers(WorkerStatus.AWAITING_CLARIFICATION).order_by("created_at", "id")
+    columns = ("name", "primitive")
+    computed = {
+        "start": Left("clarification_question", TITLE),
+        "since": Coalesce("clarification_asked_at", "created_at"),
+    }
+    return Leg(AttentionKind.CLARIFICATION, rows, columns, computed, _tell_clarification)
 
 
 def _tell_clarification(row: dict[str, Any]) -> Told:
@@ -161,17 +165,16 @@ def _tell_clarification(row: dict[str, Any]) -> Told:
     )  # fmt: skip
 
 
-def _failed_workers() -> Any:
+def _failed_workers() -> Leg:
     """Dead ones, the last spawned first; what a mission runs is told by the mission.
 
-    Index worker_status, and mission_worker for each row.
+    Index worker_failed.
     """
-    missions = Mission.objects.filter(worker_id=OuterRef("pk"))
-    rows = _workers(WorkerStatus.FAILED).filter(~Exists(missions))
-    return rows.order_by("-created_at", "-id").values(
-        "id", "name", "primitive", "attempts", start=Left("error", TITLE),
-        since=Coalesce("ended_at", "created_at"),
-    )  # fmt: skip
+    rows = _workers(WorkerStatus.FAILED).filter(~Q(dedupe_key__startswith=MISSION_KEY))
+    rows = rows.order_by("-created_at", "-id")
+    columns = ("name", "primitive", "attempts")
+    computed = {"start": Left("error", TITLE), "since": Coalesce("ended_at", "created_at")}
+    return Leg(AttentionKind.FAILED_WORKER, rows, columns, computed, _tell_worker)
 
 
 def _tell_worker(row: dict[str, Any]) -> Told:
@@ -183,7 +186,7 @@ def _tell_worker(row: dict[str, Any]) -> Told:
     )  # fmt: skip
 
 
-def _paused_missions() -> Any:
+def _paused_missions() -> Leg:
     """Scheduled missions that were paused because they kept failing, the newest first.
 
     Index scheduledmission_enabled, or scheduledmission_list where most are disabled.
@@ -194,9 +197,10 @@ def _paused_missions() -> Any:
         consecutive_failures__gte=F("pause_after_failures"),
         consecutive_failures__gt=0,
     )
-    return rows.order_by("-created_at", "-id").values(
-        "id", "name", "pause_reason", since=Coalesce("last_run_at", "updated_at")
-    )
+    rows = rows.order_by("-created_at", "-id")
+    columns = ("name", "pause_reason")
+    computed = {"since": Coalesce("last_run_at", "updated_at")}
+    return Leg(AttentionKind.PAUSED_MISSION, rows, columns, computed, _tell_paused)
 
 
 def _tell_paused(row: dict[str, Any]) -> Told:
@@ -206,18 +210,18 @@ def _tell_paused(row: dict[str, Any]) -> Told:
     )  # fmt: skip
 
 
-def _failed_missions(after: datetime) -> Any:
+def _failed_missions(after: datetime) -> Leg:
     """Executions of the last days that failed or took too long, the latest first.
 
-    Index mission_status, or mission_list where few run; both by the range of days.
+    Index mission_failed.
     """
     rows = Mission.objects.filter(
-        status__in=(MissionStatus.FAILED, MissionStatus.TIMEOUT), scheduled_for__gte=after
+        status__in=[MissionStatus.FAILED, MissionStatus.TIMEOUT], scheduled_for__gte=after
     )
-    return rows.order_by("-scheduled_for", "-id").values(
-        "id", "status", "scheduled_mission__name", start=Left("error", TITLE),
-        since=Coalesce("ended_at", "scheduled_for"),
-    )  # fmt: skip
+    rows = rows.order_by("-scheduled_for", "-id")
+    columns = ("status", "scheduled_mission__name")
+    computed = {"start": Left("error", TITLE), "since": Coalesce("ended_at", "scheduled_for")}
+    return Leg(AttentionKind.FAILED_MISSION, rows, columns, computed, _tell_mission)
 
 
 def _tell_mission(row: dict[str, Any]) -> Told:
@@ -229,25 +233,22 @@ def _tell_mission(row: dict[str, Any]) -> Told:
     )  # fmt: skip
 
 
-def _last_threshold() -> int | None:
-    """The workspace's highest context threshold; None where its warnings are switched off."""
-    held = Workspace.objects.values_list("settings", flat=True).get(pk=current_workspace_id())
-    thresholds = held.get("context_thresholds")
-    if not isinstance(thresholds, list) or not all(type(one) is int for one in thresholds):
-        return LAST_THRESHOLD
-    return max(thresholds, default=None)
-
-
-def _full_contexts(threshold: int) -> Any:
+def _full_contexts(threshold: int) -> Leg:
     """Live sessions that passed the last threshold of their context, the latest heard of first.
 
     Index session_active: the live ones are few.
     """
     rows = Session.objects.filter(ended_at=None, context_warning_level__gte=threshold)
-    return rows.order_by("-last_seen_at", "-id").values(
-        "id", "name", "context_used_percent", "context_warning_level", "last_seen_at",
-        "agent__name", start=Left("prompt", TITLE),
-    )  # fmt: skip
+    rows = rows.order_by("-last_seen_at", "-id")
+    columns = (
+        "name",
+        "context_used_percent",
+        "context_warning_level",
+        "last_seen_at",
+        "agent__name",
+    )
+    computed = {"start": Left("prompt", TITLE)}
+    return Leg(AttentionKind.FULL_CONTEXT, rows, columns, computed, _tell_full)
 
 
 def _tell_full(row: dict[str, Any]) -> Told:
@@ -259,15 +260,16 @@ def _tell_full(row: dict[str, Any]) -> Told:
     )  # fmt: skip
 
 
-def _orphans(after: datetime) -> Any:
+def _orphans(after: datetime) -> Leg:
     """Sessions that fell silent in the last days and were ended for it, the latest first.
 
     Index session_orphaned.
     """
     rows = Session.objects.filter(end_reason="orphaned", ended_at__gte=after)
-    return rows.order_by("-ended_at", "-id").values(
-        "id", "name", "ended_at", "agent__name", start=Left("prompt", TITLE)
-    )
+    rows = rows.order_by("-ended_at", "-id")
+    columns = ("name", "ended_at", "agent__name")
+    computed = {"start": Left("prompt", TITLE)}
+    return Leg(AttentionKind.ORPHAN, rows, columns, computed, _tell_orphan)
 
 
 def _tell_orphan(row: dict[str, Any]) -> Told:
@@ -285,12 +287,13 @@ def _conversation(row: dict[str, Any]) -> str:
     return reverse("admin:agent_sessions_session_conversation", args=[row["id"]])
 
 
-def _reviews() -> Any:
+def _reviews() -> Leg:
     """Memories in quarantine, longest first. Index memory_state."""
     rows = Memory.objects.filter(state=MemoryState.QUARANTINED)
-    return rows.order_by("recorded_at", "id").values(
-        "id", "recorded_at", "trust", start=Left("text", TITLE)
-    )
+    rows = rows.order_by("recorded_at", "id")
+    columns = ("recorded_at", "trust")
+    computed = {"start": Left("text", TITLE)}
+    return Leg(AttentionKind.REVIEW, rows, columns, computed, _tell_review)
 
 
 def _tell_review(row: dict[str, Any]) -> Told:

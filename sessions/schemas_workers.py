@@ -5,7 +5,7 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import AliasPath, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, AliasPath, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from config.lib.schema import (
@@ -19,7 +19,7 @@ from config.lib.schema import (
     RowOut,
     Text,
 )
-from sessions.models.worker import OutputStream, WorkerStatus
+from sessions.models.worker import MISSION_KEY, OutputStream, WorkerStatus
 from sessions.services.worker_runs import (
     DEFAULT_LEASE_SECONDS,
     MAX_LEASE_SECONDS,
@@ -128,14 +128,25 @@ class _Work(Input):
     metadata: JsonObject = Field(ABSENT)
 
 
+def _callers_key(value: str) -> str:
+    if value.startswith(MISSION_KEY):
+        raise PydanticCustomError(
+            "dedupe_key", "must not begin with {prefix}", {"prefix": MISSION_KEY}
+        )
+    return value
+
+
 class WorkerIn(_Work):
     primitive: Primitive
     session_id: RowId | None = Field(None, description="The session that spawns it")
     conversation_id: Text = Field(
         ABSENT, max_length=120, description="Who is told of its end. Without: the session's."
     )
-    dedupe_key: Text = Field(
-        ABSENT, max_length=200, description="Sent again, the worker comes back instead of a second"
+    dedupe_key: Annotated[Text, AfterValidator(_callers_key)] = Field(
+        ABSENT,
+        max_length=200,
+        description="Sent again, the worker comes back instead of a second. Keys that begin with "
+        f"{MISSION_KEY} are kept for missions.",
     )
     trace_id: Text = Field(ABSENT, max_length=64, description="Without: one is made")
     source: Text = Field(ABSENT, max_length=60)

@@ -4,11 +4,12 @@ import uuid
 from typing import Any, TypedDict
 
 from django.db.models import F, Q
+from django.db.models.lookups import GreaterThan
 
 from config.lib import clock
 from config.lib.db.lookup import find_row
 from sessions.models import Ping, PingChannel, PingDelivery
-from sessions.models.attention import PingState
+from sessions.models.attention import UNTIL, PingState
 from sessions.schemas_pings import ChannelOut, DeliveryOut, PingOut
 from sessions.selectors import Rows, columns
 
@@ -25,8 +26,8 @@ class PingFilter(TypedDict, total=False):
 
 def list_pings(wanted: PingFilter) -> Rows:
     """In the order ["-created_at", "-id"]. Index ping_list, or ping_severity, ping_conversation,
-    ping_session, ping_agent under that filter, ping_open for what is not resolved; the others are
-    checked on the rows that these give."""
+    ping_session, ping_agent under that filter, ping_expiring for the expired, ping_open or
+    ping_until (where more are expired than open) for the others that are not resolved."""
     given = {k: v for k, v in wanted.items() if v is not None and k != "state"}
     rows = Ping.objects.filter(**given)
     state = wanted.get("state")
@@ -39,11 +40,14 @@ def in_state(state: PingState) -> Q:
     """The rows whose times say so; as models.attention.state_of."""
     if state is PingState.RESOLVED:
         return Q(resolved_at__isnull=False)
-    now = clock.now()
     if state is PingState.EXPIRED:
-        return Q(resolved_at=None, expires_at__lte=now)
-    live = Q(resolved_at=None) & (Q(expires_at=None) | Q(expires_at__gt=now))
-    return live & Q(acknowledged_at__isnull=state is PingState.OPEN)
+        return Q(resolved_at=None, expires_at__lte=clock.now())
+    return is_live() & Q(acknowledged_at__isnull=state is PingState.OPEN)
+
+
+def is_live() -> Q:
+    """Neither resolved nor expired. Index ping_until."""
+    return Q(resolved_at=None) & Q(GreaterThan(UNTIL, clock.now()))
 
 
 def get_ping(text: str) -> Ping:

@@ -37,7 +37,7 @@ ORDER = ["-created_at", "-id"]
 class StagedQuery(Input):
     """How the board is narrowed, or widened."""
 
-    type: Text | None = Field(None, max_length=60, description="Its content_type")
+    content_type: Text | None = Field(None, max_length=60)
     session: Text | None = Field(None, max_length=36)
     conversation_id: Text | None = Field(None, max_length=120)
     dismissed: bool = Field(
@@ -48,7 +48,7 @@ class StagedQuery(Input):
     def wanted(self) -> selectors.StagedFilter:
         """What is named becomes ids of this workspace, or NotFound."""
         return {
-            "content_type": self.type,
+            "content_type": self.content_type,
             "session_id": find_row_id(Session, self.session),
             "conversation_id": self.conversation_id,
         }

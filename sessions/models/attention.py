@@ -1,10 +1,11 @@
 """What agents want from people, and what they tell one another: pings, notifications, staged
 content, handoffs."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.functions import Coalesce
 
 from config.lib import clock
 from config.lib.db.fields import ScopedForeignKey
@@ -25,6 +26,11 @@ class PingState(models.TextChoices):
     ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
     EXPIRED = "expired"
+
+
+# When a ping expires that does not; `UNTIL` is the same for all of them, so that an index has it.
+FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
+UNTIL = Coalesce("expires_at", models.Value(FOREVER, models.DateTimeField()))
 
 
 class Ping(SourcedRow):
@@ -63,11 +69,22 @@ class Ping(SourcedRow):
                 fields=["workspace", "conversation_id", "-created_at", "-id"],
                 name="ping_conversation",
             ),
-            # the open ones
+            # those that nobody resolved; the open ones among many that expired; and those
             models.Index(
                 fields=["workspace", "-created_at", "-id"],
                 condition=models.Q(resolved_at=None),
                 name="ping_open",
+            ),
+            models.Index(
+                models.F("workspace"),
+                UNTIL,
+                condition=models.Q(resolved_at=None),
+                name="ping_until",
+            ),
+            models.Index(
+                fields=["workspace", "-created_at", "-id"],
+                condition=models.Q(resolved_at=None, expires_at__isnull=False),
+                name="ping_expiring",
             ),
             # a session's pings, and nulling it when the session goes
             models.Index(

@@ -151,6 +151,12 @@ class Mission(VersionedRow):
                 fields=["workspace", "scheduled_mission", "-scheduled_for", "-id"],
                 name="mission_history",
             ),
+            # those that went wrong
+            models.Index(
+                fields=["workspace", "-scheduled_for", "-id"],
+                condition=models.Q(status__in=["failed", "timeout"]),
+                name="mission_failed",
+            ),
             # the execution that a worker or a session is, and nulling it when that goes
             models.Index(
                 fields=["workspace", "worker"],

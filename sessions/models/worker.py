@@ -21,6 +21,10 @@ class WorkerStatus(models.TextChoices):
 TELEMETRY = frozenset({"lease_until", "heartbeat_at", "progress_percent", "progress_text"})
 
 
+# Begins the dedupe_key of a worker that runs a mission; callers' own keys may not begin so.
+MISSION_KEY = "mission:"
+
+
 class Worker(SourcedRow):
     """`primitive` is the kind of work, which says who may claim it; `params` is its JSON object.
 
@@ -108,6 +112,12 @@ class Worker(SourcedRow):
             models.Index(fields=["workspace", "-created_at", "-id"], name="worker_list"),
             models.Index(
                 fields=["workspace", "status", "-created_at", "-id"], name="worker_status"
+            ),
+            # those that failed for good, without the missions' own
+            models.Index(
+                fields=["workspace", "-created_at", "-id"],
+                condition=models.Q(status="failed") & ~models.Q(dedupe_key__startswith=MISSION_KEY),
+                name="worker_failed",
             ),
             models.Index(
                 fields=["workspace", "primitive", "-created_at", "-id"], name="worker_primitive"

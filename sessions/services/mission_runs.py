@@ -16,7 +16,7 @@ from config.lib.errors import Conflict
 from contacts.services import funnel
 from sessions.models import Mission, ScheduledMission, Worker
 from sessions.models.mission import MissionStatus, OverlapPolicy, Trigger
-from sessions.models.worker import WorkerStatus
+from sessions.models.worker import MISSION_KEY, WorkerStatus
 from sessions.services import workers
 from sessions.services.missions import ACTIVE, pause
 from sessions.services.notifications import notify
@@ -71,7 +71,7 @@ def begin(row: ScheduledMission, mission: Mission, actor: Actor) -> Worker:
         run_after=run_after,
         timeout_seconds=row.timeout_minutes * 60,
         max_attempts=row.max_attempts,
-        dedupe_key=f"mission:{mission.pk}",
+        dedupe_key=f"{MISSION_KEY}{mission.pk}",
     )
     return worker
 

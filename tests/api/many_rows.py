@@ -29,6 +29,7 @@ COLUMNS = {
     "MemoryAbout.task_id": "NULL",
     "Revision.object_id": "md5((g % 100)::text)::uuid",
     "Revision.model": "'memory.memory'",
+    "ScheduledMission.last_status": "'failed'",
     "Session.conversation_id": "'chief-' || g / 4",
 }
 # Words of which there are few: twenty of each here.

@@ -2,12 +2,9 @@
 
 from datetime import timedelta
 
-import pytest
-from django.db import connection
-
 from config.lib import clock
 from config.lib.scope import workspace_scope
-from memory.selectors_attention import _legs, needs_attention
+from memory.selectors_attention import needs_attention
 from sessions.models import Mission, ScheduledMission, Session, Worker
 from tests.api.caller import made, problem, wrong_fields
 from tests.factories import make_memory, make_session
@@ -84,7 +81,7 @@ def test_a_worker_that_asks_and_a_dead_one_need_a_person(api, workspace):
         add(Worker(primitive="test"), status="failed", attempts=3, error="no\n route",
             ended_at=now - 2 * HOUR)  # fmt: skip
         mission = mission_of()
-        its_worker = add(Worker(primitive="mission"), status="failed")
+        its_worker = add(Worker(primitive="x", dedupe_key="mission:1"), status="failed")
         add(Mission(scheduled_mission=mission, scheduled_for=now - HOUR), status="failed",
             worker=its_worker, error="no space", ended_at=now)  # fmt: skip
     asks, dead, failed = attention(api)["items"]
@@ -179,32 +176,6 @@ def test_a_kind_is_bounded_and_says_how_many_more_there_are(api):
 def test_nothing_of_another_workspace_is_shown(api, stranger):
     ping(api)
     assert attention(stranger) == {"items": [], "more": []}
-
-
-# Of two that serve a leg the planner takes one by how many rows there are; a test has few.
-INDEXES = {
-    "ping": "ping_open",
-    "clarification": "worker_status",
-    "paused_mission": "scheduledmission_enabled scheduledmission_list",
-    "failed_mission": "mission_status mission_list",
-    "failed_worker": "worker_status",
-    "full_context": "session_active",
-    "orphan": "session_orphaned",
-    "review": "memory_state",
-}
-
-
-@pytest.mark.parametrize("kind", INDEXES)
-def test_each_kind_is_read_by_its_index(scoped, kind):
-    """Without sequential scans the planner shows whether there is an index that serves it."""
-    leg = next(leg for leg in _legs(clock.now()) if leg.kind == kind)
-    sql, params = leg.rows[:20].query.sql_with_params()
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute("SET LOCAL enable_bitmapscan = off")
-        cursor.execute(f"EXPLAIN {sql}", params)
-        plan = "\n".join(line for (line,) in cursor.fetchall())
-    assert any(f"using {name} " in plan for name in INDEXES[kind].split()), plan
 
 
 def test_the_number_of_queries_does_not_grow(api, workspace, django_assert_num_queries):

@@ -22,9 +22,15 @@ from tests.api.many_rows import FEW_WORDS, fill
 # A page of 50 of which one row in twenty fits, and what is looked up beside it.
 MOST_READ = 2_500
 # What a parameter names, where it is not the model itself.
-NAMED = {"from_session": "session", "to_session": "session",
-         "key": "apikey", "claimed_by": "agent", "channel": "pingchannel", "staged": "stagedcontent",
-"mission": "scheduledmission"}  # fmt: skip
+NAMED = {
+    "from_session": "session",
+    "to_session": "session",
+    "key": "apikey",
+    "key_id": "apikey",
+    "claimed_by": "agent",
+    "channel_id": "pingchannel",
+    "staged_id": "stagedcontent",
+}
 # A value that some rows have, for filters whose type does not say one.
 SAMPLES = {
     "agent": "name 7",
@@ -38,17 +44,22 @@ SAMPLES = {
     "email": "ada@example.org",
     "phone": "+41446681800",
 }
+# Parameters that mean nothing without others, and those they are asked with.
+NOT_ALONE = {"sort"}
+TOGETHER = {"/tasks": (("sort", "project", "status"), ("sort", "parent"))}
 
 
 def test_every_list_and_filter_is_served_by_an_index(workspace):
     api = caller(workspace)
     with workspace_scope(workspace.id):
         assert fill() > 200_000
-        cases = list(lists())
+        cases = [*lists(), ("/attention", {}, {})]
     slow = []
     asked = 0
     for path, ids, filters in cases:
-        for query in ({}, *({name: value} for name, value in filters.items())):
+        together = [{one: filters[one] for one in names} for names in TOGETHER.get(path, ())]
+        alone = [{name: filters[name]} for name in filters if name not in NOT_ALONE]
+        for query in ({}, *alone, *together):
             asked += 1
             filled = path.format(**ids)
             slow += [
@@ -108,7 +119,7 @@ def by_type(kind: dict[str, Any], schema: dict[str, Any]) -> Any:
 def model_of(parameter: str) -> Any:
     """The model whose ids a parameter takes, or None."""
     name = parameter.removesuffix("_id").removeprefix("about_")
-    wanted = NAMED.get(name, name.replace("_", ""))
+    wanted = NAMED.get(parameter, name.replace("_", ""))
     return next(
         (
             model

@@ -73,10 +73,10 @@ def test_the_board_is_narrowed(api):
     staged(api, "a", content_type="plan")
     staged(api, "b", conversation_id="c-1")
     staged(api, "c", session_id=session["id"])
-    assert board(api, type="plan") == ["a"]
+    assert board(api, content_type="plan") == ["a"]
     assert board(api, conversation_id="c-1") == ["b"]
     assert board(api, session=session["id"]) == ["c"]
-    assert board(api, type="plan", conversation_id="c-1") == []
+    assert board(api, content_type="plan", conversation_id="c-1") == []
 
 
 def test_dismissed_content_leaves_the_board_and_comes_back_where_it_was(api):

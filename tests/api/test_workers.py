@@ -106,6 +106,8 @@ def test_the_same_dedupe_key_or_external_id_is_the_same_worker(api):
         answer = api.post("/workers", again)
         assert (answer.status_code, answer.json()) == (200, first)
     assert spawn(api, dedupe_key="daily:2026-03-02")["id"] != first["id"]
+    kept = api.post("/workers", {"primitive": "x", "dedupe_key": "mission:2026-03-01"})
+    assert wrong_fields(kept) == {"dedupe_key": "must not begin with mission:"}
 
 
 def test_a_worker_is_changed_while_it_waits_and_not_afterwards(api):
