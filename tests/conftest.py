@@ -1,4 +1,4 @@
-"""One temporary server and one migrated database for the whole run.
+"""One temporary server and one migrated database for each process of the run.
 
 Tables are made by the owner's login; then every test runs as the runtime role, so that
 row-level security holds in tests as it does for users.
@@ -40,6 +40,12 @@ def log_in(url: str) -> None:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(database_server: TemporaryUrls) -> None:
     log_in(database_server.owner)
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """It goes with its server."""
+    return True
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from sessions.models import Session, Thread
 from sessions.services.sessions import create_session
 from sessions.services.threads import create_thread
 
+# Of no row.
+NOBODYS_ID = "01990000-0000-7000-8000-00000000abcd"
 ALICE = Actor(kind="user", id="1", label="alice", channel="admin")
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -1,7 +1,5 @@
 """One workspace at a time: nothing of another shows, and one chooses among one's own."""
 
-import uuid
-
 import pytest
 from django.core.cache import cache
 from django.test import Client
@@ -12,7 +10,7 @@ from contacts.models import Membership
 from sessions.models import Session
 from tests.admin.conftest import person, signed_in
 from tests.admin.pages import WORKSPACE_MODELS, fill, url
-from tests.factories import make_session
+from tests.factories import NOBODYS_ID, make_session
 
 
 @pytest.mark.parametrize("model", WORKSPACE_MODELS, ids=lambda m: m._meta.model_name)
@@ -75,7 +73,7 @@ def test_a_person_of_two_workspaces_switches_between_them(workspace, other_works
     assert client.get(switch).status_code == 405
 
 
-@pytest.mark.parametrize("wanted", ["", "nonsense", str(uuid.uuid4()), "other"])
+@pytest.mark.parametrize("wanted", ["", "nonsense", NOBODYS_ID, "other"])
 def test_nobody_switches_to_what_is_not_theirs(alice, workspace, other_workspace, wanted):
     with workspace_scope(other_workspace.id):
         make_session(name="There")

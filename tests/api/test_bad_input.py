@@ -265,7 +265,7 @@ def test_a_wrong_parameter_is_named(api, query, name):
 def test_a_parameter_nobody_knows_is_refused(api):
     """Else a filter with a typing error would answer everything."""
     wrong = wrong_fields(api.get("/sessions/active", agnet="codex"))
-    assert wrong == {"agnet": "is not a parameter here; there are cursor, limit"}
+    assert wrong == {"agnet": "is not a parameter here; there are agent, cursor, limit"}
     assert "x" in wrong_fields(api.get("/me", x="1"))
 
 
@@ -352,7 +352,7 @@ def test_a_host_we_do_not_answer_to_is_a_problem(db):
 
 
 def test_our_own_failure_is_a_problem_without_its_cause(api, monkeypatch):
-    def broken():
+    def broken(**asked):
         raise RuntimeError("the secret inside")
 
     monkeypatch.setattr("sessions.selectors.count_sessions_by_agent", broken)

@@ -14,7 +14,7 @@ from contacts.models import ApiKey, Workspace
 from contacts.scopes import SCOPES
 from contacts.services.keys import revoke_key
 from tests.api.caller import Caller, caller, made, problem
-from tests.factories import ALICE, make_key
+from tests.factories import ALICE, NOBODYS_ID, make_key
 
 OPERATIONS = [
     (operation.operation_id, method, path, operation)
@@ -24,7 +24,6 @@ OPERATIONS = [
     for method in operation.methods
 ]
 OWN_ROWS = [case for case in OPERATIONS if "{" in case[2]]
-NOBODYS_ID = "01990000-0000-7000-8000-00000000abcd"
 
 # The least body that an operation with an id in its path takes.
 BODIES = {

@@ -189,7 +189,8 @@ def test_the_functions_belong_to_a_role_that_sees_nothing_else(db):
             "SELECT p.proname, r.rolname, r.rolcanlogin, p.prosecdef, "
             "has_function_privilege('public', p.oid, 'EXECUTE'), "
             "has_function_privilege('app_rw', p.oid, 'EXECUTE'), array_to_string(p.proconfig, ' ') "
-            "FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner WHERE p.proname ~ '^search_'"
+            "FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner "
+            "WHERE p.proname ~ '^search_(term|words)'"
         )
         rows = cursor.fetchall()
         assert len(rows) == 2
