@@ -1,4 +1,3 @@
-
 import config.lib.clock
 import config.lib.db.fields
 import config.lib.ids
@@ -42,6 +41,8 @@ class Migration(migrations.Migration):
             options={
                 'abstract': False,
                 'base_manager_name': 'objects',
+                'indexes': [models.Index(condition=models.Q(('merged_into', None)), fields=['workspace', 'sort_name', 'id'], name='contact_list'), models.Index(condition=models.Q(('merged_into', None), ('pinned', True)), fields=['workspace', 'sort_name', 'id'], name='contact_pinned'), models.Index(condition=models.Q(('merged_into', None)), fields=['workspace', 'company', 'sort_name', 'id'], name='contact_company'), models.Index(condition=models.Q(('last_contact_at__isnull', False), ('merged_into', None)), fields=['workspace', '-last_contact_at', '-id'], name='contact_last_contact'), models.Index(condition=models.Q(('merged_into__isnull', False)), fields=['workspace', 'merged_into'], name='contact_merged_into')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('workspace', 'source', 'external_id'), name='contact_external_id_unique'), models.UniqueConstraint(condition=models.Q(('vcard_uid', ''), _negated=True), fields=('workspace', 'vcard_uid'), name='contact_vcard_uid_unique')],
             },
         ),
         migrations.CreateModel(
@@ -58,6 +59,8 @@ class Migration(migrations.Migration):
             options={
                 'abstract': False,
                 'base_manager_name': 'objects',
+                'indexes': [models.Index(fields=['workspace', 'email'], name='contactemail_email')],
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'contact', 'email'), name='contactemail_unique')],
             },
         ),
         migrations.CreateModel(
@@ -74,6 +77,8 @@ class Migration(migrations.Migration):
             options={
                 'abstract': False,
                 'base_manager_name': 'objects',
+                'indexes': [models.Index(fields=['workspace', 'number'], name='contactphone_number')],
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'contact', 'number'), name='contactphone_unique')],
             },
         ),
         migrations.CreateModel(
@@ -87,6 +92,7 @@ class Migration(migrations.Migration):
             options={
                 'abstract': False,
                 'base_manager_name': 'objects',
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'name'), name='tag_name_unique')],
             },
         ),
         migrations.CreateModel(
@@ -101,62 +107,8 @@ class Migration(migrations.Migration):
             options={
                 'abstract': False,
                 'base_manager_name': 'objects',
+                'indexes': [models.Index(fields=['workspace', 'tag', 'contact'], name='contacttag_tag')],
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'contact', 'tag'), name='contacttag_unique')],
             },
-        ),
-        migrations.AddIndex(
-            model_name='contact',
-            index=models.Index(condition=models.Q(('merged_into', None)), fields=['workspace', 'sort_name', 'id'], name='contact_list'),
-        ),
-        migrations.AddIndex(
-            model_name='contact',
-            index=models.Index(condition=models.Q(('merged_into', None), ('pinned', True)), fields=['workspace', 'sort_name', 'id'], name='contact_pinned'),
-        ),
-        migrations.AddIndex(
-            model_name='contact',
-            index=models.Index(condition=models.Q(('merged_into', None)), fields=['workspace', 'company', 'sort_name', 'id'], name='contact_company'),
-        ),
-        migrations.AddIndex(
-            model_name='contact',
-            index=models.Index(condition=models.Q(('last_contact_at__isnull', False), ('merged_into', None)), fields=['workspace', '-last_contact_at', '-id'], name='contact_last_contact'),
-        ),
-        migrations.AddIndex(
-            model_name='contact',
-            index=models.Index(condition=models.Q(('merged_into__isnull', False)), fields=['workspace', 'merged_into'], name='contact_merged_into'),
-        ),
-        migrations.AddConstraint(
-            model_name='contact',
-            constraint=models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('workspace', 'source', 'external_id'), name='contact_external_id_unique'),
-        ),
-        migrations.AddConstraint(
-            model_name='contact',
-            constraint=models.UniqueConstraint(condition=models.Q(('vcard_uid', ''), _negated=True), fields=('workspace', 'vcard_uid'), name='contact_vcard_uid_unique'),
-        ),
-        migrations.AddIndex(
-            model_name='contactemail',
-            index=models.Index(fields=['workspace', 'email'], name='contactemail_email'),
-        ),
-        migrations.AddConstraint(
-            model_name='contactemail',
-            constraint=models.UniqueConstraint(fields=('workspace', 'contact', 'email'), name='contactemail_unique'),
-        ),
-        migrations.AddIndex(
-            model_name='contactphone',
-            index=models.Index(fields=['workspace', 'number'], name='contactphone_number'),
-        ),
-        migrations.AddConstraint(
-            model_name='contactphone',
-            constraint=models.UniqueConstraint(fields=('workspace', 'contact', 'number'), name='contactphone_unique'),
-        ),
-        migrations.AddConstraint(
-            model_name='tag',
-            constraint=models.UniqueConstraint(fields=('workspace', 'name'), name='tag_name_unique'),
-        ),
-        migrations.AddIndex(
-            model_name='contacttag',
-            index=models.Index(fields=['workspace', 'tag', 'contact'], name='contacttag_tag'),
-        ),
-        migrations.AddConstraint(
-            model_name='contacttag',
-            constraint=models.UniqueConstraint(fields=('workspace', 'contact', 'tag'), name='contacttag_unique'),
         ),
     ]

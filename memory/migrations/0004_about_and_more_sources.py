@@ -31,6 +31,8 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'memories about',
                 'abstract': False,
                 'base_manager_name': 'objects',
+                'indexes': [models.Index(condition=models.Q(('contact__isnull', False)), fields=['workspace', 'contact', '-id'], name='memoryabout_contact'), models.Index(condition=models.Q(('project__isnull', False)), fields=['workspace', 'project', '-id'], name='memoryabout_project'), models.Index(condition=models.Q(('task__isnull', False)), fields=['workspace', 'task', '-id'], name='memoryabout_task')],
+                'constraints': [models.CheckConstraint(condition=django.db.models.lookups.Exact(models.Func('contact', 'project', 'task', function='num_nonnulls', output_field=models.IntegerField()), 1), name='memoryabout_one_target'), models.UniqueConstraint(condition=models.Q(('contact__isnull', False)), fields=('workspace', 'memory', 'contact'), name='memoryabout_contact_unique'), models.UniqueConstraint(condition=models.Q(('project__isnull', False)), fields=('workspace', 'memory', 'project'), name='memoryabout_project_unique'), models.UniqueConstraint(condition=models.Q(('task__isnull', False)), fields=('workspace', 'memory', 'task'), name='memoryabout_task_unique')],
             },
         ),
         migrations.RemoveConstraint(
@@ -81,33 +83,5 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='passage',
             constraint=models.UniqueConstraint(condition=models.Q(('of_contact__isnull', False)), fields=('workspace', 'of_contact', 'chunk'), name='passage_of_contact_unique'),
-        ),
-        migrations.AddIndex(
-            model_name='memoryabout',
-            index=models.Index(condition=models.Q(('contact__isnull', False)), fields=['workspace', 'contact', '-id'], name='memoryabout_contact'),
-        ),
-        migrations.AddIndex(
-            model_name='memoryabout',
-            index=models.Index(condition=models.Q(('project__isnull', False)), fields=['workspace', 'project', '-id'], name='memoryabout_project'),
-        ),
-        migrations.AddIndex(
-            model_name='memoryabout',
-            index=models.Index(condition=models.Q(('task__isnull', False)), fields=['workspace', 'task', '-id'], name='memoryabout_task'),
-        ),
-        migrations.AddConstraint(
-            model_name='memoryabout',
-            constraint=models.CheckConstraint(condition=django.db.models.lookups.Exact(models.Func('contact', 'project', 'task', function='num_nonnulls', output_field=models.IntegerField()), 1), name='memoryabout_one_target'),
-        ),
-        migrations.AddConstraint(
-            model_name='memoryabout',
-            constraint=models.UniqueConstraint(condition=models.Q(('contact__isnull', False)), fields=('workspace', 'memory', 'contact'), name='memoryabout_contact_unique'),
-        ),
-        migrations.AddConstraint(
-            model_name='memoryabout',
-            constraint=models.UniqueConstraint(condition=models.Q(('project__isnull', False)), fields=('workspace', 'memory', 'project'), name='memoryabout_project_unique'),
-        ),
-        migrations.AddConstraint(
-            model_name='memoryabout',
-            constraint=models.UniqueConstraint(condition=models.Q(('task__isnull', False)), fields=('workspace', 'memory', 'task'), name='memoryabout_task_unique'),
         ),
     ]

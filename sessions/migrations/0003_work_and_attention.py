@@ -45,6 +45,8 @@ class Migration(migrations.Migration):
             options={
                 'abstract': False,
                 'base_manager_name': 'objects',
+                'indexes': [models.Index(condition=models.Q(('archived_at', None)), fields=['workspace', '-created_at', '-id'], name='task_list'), models.Index(condition=models.Q(('archived_at', None)), fields=['workspace', 'status', '-created_at', '-id'], name='task_status'), models.Index(condition=models.Q(('archived_at', None)), fields=['workspace', 'assignee', '-created_at', '-id'], name='task_assignee'), models.Index(fields=['workspace', 'project', 'status', 'order', 'id'], name='task_board'), models.Index(condition=models.Q(('archived_at', None)), fields=['workspace', 'project', '-created_at', '-id'], name='task_project'), models.Index(condition=models.Q(('archived_at__isnull', False)), fields=['workspace', '-archived_at', '-id'], name='task_archived'), models.Index(condition=models.Q(('parent__isnull', False)), fields=['workspace', 'parent', 'order', 'id'], name='task_parent')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('workspace', 'source', 'external_id'), name='task_external_id_unique')],
             },
         ),
         migrations.CreateModel(
@@ -97,6 +99,8 @@ class Migration(migrations.Migration):
             options={
                 'abstract': False,
                 'base_manager_name': 'objects',
+                'indexes': [models.Index(condition=models.Q(('status', 'pending')), fields=['workspace', '-priority', 'id'], name='worker_queue'), models.Index(condition=models.Q(('status', 'pending')), fields=['workspace', 'primitive', '-priority', 'id'], name='worker_queue_primitive'), models.Index(condition=models.Q(('status', 'running')), fields=['workspace', 'lease_until'], name='worker_lease'), models.Index(fields=['workspace', '-created_at', '-id'], name='worker_list'), models.Index(fields=['workspace', 'status', '-created_at', '-id'], name='worker_status'), models.Index(fields=['workspace', 'primitive', '-created_at', '-id'], name='worker_primitive'), models.Index(fields=['workspace', 'conversation_id', '-created_at', '-id'], name='worker_conversation'), models.Index(fields=['workspace', 'session', '-created_at', '-id'], name='worker_session'), models.Index(condition=models.Q(('run_session__isnull', False)), fields=['workspace', 'run_session'], name='worker_run_session'), models.Index(condition=models.Q(('task__isnull', False)), fields=['workspace', 'task', '-created_at', '-id'], name='worker_task'), models.Index(condition=models.Q(('trace_id', ''), _negated=True), fields=['workspace', 'trace_id'], name='worker_trace'), models.Index(condition=models.Q(('claimed_by__isnull', False)), fields=['workspace', 'claimed_by', '-created_at', '-id'], name='worker_claimed_by')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('workspace', 'source', 'external_id'), name='worker_external_id_unique'), models.UniqueConstraint(condition=models.Q(('dedupe_key', ''), _negated=True), fields=('workspace', 'dedupe_key'), name='worker_dedupe_unique')],
             },
         ),
         migrations.CreateModel(
@@ -112,6 +116,8 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'worker dependencies',
                 'abstract': False,
                 'base_manager_name': 'objects',
+                'indexes': [models.Index(fields=['workspace', 'needs'], name='workerdependency_needs')],
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'worker', 'needs'), name='workerdependency_unique')],
             },
         ),
         migrations.CreateModel(
@@ -130,6 +136,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'worker output',
                 'abstract': False,
                 'base_manager_name': 'objects',
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'worker', 'seq'), name='workeroutput_seq_unique')],
             },
         ),
         migrations.CreateModel(
@@ -173,6 +180,8 @@ class Migration(migrations.Migration):
             options={
                 'abstract': False,
                 'base_manager_name': 'objects',
+                'indexes': [models.Index(condition=models.Q(('enabled', True), ('next_run_at__isnull', False)), fields=['workspace', 'next_run_at'], name='scheduledmission_due'), models.Index(fields=['workspace', '-created_at', '-id'], name='scheduledmission_list'), models.Index(fields=['workspace', 'enabled', '-created_at', '-id'], name='scheduledmission_enabled'), models.Index(condition=models.Q(('project__isnull', False)), fields=['workspace', 'project', '-created_at', '-id'], name='scheduledmission_project')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('workspace', 'source', 'external_id'), name='scheduledmission_external_id_unique'), models.UniqueConstraint(fields=('workspace', 'slug'), name='scheduledmission_slug_unique')],
             },
         ),
         migrations.CreateModel(
@@ -199,6 +208,8 @@ class Migration(migrations.Migration):
             options={
                 'abstract': False,
                 'base_manager_name': 'objects',
+                'indexes': [models.Index(fields=['workspace', '-scheduled_for', '-id'], name='mission_list'), models.Index(fields=['workspace', 'status', '-scheduled_for', '-id'], name='mission_status'), models.Index(fields=['workspace', 'scheduled_mission', '-scheduled_for', '-id'], name='mission_history'), models.Index(condition=models.Q(('worker__isnull', False)), fields=['workspace', 'worker'], name='mission_worker'), models.Index(condition=models.Q(('session__isnull', False)), fields=['workspace', 'session'], name='mission_session')],
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'scheduled_mission', 'scheduled_for'), name='mission_scheduled_for_unique')],
             },
         ),
         migrations.CreateModel(
@@ -224,6 +235,8 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'priorities',
                 'abstract': False,
                 'base_manager_name': 'objects',
+                'indexes': [models.Index(fields=['workspace', 'date', 'position', 'id'], name='priority_day'), models.Index(fields=['workspace', 'pool', 'date', 'position', 'id'], name='priority_pool'), models.Index(fields=['workspace', '-date', '-id'], name='priority_list'), models.Index(condition=models.Q(('completed_at', None)), fields=['workspace', 'date'], name='priority_open')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('workspace', 'source', 'external_id'), name='priority_external_id_unique')],
             },
         ),
         migrations.CreateModel(
@@ -254,6 +267,8 @@ class Migration(migrations.Migration):
             options={
                 'abstract': False,
                 'base_manager_name': 'objects',
+                'indexes': [models.Index(fields=['workspace', '-created_at', '-id'], name='ping_list'), models.Index(fields=['workspace', 'severity', '-created_at', '-id'], name='ping_severity'), models.Index(fields=['workspace', 'conversation_id', '-created_at', '-id'], name='ping_conversation'), models.Index(condition=models.Q(('resolved_at', None)), fields=['workspace', '-created_at', '-id'], name='ping_open'), models.Index(condition=models.Q(('session__isnull', False)), fields=['workspace', 'session', '-created_at', '-id'], name='ping_session'), models.Index(condition=models.Q(('agent__isnull', False)), fields=['workspace', 'agent', '-created_at', '-id'], name='ping_agent')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('workspace', 'source', 'external_id'), name='ping_external_id_unique')],
             },
         ),
         migrations.CreateModel(
@@ -275,6 +290,7 @@ class Migration(migrations.Migration):
             options={
                 'abstract': False,
                 'base_manager_name': 'objects',
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'name'), name='pingchannel_name_unique')],
             },
         ),
         migrations.CreateModel(
@@ -295,6 +311,8 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'ping deliveries',
                 'abstract': False,
                 'base_manager_name': 'objects',
+                'indexes': [models.Index(condition=models.Q(('status', 'pending')), fields=['workspace', 'next_attempt_at'], name='pingdelivery_due'), models.Index(fields=['workspace', 'channel', '-created_at', '-id'], name='pingdelivery_channel')],
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'ping', 'channel'), name='pingdelivery_unique')],
             },
         ),
         migrations.CreateModel(
@@ -314,6 +332,8 @@ class Migration(migrations.Migration):
             options={
                 'abstract': False,
                 'base_manager_name': 'objects',
+                'indexes': [models.Index(condition=models.Q(('acked_at', None)), fields=['workspace', 'conversation_id', 'id'], name='notification_pending'), models.Index(fields=['workspace', '-created_at', '-id'], name='notification_list'), models.Index(fields=['workspace', 'conversation_id', '-created_at', '-id'], name='notification_conversation'), models.Index(fields=['workspace', 'notification_type', '-created_at', '-id'], name='notification_type'), models.Index(condition=models.Q(('session__isnull', False)), fields=['workspace', 'session'], name='notification_session')],
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'conversation_id', 'notification_type', 'entity_id'), name='notification_unique')],
             },
         ),
         migrations.CreateModel(
@@ -342,6 +362,8 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'staged content',
                 'abstract': False,
                 'base_manager_name': 'objects',
+                'indexes': [models.Index(condition=models.Q(('dismissed_at', None)), fields=['workspace', '-pinned', '-position', '-id'], name='stagedcontent_board'), models.Index(condition=models.Q(('dismissed_at', None)), fields=['workspace', 'conversation_id', '-pinned', '-position', '-id'], name='stagedcontent_conversation'), models.Index(condition=models.Q(('dismissed_at', None)), fields=['workspace', 'content_type', '-pinned', '-position', '-id'], name='stagedcontent_type'), models.Index(fields=['workspace', '-created_at', '-id'], name='stagedcontent_list'), models.Index(condition=models.Q(('session__isnull', False)), fields=['workspace', 'session', '-created_at', '-id'], name='stagedcontent_session')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('workspace', 'source', 'external_id'), name='stagedcontent_external_id_unique')],
             },
         ),
         migrations.CreateModel(
@@ -370,6 +392,8 @@ class Migration(migrations.Migration):
             options={
                 'abstract': False,
                 'base_manager_name': 'objects',
+                'indexes': [models.Index(fields=['workspace', '-created_at', '-id'], name='handoff_list'), models.Index(fields=['workspace', 'status', '-created_at', '-id'], name='handoff_status'), models.Index(fields=['workspace', 'conversation_id', '-created_at', '-id'], name='handoff_conversation'), models.Index(condition=models.Q(('from_session__isnull', False)), fields=['workspace', 'from_session', '-created_at', '-id'], name='handoff_from'), models.Index(condition=models.Q(('to_session__isnull', False)), fields=['workspace', 'to_session', '-created_at', '-id'], name='handoff_to'), models.Index(condition=models.Q(('to_agent__isnull', False)), fields=['workspace', 'to_agent', '-created_at', '-id'], name='handoff_agent')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('workspace', 'source', 'external_id'), name='handoff_external_id_unique')],
             },
         ),
         migrations.AddField(
@@ -380,293 +404,5 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='thread',
             index=models.Index(condition=models.Q(('opening', ''), _negated=True), fields=['workspace', 'opening', '-created_at', '-id'], name='thread_opening'),
-        ),
-        migrations.AddIndex(
-            model_name='handoff',
-            index=models.Index(fields=['workspace', '-created_at', '-id'], name='handoff_list'),
-        ),
-        migrations.AddIndex(
-            model_name='handoff',
-            index=models.Index(fields=['workspace', 'status', '-created_at', '-id'], name='handoff_status'),
-        ),
-        migrations.AddIndex(
-            model_name='handoff',
-            index=models.Index(fields=['workspace', 'conversation_id', '-created_at', '-id'], name='handoff_conversation'),
-        ),
-        migrations.AddIndex(
-            model_name='handoff',
-            index=models.Index(condition=models.Q(('from_session__isnull', False)), fields=['workspace', 'from_session', '-created_at', '-id'], name='handoff_from'),
-        ),
-        migrations.AddIndex(
-            model_name='handoff',
-            index=models.Index(condition=models.Q(('to_session__isnull', False)), fields=['workspace', 'to_session', '-created_at', '-id'], name='handoff_to'),
-        ),
-        migrations.AddIndex(
-            model_name='handoff',
-            index=models.Index(condition=models.Q(('to_agent__isnull', False)), fields=['workspace', 'to_agent', '-created_at', '-id'], name='handoff_agent'),
-        ),
-        migrations.AddConstraint(
-            model_name='handoff',
-            constraint=models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('workspace', 'source', 'external_id'), name='handoff_external_id_unique'),
-        ),
-        migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(condition=models.Q(('acked_at', None)), fields=['workspace', 'conversation_id', 'id'], name='notification_pending'),
-        ),
-        migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(fields=['workspace', '-created_at', '-id'], name='notification_list'),
-        ),
-        migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(fields=['workspace', 'conversation_id', '-created_at', '-id'], name='notification_conversation'),
-        ),
-        migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(fields=['workspace', 'notification_type', '-created_at', '-id'], name='notification_type'),
-        ),
-        migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(condition=models.Q(('session__isnull', False)), fields=['workspace', 'session'], name='notification_session'),
-        ),
-        migrations.AddConstraint(
-            model_name='notification',
-            constraint=models.UniqueConstraint(fields=('workspace', 'conversation_id', 'notification_type', 'entity_id'), name='notification_unique'),
-        ),
-        migrations.AddIndex(
-            model_name='ping',
-            index=models.Index(fields=['workspace', '-created_at', '-id'], name='ping_list'),
-        ),
-        migrations.AddIndex(
-            model_name='ping',
-            index=models.Index(fields=['workspace', 'severity', '-created_at', '-id'], name='ping_severity'),
-        ),
-        migrations.AddIndex(
-            model_name='ping',
-            index=models.Index(fields=['workspace', 'conversation_id', '-created_at', '-id'], name='ping_conversation'),
-        ),
-        migrations.AddIndex(
-            model_name='ping',
-            index=models.Index(condition=models.Q(('resolved_at', None)), fields=['workspace', '-created_at', '-id'], name='ping_open'),
-        ),
-        migrations.AddIndex(
-            model_name='ping',
-            index=models.Index(condition=models.Q(('session__isnull', False)), fields=['workspace', 'session', '-created_at', '-id'], name='ping_session'),
-        ),
-        migrations.AddIndex(
-            model_name='ping',
-            index=models.Index(condition=models.Q(('agent__isnull', False)), fields=['workspace', 'agent', '-created_at', '-id'], name='ping_agent'),
-        ),
-        migrations.AddConstraint(
-            model_name='ping',
-            constraint=models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('workspace', 'source', 'external_id'), name='ping_external_id_unique'),
-        ),
-        migrations.AddConstraint(
-            model_name='pingchannel',
-            constraint=models.UniqueConstraint(fields=('workspace', 'name'), name='pingchannel_name_unique'),
-        ),
-        migrations.AddIndex(
-            model_name='pingdelivery',
-            index=models.Index(condition=models.Q(('status', 'pending')), fields=['workspace', 'next_attempt_at'], name='pingdelivery_due'),
-        ),
-        migrations.AddIndex(
-            model_name='pingdelivery',
-            index=models.Index(fields=['workspace', 'channel', '-created_at', '-id'], name='pingdelivery_channel'),
-        ),
-        migrations.AddConstraint(
-            model_name='pingdelivery',
-            constraint=models.UniqueConstraint(fields=('workspace', 'ping', 'channel'), name='pingdelivery_unique'),
-        ),
-        migrations.AddIndex(
-            model_name='priority',
-            index=models.Index(fields=['workspace', 'date', 'position', 'id'], name='priority_day'),
-        ),
-        migrations.AddIndex(
-            model_name='priority',
-            index=models.Index(fields=['workspace', 'pool', 'date', 'position', 'id'], name='priority_pool'),
-        ),
-        migrations.AddIndex(
-            model_name='priority',
-            index=models.Index(fields=['workspace', '-date', '-id'], name='priority_list'),
-        ),
-        migrations.AddIndex(
-            model_name='priority',
-            index=models.Index(condition=models.Q(('completed_at', None)), fields=['workspace', 'date'], name='priority_open'),
-        ),
-        migrations.AddConstraint(
-            model_name='priority',
-            constraint=models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('workspace', 'source', 'external_id'), name='priority_external_id_unique'),
-        ),
-        migrations.AddIndex(
-            model_name='scheduledmission',
-            index=models.Index(condition=models.Q(('enabled', True), ('next_run_at__isnull', False)), fields=['workspace', 'next_run_at'], name='scheduledmission_due'),
-        ),
-        migrations.AddIndex(
-            model_name='scheduledmission',
-            index=models.Index(fields=['workspace', '-created_at', '-id'], name='scheduledmission_list'),
-        ),
-        migrations.AddIndex(
-            model_name='scheduledmission',
-            index=models.Index(fields=['workspace', 'enabled', '-created_at', '-id'], name='scheduledmission_enabled'),
-        ),
-        migrations.AddIndex(
-            model_name='scheduledmission',
-            index=models.Index(condition=models.Q(('project__isnull', False)), fields=['workspace', 'project', '-created_at', '-id'], name='scheduledmission_project'),
-        ),
-        migrations.AddConstraint(
-            model_name='scheduledmission',
-            constraint=models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('workspace', 'source', 'external_id'), name='scheduledmission_external_id_unique'),
-        ),
-        migrations.AddConstraint(
-            model_name='scheduledmission',
-            constraint=models.UniqueConstraint(fields=('workspace', 'slug'), name='scheduledmission_slug_unique'),
-        ),
-        migrations.AddIndex(
-            model_name='stagedcontent',
-            index=models.Index(condition=models.Q(('dismissed_at', None)), fields=['workspace', '-pinned', '-position', '-id'], name='stagedcontent_board'),
-        ),
-        migrations.AddIndex(
-            model_name='stagedcontent',
-            index=models.Index(condition=models.Q(('dismissed_at', None)), fields=['workspace', 'conversation_id', '-pinned', '-position', '-id'], name='stagedcontent_conversation'),
-        ),
-        migrations.AddIndex(
-            model_name='stagedcontent',
-            index=models.Index(condition=models.Q(('dismissed_at', None)), fields=['workspace', 'content_type', '-pinned', '-position', '-id'], name='stagedcontent_type'),
-        ),
-        migrations.AddIndex(
-            model_name='stagedcontent',
-            index=models.Index(fields=['workspace', '-created_at', '-id'], name='stagedcontent_list'),
-        ),
-        migrations.AddIndex(
-            model_name='stagedcontent',
-            index=models.Index(condition=models.Q(('session__isnull', False)), fields=['workspace', 'session', '-created_at', '-id'], name='stagedcontent_session'),
-        ),
-        migrations.AddConstraint(
-            model_name='stagedcontent',
-            constraint=models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('workspace', 'source', 'external_id'), name='stagedcontent_external_id_unique'),
-        ),
-        migrations.AddIndex(
-            model_name='task',
-            index=models.Index(condition=models.Q(('archived_at', None)), fields=['workspace', '-created_at', '-id'], name='task_list'),
-        ),
-        migrations.AddIndex(
-            model_name='task',
-            index=models.Index(condition=models.Q(('archived_at', None)), fields=['workspace', 'status', '-created_at', '-id'], name='task_status'),
-        ),
-        migrations.AddIndex(
-            model_name='task',
-            index=models.Index(condition=models.Q(('archived_at', None)), fields=['workspace', 'assignee', '-created_at', '-id'], name='task_assignee'),
-        ),
-        migrations.AddIndex(
-            model_name='task',
-            index=models.Index(fields=['workspace', 'project', 'status', 'order', 'id'], name='task_board'),
-        ),
-        migrations.AddIndex(
-            model_name='task',
-            index=models.Index(condition=models.Q(('archived_at', None)), fields=['workspace', 'project', '-created_at', '-id'], name='task_project'),
-        ),
-        migrations.AddIndex(
-            model_name='task',
-            index=models.Index(condition=models.Q(('archived_at__isnull', False)), fields=['workspace', '-archived_at', '-id'], name='task_archived'),
-        ),
-        migrations.AddIndex(
-            model_name='task',
-            index=models.Index(condition=models.Q(('parent__isnull', False)), fields=['workspace', 'parent', 'order', 'id'], name='task_parent'),
-        ),
-        migrations.AddConstraint(
-            model_name='task',
-            constraint=models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('workspace', 'source', 'external_id'), name='task_external_id_unique'),
-        ),
-        migrations.AddIndex(
-            model_name='worker',
-            index=models.Index(condition=models.Q(('status', 'pending')), fields=['workspace', '-priority', 'id'], name='worker_queue'),
-        ),
-        migrations.AddIndex(
-            model_name='worker',
-            index=models.Index(condition=models.Q(('status', 'pending')), fields=['workspace', 'primitive', '-priority', 'id'], name='worker_queue_primitive'),
-        ),
-        migrations.AddIndex(
-            model_name='worker',
-            index=models.Index(condition=models.Q(('status', 'running')), fields=['workspace', 'lease_until'], name='worker_lease'),
-        ),
-        migrations.AddIndex(
-            model_name='worker',
-            index=models.Index(fields=['workspace', '-created_at', '-id'], name='worker_list'),
-        ),
-        migrations.AddIndex(
-            model_name='worker',
-            index=models.Index(fields=['workspace', 'status', '-created_at', '-id'], name='worker_status'),
-        ),
-        migrations.AddIndex(
-            model_name='worker',
-            index=models.Index(fields=['workspace', 'primitive', '-created_at', '-id'], name='worker_primitive'),
-        ),
-        migrations.AddIndex(
-            model_name='worker',
-            index=models.Index(fields=['workspace', 'conversation_id', '-created_at', '-id'], name='worker_conversation'),
-        ),
-        migrations.AddIndex(
-            model_name='worker',
-            index=models.Index(fields=['workspace', 'session', '-created_at', '-id'], name='worker_session'),
-        ),
-        migrations.AddIndex(
-            model_name='worker',
-            index=models.Index(condition=models.Q(('run_session__isnull', False)), fields=['workspace', 'run_session'], name='worker_run_session'),
-        ),
-        migrations.AddIndex(
-            model_name='worker',
-            index=models.Index(condition=models.Q(('task__isnull', False)), fields=['workspace', 'task', '-created_at', '-id'], name='worker_task'),
-        ),
-        migrations.AddIndex(
-            model_name='worker',
-            index=models.Index(condition=models.Q(('trace_id', ''), _negated=True), fields=['workspace', 'trace_id'], name='worker_trace'),
-        ),
-        migrations.AddIndex(
-            model_name='worker',
-            index=models.Index(condition=models.Q(('claimed_by__isnull', False)), fields=['workspace', 'claimed_by', '-created_at', '-id'], name='worker_claimed_by'),
-        ),
-        migrations.AddConstraint(
-            model_name='worker',
-            constraint=models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('workspace', 'source', 'external_id'), name='worker_external_id_unique'),
-        ),
-        migrations.AddConstraint(
-            model_name='worker',
-            constraint=models.UniqueConstraint(condition=models.Q(('dedupe_key', ''), _negated=True), fields=('workspace', 'dedupe_key'), name='worker_dedupe_unique'),
-        ),
-        migrations.AddIndex(
-            model_name='mission',
-            index=models.Index(fields=['workspace', '-scheduled_for', '-id'], name='mission_list'),
-        ),
-        migrations.AddIndex(
-            model_name='mission',
-            index=models.Index(fields=['workspace', 'status', '-scheduled_for', '-id'], name='mission_status'),
-        ),
-        migrations.AddIndex(
-            model_name='mission',
-            index=models.Index(fields=['workspace', 'scheduled_mission', '-scheduled_for', '-id'], name='mission_history'),
-        ),
-        migrations.AddIndex(
-            model_name='mission',
-            index=models.Index(condition=models.Q(('worker__isnull', False)), fields=['workspace', 'worker'], name='mission_worker'),
-        ),
-        migrations.AddIndex(
-            model_name='mission',
-            index=models.Index(condition=models.Q(('session__isnull', False)), fields=['workspace', 'session'], name='mission_session'),
-        ),
-        migrations.AddConstraint(
-            model_name='mission',
-            constraint=models.UniqueConstraint(fields=('workspace', 'scheduled_mission', 'scheduled_for'), name='mission_scheduled_for_unique'),
-        ),
-        migrations.AddIndex(
-            model_name='workerdependency',
-            index=models.Index(fields=['workspace', 'needs'], name='workerdependency_needs'),
-        ),
-        migrations.AddConstraint(
-            model_name='workerdependency',
-            constraint=models.UniqueConstraint(fields=('workspace', 'worker', 'needs'), name='workerdependency_unique'),
-        ),
-        migrations.AddConstraint(
-            model_name='workeroutput',
-            constraint=models.UniqueConstraint(fields=('workspace', 'worker', 'seq'), name='workeroutput_seq_unique'),
         ),
     ]
