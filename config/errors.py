@@ -154,6 +154,10 @@ def _message(error: dict[str, Any]) -> str:
             )
         case "string_unicode":
             return "holds a lone surrogate; send valid Unicode"
+        case "model_attributes_type" | "model_type" | "dict_type":
+            return "must be a JSON object"
+        case "list_type":
+            return "must be a list"
         case "timezone_aware":
             return "must have a time zone, such as 2026-01-31T12:00:00Z"
     return str(error["msg"])

@@ -26,6 +26,11 @@ DEBUG = VALUES["DEBUG"]
 # --- Database -------------------------------------------------------------------------------
 
 EMBEDDED = VALUES["DATABASE_URL"] is None
+if EMBEDDED and VALUES["DATABASE_OWNER_URL"] is not None:
+    raise ImproperlyConfigured(
+        "DATABASE_OWNER_URL: given without DATABASE_URL, the login that serves; unset it to use "
+        "the embedded database"
+    )
 if EMBEDDED:
     RUNTIME_URL, OWNER_URL = connection_urls(DATA_DIR)
 else:

@@ -41,6 +41,7 @@ PROBE = "the quick brown fox"
 class Report:
     """What one slice did, and the lane of the most urgent passage that still waits."""
 
+    batches: int = 0
     embedded: int = 0
     refused: int = 0
     skipped: int = 0
@@ -61,7 +62,8 @@ _lock = threading.Lock()
 def embed_pending(
     workspace_id: uuid.UUID, *, seconds: float, embedder: Embedder | None = None
 ) -> Report:
-    """Embed what waits, until nothing does or the time is up. Opens its own scopes.
+    """Embed what waits, until nothing does or the time is up, but one batch at least. Opens its
+    own scopes.
 
     Where another thread is at it, that one is told to look again, and this call does nothing.
     Raises EmbeddingError when the provider fails, WrongSpaceError when it is not the index's.
@@ -108,9 +110,10 @@ def _embed_batch(workspace_id: uuid.UUID, embedder: Embedder, end: float, report
         batch = _next_batch(embedder.turn_characters)
     if not batch:
         return False
-    if time.monotonic() >= end:
+    if time.monotonic() >= end and report.batches:
         report.waiting = Lane(batch[0].lane)
         return False
+    report.batches += 1
     vectors, refused = _embed(embedder, batch)
     with workspace_scope(workspace_id):
         # Lost in a crash, they are made again: nobody was promised them.

@@ -163,6 +163,11 @@ def test_text_of_every_language_comes_back_as_it_was(api):
     assert (memory["text"], memory["data"]) == (text, {"k": text})
 
 
+@pytest.mark.parametrize("raw", [b"null", b"[]", b"7", b'"text"'])
+def test_a_body_that_is_no_object_is_refused(api, raw):
+    assert wrong_fields(api.post("/memories", raw=raw)) == {"body": "must be a JSON object"}
+
+
 # --- Values ------------------------------------------------------------------------------------
 
 

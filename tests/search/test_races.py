@@ -66,8 +66,7 @@ def test_what_somebody_waits_for_comes_before_an_import_and_between_its_batches(
 
 def test_a_slice_ends_and_says_what_is_left(workspace, embedder):
     bring(workspace, 70)
-    embedder.before = lambda batch: time.sleep(0.05)
-    report = embed_pending(workspace.id, seconds=0.01)
+    report = embed_pending(workspace.id, seconds=0)
     assert (report.embedded, report.waiting) == (BATCH, Lane.BULK)
     assert embed_pending(workspace.id, seconds=30).embedded == 70 - BATCH
 

@@ -109,6 +109,13 @@ def test_production_refuses_the_embedded_database_unless_it_is_meant(tmp_path):
     assert meant.returncode == 0, meant.stderr
 
 
+def test_an_owner_without_the_login_that_serves_is_refused(tmp_path):
+    owner = "postgresql://app_owner:x@db.example/remembrancer"
+    done = run("manage.py check", REMEMBRANCER_DATA_DIR=str(tmp_path), DATABASE_OWNER_URL=owner)
+    assert done.returncode != 0
+    assert "DATABASE_OWNER_URL: given without DATABASE_URL" in done.stderr
+
+
 def test_a_database_of_ones_own_needs_a_secret_key(tmp_path):
     environment = {k: v for k, v in PRODUCTION.items() if k != "SECRET_KEY"}
     done = run("manage.py check", **environment, REMEMBRANCER_DATA_DIR=str(tmp_path))
