@@ -82,7 +82,7 @@ def _large(asked: list[Counted]) -> list[str]:
 def _refresh(workspace_id: uuid.UUID, each: Counted, kept: RowCount | None) -> bool:
     now = clock.now()
     end = id_before(now - SETTLED)
-    again = kept is None or _is_due(each, kept, now)
+    again = kept is None or is_due(each, kept, now)
     if kept is not None and not again and kept.counted_to >= end:
         return False
     begun = time.monotonic()
@@ -93,7 +93,8 @@ def _refresh(workspace_id: uuid.UUID, each: Counted, kept: RowCount | None) -> b
         return _keep(each, kept, groups, end, now, seconds if again else None)
 
 
-def _is_due(each: Counted, kept: RowCount, now: datetime) -> bool:
+def is_due(each: Counted, kept: RowCount, now: datetime) -> bool:
+    """Whether all rows are to be gone through again."""
     least = LEAST_CHANGING if each.changes else LEAST_UNCHANGING
     return now - kept.recounted_at >= max(least, timedelta(seconds=PACE * kept.seconds))
 

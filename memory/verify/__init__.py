@@ -1,14 +1,15 @@
 """Checking a database as an operator does after a migration, a restore or a suspicion.
 
 First what it is made of (structure.py, against expected.py), then what is in it, workspace by
-workspace: numbering, counters and references (rows.py), the search index (index.py), the chain of
+workspace: numbers, counters and references (rows.py), kept counts (kept.py), the search index
+(index.py, vectors.py), the chain of
 changes (chain.py). Everything is bounded: a transaction for each batch, short locks for --fix.
 """
 
 from collections.abc import Iterator
 
 from contacts.models import Workspace
-from memory.verify import chain, index, rows, structure
+from memory.verify import chain, index, kept, rows, structure, vectors
 from memory.verify.report import Check, Options
 
 __all__ = ["Check", "Options", "check_structure", "check_workspace"]
@@ -21,7 +22,7 @@ def check_structure() -> list[Check]:
 
 def check_workspace(workspace: Workspace, options: Options) -> Iterator[Check]:
     """Outside any scope: each check opens its own."""
-    for part in (rows.check, index.check, chain.check):
-        for done in part(workspace.id, options):
+    for part in (rows, kept, index, vectors, chain):
+        for done in part.check(workspace.id, options):
             done.workspace = workspace.slug
             yield done

@@ -1,8 +1,10 @@
 """What a database must be made of, read from the models and the migrations.
 
-Whatever a migration makes by SQL of its own, without an operation that names it, is listed here.
+What a migration makes by SQL of its own is read from that SQL: names, not bodies. A test compares
+all this with a database that was just migrated, so that nothing is missed.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,34 +13,28 @@ from django.apps import apps
 from django.conf import settings
 from django.db import connection, models
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations import RunSQL
 
 from config.lib.db.fields import ScopedForeignKey
 from config.lib.db.models import WorkspaceRow
 from config.lib.db.operations import AppendOnly
-from config.lib.db.roles import RoleNames
 from config.lib.db.sql_objects import SqlFunction, SqlView
 
 OURS = {"contacts", "agent_sessions", "memory"}
 WORKSPACE = (
     "(workspace_id = (NULLIF(current_setting('app.workspace'::text, true), ''::text))::uuid)"
 )
-# memory 0002: an expression index, which Django has no class for.
-MORE_INDEXES = {"passage_vectors": "memory_passage"}
-# contacts 0002 and 0005, memory 0003.
-MORE_POLICIES = {
-    ("contacts_membership", "own_memberships"),
-    ("contacts_revision", "sealed_once"),
-    ("memory_passage", "search_rows"),
-}
-# contacts 0005.
-COLUMN_GRANTS = {("contacts_revision", "UPDATE"): {"seal_id", "salt", "digest"}}
-# memory 0003; they run as the search role.
-DEFINER_FUNCTIONS = {
-    "search_term_counts(text[],integer)",
-    "search_words(text[],doubleprecision[],integer,text,doubleprecision,jsonb,uuid[],integer,"
-    "integer)",
-}
 DML = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
+
+# What migrations make, or drop, in SQL of their own; blanks are folded before.
+_MADE = re.compile(
+    r"\b(CREATE|DROP) (?:OR REPLACE )?(?:UNIQUE )?(INDEX|POLICY|FUNCTION) "
+    r"(?:CONCURRENTLY )?(?:IF (?:NOT )?EXISTS )?\"?(\w+)\"?(?: ON \"?(\w+)\"?)?",
+    re.IGNORECASE,
+)
+_COLUMN_GRANT = re.compile(
+    r"\b(GRANT|REVOKE) (\w+) \(([\w, ]+)\) ON (?:TABLE )?\"?(\w+)\"?", re.IGNORECASE
+)
 
 # What Django calls a type, and what PostgreSQL's catalog says.
 _TYPES = {
@@ -88,16 +84,52 @@ def _catalog_type(name: str) -> str:
     return f"{base}{paren}{rest}" if paren else f"{base}{array}"
 
 
-def indexes() -> dict[str, str]:
-    """name -> table. Conditional unique constraints are indexes in PostgreSQL."""
-    found = dict(MORE_INDEXES)
+@dataclass(frozen=True, slots=True)
+class Index:
+    """`columns` with `-` before those that descend; empty where they are expressions."""
+
+    table: str
+    columns: tuple[str, ...] = ()
+    unique: bool = False
+
+
+def indexes() -> dict[str, Index]:
+    """By name: of Meta, of unique constraints, and of migrations' own SQL."""
+    found = {name: Index(table) for kind, name, table in _made_by_sql() if kind == "INDEX"}
     for model in our_models():
         table = model._meta.db_table
-        found |= {index.name: table for index in model._meta.indexes}
+        for index in model._meta.indexes:
+            order = [("-" if sign else "") + _column(model, n) for n, sign in index.fields_orders]
+            found[index.name] = Index(table, tuple(order))
         for constraint in model._meta.constraints:
-            if isinstance(constraint, models.UniqueConstraint) and constraint.condition:
-                found[constraint.name] = table
+            if isinstance(constraint, models.UniqueConstraint):
+                names = tuple(_column(model, name) for name in constraint.fields)
+                found[constraint.name] = Index(table, names, unique=True)
     return found
+
+
+def unique_columns() -> set[tuple[str, str]]:
+    """(table, column) of fields that are unique by themselves; their indexes have no fixed name."""
+    return {
+        (model._meta.db_table, str(field.column))
+        for model in our_models()
+        for field in model._meta.local_concrete_fields
+        if field.unique and not (field.primary_key and issubclass(model, WorkspaceRow))
+    }
+
+
+def checked_columns() -> set[tuple[str, str]]:
+    """(table, column) of fields whose type PostgreSQL keeps by a check (never below 0)."""
+    return {
+        (model._meta.db_table, str(field.column))
+        for model in our_models()
+        for field in model._meta.local_concrete_fields
+        if field.db_check(connection)
+    }
+
+
+def _column(model: type[models.Model], name: str) -> str:
+    return str(model._meta.get_field(name).column)  # type: ignore[union-attr]
 
 
 def constraints() -> dict[str, Constraint]:
@@ -137,7 +169,19 @@ def scoped_keys(model: type[models.Model]) -> list[ScopedForeignKey]:
 def policies() -> set[tuple[str, str]]:
     """(table, name)."""
     rows = {(model._meta.db_table, "workspace_rows") for model in scoped_models()}
-    return rows | MORE_POLICIES
+    return rows | {(table, name) for kind, name, table in _made_by_sql() if kind == "POLICY"}
+
+
+def column_grants() -> dict[tuple[str, str], frozenset[str]]:
+    """(table, privilege) -> the columns the runtime role has it for."""
+    found: dict[tuple[str, str], frozenset[str]] = {}
+    for text in _own_sql():
+        for verb, privilege, columns, table in _COLUMN_GRANT.findall(text):
+            key = (table, privilege.upper())
+            named = frozenset(re.findall(r"\w+", columns))
+            held = found.get(key, frozenset())
+            found[key] = held | named if verb.upper() == "GRANT" else held - named
+    return {key: columns for key, columns in found.items() if columns}
 
 
 @cache
@@ -150,6 +194,31 @@ def _operations() -> list[tuple[str, Any]]:
         if app in OURS
         for operation in migration.operations
     ]
+
+
+def _own_sql() -> list[str]:
+    """The statements of RunSQL, forwards, blanks folded."""
+    found: list[str] = []
+    for _, operation in _operations():
+        if isinstance(operation, RunSQL):
+            parts = operation.sql if isinstance(operation.sql, (list, tuple)) else [operation.sql]
+            found += [" ".join(part.split()) for part in parts if isinstance(part, str)]
+    return found
+
+
+def _made_by_sql() -> set[tuple[str, str, str]]:
+    """(INDEX, POLICY or FUNCTION; name; table, if it is on one)."""
+    found: set[tuple[str, str, str]] = set()
+    for text in _own_sql():
+        for verb, kind, name, table in _MADE.findall(text):
+            thing = (kind.upper(), name, table)
+            if verb.upper() == "CREATE":
+                found.add(thing)
+            else:
+                # An index is dropped without its table.
+                gone = {(*thing[:2], each[2]) for each in found if thing[2] in ("", each[2])}
+                found -= gone
+    return found
 
 
 def append_only() -> set[str]:
@@ -178,13 +247,19 @@ def views() -> set[str]:
 
 
 def functions() -> dict[str, str]:
-    """signature without blanks -> who it runs as: the role's name, or empty for who calls it."""
-    search = RoleNames().search
-    own = {op.signature for _, op in _operations() if isinstance(op, SqlFunction)}
-    return {signature.replace(" ", ""): "" for signature in own} | dict.fromkeys(
-        DEFINER_FUNCTIONS, search
-    )
+    """signature -> who it runs as: the search role, or empty for who calls it.
+
+    What a migration makes by SQL of its own is there because it must run as the search role, and
+    known by its name alone.
+    """
+    own = {op.signature: "" for _, op in _operations() if isinstance(op, SqlFunction)}
+    by_sql = {name for kind, name, _ in _made_by_sql() if kind == "FUNCTION"}
+    return own | dict.fromkeys(by_sql, search_role())
 
 
 def runtime_role() -> str:
     return str(settings.RUNTIME_ROLE)
+
+
+def search_role() -> str:
+    return str(settings.SEARCH_ROLE)

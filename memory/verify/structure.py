@@ -1,5 +1,6 @@
 """Whether the database is made of what the models and migrations say. Reads catalogs only."""
 
+# ruff: noqa: S608  (what is put into SQL here is OWN)
 from collections.abc import Callable
 from typing import Any
 
@@ -11,13 +12,14 @@ from memory.verify.report import Check
 
 CATEGORY = "structure"
 OWN = "c.relnamespace = 'public'::regnamespace"
+TRIGGER_STATES = {"D": "off", "R": "for replicas only", "A": "on for replicas too"}
 
 
 def check() -> list[Check]:
     """One Check for each category of things."""
     parts: list[Callable[[Check], None]] = [
-        migrations, roles, tables, columns, indexes, constraints, row_security, policies, grants,
-        views, functions,
+        migrations, extensions, roles, tables, columns, indexes, constraints, triggers,
+        row_security, policies, grants, views, functions,
     ]  # fmt: skip
     done = []
     for part in parts:
@@ -43,25 +45,38 @@ def migrations(result: Check) -> None:
             result.wrong(f"{app}.{name} was applied by another release than this one")
 
 
+def extensions(result: Check) -> None:
+    found = _rows("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
+    result.saw(bool(found), "vector is missing: CREATE EXTENSION vector")
+
+
 def roles(result: Check) -> None:
-    """The runtime login must be one that row-level security holds."""
-    role = expected.runtime_role()
-    found = _rows(
-        "SELECT rolsuper, rolbypassrls, EXISTS (SELECT FROM pg_class c "
-        f"WHERE c.relowner = r.oid AND c.relkind IN ('r', 'p') AND {OWN}) "
-        "FROM pg_roles r WHERE rolname = %s",
-        [role],
-    )
-    if not found:
-        result.saw(False, f"{role} is missing")
+    """The runtime login, and whatever it can become, is held by row-level security; nobody logs in
+    as the search role."""
+    role, search = expected.runtime_role(), expected.search_role()
+    there = dict(_rows("SELECT rolname, rolcanlogin FROM pg_roles"))
+    result.saw(role in there, f"{role} is missing")
+    result.saw(search in there, f"{search} is missing")
+    if there.get(search):
+        result.wrong(f"{search} can log in")
+    if role not in there:
         return
-    for name, holds in zip(("superuser", "BYPASSRLS", "an owner of tables"), found[0], strict=True):
-        result.saw(not holds, f"{role} is {name}: row-level security would not hold it")
+    for name, superuser, bypasses, owns in _rows(
+        "SELECT r.rolname, rolsuper, rolbypassrls, EXISTS (SELECT FROM pg_class c "
+        f"WHERE c.relowner = r.oid AND c.relkind IN ('r', 'p') AND {OWN}) "
+        "FROM pg_roles r WHERE pg_has_role(%s, r.oid, 'MEMBER') ORDER BY 1",
+        [role],
+    ):
+        who = role if name == role else f"{role} can become {name}, which"
+        held = {"is a superuser": superuser, "has BYPASSRLS": bypasses, "owns tables": owns}
+        for why, holds in held.items():
+            if holds:
+                result.wrong(f"{who} {why}: row-level security would not hold it")
 
 
 def tables(result: Check) -> None:
     wanted = {model._meta.db_table for model in expected.every_model()}
-    there = {name for (name,) in _rows(f"SELECT relname FROM pg_class c WHERE {OWN}")}  # noqa: S608
+    there = {name for (name,) in _rows(f"SELECT relname FROM pg_class c WHERE {OWN}")}
     for name in sorted(wanted):
         result.saw(name in there, f"{name} is missing")
 
@@ -70,7 +85,7 @@ def columns(result: Check) -> None:
     there: dict[tuple[str, str], tuple[str, bool]] = {
         (table, name): (kind, required)
         for table, name, kind, required in _rows(
-            "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull "  # noqa: S608
+            "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull "
             "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
             f"WHERE {OWN} AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"
         )
@@ -95,28 +110,47 @@ def _column(kind: str, required: bool) -> str:
 
 
 def indexes(result: Check) -> None:
-    there = {
-        name: (table, valid)
-        for name, table, valid in _rows(
-            "SELECT i.relname, c.relname, x.indisvalid AND x.indisready FROM pg_index x "  # noqa: S608
-            "JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid "
-            f"WHERE {OWN}"
-        )
-    }
-    for name, table in sorted(expected.indexes().items()):
-        if name not in there:
-            result.saw(False, f"{name} on {table} is missing")
-        elif there[name][0] != table:
-            result.saw(False, f"{name} is on {there[name][0]}, not on {table}")
+    there: dict[str, expected.Index] = {}
+    invalid: set[str] = set()
+    single: set[tuple[str, str]] = set()
+    for name, table, names, unique, whole, valid in _rows(
+        "SELECT i.relname, c.relname, array_agg(CASE WHEN x.indoption[k.n - 1] & 1 = 1 "
+        "THEN '-' ELSE '' END || coalesce(a.attname, '') ORDER BY k.n), x.indisunique, "
+        "x.indpred IS NULL, x.indisvalid AND x.indisready "
+        "FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid "
+        "JOIN pg_class c ON c.oid = x.indrelid "
+        "CROSS JOIN unnest(x.indkey::smallint[]) WITH ORDINALITY AS k (attnum, n) "
+        "LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum "
+        f"WHERE {OWN} GROUP BY i.relname, c.relname, x.indexrelid"
+    ):
+        there[name] = expected.Index(table, tuple(names), unique)
+        if unique and whole and len(names) == 1:
+            single.add((table, names[0]))
+        if not valid:
+            invalid.add(name)
+    for name, wanted in sorted(expected.indexes().items()):
+        found = there.get(name)
+        if found is None:
+            result.saw(False, f"{name} on {wanted.table} is missing")
+        elif name in invalid:
+            result.saw(False, f"{name} on {wanted.table} is not valid: REINDEX INDEX {name}")
+        elif wanted.columns:
+            result.saw(found == wanted, f"{name} is {_index(found)}, not {_index(wanted)}")
         else:
-            result.saw(there[name][1], f"{name} on {table} is not valid: REINDEX INDEX {name}")
+            result.saw(found.table == wanted.table, f"{name} is on {found.table}")
+    for table, column in sorted(expected.unique_columns()):
+        result.saw((table, column) in single, f"{table}.{column} has no unique index")
+
+
+def _index(index: expected.Index) -> str:
+    return f"{'unique ' if index.unique else ''}on {index.table} ({', '.join(index.columns)})"
 
 
 def constraints(result: Check) -> None:
     there = {
         name: (table, kind, definition, valid)
         for name, table, kind, definition, valid in _rows(
-            "SELECT k.conname, c.relname, k.contype::text, pg_get_constraintdef(k.oid), "  # noqa: S608
+            "SELECT k.conname, c.relname, k.contype::text, pg_get_constraintdef(k.oid), "
             "k.convalidated AND NOT k.condeferrable FROM pg_constraint k "
             f"JOIN pg_class c ON c.oid = k.conrelid WHERE {OWN}"
         )
@@ -133,13 +167,38 @@ def constraints(result: Check) -> None:
             result.saw(False, f"{name} on {table} is deferrable, or was never validated")
         else:
             result.saw(same, f"{name} on {table}: {definition}, not {wanted.definition or 'this'}")
+    checked = set(
+        _rows(
+            "SELECT c.relname, a.attname FROM pg_constraint k "
+            "JOIN pg_class c ON c.oid = k.conrelid "
+            "JOIN pg_attribute a ON a.attrelid = c.oid AND k.conkey = ARRAY[a.attnum] "
+            f"WHERE k.contype = 'c' AND k.convalidated AND {OWN}"
+        )
+    )
+    for table, column in sorted(expected.checked_columns()):
+        result.saw((table, column) in checked, f"{table}.{column} has no check")
+
+
+def triggers(result: Check) -> None:
+    """Those that keep foreign keys, which a broken restore leaves off. There are no others here."""
+    for table, name, internal, state in _rows(
+        "SELECT c.relname, t.tgname, t.tgisinternal, t.tgenabled::text FROM pg_trigger t "
+        f"JOIN pg_class c ON c.oid = t.tgrelid WHERE {OWN} ORDER BY 1, 2"
+    ):
+        result.saw(state == "O", f"{name} on {table} is {TRIGGER_STATES.get(state, state)}")
+        if table in _our_tables() and not internal:
+            result.wrong(f"{name} on {table} is not of any migration")
+
+
+def _our_tables() -> set[str]:
+    return {model._meta.db_table for model in expected.our_models()}
 
 
 def row_security(result: Check) -> None:
     there = {
         name: (enabled, forced)
         for name, enabled, forced in _rows(
-            "SELECT relname, relrowsecurity, relforcerowsecurity "  # noqa: S608
+            "SELECT relname, relrowsecurity, relforcerowsecurity "
             f"FROM pg_class c WHERE {OWN} AND relkind IN ('r', 'p')"
         )
     }
@@ -154,7 +213,7 @@ def policies(result: Check) -> None:
     there = {
         (table, name): (using, check, permissive, command, roles)
         for table, name, using, check, permissive, command, roles in _rows(
-            "SELECT c.relname, p.polname, pg_get_expr(p.polqual, p.polrelid), "  # noqa: S608
+            "SELECT c.relname, p.polname, pg_get_expr(p.polqual, p.polrelid), "
             "pg_get_expr(p.polwithcheck, p.polrelid), p.polpermissive, p.polcmd::text, "
             "p.polroles = '{0}' FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid "
             f"WHERE {OWN}"
@@ -170,7 +229,7 @@ def policies(result: Check) -> None:
             result.saw(there[key] == right, f"{shown} is not the workspace's: {there[key][0]}")
         else:
             result.saw(True, "")
-    ours = {model._meta.db_table for model in expected.our_models()}
+    ours = _our_tables()
     for table, name in sorted(there.keys() - wanted):
         # A further permissive policy shows rows that the workspace's own would not.
         if table in ours:
@@ -183,7 +242,7 @@ def grants(result: Check) -> None:
     whole: dict[str, set[str]] = {}
     public: dict[str, set[str]] = {}
     for table, grantee, privilege in _rows(
-        "SELECT c.relname, coalesce(r.rolname, ''), a.privilege_type FROM pg_class c "  # noqa: S608
+        "SELECT c.relname, coalesce(r.rolname, ''), a.privilege_type FROM pg_class c "
         "CROSS JOIN aclexplode(c.relacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee "
         f"WHERE {OWN} AND c.relkind IN ('r', 'p', 'v') AND (a.grantee = 0 OR r.rolname = %s)",
         [role],
@@ -196,14 +255,15 @@ def grants(result: Check) -> None:
             result.wrong(f"{table}: everybody has {', '.join(sorted(public[table]))}")
     parts: dict[tuple[str, str], set[str]] = {}
     for table, column, privilege in _rows(
-        "SELECT c.relname, t.attname, a.privilege_type FROM pg_class c "  # noqa: S608
+        "SELECT c.relname, t.attname, a.privilege_type FROM pg_class c "
         "JOIN pg_attribute t ON t.attrelid = c.oid CROSS JOIN aclexplode(t.attacl) a "
         f"JOIN pg_roles r ON r.oid = a.grantee WHERE {OWN} AND r.rolname = %s",
         [role],
     ):
         parts.setdefault((table, privilege), set()).add(column)
-    for key in sorted(parts.keys() | expected.COLUMN_GRANTS.keys()):
-        found, wanted = (frozenset(g.get(key, set())) for g in (parts, expected.COLUMN_GRANTS))
+    narrow = expected.column_grants()
+    for key in sorted(parts.keys() | narrow.keys()):
+        found, wanted = frozenset(parts.get(key, ())), narrow.get(key, frozenset())
         what = f"{key[0]}, {key[1]} of columns"
         result.saw(found == wanted, f"{what}: {_difference(role, found, wanted)}")
 
@@ -218,7 +278,7 @@ def views(result: Check) -> None:
     there = {
         name: "security_invoker=true" in (options or [])
         for name, options in _rows(
-            f"SELECT relname, reloptions FROM pg_class c WHERE {OWN} AND relkind = 'v'"  # noqa: S608
+            f"SELECT relname, reloptions FROM pg_class c WHERE {OWN} AND relkind = 'v'"
         )
     }
     for name in sorted(expected.views()):
@@ -229,17 +289,18 @@ def views(result: Check) -> None:
 
 
 def functions(result: Check) -> None:
-    there = {
-        signature.replace(" ", ""): owner if definer else ""
-        for signature, definer, owner in _rows(
-            "SELECT p.oid::regprocedure::text, p.prosecdef, r.rolname FROM pg_proc p "
-            "JOIN pg_roles r ON r.oid = p.proowner "
-            "WHERE p.pronamespace = 'public'::regnamespace"
-        )
-    }
+    there: dict[str, str] = {}
+    for name, signature, definer, owner in _rows(
+        "SELECT p.proname, p.oid::regprocedure::text, p.prosecdef, r.rolname FROM pg_proc p "
+        "JOIN pg_roles r ON r.oid = p.proowner "
+        "WHERE p.pronamespace = 'public'::regnamespace"
+    ):
+        runs_as = owner if definer else ""
+        there |= {name: runs_as, signature.replace(" ", ""): runs_as}
     for signature, owner in sorted(expected.functions().items()):
-        if signature not in there:
+        key = signature.replace(" ", "")
+        if key not in there:
             result.saw(False, f"{signature} is missing")
         else:
-            runs, wanted = (who or "who calls it" for who in (there[signature], owner))
+            runs, wanted = (who or "who calls it" for who in (there[key], owner))
             result.saw(runs == wanted, f"{signature} runs as {runs}, not as {wanted}")
