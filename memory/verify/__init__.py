@@ -2,8 +2,8 @@
 
 First what it is made of (structure.py, against expected.py), then what is in it, workspace by
 workspace: numbers, counters and references (rows.py), kept counts (kept.py), the search index
-(index.py, vectors.py), the chain of
-changes (chain.py). Everything is bounded: a transaction for each batch, short locks for --fix.
+(index.py, vectors.py), the chain of changes (chain.py). All in statements over whole tables, else a
+transaction for each batch; locks of --fix are short.
 """
 
 from collections.abc import Iterator

@@ -226,14 +226,15 @@ def _stale(
         differing.append(f"(length({text}) < {COMPARED_CHARACTERS} AND strpos({text}, p.text) = 0)")
     of_session = any(value.startswith("o.") for value in COPIES.get(model, {}).values())
     session = (
-        f"JOIN {Session._meta.db_table} o ON o.workspace_id = s.workspace_id AND o.id = s.session_id"
+        f"JOIN {Session._meta.db_table} o "
+        "ON o.workspace_id = s.workspace_id AND o.id = s.session_id"
         if of_session
         else ""
     )
     some, ids = ("", []) if among is None else (f"AND p.{column} = ANY(%s)", [among])
     rows = fetch(
-        f"SELECT p.{column} FROM memory_passage p JOIN {table} s ON s.workspace_id = p.workspace_id "
-        f"AND s.id = p.{column} {session} "
+        f"SELECT p.{column} FROM memory_passage p JOIN {table} s "
+        f"ON s.workspace_id = p.workspace_id AND s.id = p.{column} {session} "
         f"WHERE p.workspace_id = %s {some} AND ({' OR '.join(differing)}) "
         f"UNION SELECT p.{column} FROM memory_passage p WHERE p.workspace_id = %s "
         f"AND p.{column} IS NOT NULL {some} GROUP BY 1 HAVING count(*) <> max(p.chunk) + 1 "
@@ -255,7 +256,7 @@ def _renew(workspace_id: uuid.UUID, model: type[Any], stale: list[uuid.UUID]) ->
             still = _stale(workspace_id, model, ids)
             if still:
                 # What no writer ever changes is not brought up to date: these are made anew.
-                Passage.objects.filter(**{f"{column}__any_of": still}).delete()
+                Passage.objects.filter(**{f"{column}__in": still}).delete()
                 reindex(model, [row for row in rows if row.pk in set(still)])
                 left |= set(_stale(workspace_id, model, still))
     return left

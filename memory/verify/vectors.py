@@ -4,6 +4,7 @@ A passage may wait for its vector as long as `Options.waiting`; one that the pro
 none. --fix queues what is missing or wrong, and the job makes it.
 """
 
+# ruff: noqa: S608  (what is put into SQL here is conditions of our own)
 import uuid
 from collections.abc import Iterator
 
@@ -17,7 +18,8 @@ from memory.verify.report import MOST_NAMED, Check, Options, fetch, patient_scop
 
 CATEGORY = "index"
 _WRONG = "embedding IS NOT NULL AND (space_id IS DISTINCT FROM %s OR vector_dims(embedding) <> %s)"
-_MISSING = "embedding IS NULL AND lane <> 2 AND created_at < %s"
+_REFUSED = f"embedding IS NULL AND lane = {Lane.REFUSED.value}"
+_MISSING = f"embedding IS NULL AND lane <> {Lane.REFUSED.value} AND created_at < %s"
 
 
 def check(workspace_id: uuid.UUID, options: Options) -> Iterator[Check]:
@@ -68,7 +70,7 @@ def _vectors(
     with patient_scope(workspace_id):
         ((total, there, refused, missing, wrong, none, others),) = fetch(
             "SELECT count(*), count(embedding), "
-            "count(*) FILTER (WHERE embedding IS NULL AND lane = 2), "
+            f"count(*) FILTER (WHERE {_REFUSED}), "
             f"count(*) FILTER (WHERE {_MISSING}), count(*) FILTER (WHERE {_WRONG}), "
             f"(array_agg(id ORDER BY id DESC) FILTER (WHERE {_MISSING}))[:%s], "
             f"(array_agg(id ORDER BY id DESC) FILTER (WHERE {_WRONG}))[:%s] "
