@@ -155,111 +155,117 @@ def test_nothing_that_migrations_make_goes_unchecked(sound):
     assert len(unnamed) <= 3
 
 
-@pytest.mark.parametrize(
-    ("statement", "category", "named"),
-    [
-        ("DROP TABLE memory_evidence", "tables", "memory_evidence is missing"),
-        ("ALTER TABLE memory_memory DROP COLUMN affect", "columns", "memory_memory.affect"),
-        (
-            "ALTER TABLE memory_memory ALTER COLUMN kind TYPE varchar(31)",
-            "columns",
-            "character varying(31)",
-        ),
-        ("DROP INDEX memory_kind", "indexes", "memory_kind on memory_memory is missing"),
-        ("DROP INDEX passage_vectors", "indexes", "passage_vectors on memory_passage is missing"),
-        (
-            "DROP INDEX memory_kind; CREATE INDEX memory_kind ON memory_memory (kind)",
-            "indexes",
-            "memory_kind is on memory_memory (kind), not on memory_memory (workspace_id, kind",
-        ),
-        (
-            "ALTER TABLE contacts_workspace DROP CONSTRAINT contacts_workspace_slug_key",
-            "indexes",
-            "contacts_workspace.slug has no unique index",
-        ),
-        (
-            "ALTER TABLE memory_memory DROP CONSTRAINT memory_memory_session_id_fk",
-            "constraints",
-            "memory_memory_session_id_fk on memory_memory is missing",
-        ),
-        (
-            "ALTER TABLE agent_sessions_session DROP CONSTRAINT "
-            "agent_sessions_session_event_count_check",
-            "constraints",
-            "agent_sessions_session.event_count has no check",
-        ),
-        (
-            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
-            "CREATE TRIGGER sly BEFORE INSERT ON memory_memory EXECUTE FUNCTION f()",
-            "triggers",
-            "sly on memory_memory is not of any migration",
-        ),
-        (
-            "ALTER TABLE memory_memory DISABLE ROW LEVEL SECURITY",
-            "row security",
-            "memory_memory: row-level security is not enabled",
-        ),
-        (
-            "ALTER TABLE memory_memory NO FORCE ROW LEVEL SECURITY",
-            "row security",
-            "memory_memory: row-level security is not forced",
-        ),
-        (
-            "DROP POLICY workspace_rows ON memory_memory",
-            "policies",
-            "workspace_rows on memory_memory is missing",
-        ),
-        ("DROP POLICY sealed_once ON contacts_revision", "policies", "sealed_once"),
-        (
-            "ALTER POLICY workspace_rows ON memory_memory USING (true)",
-            "policies",
-            "workspace_rows on memory_memory is not the workspace's",
-        ),
-        (
-            "CREATE POLICY all_rows ON memory_memory USING (true)",
-            "policies",
-            "all_rows on memory_memory is not of any migration",
-        ),
-        (
-            "GRANT UPDATE ON agent_sessions_message TO app_rw",
-            "grants",
-            "agent_sessions_message: app_rw has UPDATE too",
-        ),
-        (
-            "REVOKE UPDATE (digest) ON contacts_revision FROM app_rw",
-            "grants",
-            "contacts_revision, UPDATE of columns: app_rw lacks digest",
-        ),
-        ("GRANT SELECT ON memory_memory TO PUBLIC", "grants", "everybody has SELECT"),
-        ("DROP VIEW v_recent_sessions", "views", "v_recent_sessions is missing"),
-        (
-            "ALTER VIEW v_recent_sessions SET (security_invoker = false)",
-            "views",
-            "v_recent_sessions reads as its owner",
-        ),
-        (
-            "DROP FUNCTION get_last_session(text)",
-            "functions",
-            "get_last_session(text) is missing",
-        ),
-        (
-            "ALTER FUNCTION get_last_session(text) SECURITY DEFINER",
-            "functions",
-            "get_last_session(text) runs as app_owner",
-        ),
-        (
-            "DELETE FROM django_migrations WHERE app = 'memory' AND name LIKE '0006%'",
-            "migrations",
-            "memory.0006_counts is not applied",
-        ),
-    ],
-)
-def test_what_a_table_lost_is_named(sound, verify, statement, category, named):
-    run(statement)
+# What is done, the check that finds it, and what it says. Every third goes together.
+DAMAGED = [
+    ("DROP TABLE memory_evidence", "tables", "memory_evidence is missing"),
+    ("ALTER TABLE memory_memory DROP COLUMN affect", "columns", "memory_memory.affect"),
+    (
+        "ALTER TABLE memory_memory ALTER COLUMN kind TYPE varchar(31)",
+        "columns",
+        "character varying(31)",
+    ),
+    ("DROP INDEX memory_kind", "indexes", "memory_kind on memory_memory is missing"),
+    ("DROP INDEX passage_vectors", "indexes", "passage_vectors on memory_passage is missing"),
+    (
+        "DROP INDEX memory_kind; CREATE INDEX memory_kind ON memory_memory (kind)",
+        "indexes",
+        "memory_kind is on memory_memory (kind), not on memory_memory (workspace_id, kind",
+    ),
+    (
+        "ALTER TABLE contacts_workspace DROP CONSTRAINT contacts_workspace_slug_key",
+        "indexes",
+        "contacts_workspace.slug has no unique index",
+    ),
+    (
+        "ALTER TABLE memory_memory DROP CONSTRAINT memory_memory_session_id_fk",
+        "constraints",
+        "memory_memory_session_id_fk on memory_memory is missing",
+    ),
+    (
+        "ALTER TABLE agent_sessions_session DROP CONSTRAINT "
+        "agent_sessions_session_event_count_check",
+        "constraints",
+        "agent_sessions_session.event_count has no check",
+    ),
+    (
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        "CREATE TRIGGER sly BEFORE INSERT ON memory_memory EXECUTE FUNCTION f()",
+        "triggers",
+        "sly on memory_memory is not of any migration",
+    ),
+    (
+        "ALTER TABLE memory_memory DISABLE ROW LEVEL SECURITY",
+        "row security",
+        "memory_memory: row-level security is not enabled",
+    ),
+    (
+        "ALTER TABLE memory_memory NO FORCE ROW LEVEL SECURITY",
+        "row security",
+        "memory_memory: row-level security is not forced",
+    ),
+    (
+        "DROP POLICY workspace_rows ON memory_memory",
+        "policies",
+        "workspace_rows on memory_memory is missing",
+    ),
+    ("DROP POLICY sealed_once ON contacts_revision", "policies", "sealed_once"),
+    (
+        "ALTER POLICY workspace_rows ON memory_memory USING (true)",
+        "policies",
+        "workspace_rows on memory_memory is not the workspace's",
+    ),
+    (
+        "CREATE POLICY all_rows ON memory_memory USING (true)",
+        "policies",
+        "all_rows on memory_memory is not of any migration",
+    ),
+    (
+        "GRANT UPDATE ON agent_sessions_message TO app_rw",
+        "grants",
+        "agent_sessions_message: app_rw has UPDATE too",
+    ),
+    (
+        "REVOKE UPDATE (digest) ON contacts_revision FROM app_rw",
+        "grants",
+        "contacts_revision, UPDATE of columns: app_rw lacks digest",
+    ),
+    ("GRANT SELECT ON memory_memory TO PUBLIC", "grants", "everybody has SELECT"),
+    ("DROP VIEW v_recent_sessions", "views", "v_recent_sessions is missing"),
+    (
+        "ALTER VIEW v_recent_sessions SET (security_invoker = false)",
+        "views",
+        "v_recent_sessions reads as its owner",
+    ),
+    (
+        "DROP FUNCTION get_last_session(text)",
+        "functions",
+        "get_last_session(text) is missing",
+    ),
+    (
+        "ALTER FUNCTION get_last_session(text) SECURITY DEFINER",
+        "functions",
+        "get_last_session(text) runs as app_owner",
+    ),
+    (
+        "DELETE FROM django_migrations WHERE app = 'memory' AND name LIKE '0006%'",
+        "migrations",
+        "memory.0006_counts is not applied",
+    ),
+]
+
+
+@pytest.mark.parametrize("start", [0, 1, 2])
+def test_what_a_database_lost_is_named(sound, verify, start):
+    damages = DAMAGED[start::3]
+    run(*(statement for statement, _, _ in damages))
     code, checks = verify(structure=True)
     assert code == 1
-    assert category in wrong(checks)
-    assert any(named in problem for problem in checks[category]["problems"]), checks[category]
+    for _, category, named in damages:
+        problems = wrong(checks)[category]
+        assert any(named in problem for problem in problems), (named, problems)
+    # A lost table is missed in other places too.
+    if "tables" not in wrong(checks):
+        assert wrong(checks).keys() == {category for _, category, _ in damages}
 
 
 def test_rows_are_not_looked_at_in_tables_that_are_not_there(sound, verify, capsys):
@@ -352,7 +358,8 @@ def test_what_is_lost_is_named_and_stays_a_finding(filled, verify, statement, na
             "now(), id, 'f', 1, 0, 'k', sha256('{\"ü\": 1}'), '{\"ü\": 1}' "
             "FROM agent_sessions_session LIMIT 1"
         )
-    assert verify()[0] == 0
+    if name == "raw lines":
+        assert verify()[0] == 0
     damage(filled, statement)
     code, checks = verify()
     assert code == 1
@@ -436,7 +443,6 @@ def test_what_is_lost_is_named_and_stays_a_finding(filled, verify, statement, na
     ],
 )
 def test_what_follows_from_other_rows_is_mended(filled, verify, embedder, statement, name, named):
-    assert verify(waiting=0)[0] == 0
     damage(filled, statement)
     code, checks = verify(waiting=0)
     assert code == 1
@@ -596,7 +602,6 @@ def test_a_change_of_the_record_is_found_and_never_mended(filled, verify, statem
     with workspace_scope(filled.id):
         assert RevisionSeal.objects.count() == 2
         revision = Revision.objects.filter(action="update").get()
-    assert verify()[0] == 0
     damage(filled, statement)
     for fix in (False, True):
         code, checks = verify(fix=fix)
