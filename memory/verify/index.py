@@ -34,6 +34,9 @@ SEARCHED = {
     ),
     Contact: "s.merged_into_id IS NULL",
 }
+# Which of these must have some. A session's prompt is searched for while it has no messages; what
+# it was when it was last written is not known, so a prompt alone proves nothing.
+REQUIRED = {Session: "s.name <> '' OR s.summary <> '' OR s.summary_data <> '{}'"}
 # A passage's copies: column -> the source's. A source's key that became null is not compared:
 # deleting what it pointed at leaves the copy, which then names nothing that could be asked for.
 _OF_SESSION = {"session_id": "s.session_id", "occurred_at": "s.occurred_at"}
@@ -170,7 +173,8 @@ def _without_passages(
     column = SOURCES[MAKERS[model][0]]
     rows = fetch(
         f"SELECT s.id FROM {model._meta.db_table} s WHERE s.workspace_id = %s AND s.id > %s "
-        f"AND ({SEARCHED.get(model, 'true')}) AND NOT EXISTS (SELECT FROM memory_passage p "
+        f"AND ({SEARCHED.get(model, 'true')}) AND ({REQUIRED.get(model, 'true')}) "
+        f"AND NOT EXISTS (SELECT FROM memory_passage p "
         f"WHERE p.workspace_id = s.workspace_id AND p.{column} = s.id) ORDER BY s.id LIMIT %s",
         workspace_id, after, BATCH,
     )  # fmt: skip
