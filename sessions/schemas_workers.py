@@ -235,6 +235,18 @@ class OutputOut(Output):
     created_at: datetime
 
 
+class OutputPage(Output):
+    """A page of what a worker printed, and whether more may come."""
+
+    id: uuid.UUID = Field(description="The worker's")
+    items: list[OutputOut]
+    next_cursor: str | None = Field(None, description="Give it as `cursor` to read on.")
+    status: WorkerStatus = Field(
+        description="The worker's, read before the page: once it is complete, failed or cancelled, "
+        "an empty page behind the last seq is the end"
+    )
+
+
 class Kept(Output):
     last_seq: int
 
