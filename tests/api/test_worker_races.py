@@ -4,9 +4,13 @@ import threading
 import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit, urlunsplit
 
+import orjson
+import psycopg
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from config.lib.errors import Conflict, Invalid
 from config.lib.scope import workspace_scope
@@ -163,3 +167,61 @@ def test_a_claimer_does_not_wait_for_a_locked_worker(workspace, agent):
     holder.join()
     assert taken is not None
     assert taken.pk == second.pk
+
+
+FILL_QUEUE = """
+    SET LOCAL app.workspace = '{workspace}';
+    INSERT INTO agent_sessions_worker (id, workspace_id, created_at, updated_at, version, metadata,
+        source, external_id, conversation_id, name, primitive, status, instructions, params,
+        workspace_path, priority, attempts, max_attempts, dedupe_key, trace_id, progress_text,
+        report, report_summary, error, clarification_question, clarification_options,
+        clarification_answer)
+    SELECT gen_random_uuid(), '{workspace}', now(), now(), 1, '{{}}', '', '', '', '',
+        CASE n % 4 WHEN 0 THEN 'build' WHEN 1 THEN 'review' ELSE 'other' END, 'pending', '', '{{}}',
+        '', CASE n % 4 WHEN 0 THEN 0 WHEN 1 THEN 1 ELSE 5 END, 0, 3, '', '', '', '', '', '', '',
+        '{{}}', ''
+      FROM generate_series(1, 20000) n
+"""
+
+
+def rows_read(plan: dict) -> int:
+    own = plan["Actual Rows"] * plan["Actual Loops"] + plan.get("Rows Removed by Filter", 0)
+    return max([own, *(rows_read(child) for child in plan.get("Plans", []))])
+
+
+def test_a_claim_of_a_few_kinds_does_not_pass_along_the_others(workspace, agent, database_server):
+    """Half of the queue is of another kind, and comes first."""
+    with workspace_scope(workspace.id), connection.cursor() as cursor:
+        cursor.execute(FILL_QUEUE.format(workspace=workspace.id))
+    parts = urlsplit(database_server.owner)
+    owner = urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
+    with psycopg.connect(owner, autocommit=True) as session:
+        session.execute("VACUUM ANALYZE agent_sessions_worker")
+    for wanted in (["build", "review"], ["none", "review", "review"], ["build"]):
+        with CaptureQueriesContext(connection) as captured:
+            found = claim(workspace, agent, primitives=wanted)
+        assert found is not None
+        assert found.primitive == ("review" if "review" in wanted else "build")
+        looks = [one["sql"] for one in captured if one["sql"].startswith(("SELECT", "(SELECT"))]
+        assert any("primitive" in sql for sql in looks)
+        for sql in looks:
+            with workspace_scope(workspace.id), connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}")
+                plan = cursor.fetchone()[0]
+            plan = orjson.loads(plan) if isinstance(plan, str) else plan
+            assert rows_read(plan[0]["Plan"]) < 200, sql
+
+
+def test_more_claimers_than_heads_get_all_of_several_kinds(workspace, agent, monkeypatch):
+    monkeypatch.setattr(worker_runs, "HEADS", 2)
+    with workspace_scope(workspace.id):
+        Worker.objects.bulk_create([Worker(primitive="ab"[n % 2], priority=n) for n in range(100)])
+
+    def work() -> list[int]:
+        mine = []
+        while (worker := claim(workspace, agent, primitives=["a", "b"])) is not None:
+            mine.append(worker.priority)
+        return mine
+
+    shares = at_once([work] * CLAIMERS)
+    assert sorted(one for share in shares for one in share) == list(range(100))
