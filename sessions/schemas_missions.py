@@ -41,7 +41,9 @@ class ScheduledMissionRow(RowOut):
     enabled: bool
     pause_reason: str
     next_run_at: datetime | None = Field(description="Without jitter; null while it is paused")
-    last_run_at: datetime | None
+    last_run_at: datetime | None = Field(
+        description="When a run last began; one that waits for another to end has not"
+    )
     last_status: MissionStatus | None = Field(description="Of the run that changed last")
     consecutive_failures: int
     source: str

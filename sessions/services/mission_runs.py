@@ -81,6 +81,11 @@ def note_run(row: ScheduledMission, mission: Mission, **telemetry: Any) -> None:
     funnel.touch(row, last_status=mission.status, **telemetry)
 
 
+def note_begun(row: ScheduledMission, mission: Mission) -> None:
+    """The same of one that has its worker now: `last_run_at` is when a run last began."""
+    note_run(row, mission, last_run_at=clock.now())
+
+
 def cancel_run(*, actor: Actor, mission_id: uuid.UUID, reason: str = "") -> Mission:
     """Call a run off: at once where it waits, else as its worker is. Cancelling twice changes
     nothing; Conflict when it ended otherwise."""
@@ -137,7 +142,7 @@ def start_waiting(row: ScheduledMission, actor: Actor) -> list[Mission]:
     for mission in waiting:
         worker = begin(row, mission, actor)
         funnel.update(mission, {"worker": worker}, actor=actor, action="start")
-        note_run(row, mission, last_run_at=clock.now())
+        note_begun(row, mission)
     return waiting
 
 

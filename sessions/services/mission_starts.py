@@ -30,6 +30,7 @@ from sessions.services.mission_runs import (
     active_runs,
     begin,
     cancel_waiting,
+    note_begun,
     note_run,
     start_waiting,
 )
@@ -180,7 +181,10 @@ def _add(
     if not wait:
         mission.worker = begin(row, mission, actor)
     funnel.create(mission, actor=actor, reason=reason)
-    note_run(row, mission, last_run_at=clock.now())
+    if wait:
+        note_run(row, mission)
+    else:
+        note_begun(row, mission)
 
 
 # --- By hand --------------------------------------------------------------------------------------
