@@ -166,7 +166,7 @@ def _overlap(row: ScheduledMission, actor: Actor, held: Collection[uuid.UUID]) -
     # Those that wait first: the end of one that runs would start them.
     for one in sorted(others, key=lambda one: one.worker_id is not None):
         if one.worker_id is None:
-            cancel_waiting(one, actor, reason)
+            cancel_waiting(row, one, actor, reason)
         elif one.worker_id in held:
             workers.cancel(actor=actor, worker_id=one.worker_id, reason=reason)
         else:
