@@ -65,6 +65,9 @@ def test_a_conversation_has_an_address_so_its_id_has_no_slash(api):
     path = f"/sessions/{begin(api)['id']}"
     answer = api.patch(path, {"conversation_id": "a/b"}, if_match="*")
     assert "conversation_id" in wrong_fields(answer)
+    made_of_a_role = begin(api, role="qa/ui")["conversation_id"]
+    assert re.fullmatch("qa-ui-[0-9a-f]{8}", made_of_a_role)
+    assert made(api.get(f"/conversations/{made_of_a_role}"))["session_count"] == 1
 
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "localtime", "", 5, ["UTC"], {"a": 1}])
