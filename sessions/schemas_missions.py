@@ -92,7 +92,7 @@ class _MissionFields(Input):
     )
     workspace_path: Text = Field(ABSENT, max_length=1000, description="Where a runner runs it")
     priority: int = Field(ABSENT, ge=-MAX_PRIORITY, le=MAX_PRIORITY)
-    timezone: Text = Field(ABSENT, max_length=64, description="IANA name. Without: UTC")
+    timezone: Text = Field(ABSENT, max_length=64, description="IANA name. Without: the workspace's")
     overlap_policy: OverlapPolicy = Field(
         ABSENT, description="When a run is due and one has not ended. Without: skip"
     )

@@ -326,7 +326,7 @@ def _attempt_failed(
 ) -> Worker:
     changes: dict[str, Any] = {"error": error, "exit_code": exit_code}
     if report:
-        changes["report"] = report
+        changes |= {"report": report, "report_summary": report.strip()[:SUMMARY_LENGTH]}
     if worker.cancel_requested_at is not None:
         changes["ended_at"] = now
         return settle(worker, WorkerStatus.CANCELLED, changes, actor=actor, action="cancel")
