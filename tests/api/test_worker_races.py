@@ -18,6 +18,7 @@ from contacts.models import Agent, Workspace
 from sessions.models import Notification, Worker, WorkerOutput
 from sessions.services import worker_runs, workers
 from tests.api.test_concurrency import at_once
+from tests.api.test_ping_wait import until
 from tests.factories import ALICE, make_agent
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -167,6 +168,47 @@ def test_a_claimer_does_not_wait_for_a_locked_worker(workspace, agent):
     holder.join()
     assert taken is not None
     assert taken.pk == second.pk
+
+
+def test_a_worker_is_not_deleted_under_one_that_is_just_being_spawned(workspace, agent):
+    """The dependency would go with it, and the new worker start as if it were complete."""
+    needed = spawn(workspace)
+    spawned, go_on = threading.Event(), threading.Event()
+
+    def spawn_slowly() -> None:
+        with workspace_scope(workspace.id):
+            workers.spawn_worker(actor=ALICE, primitive="x", depends_on=[needed.pk])
+            spawned.set()
+            go_on.wait(30)
+        connection.close()
+
+    def delete() -> None:
+        try:
+            with workspace_scope(workspace.id):
+                workers.delete_worker(actor=ALICE, worker_id=needed.pk)
+        except Conflict as error:
+            codes.append(error.code)
+        connection.close()
+
+    codes: list[str] = []
+    threads = [threading.Thread(target=spawn_slowly), threading.Thread(target=delete)]
+    threads[0].start()
+    assert spawned.wait(30)
+    threads[1].start()
+    until(lambda: waits_for_a_lock() or not threads[1].is_alive())
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert codes == ["needed"]
+
+
+def waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
+            "WHERE NOT l.granted AND a.datname = current_database())"
+        )
+        return bool(cursor.fetchone()[0])
 
 
 FILL_QUEUE = """
