@@ -241,6 +241,14 @@ def warnings(api, session):
     return [row["entity_id"].removeprefix(f"{session['id']}:") for row in rows]
 
 
+def test_what_a_conversation_was_told_before_its_first_session_can_be_read(api):
+    """A mission tells its own conversation, which somebody may join later."""
+    body = {"conversation_id": "mission-x", "notification_type": "t", "entity_id": "1"}
+    made(api.post("/notifications", body))
+    (told,) = all_items(api, "/conversations/mission-x/notifications")
+    assert told["entity_id"] == "1"
+
+
 def test_each_threshold_warns_once(api):
     session = begin(api)
     levels = [beat(api, session, p)["context_warning_level"] for p in (49.9, 50, 55, 71, 20, 75)]
