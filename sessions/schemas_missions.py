@@ -18,6 +18,7 @@ from config.lib.schema import (
     Text,
 )
 from sessions.models.mission import MissionStatus, OverlapPolicy, ScheduleKind, Trigger
+from sessions.schemas import ConversationId
 from sessions.schemas_workers import MAX_ATTEMPTS, MAX_PRIORITY
 from sessions.services.mission_starts import MAX_BACKFILL
 from sessions.services.missions import MAX_SLUG
@@ -87,7 +88,7 @@ class _MissionFields(Input):
     )
     params: JsonObject = Field(ABSENT, description="Of its workers, which find `mission` beside")
     project_id: RowId | None = Field(None)
-    conversation_id: Text = Field(
+    conversation_id: ConversationId = Field(
         ABSENT, max_length=120, description="Who is told. Without: mission-{slug}"
     )
     workspace_path: Text = Field(ABSENT, max_length=1000, description="Where a runner runs it")

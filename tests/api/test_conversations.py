@@ -65,6 +65,16 @@ def test_a_conversation_has_an_address_so_its_id_has_no_slash(api):
     path = f"/sessions/{begin(api)['id']}"
     answer = api.patch(path, {"conversation_id": "a/b"}, if_match="*")
     assert "conversation_id" in wrong_fields(answer)
+    schedule = {"name": "m", "prompt": "p", "schedule_kind": "cron", "schedule": "@daily"}
+    for path, body in (
+        ("/workers", {"primitive": "p"}),
+        ("/scheduled-missions", schedule),
+        ("/pings", {"message": "m"}),
+        ("/notifications", {"notification_type": "t", "entity_id": "1"}),
+        ("/staged-content", {"content_type": "note", "title": "t"}),
+    ):
+        answer = api.post(path, {**body, "conversation_id": "a/b"})
+        assert list(wrong_fields(answer)) == ["conversation_id"], path
     made_of_a_role = begin(api, role="qa/ui")["conversation_id"]
     assert re.fullmatch("qa-ui-[0-9a-f]{8}", made_of_a_role)
     assert made(api.get(f"/conversations/{made_of_a_role}"))["session_count"] == 1
