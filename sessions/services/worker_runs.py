@@ -17,7 +17,14 @@ from config.lib.db.now import database_now
 from config.lib.errors import Conflict, Invalid
 from contacts.models import Agent
 from contacts.services import funnel
-from sessions.models import Session, Worker, WorkerDependency, WorkerOutput
+from sessions.models import (
+    Mission,
+    ScheduledMission,
+    Session,
+    Worker,
+    WorkerDependency,
+    WorkerOutput,
+)
 from sessions.models.worker import WorkerStatus
 from sessions.services.workers import settle
 
@@ -390,6 +397,13 @@ def release_lost_leases(*, actor: Actor, at: datetime | None = None, limit: int 
     rows = Worker.objects.filter(status=WorkerStatus.RUNNING, lease_until__lt=now)
     rows = rows.order_by("lease_until").select_for_update(skip_locked=True, no_key=True)
     lost = list(rows[:limit])
+    # The missions that follow them, in one order: two that put back runs of the same missions
+    # would else wait for each other.
+    followed = ScheduledMission.objects.filter(
+        pk__in=Mission.objects.filter(worker__in=lost).values("scheduled_mission_id")
+    )
+    if lost:
+        list(followed.order_by("id").select_for_update(no_key=True).values_list("pk"))
     for worker in lost:
         _put_back_lost(worker, actor, now)
     return len(lost)

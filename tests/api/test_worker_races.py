@@ -17,6 +17,8 @@ from config.lib.scope import workspace_scope
 from contacts.models import Agent, Workspace
 from sessions.models import Notification, Worker, WorkerOutput
 from sessions.services import worker_runs, workers
+from sessions.services.mission_starts import run_now
+from sessions.services.missions import create_mission
 from tests.api.test_concurrency import at_once
 from tests.api.test_ping_wait import until
 from tests.factories import ALICE, make_agent
@@ -209,6 +211,37 @@ def waits_for_a_lock() -> bool:
             "WHERE NOT l.granted AND a.datname = current_database())"
         )
         return bool(cursor.fetchone()[0])
+
+
+def test_two_who_put_back_runs_of_the_same_missions_do_not_deadlock(workspace, agent, monkeypatch):
+    past = datetime.now(UTC) - timedelta(hours=1)
+    with workspace_scope(workspace.id):
+        missions = [
+            create_mission(
+                actor=ALICE, name=name, prompt="p", schedule_kind="cron", schedule="@yearly",
+                overlap_policy="allow", max_attempts=9,
+            )[0]
+            for name in "ab"
+        ]  # fmt: skip
+    # Their leases ran out in this order, so that the first two and the last two cross.
+    for n, which in enumerate((0, 1, 1, 0)):
+        with workspace_scope(workspace.id):
+            run_now(actor=ALICE, scheduled_id=missions[which].pk)
+        assert claim(workspace, agent, at=past + timedelta(seconds=n)) is not None
+    put_back, begun = worker_runs._put_back_lost, []
+
+    def put_back_slowly(worker: Worker, *arguments) -> None:
+        put_back(worker, *arguments)
+        begun.append(worker.pk)
+        until(lambda: len(begun) > 1 or waits_for_a_lock())
+
+    monkeypatch.setattr(worker_runs, "_put_back_lost", put_back_slowly)
+
+    def tidy() -> int:
+        with workspace_scope(workspace.id):
+            return worker_runs.release_lost_leases(actor=ALICE, limit=2)
+
+    assert at_once([tidy, tidy]) == [2, 2]
 
 
 FILL_QUEUE = """
