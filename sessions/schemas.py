@@ -7,7 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, AliasPath, Field
+from pydantic import AfterValidator, AliasChoices, AliasPath, Field
+from pydantic_core import PydanticCustomError
 
 from config.lib.schema import (
     ABSENT,
@@ -25,6 +26,16 @@ from config.lib.schema import (
 from sessions.models.session import Mode, Outcome, State
 
 Tokens = Annotated[int, Field(ge=0, le=MAX_BIGINT)]
+
+
+def _addressable(value: str) -> str:
+    if "/" in value:
+        raise PydanticCustomError("conversation_id", "must not hold a slash")
+    return value
+
+
+# A part of the conversation's address, where a slash would end it.
+ConversationId = Annotated[Text, AfterValidator(_addressable)]
 
 
 class ProjectRow(RowOut):
@@ -161,7 +172,7 @@ class _SessionFields(Input):
     name: Text = Field(ABSENT, max_length=300)
     role: Text = Field(ABSENT, max_length=60, description="chief, builder, deep-work, or your own")
     mode: Mode = Field(ABSENT)
-    conversation_id: Text = Field(
+    conversation_id: ConversationId = Field(
         ABSENT,
         max_length=120,
         description="Outlives context resets; no slash. Without: one is made.",

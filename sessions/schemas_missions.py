@@ -18,6 +18,7 @@ from config.lib.schema import (
     Text,
 )
 from sessions.models.mission import MissionStatus, OverlapPolicy, ScheduleKind, Trigger
+from sessions.schemas import ConversationId
 from sessions.schemas_workers import MAX_ATTEMPTS, MAX_PRIORITY
 from sessions.services.mission_starts import MAX_BACKFILL
 from sessions.services.missions import MAX_SLUG
@@ -41,7 +42,9 @@ class ScheduledMissionRow(RowOut):
     enabled: bool
     pause_reason: str
     next_run_at: datetime | None = Field(description="Without jitter; null while it is paused")
-    last_run_at: datetime | None
+    last_run_at: datetime | None = Field(
+        description="When a run last began; one that waits for another to end has not"
+    )
     last_status: MissionStatus | None = Field(description="Of the run that changed last")
     consecutive_failures: int
     source: str
@@ -85,12 +88,12 @@ class _MissionFields(Input):
     )
     params: JsonObject = Field(ABSENT, description="Of its workers, which find `mission` beside")
     project_id: RowId | None = Field(None)
-    conversation_id: Text = Field(
+    conversation_id: ConversationId = Field(
         ABSENT, max_length=120, description="Who is told. Without: mission-{slug}"
     )
     workspace_path: Text = Field(ABSENT, max_length=1000, description="Where a runner runs it")
     priority: int = Field(ABSENT, ge=-MAX_PRIORITY, le=MAX_PRIORITY)
-    timezone: Text = Field(ABSENT, max_length=64, description="IANA name. Without: UTC")
+    timezone: Text = Field(ABSENT, max_length=64, description="IANA name. Without: the workspace's")
     overlap_policy: OverlapPolicy = Field(
         ABSENT, description="When a run is due and one has not ended. Without: skip"
     )

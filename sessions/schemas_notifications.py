@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from config.lib.schema import Input, JsonObject, Output, RowId, RowOut, Text
+from sessions.schemas import ConversationId
 from sessions.services.notifications import MAX_BATCH
 
 # unnotified: no session was handed it. notified: one was, nobody has acknowledged it.
@@ -26,7 +27,7 @@ class NotificationOut(RowOut):
 
 
 class NotificationIn(Input):
-    conversation_id: Text = Field(min_length=1, max_length=120)
+    conversation_id: ConversationId = Field(min_length=1, max_length=120)
     notification_type: Text = Field(min_length=1, max_length=60)
     entity_id: Text = Field(min_length=1, max_length=200, description="What it is about")
     payload: JsonObject = Field(default_factory=dict)
@@ -40,7 +41,7 @@ class AcknowledgeIn(Input):
     """Either ids, or a conversation."""
 
     ids: list[RowId] = Field(default_factory=list, max_length=MAX_BATCH)
-    conversation_id: Text = Field(
+    conversation_id: ConversationId = Field(
         "", max_length=120, description="Everything its sessions were handed; not what waits"
     )
 

@@ -14,6 +14,7 @@ from sessions.models.attention import (
     Severity,
     state_of,
 )
+from sessions.schemas import ConversationId
 
 
 class PingOut(RowOut):
@@ -55,7 +56,7 @@ class PingIn(Input):
         default_factory=list, description="Answers to choose from; any other text is one too."
     )
     session_id: RowId | None = Field(None, description="The session that asks")
-    conversation_id: Text = Field(
+    conversation_id: ConversationId = Field(
         "", max_length=120, description="Which is told the answer. Without: the session's."
     )
     expires_at: Moment | None = Field(None, description="Nobody needs an answer after this.")

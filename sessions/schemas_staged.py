@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from config.lib.schema import ABSENT, MAX_INT, Input, JsonObject, Moment, RowId, RowOut, Text
+from sessions.schemas import ConversationId
 
 
 class StagedRow(RowOut):
@@ -55,7 +56,9 @@ class StagedIn(Input):
     body: Text = Field("", max_length=1_000_000)
     payload: JsonObject = Field(default_factory=dict)
     session_id: RowId | None = Field(None, description="The session that stages it")
-    conversation_id: Text = Field("", max_length=120, description="Without: the session's.")
+    conversation_id: ConversationId = Field(
+        "", max_length=120, description="Without: the session's."
+    )
     pinned: bool = False
     expires_at: Moment | None = Field(None, description="It leaves the board then.")
     source: Text = Field("", max_length=60)

@@ -20,6 +20,7 @@ from config.lib.schema import (
     Text,
 )
 from sessions.models.worker import MISSION_KEY, OutputStream, WorkerStatus
+from sessions.schemas import ConversationId
 from sessions.services.worker_runs import (
     DEFAULT_LEASE_SECONDS,
     MAX_LEASE_SECONDS,
@@ -139,7 +140,7 @@ def _callers_key(value: str) -> str:
 class WorkerIn(_Work):
     primitive: Primitive
     session_id: RowId | None = Field(None, description="The session that spawns it")
-    conversation_id: Text = Field(
+    conversation_id: ConversationId = Field(
         ABSENT, max_length=120, description="Who is told of its end. Without: the session's."
     )
     dedupe_key: Annotated[Text, AfterValidator(_callers_key)] = Field(
@@ -233,6 +234,18 @@ class OutputOut(Output):
     stream: OutputStream
     text: str
     created_at: datetime
+
+
+class OutputPage(Output):
+    """A page of what a worker printed, and whether more may come."""
+
+    id: uuid.UUID = Field(description="The worker's")
+    items: list[OutputOut]
+    next_cursor: str | None = Field(None, description="Give it as `cursor` to read on.")
+    status: WorkerStatus = Field(
+        description="The worker's, read before the page: once it is complete, failed or cancelled, "
+        "an empty page behind the last seq is the end"
+    )
 
 
 class Kept(Output):

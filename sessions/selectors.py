@@ -150,14 +150,24 @@ def list_events(session_id: uuid.UUID, *, event_type: str | None = None) -> Rows
     return rows.values(*columns(SessionEvent, EventOut))
 
 
-def list_threads() -> Rows:
-    """In the order ["-created_at", "-id"]. Index thread_list."""
-    return Thread.objects.values(*columns(Thread, ThreadOut))
+class ThreadFilter(TypedDict, total=False):
+    """What a list of threads can be narrowed by; None and absent ask for nothing."""
+
+    session_id: uuid.UUID | None
+    parent_id: uuid.UUID | None
+    external_id: str | None
+    source: str | None
+
+
+def list_threads(wanted: ThreadFilter) -> Rows:
+    """In the order ["-created_at", "-id"]. Index thread_list, or thread_session, thread_parent,
+    thread_external_id_unique (with `source`) under that filter."""
+    return Thread.objects.filter(**_conditions(wanted, {})).values(*columns(Thread, ThreadOut))
 
 
 def list_session_threads(session_id: uuid.UUID) -> Rows:
     """In the order ["created_at", "id"]. Index thread_session."""
-    return list_threads().filter(session_id=session_id)
+    return list_threads({"session_id": session_id})
 
 
 def find_threads(text: str, *, session_id: uuid.UUID | None = None) -> Rows:
@@ -166,9 +176,7 @@ def find_threads(text: str, *, session_id: uuid.UUID | None = None) -> Rows:
     Index thread_opening finds those that begin alike; where `text` is longer than an opening,
     their first user message is compared whole (index message_idx_unique).
     """
-    rows = list_threads().filter(opening=text[:OPENING])
-    if session_id is not None:
-        rows = rows.filter(session_id=session_id)
+    rows = list_threads({"session_id": session_id}).filter(opening=text[:OPENING])
     if len(text) >= OPENING:
         said = Message.objects.filter(thread_id=OuterRef("id"), role="user")
         first = said.filter(content__regex=r"\S").order_by("idx").values("content")[:1]

@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce, Left
 
 from config.lib.cursor import read_cursor, write_cursor
 from config.lib.errors import NotFound
-from sessions.models import Message, Session
+from sessions.models import Message, Notification, Session
 from sessions.schemas_threads import MessageOut
 from sessions.selectors import PROMPT_START, SessionFilter, columns, list_sessions
 from sessions.selectors_attention import count_pending_notifications, list_handoffs
@@ -135,6 +135,14 @@ def check_conversation(conversation_id: str) -> str:
     if not Session.objects.filter(conversation_id=conversation_id).exists():
         raise NotFound("conversation", conversation_id)
     return conversation_id
+
+
+def check_told(conversation_id: str) -> str:
+    """The id, if a session has it or it was told anything, as a mission's is before any session of
+    it begins. NotFound. Indexes notification_unique and session_conversation."""
+    if Notification.objects.filter(conversation_id=conversation_id).exists():
+        return conversation_id
+    return check_conversation(conversation_id)
 
 
 # --- The transcript ---------------------------------------------------------------------------

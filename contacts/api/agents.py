@@ -4,7 +4,6 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
 from config.lib.cursor import page
-from config.lib.db.lookup import find_id
 from contacts import selectors
 from contacts.api.auth import KeyAuth
 from contacts.api.http import (
@@ -18,7 +17,6 @@ from contacts.api.http import (
     reply_created,
     reply_page,
 )
-from contacts.models import Agent
 from contacts.schemas import AgentIn, AgentOut, AgentPatch
 from contacts.services import agents
 
@@ -72,13 +70,14 @@ def get_agent(request: HttpRequest, agent: Id) -> HttpResponse:
     openapi_extra=IF_MATCH,
 )
 def patch_agent(request: HttpRequest, agent: Id, payload: AgentPatch) -> HttpResponse:
-    """Its name, kind, capabilities or metadata."""
+    """Its name, kind, capabilities or metadata; `agent` is its name or id."""
+    expected = if_match(request)
     changes = payload.sent()
     row = agents.update_agent(
         actor=actor_of(request),
-        agent_id=find_id(Agent, agent, check=False),
+        agent_id=selectors.find_agent(agent).id,
         reason=changes.pop("reason", ""),
         changes=changes,
-        expected_version=if_match(request),
+        expected_version=expected,
     )
     return reply(AgentOut, row)

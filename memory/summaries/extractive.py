@@ -72,7 +72,8 @@ _OUTCOME = re.compile(
     re.IGNORECASE,
 )
 _STEP = re.compile(
-    r"\b(next steps?|todo|to do|remaining|still (?:need|needs|have|has|open|missing)|left to do|"
+    r"\b(next steps?|next up|next,? (?:we|i|you) (?:should|must|need|have|will|can)|todo|to do|"
+    r"remaining|still (?:need|needs|have|has|open|missing)|left to do|"
     r"follow[- ]up|needs? to be|should (?:be (?!able)|also|then|next|still)|will need|not yet|"
     r"tomorrow|later we|remains)\b",
     re.IGNORECASE,

@@ -103,6 +103,6 @@ def list_conversation_notifications(
     ] = "pending",
 ) -> HttpResponse:
     """Oldest first. Reading delivers nothing: POST /sessions/{id}/notifications/deliver does."""
-    selectors.check_conversation(conversation_id)
+    selectors.check_told(conversation_id)
     rows = list_pending_notifications(conversation_id, state=state)
     return reply_page(NotificationOut, page(rows, order=["id"], **paging.model_dump()))

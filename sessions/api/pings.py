@@ -30,7 +30,7 @@ from sessions.models import Ping, Session
 from sessions.models.attention import PingState, Severity
 from sessions.schemas_pings import DeliveryOut, PingAnswer, PingIn, PingOut
 from sessions.services import pings
-from sessions.services.ping_waiting import MAX_WAIT_SECONDS, wait_for_ping
+from sessions.services.waiting import MAX_WAIT_SECONDS, wait_until
 
 router = Router(tags=["Pings"])
 ORDER = ["-created_at", "-id"]
@@ -113,8 +113,12 @@ def get_ping(
     ] = 0,
 ) -> HttpResponse:
     """As it is; with `wait`, once it is resolved or expired or the time is over."""
-    row = wait_for_ping(
-        workspace_id=principal_of(request).workspace_id, ping_id=ping_id, seconds=wait
+    row = wait_until(
+        workspace_id=principal_of(request).workspace_id,
+        # A shortened id is looked for among all of them, once.
+        look=lambda before: selectors.get_ping(ping_id if before is None else str(before.id)),
+        settled=lambda ping: ping.state in (PingState.RESOLVED, PingState.EXPIRED),
+        seconds=wait,
     )
     return reply(PingOut, row)
 

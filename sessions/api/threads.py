@@ -1,10 +1,15 @@
 """Threads: create, list, get, rename or close, delete."""
 
+from typing import Annotated
+
 from django.http import HttpRequest, HttpResponse
-from ninja import Router
+from ninja import Query, Router
+from pydantic import Field
 
 from config.lib.cursor import page
 from config.lib.db.lookup import find_id, find_row, find_row_id
+from config.lib.errors import Invalid
+from config.lib.schema import Input, Text
 from contacts.api.auth import KeyAuth
 from contacts.api.http import (
     IF_MATCH,
@@ -29,6 +34,29 @@ from sessions.services import threads
 router = Router(tags=["Threads"])
 
 
+class ThreadQuery(Input):
+    """How a list of threads is narrowed."""
+
+    session: Text | None = Field(None, max_length=36)
+    parent: Text | None = Field(None, max_length=36, description="Its subagents' threads")
+    external_id: Text | None = Field(None, max_length=300, description="Your own name for it")
+    source: Text | None = Field(
+        None, max_length=60, description="Of the external_id, where that was sent with one"
+    )
+
+    def wanted(self) -> selectors.ThreadFilter:
+        """What is named becomes ids of this workspace, or NotFound."""
+        if self.source is not None and self.external_id is None:
+            raise Invalid({"source": "says whose external_id is meant; send that too"})
+        named = self.external_id is not None
+        return {
+            "session_id": find_row_id(Session, self.session),
+            "parent_id": find_row_id(Thread, self.parent, what="parent thread"),
+            "external_id": self.external_id,
+            "source": self.source or "api" if named else None,
+        }
+
+
 @router.get(
     "/threads",
     auth=KeyAuth("sessions:read"),
@@ -36,10 +64,13 @@ router = Router(tags=["Threads"])
     operation_id="list_threads",
     summary="List threads of all sessions",
 )
-def list_threads(request: HttpRequest, paging: PageQuery) -> HttpResponse:
-    """Newest first."""
+def list_threads(
+    request: HttpRequest, paging: PageQuery, filters: Annotated[ThreadQuery, Query()]
+) -> HttpResponse:
+    """Newest first. 404 where a filter names a session or thread that is not there."""
     order = ["-created_at", "-id"]
-    return reply_page(ThreadOut, page(selectors.list_threads(), order=order, **paging.model_dump()))
+    rows = selectors.list_threads(filters.wanted())
+    return reply_page(ThreadOut, page(rows, order=order, **paging.model_dump()))
 
 
 @router.get(

@@ -11,17 +11,15 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
 from config.lib.cursor import page
-from config.lib.db.lookup import find_id, find_row_id
+from config.lib.db.lookup import find_id, find_row, find_row_id
 from contacts.api.auth import KeyAuth
 from contacts.api.http import (
     Id,
-    Page,
     PageQuery,
     actor_of,
     no_content,
     principal_of,
     reply,
-    reply_page,
 )
 from sessions.models import Session, Worker
 from sessions.schemas_workers import (
@@ -34,7 +32,7 @@ from sessions.schemas_workers import (
     Complete,
     Fail,
     Kept,
-    OutputOut,
+    OutputPage,
     Pieces,
     Progress,
     Release,
@@ -42,6 +40,8 @@ from sessions.schemas_workers import (
 )
 from sessions.selectors_workers import list_output, with_needs
 from sessions.services import worker_runs
+from sessions.services.waiting import MAX_WAIT_SECONDS, wait_until
+from sessions.services.workers import ENDED
 
 router = Router(tags=["Workers"])
 
@@ -158,20 +158,46 @@ def append_worker_output(request: HttpRequest, worker_id: Id, payload: Pieces) -
 
 @router.get(
     "/workers/{worker_id}/output",
-    auth=KeyAuth("work:read"),
-    response=Page[OutputOut],
+    # While it waits it holds neither a transaction nor a connection.
+    auth=KeyAuth("work:read", detached=True),
+    response=OutputPage,
     operation_id="list_worker_output",
-    summary="Read what a worker printed",
+    summary="Read what a worker printed, or wait for more",
 )
 def list_worker_output(
     request: HttpRequest,
     worker_id: Id,
     paging: PageQuery,
     after: Annotated[int, Query(ge=0, le=2**31 - 1, description="Behind this seq")] = 0,
+    wait: Annotated[
+        float,
+        Query(
+            ge=0,
+            le=MAX_WAIT_SECONDS,
+            description="Seconds to wait until there is some, or the worker has ended. A busy or "
+            "stopping server answers earlier: look at `status`, and ask again.",
+        ),
+    ] = 0,
 ) -> HttpResponse:
-    """In order, of all attempts. To follow it, ask again with `after` the last seq you have."""
-    rows = list_output(find_id(Worker, worker_id), after=after)
-    return reply_page(OutputOut, page(rows, order=["seq"], **paging.model_dump()))
+    """In order, of all attempts. To follow it, ask again with `after` the last seq you have, and
+    `wait`, until `status` says that it has ended and nothing more comes."""
+
+    def look(before: dict[str, Any] | None) -> dict[str, Any]:
+        # A shortened id is looked for among all of them, once.
+        named = worker_id if before is None else str(before["id"])
+        # Before the rows: of a worker that has ended then, they are all there.
+        worker = find_row(Worker.objects.only("id", "status"), named)
+        rows = list_output(worker.pk, after=after)
+        items, cursor = page(rows, order=["seq"], **paging.model_dump())
+        return {"id": worker.pk, "items": items, "next_cursor": cursor, "status": worker.status}
+
+    found = wait_until(
+        workspace_id=principal_of(request).workspace_id,
+        look=look,
+        settled=lambda found: bool(found["items"]) or found["status"] in ENDED,
+        seconds=wait,
+    )
+    return reply(OutputPage, found)
 
 
 @router.post(

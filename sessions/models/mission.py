@@ -41,7 +41,8 @@ class ScheduledMission(SourcedRow):
     fields or an @alias (cron), read in `timezone` (IANA).
 
     `next_run_at` is null where nothing is due any more or the mission is not enabled.
-    `consecutive_failures`, `last_run_at` and `last_status` are telemetry.
+    `consecutive_failures`, `last_run_at` (when a run last became a worker) and `last_status` (of
+    the run that changed last) are telemetry.
     """
 
     name = models.CharField(max_length=300)

@@ -81,6 +81,11 @@ def note_run(row: ScheduledMission, mission: Mission, **telemetry: Any) -> None:
     funnel.touch(row, last_status=mission.status, **telemetry)
 
 
+def note_begun(row: ScheduledMission, mission: Mission) -> None:
+    """The same of one that has its worker now: `last_run_at` is when a run last began."""
+    note_run(row, mission, last_run_at=clock.now())
+
+
 def cancel_run(*, actor: Actor, mission_id: uuid.UUID, reason: str = "") -> Mission:
     """Call a run off: at once where it waits, else as its worker is. Cancelling twice changes
     nothing; Conflict when it ended otherwise."""
@@ -93,16 +98,18 @@ def cancel_run(*, actor: Actor, mission_id: uuid.UUID, reason: str = "") -> Miss
         workers.cancel(actor=actor, worker_id=mission.worker_id, reason=reason)
         return funnel.get_row(Mission, mission_id)
     # As one that starts it does: the scheduled mission first.
-    funnel.get_row(ScheduledMission, mission.scheduled_mission_id, lock=True)
+    row = funnel.get_row(ScheduledMission, mission.scheduled_mission_id, lock=True)
     mission = funnel.get_row(Mission, mission_id, lock=True)
     if mission.worker_id is not None or mission.status not in ACTIVE:
         raise Conflict("This mission began or ended meanwhile.", code="concurrent_change")
-    return cancel_waiting(mission, actor, reason)
+    return cancel_waiting(row, mission, actor, reason)
 
 
-def cancel_waiting(mission: Mission, actor: Actor, reason: str) -> Mission:
+def cancel_waiting(row: ScheduledMission, mission: Mission, actor: Actor, reason: str) -> Mission:
     changes = {"status": MissionStatus.CANCELLED, "ended_at": clock.now(), "error": reason}
-    return funnel.update(mission, changes, actor=actor, action="cancel", reason=reason)
+    funnel.update(mission, changes, actor=actor, action="cancel", reason=reason)
+    note_run(row, mission)
+    return mission
 
 
 # --- Following workers ----------------------------------------------------------------------------
@@ -137,7 +144,7 @@ def start_waiting(row: ScheduledMission, actor: Actor) -> list[Mission]:
     for mission in waiting:
         worker = begin(row, mission, actor)
         funnel.update(mission, {"worker": worker}, actor=actor, action="start")
-        note_run(row, mission, last_run_at=clock.now())
+        note_begun(row, mission)
     return waiting
 
 

@@ -30,6 +30,7 @@ from sessions.services.mission_runs import (
     active_runs,
     begin,
     cancel_waiting,
+    note_begun,
     note_run,
     start_waiting,
 )
@@ -165,7 +166,7 @@ def _overlap(row: ScheduledMission, actor: Actor, held: Collection[uuid.UUID]) -
     # Those that wait first: the end of one that runs would start them.
     for one in sorted(others, key=lambda one: one.worker_id is not None):
         if one.worker_id is None:
-            cancel_waiting(one, actor, reason)
+            cancel_waiting(row, one, actor, reason)
         elif one.worker_id in held:
             workers.cancel(actor=actor, worker_id=one.worker_id, reason=reason)
         else:
@@ -180,7 +181,10 @@ def _add(
     if not wait:
         mission.worker = begin(row, mission, actor)
     funnel.create(mission, actor=actor, reason=reason)
-    note_run(row, mission, last_run_at=clock.now())
+    if wait:
+        note_run(row, mission)
+    else:
+        note_begun(row, mission)
 
 
 # --- By hand --------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from config.lib.actor import Actor
 from config.lib.errors import Conflict, Invalid
 from config.lib.jobs import Job
 from config.lib.scope import current_workspace_id
+from contacts.preferences import preferences
 from contacts.services import funnel
 from sessions.models import Mission, Project, ScheduledMission
 from sessions.models.mission import MissionStatus, ScheduleKind
@@ -39,19 +40,23 @@ def create_mission(*, actor: Actor, **fields: Any) -> tuple[ScheduledMission, bo
     """A new scheduled mission; (it, whether it is new). `fields` are the model's.
 
     The slug is made from the name unless given (Conflict where that one is taken), the
-    conversation is `mission-{slug}` unless given. With `external_id` (and `source`) set, a mission
-    of that identity is returned as it is. Invalid names `schedule`, `schedule_kind`, `timezone`.
+    conversation is `mission-{slug}` and the time zone the workspace's unless given. With
+    `external_id` (and `source`) set, a mission of that identity is returned as it is. Invalid names
+    `schedule`, `schedule_kind`, `timezone`.
     """
     unknown = fields.keys() - ON_CREATION
     if unknown:
         raise Invalid(dict.fromkeys(sorted(unknown), "cannot be set on a scheduled mission"))
-    if fields.get("external_id"):
-        fields["source"] = fields.get("source") or "api"
-        found = ScheduledMission.objects.filter(
-            source=fields["source"], external_id=fields["external_id"]
-        ).first()
-        if found is not None:
-            return found, False
+    if not fields.get("external_id"):
+        return _create(actor, fields), True
+    fields["source"] = fields.get("source") or "api"
+    known = ScheduledMission.objects.filter(
+        source=fields["source"], external_id=fields["external_id"]
+    )
+    return funnel.once(known.first, lambda: _create(actor, fields))
+
+
+def _create(actor: Actor, fields: dict[str, Any]) -> ScheduledMission:
     if fields.get("project_id"):
         funnel.get_row(Project, fields["project_id"])
     if fields.get("slug"):
@@ -59,11 +64,13 @@ def create_mission(*, actor: Actor, **fields: Any) -> tuple[ScheduledMission, bo
     else:
         fields["slug"] = free_slug(fields.get("name", ""))
     fields["conversation_id"] = fields.get("conversation_id") or f"mission-{fields['slug'][:112]}"
+    if "timezone" not in fields:
+        fields["timezone"] = preferences().timezone.key
     mission = ScheduledMission(**fields)
     mission.next_run_at = _first_run(mission, clock.now())
     funnel.create(mission, actor=actor)
     _wake(mission)
-    return mission, True
+    return mission
 
 
 def free_slug(name: str) -> str:

@@ -47,7 +47,8 @@ def new_conversation_id(role: str, at: datetime) -> str:
     """
     if role == CHIEF:
         return f"{CHIEF}-{at.astimezone(preferences().timezone):%Y-%m-%d}"
-    return f"{role or 'session'}-{secrets.token_hex(4)}"
+    # A slash would end its address.
+    return f"{role.replace('/', '-') or 'session'}-{secrets.token_hex(4)}"
 
 
 def create_session(

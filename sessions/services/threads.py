@@ -77,10 +77,10 @@ def save_thread(
         thread = create_thread(actor=actor, session_id=session_id, source=source, **fields)
         return thread, True
     identity: dict[str, Any] = {"source": source or "api", "external_id": external_id}
-    found = Thread.objects.filter(session_id=session_id, **identity).first()
-    if found is not None:
-        return found, False
-    return create_thread(actor=actor, session_id=session_id, **identity, **fields), True
+    return funnel.once(
+        lambda: Thread.objects.filter(session_id=session_id, **identity).first(),
+        lambda: create_thread(actor=actor, session_id=session_id, **identity, **fields),
+    )
 
 
 def append_messages(

@@ -17,7 +17,14 @@ from config.lib.db.now import database_now
 from config.lib.errors import Conflict, Invalid
 from contacts.models import Agent
 from contacts.services import funnel
-from sessions.models import Session, Worker, WorkerDependency, WorkerOutput
+from sessions.models import (
+    Mission,
+    ScheduledMission,
+    Session,
+    Worker,
+    WorkerDependency,
+    WorkerOutput,
+)
 from sessions.models.worker import WorkerStatus
 from sessions.services.workers import settle
 
@@ -27,6 +34,8 @@ FIRST_BACKOFF, LONGEST_BACKOFF = timedelta(minutes=1), timedelta(hours=1)
 # What one claim tidies up on its way; the periodic job does the rest.
 TIDIED_BY_A_CLAIM = 20
 BATCH = 200
+# How many of each kind a claim of several kinds looks at: other claimers have locked some.
+HEADS = 20
 MAX_OUTPUT_PIECES = 100_000
 # What a report is shown as where its writer gave no summary.
 SUMMARY_LENGTH = 500
@@ -44,21 +53,34 @@ def claim(
     """The next worker that may run, taken under a new lease; None where there is none.
 
     Highest priority first, then oldest; with `primitives` only of these kinds. Two claimers never
-    get the same one: who comes second passes over what the first has locked. Index worker_queue;
-    for one kind worker_queue_primitive, while several are looked for along the whole queue.
+    get the same one: who comes second passes over what the first has locked. Index worker_queue,
+    or worker_queue_primitive for each kind.
     """
     seconds = _lease(lease_seconds)
     now = at or database_now()
     release_lost_leases(actor=actor, at=now, limit=TIDIED_BY_A_CLAIM)
     wake_snoozed(actor=actor, at=now, limit=TIDIED_BY_A_CLAIM)
-    rows = claimable(now)
-    if primitives is not None and len(primitives) == 1:
-        rows = rows.filter(primitive=primitives[0])
-    elif primitives is not None:
-        rows = rows.filter(primitive__any_of=list(primitives))
-    rows = rows.order_by("-priority", "id").select_for_update(skip_locked=True, no_key=True)
-    worker: Worker | None = rows.first()
+    worker = _next(claimable(now).order_by("-priority", "id"), primitives)
     return worker and _take(worker, actor, agent, seconds, session_id, now)
+
+
+def _next(rows: QuerySet[Worker], primitives: Sequence[str] | None) -> Worker | None:
+    """The first of `rows` that nobody has locked, locked."""
+    free = rows.select_for_update(skip_locked=True, no_key=True)
+    if primitives is None:
+        return free.first()
+    kinds = list(dict.fromkeys(primitives))
+    if len(kinds) == 1:
+        return free.filter(primitive=kinds[0]).first()
+    # The whole queue could have to be passed for one that is of any of these kinds; the first of
+    # each are found at once, and the first of those is the first of all.
+    heads = [rows.filter(primitive=kind).values("pk")[:HEADS] for kind in kinds]
+    first = [row["pk"] for row in heads[0].union(*heads[1:], all=True)]
+    found = free.filter(pk__any_of=first).first() if first else None
+    if found is None and len(first) >= HEADS:
+        # More claimers at once than heads: whatever is behind them.
+        return free.filter(primitive__any_of=kinds).first()
+    return found
 
 
 def claim_worker(
@@ -311,7 +333,7 @@ def _attempt_failed(
 ) -> Worker:
     changes: dict[str, Any] = {"error": error, "exit_code": exit_code}
     if report:
-        changes["report"] = report
+        changes |= {"report": report, "report_summary": report.strip()[:SUMMARY_LENGTH]}
     if worker.cancel_requested_at is not None:
         changes["ended_at"] = now
         return settle(worker, WorkerStatus.CANCELLED, changes, actor=actor, action="cancel")
@@ -375,6 +397,13 @@ def release_lost_leases(*, actor: Actor, at: datetime | None = None, limit: int 
     rows = Worker.objects.filter(status=WorkerStatus.RUNNING, lease_until__lt=now)
     rows = rows.order_by("lease_until").select_for_update(skip_locked=True, no_key=True)
     lost = list(rows[:limit])
+    # The missions that follow them, in one order: two that put back runs of the same missions
+    # would else wait for each other.
+    followed = ScheduledMission.objects.filter(
+        pk__in=Mission.objects.filter(worker__in=lost).values("scheduled_mission_id")
+    )
+    if lost:
+        list(followed.order_by("id").select_for_update(no_key=True).values_list("pk"))
     for worker in lost:
         _put_back_lost(worker, actor, now)
     return len(lost)

@@ -224,6 +224,9 @@ def delete_worker(
     *, actor: Actor, worker_id: uuid.UUID, expected_version: int | None = None, reason: str = ""
 ) -> None:
     """Remove a worker with its output. Conflict while it runs, or while others wait for it."""
+    # The strongest lock, which the foreign key of a new dependency waits for too: one that came
+    # between the look below and the end would be removed with the worker.
+    Worker.objects.filter(pk=worker_id).select_for_update().first()
     worker = funnel.get_row(Worker, worker_id, lock=True)
     if worker.status == WorkerStatus.RUNNING:
         raise Conflict("This worker is running; cancel it first.", code="running")

@@ -15,6 +15,8 @@ def test_an_agent_is_created_read_by_name_or_id_and_changed(api):
     changed = made(api.patch(path, {"kind": "amp", "metadata": {"a": 1}}, if_match='"1"'))
     assert (changed["kind"], changed["version"]) == ("amp", 2)
     problem(api.patch(path, {"kind": "codex"}, if_match='"1"'), 412)
+    named = made(api.patch("/agents/codex", {"capabilities": ["build"]}, if_match="*"))
+    assert (named["id"], named["capabilities"]) == (agent["id"], ["build"])
 
 
 def test_a_name_is_one_agents(api):

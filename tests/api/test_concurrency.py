@@ -118,13 +118,33 @@ def test_one_request_sent_twenty_times_at_once_is_done_once(api):
     assert len(all_items(api, "/sessions")) == 1
 
 
-def test_of_twenty_who_bring_one_external_id_all_get_the_same_row(api):
-    answers = at_once(
-        [lambda one=one: one.post("/sessions", {"external_id": "run"}) for one in alike(api)]
-    )
-    assert statuses(answers) == {201: 1, 200: WRITERS - 1}
-    assert len({answer.json()["id"] for answer in answers}) == 1
-    assert len(all_items(api, "/sessions")) == 1
+MISSION = {
+    "name": "m", "prompt": "p", "schedule_kind": "cron", "schedule": "@yearly", "slug": "m",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/sessions", {}),
+        ("/sessions/{session}/threads", {}),
+        ("/workers", {"primitive": "p"}),
+        ("/scheduled-missions", MISSION),
+        ("/handoffs", {"from_session_id": "{session}", "content": "c"}),
+        ("/pings", {"message": "m"}),
+        ("/projects", {"title": "t"}),
+    ],
+)
+def test_of_twenty_who_bring_one_external_id_all_get_the_same_row(api, path, body):
+    session = made(api.post("/sessions", {"external_id": "other"}))["id"]
+    path, body = path.format(session=session), {**body, "external_id": "run"}
+    body = {k: v.format(session=session) if isinstance(v, str) else v for k, v in body.items()}
+    for n in range(3):
+        # Each time anew: whether one comes between another's look and its write is chance.
+        sent = {**body, "external_id": f"run {n}"} | ({"slug": f"m-{n}"} if "slug" in body else {})
+        answers = at_once([lambda one=one, sent=sent: one.post(path, sent) for one in alike(api)])
+        assert statuses(answers) == {201: 1, 200: WRITERS - 1}
+        assert len({answer.json()["id"] for answer in answers}) == 1
 
 
 def test_a_session_can_be_deleted_while_others_write_into_it(api):

@@ -65,6 +65,19 @@ def test_a_conversation_has_an_address_so_its_id_has_no_slash(api):
     path = f"/sessions/{begin(api)['id']}"
     answer = api.patch(path, {"conversation_id": "a/b"}, if_match="*")
     assert "conversation_id" in wrong_fields(answer)
+    schedule = {"name": "m", "prompt": "p", "schedule_kind": "cron", "schedule": "@daily"}
+    for path, body in (
+        ("/workers", {"primitive": "p"}),
+        ("/scheduled-missions", schedule),
+        ("/pings", {"message": "m"}),
+        ("/notifications", {"notification_type": "t", "entity_id": "1"}),
+        ("/staged-content", {"content_type": "note", "title": "t"}),
+    ):
+        answer = api.post(path, {**body, "conversation_id": "a/b"})
+        assert list(wrong_fields(answer)) == ["conversation_id"], path
+    made_of_a_role = begin(api, role="qa/ui")["conversation_id"]
+    assert re.fullmatch("qa-ui-[0-9a-f]{8}", made_of_a_role)
+    assert made(api.get(f"/conversations/{made_of_a_role}"))["session_count"] == 1
 
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "localtime", "", 5, ["UTC"], {"a": 1}])
@@ -236,6 +249,14 @@ def warnings(api, session):
     path = f"/conversations/{session['conversation_id']}/notifications"
     rows = [row for row in all_items(api, path) if row["notification_type"] == "context_warning"]
     return [row["entity_id"].removeprefix(f"{session['id']}:") for row in rows]
+
+
+def test_what_a_conversation_was_told_before_its_first_session_can_be_read(api):
+    """A mission tells its own conversation, which somebody may join later."""
+    body = {"conversation_id": "mission-x", "notification_type": "t", "entity_id": "1"}
+    made(api.post("/notifications", body))
+    (told,) = all_items(api, "/conversations/mission-x/notifications")
+    assert told["entity_id"] == "1"
 
 
 def test_each_threshold_warns_once(api):

@@ -36,6 +36,8 @@ SAMPLES = {
     "agent": "name 7",
     "conversation_id": "chief-7",
     "claude_session_id": "none",
+    "external_id": "none",
+    "source": "none",
     "tag": "name 7",
     "entity_id": "entity_id 7",
     "trace_id": "trace_id 7",
@@ -45,8 +47,11 @@ SAMPLES = {
     "phone": "+41446681800",
 }
 # Parameters that mean nothing without others, and those they are asked with.
-NOT_ALONE = {"sort"}
-TOGETHER = {"/tasks": (("sort", "project", "status"), ("sort", "parent"))}
+NOT_ALONE = {"sort", "source"}
+TOGETHER = {
+    "/tasks": (("sort", "project", "status"), ("sort", "parent")),
+    "/threads": (("external_id", "source"),),
+}
 
 
 def test_every_list_and_filter_is_served_by_an_index(workspace):
@@ -77,7 +82,7 @@ def lists() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
         parameters = operations.get("get", {}).get("parameters", [])
         if any(one["name"] == "cursor" for one in parameters):
             values = {one["name"]: sample(one, schema, path) for one in parameters
-                      if one["name"] not in ("cursor", "limit")}  # fmt: skip
+                      if one["name"] not in ("cursor", "limit", "wait")}  # fmt: skip
             ids = {one["name"]: values.pop(one["name"]) for one in parameters
                    if one["in"] == "path"}  # fmt: skip
             yield path.removeprefix(ROOT), ids, values

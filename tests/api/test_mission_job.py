@@ -8,6 +8,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from config.lib import clock
 from config.lib.scope import workspace_scope
 from sessions.models import Mission, Notification, ScheduledMission, Worker
+from sessions.services.mission_runs import cancel_run
 from sessions.services.missions import RUN_TASK, pause_mission, update_mission
 from sessions.services.workers import cancel
 from sessions.tasks import run_due_missions, run_missions
@@ -140,6 +141,25 @@ def test_queue_one_lets_one_wait(missions):
     assert missions.runs(mission)[:2] == [
         ("01 12:05", "complete", True), ("01 12:10", "pending", True),
     ]  # fmt: skip
+
+
+def test_the_last_run_is_the_one_that_began(missions):
+    """One that only waits has not run, and cancelled while it waits it never does."""
+    mission = missions.schedule(overlap_policy="queue_one")
+    missions.tick(minutes=5)
+    began, worker = missions.clock.moment, missions.claim()
+    missions.tick(minutes=5)
+    assert missions.again(mission).last_run_at == began
+    waiting = missions.run(mission)
+    with workspace_scope(missions.workspace.id):
+        cancel_run(actor=ALICE, mission_id=waiting.pk)
+    shown = missions.again(mission)
+    assert (shown.last_run_at, shown.last_status) == (began, "cancelled")
+    missions.tick(minutes=5)
+    assert missions.again(mission).last_run_at == began
+    missions.clock.forward(seconds=30)
+    missions.complete(worker)
+    assert missions.again(mission).last_run_at == missions.clock.moment
 
 
 def test_what_waits_starts_only_when_enabled(missions):

@@ -97,6 +97,17 @@ def test_the_same_external_id_is_the_same_mission(api):
     assert (again.status_code, again.json()) == (200, first)
 
 
+def test_the_time_zone_is_the_workspaces_unless_given(api):
+    made(api.patch("/workspace", {"settings": {"timezone": "Asia/Kathmandu"}}))
+    body = {"name": "x", "prompt": "x", "schedule_kind": "cron", "schedule": "0 9 * * *"}
+    mission = made(api.post("/scheduled-missions", body))
+    assert mission["timezone"] == "Asia/Kathmandu"
+    assert mission["next_runs"][0]["scheduled_for"].endswith("T03:15:00Z")
+    assert made(api.post("/scheduled-missions", {**body, "timezone": "UTC"}))["timezone"] == "UTC"
+    empty = api.post("/scheduled-missions", {**body, "timezone": ""})
+    assert list(wrong_fields(empty)) == ["timezone"]
+
+
 def test_the_next_runs_show_their_jitter(api):
     runs = schedule(api, jitter_seconds=600)["next_runs"]
     minutes = [run["runs_at"][14:16] for run in runs]
@@ -177,9 +188,12 @@ def test_a_run_that_failed_says_why_and_a_retried_one_goes_on(api):
     path = f"/scheduled-missions/{schedule(api)['id']}"
     run = made(api.post(path + "/run"))
     claimed = claim(api)
-    failure = {"lease_id": claimed["lease_id"], "error": "timed out after 3600 s"}
+    failure = {
+        "lease_id": claimed["lease_id"], "error": "timed out after 3600 s", "report": "Half done.",
+    }  # fmt: skip
     made(api.post(f"/workers/{claimed['id']}/fail", failure))
     failed = made(api.get(f"/missions/{run['id']}"))
+    assert failed["output_summary"] == "Half done."
     assert (failed["status"], failed["error"]) == ("timeout", "timed out after 3600 s")
     assert made(api.get(path))["consecutive_failures"] == 1
     made(api.post(f"/workers/{claimed['id']}/retry"))

@@ -10,7 +10,8 @@ from django.db import connection
 from config.lib import clock, stopping
 from config.lib.scope import workspace_scope
 from sessions.models import Ping
-from sessions.services import ping_waiting
+from sessions.selectors_pings import get_ping
+from sessions.services import waiting
 from tests.api.caller import Caller, made, problem, wrong_fields
 
 # A connection can be given back only where no test holds a transaction on it.
@@ -41,6 +42,16 @@ def ping(api):
     return made(api.post("/pings", {"message": "Deploy?"}))
 
 
+def wait(workspace, ping, seconds, sleep):
+    return waiting.wait_until(
+        workspace_id=workspace.id,
+        look=lambda before: get_ping(ping["id"]),
+        settled=lambda found: found.state == "resolved",
+        seconds=seconds,
+        sleep=sleep,
+    )
+
+
 def no_sleep(seconds):
     pytest.fail("it waited")
 
@@ -64,28 +75,28 @@ def until(fact, patience=threading.Event()):  # noqa: B008  (never set: it paces
 @real_commits
 def test_who_waits_gets_the_answer_and_holds_no_connection_meanwhile(api, ping):
     before = connections()
-    waiting = [Waiting(api, ping["id"]) for _ in range(3)]
-    until(lambda: ping_waiting.places.taken == 3)
+    callers = [Waiting(api, ping["id"]) for _ in range(3)]
+    until(lambda: waiting.places.taken == 3)
     until(lambda: connections() == before)
-    assert ping_waiting.places.taken == 3
+    assert waiting.places.taken == 3
     made(api.post(f"/pings/{ping['id']}/answer", {"answer": "yes"}))
-    for one in waiting:
+    for one in callers:
         answer = made(one.result())
         assert (answer["state"], answer["answer"]) == ("resolved", "yes")
-    assert ping_waiting.places.taken == 0
+    assert waiting.places.taken == 0
 
 
 @real_commits
 def test_who_waits_for_a_ping_that_is_deleted_is_told(api, ping):
-    waiting = Waiting(api, ping["short_id"])
-    until(lambda: ping_waiting.places.taken == 1)
+    caller = Waiting(api, ping["short_id"])
+    until(lambda: waiting.places.taken == 1)
     assert api.delete(f"/pings/{ping['id']}", if_match="*").status_code == 204
-    problem(waiting.result(), 404)
-    assert ping_waiting.places.taken == 0
+    problem(caller.result(), 404)
+    assert waiting.places.taken == 0
 
 
 def test_what_is_settled_is_not_waited_for(api, ping, monkeypatch, workspace):
-    monkeypatch.setattr(ping_waiting, "connection", None)  # closing it would fail
+    monkeypatch.setattr(waiting, "connection", None)  # closing it would fail
     made(api.post(f"/pings/{ping['id']}/resolve"))
     assert made(api.get(f"/pings/{ping['id']}", wait=25))["state"] == "resolved"
     other = made(api.post("/pings", {"message": "m", "expires_at": "2099-01-01T00:00:00Z"}))
@@ -97,25 +108,21 @@ def test_what_is_settled_is_not_waited_for(api, ping, monkeypatch, workspace):
 
 def test_who_finds_no_place_is_answered_at_once(ping, workspace):
     with ExitStack() as taken:
-        for _ in range(ping_waiting.places.limit):
-            assert taken.enter_context(ping_waiting.places.take())
-        found = ping_waiting.wait_for_ping(
-            workspace_id=workspace.id, ping_id=ping["id"], seconds=25, sleep=no_sleep
-        )
+        for _ in range(waiting.places.limit):
+            assert taken.enter_context(waiting.places.take())
+        found = wait(workspace, ping, 25, no_sleep)
         assert found.state == "open"
-    assert ping_waiting.places.taken == 0
+    assert waiting.places.taken == 0
 
 
 def test_half_the_threads_never_wait(settings):
-    assert 0 < ping_waiting.places.limit <= settings.WEB_THREADS // 2
+    assert 0 < waiting.places.limit <= settings.WEB_THREADS // 2
 
 
 def test_a_stopping_server_lets_go(ping, workspace):
     stopping.watch(lambda: True)
     try:
-        found = ping_waiting.wait_for_ping(
-            workspace_id=workspace.id, ping_id=ping["id"], seconds=25, sleep=no_sleep
-        )
+        found = wait(workspace, ping, 25, no_sleep)
     finally:
         stopping.watch(lambda: False)
     assert found.state == "open"
@@ -132,10 +139,8 @@ def test_pauses_grow_to_a_second_and_the_time_is_bounded(ping, workspace, monkey
         def monotonic():
             return sum(pauses)
 
-    monkeypatch.setattr(ping_waiting, "time", Clock)
-    found = ping_waiting.wait_for_ping(
-        workspace_id=workspace.id, ping_id=ping["id"], seconds=10, sleep=pauses.append
-    )
+    monkeypatch.setattr(waiting, "time", Clock)
+    found = wait(workspace, ping, 10, pauses.append)
     assert found.state == "open"
     assert pauses[:-1] == sorted(pauses[:-1])
     assert (pauses[0], max(pauses)) == (0.25, 1.0)

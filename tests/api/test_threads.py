@@ -70,6 +70,24 @@ def test_deleting_a_thread_takes_its_messages(api):
     assert all_items(api, path + "/history")[0]["before"]["message_count"] == 1
 
 
+def test_the_list_is_narrowed_by_each_filter(api):
+    session, other = session_of(api), session_of(api)
+    main = thread_in(api, session, external_id="t-1")
+    child = thread_in(api, session, parent_id=main["id"])
+    its = thread_in(api, other, external_id="t-1", source="amp")
+    for query, wanted in (
+        ({}, [its, child, main]),
+        ({"session": session["id"]}, [child, main]),
+        ({"parent": main["short_id"]}, [child]),
+        ({"external_id": "t-1"}, [main]),
+        ({"external_id": "t-1", "source": "amp"}, [its]),
+        ({"external_id": "t-2"}, []),
+    ):
+        assert all_items(api, "/threads", **query) == wanted, query
+    assert list(wrong_fields(api.get("/threads", source="amp"))) == ["source"]
+    problem(api.get("/threads", session=main["id"]), 404)
+
+
 def test_an_external_id_names_one_thread(api):
     session = session_of(api)
     first = thread_in(api, session, external_id="t-1")

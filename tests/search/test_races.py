@@ -180,10 +180,8 @@ def test_a_queue_that_fails_does_not_fail_the_write(workspace, monkeypatch):
     assert without_vector(workspace) == 1
 
 
-def test_a_real_worker_embeds_what_was_written(workspace, embedder):
-    bring(workspace, 40)
-    with workspace_scope(workspace.id):
-        make_memory("said")
+def run_jobs() -> None:
+    """A real job worker, until nothing waits."""
 
     async def work(worker_app) -> None:
         async with worker_app.open_async():
@@ -193,6 +191,14 @@ def test_a_real_worker_embeds_what_was_written(workspace, embedder):
         # In a thread: a browser test leaves its event loop running in the main one.
         with ThreadPoolExecutor(1) as pool:
             pool.submit(asyncio.run, work(worker_app)).result()
+
+
+def test_a_real_worker_embeds_what_was_written(workspace, embedder):
+    bring(workspace, 40)
+    with workspace_scope(workspace.id):
+        make_memory("said")
+
+    run_jobs()
     assert without_vector(workspace) == 0
     assert not ProcrastinateJob.objects.filter(task_name=queue.EMBED_TASK).exists()
     assert embedder.batches[0] == ["said"]
@@ -209,3 +215,26 @@ def test_answers_are_forgotten_after_their_day(workspace, monkeypatch):
     tasks.forget_answers(0)
     with workspace_scope(workspace.id):
         assert [row.key for row in IdempotencyKey.objects.all()] == ["new"]
+
+
+def test_jobs_that_died_with_their_worker_are_forgotten_in_every_queue(workspace):
+    """One that died holds its lock: no other of that lock would ever run again."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO procrastinate_workers (last_heartbeat) "
+            "VALUES (now() - interval '1 hour'), (now()) RETURNING id"
+        )
+        dead, alive = (row[0] for row in cursor.fetchall())
+        for queue_name in ("index", "sessions", "pings", "upkeep"):
+            for worker_id in (dead, alive):
+                cursor.execute(
+                    "INSERT INTO procrastinate_jobs (queue_name, task_name, status, worker_id, "
+                    "attempts, lock) VALUES (%s, 'died', 'doing', %s, 1, %s)",
+                    [queue_name, worker_id, f"{queue_name} {worker_id}"],
+                )
+    tasks.forget_jobs.defer(timestamp=0)
+    run_jobs()
+    left = ProcrastinateJob.objects.filter(task_name="died")
+    assert sorted(job.lock for job in left) == sorted(
+        f"{name} {alive}" for name in ("index", "sessions", "pings", "upkeep")
+    )

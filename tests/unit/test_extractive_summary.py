@@ -108,6 +108,11 @@ def test_next_steps_are_of_the_end():
     assert early[1] not in draft.next_steps
 
 
+def test_what_comes_next_is_a_next_step():
+    said = "Next, we should water the seedlings behind the shed."
+    assert said in summarize(*PUMP, ("assistant", said)).next_steps
+
+
 def test_lists_are_bounded_and_in_order_of_time():
     decided = [("decision_made", f"Use supply number {n} for bed {'abcdefgh'[n % 8] * 3}{n}")
                for n in range(40)]  # fmt: skip

@@ -1,6 +1,6 @@
-"""Waiting for a ping's answer: a request that stays until there is one, without a connection.
+"""A request that stays until what it asks for is there, for a bounded time, without a connection.
 
-A look at the row is a transaction of its own; between looks the connection goes back to the pool.
+A look at the rows is a transaction of its own; between looks the connection goes back to the pool.
 At most half of the process's threads wait at once, so that the other half always answers; who
 comes beyond that is answered at once, as without waiting, and asks again.
 """
@@ -10,15 +10,15 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from django.conf import settings
 from django.db import connection
 
 from config.lib.scope import workspace_scope
 from config.lib.stopping import is_stopping
-from sessions.models import Ping
-from sessions.models.attention import PingState
-from sessions.selectors_pings import get_ping
+
+T = TypeVar("T")
 
 MAX_WAIT_SECONDS = 25
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.25, 1.0, 1.3
@@ -48,25 +48,32 @@ class Places:
 places = Places(settings.WEB_THREADS // 2)
 
 
-def wait_for_ping(
+def wait_until(
     *,
     workspace_id: uuid.UUID,
-    ping_id: str,
+    look: Callable[[T | None], T],
+    settled: Callable[[T], bool],
     seconds: float,
     sleep: Callable[[float], None] = time.sleep,
-) -> Ping:
-    """The ping, as soon as it is resolved or expired, or after `seconds`. Outside a scope.
+) -> T:
+    """What `look` gives, as soon as that is settled, or after `seconds`. Outside a scope.
 
-    Raises NotFound, also where it is deleted meanwhile.
+    Each look has a scope of its own and is given what the one before gave; what it raises ends
+    the wait.
     """
-    ping = _look(workspace_id, ping_id)
-    if seconds <= 0 or _settled(ping):
-        return ping
+
+    def look_again(before: T | None) -> T:
+        with workspace_scope(workspace_id):
+            return look(before)
+
+    found = look_again(None)
+    if seconds <= 0 or settled(found):
+        return found
     with places.take() as got:
         if not got:
-            return ping
+            return found
         ends, pause = time.monotonic() + seconds, FIRST_PAUSE
-        while not _settled(ping) and not is_stopping():
+        while not settled(found) and not is_stopping():
             left = ends - time.monotonic()
             if left <= 0:
                 break
@@ -74,14 +81,5 @@ def wait_for_ping(
             connection.close()
             sleep(min(pause, left))
             pause = min(pause * GROWTH, LONGEST_PAUSE)
-            ping = _look(workspace_id, str(ping.id))
-    return ping
-
-
-def _look(workspace_id: uuid.UUID, ping_id: str) -> Ping:
-    with workspace_scope(workspace_id):
-        return get_ping(ping_id)
-
-
-def _settled(ping: Ping) -> bool:
-    return ping.state in (PingState.RESOLVED, PingState.EXPIRED)
+            found = look_again(found)
+    return found
