@@ -8,14 +8,16 @@ can be mended.
 
 import uuid
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from contacts.models import Revision, RevisionSeal
 from contacts.services.digests import FIRST, revision_digest, seal_digest
 from memory.verify.report import Check, Options, patient_scope
 
 CATEGORY = "changes"
-# Seals, of at most a thousand members each, and Revisions read by one transaction.
-SEALS, REVISIONS = 10, 2000
+# Seals, of at most a thousand members each, and unsealed Revisions read by one transaction; rows
+# held in memory at once.
+SEALS, REVISIONS, PIECE = 10, 500, 200
 
 
 def check(workspace_id: uuid.UUID, options: Options) -> Iterator[Check]:
@@ -54,18 +56,23 @@ def _seal(seal: RevisionSeal, last: RevisionSeal | None, revisions: Check, seals
         seals.saw(False, f"seal {position:,} is missing")
     if seal.position > due + 3:
         seals.wrong_in_all([], seal.position - due - 3)
-    members = list(Revision.objects.filter(seal=seal).order_by("id"))
-    _members(members, revisions)
-    lost = seal.count - len(members)
+    # Read as they come: a thousand bodies may be large.
+    digests: list[bytes] = []
+    times: list[datetime] = []
+    for member in Revision.objects.filter(seal=seal).order_by("id").iterator(PIECE):
+        _look_at(member, revisions)
+        digests.append(bytes(member.digest or b""))
+        times.append(member.created_at)
+    lost = seal.count - len(digests)
     name = f"seal {seal.position:,} of {seal.sealed_at:%Y-%m-%d %H:%M} UTC"
     if lost > 0:
         revisions.expected += lost
         revisions.wrong(
             f"{lost:,} of the {seal.count:,} under {name} {'is' if lost == 1 else 'are'} missing"
-            f"{_between(members)}"
+            f"{_between(times)}"
         )
     previous = bytes(last.digest) if last else FIRST
-    made = seal_digest(seal, [bytes(member.digest or b"") for member in members])
+    made = seal_digest(seal, digests)
     if bytes(seal.previous) != previous and seal.position == due:
         seals.saw(False, f"{name} does not follow from the one before")
     elif lost < 0:
@@ -76,11 +83,11 @@ def _seal(seal: RevisionSeal, last: RevisionSeal | None, revisions: Check, seals
         seals.saw(True, "")
 
 
-def _between(members: Sequence[Revision]) -> str:
-    """The time of a batch's other members, as a hint."""
-    if not members:
+def _between(times: Sequence[datetime]) -> str:
+    """When a batch's other members were written, as a hint."""
+    if not times:
         return ""
-    first, last = (f"{m.created_at:%Y-%m-%d %H:%M}" for m in (members[0], members[-1]))
+    first, last = (f"{time:%Y-%m-%d %H:%M}" for time in (times[0], times[-1]))
     return f"; the others are of {first}" + (f" to {last}" if last != first else "")
 
 
@@ -92,7 +99,8 @@ def _unsealed(workspace_id: uuid.UUID, revisions: Check) -> None:
         with patient_scope(workspace_id):
             rows = Revision.objects.filter(seal=None).order_by("id")
             found = list((rows.filter(id__gt=last) if last else rows)[:REVISIONS])
-            _members(found, revisions)
+            for row in found:
+                _look_at(row, revisions)
         count += len(found)
         if len(found) < REVISIONS:
             break
@@ -101,11 +109,10 @@ def _unsealed(workspace_id: uuid.UUID, revisions: Check) -> None:
         revisions.notes.append(f"{count:,} not sealed yet; the job does it within minutes")
 
 
-def _members(rows: Sequence[Revision], revisions: Check) -> None:
-    for row in rows:
-        problem = _problem(row)
-        what = f"{row.action} {row.model} {row.object_id}, {row.created_at:%Y-%m-%d %H:%M:%S} UTC"
-        revisions.saw(not problem, f"revision {row.id} ({what}) {problem}")
+def _look_at(row: Revision, revisions: Check) -> None:
+    problem = _problem(row)
+    what = f"{row.action} {row.model} {row.object_id}, {row.created_at:%Y-%m-%d %H:%M:%S} UTC"
+    revisions.saw(not problem, f"revision {row.id} ({what}) {problem}")
 
 
 def _problem(row: Revision) -> str:
