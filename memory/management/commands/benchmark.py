@@ -1,0 +1,65 @@
+"""`manage.py benchmark retrieval`: what search finds on a data set, as figures."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from contacts.management.shell import ShellCommand, shell_actor
+from memory.evaluation.datasets import DatasetError, read_dataset
+from memory.evaluation.retrieval import Report, measure
+from memory.search.schemas import SearchMode
+
+SHOWN = ("frac@5", "frac@10", "frac@20", "any@10", "all@10", "mrr", "ndcg@10")
+
+
+class Command(ShellCommand):
+    help = "Measure what search finds. Loads a scratch workspace and removes it again."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        what = parser.add_subparsers(dest="what", required=True)
+        retrieval = what.add_parser("retrieval", help="on a file of documents and queries")
+        retrieval.add_argument(
+            "--dataset", choices=["locomo", "general"], default="", help="form; without: seen"
+        )
+        retrieval.add_argument("--data", type=Path, required=True, help="the data set's file")
+        modes = [mode.value for mode in SearchMode]
+        retrieval.add_argument("--mode", choices=modes, help="without: each of them")
+        retrieval.add_argument("--json", action="store_true", help="all figures as JSON")
+
+    def work(self, options: dict[str, Any]) -> None:
+        try:
+            dataset = read_dataset(options["data"].expanduser(), options["dataset"])
+        except DatasetError as error:
+            raise CommandError(str(error)) from None
+        modes = [SearchMode(options["mode"])] if options["mode"] else list(SearchMode)
+        report = measure(
+            dataset, modes, actor=shell_actor("benchmark"), progress=self._progress(options)
+        )
+        if options["json"]:
+            self.stdout.write(json.dumps(report.as_dict(), indent=2))
+        else:
+            self._print(report)
+
+    def _progress(self, options: dict[str, Any]) -> Any:
+        if options["json"] or not sys.stderr.isatty():
+            return lambda line: None
+        return lambda line: self.stderr.write(f"\r\x1b[K{line}", ending="")
+
+    def _print(self, report: Report) -> None:
+        found = report.as_dict()
+        self.stdout.write(f"{found['dataset']}: {found['documents']:,} documents")
+        self.stdout.write(f"{'':34}{'queries':>8}" + "".join(f"{name:>9}" for name in SHOWN))
+        for mode, levels in found["modes"].items():
+            for level, parts in levels.items():
+                rows = {name: part for name, part in parts.items() if name != "categories"}
+                rows |= {f"category {name}": part for name, part in parts["categories"].items()}
+                for name, part in rows.items():
+                    label = f"{mode} {level} {name}"[:34]
+                    self.stdout.write(
+                        f"{label:34}{part['queries']:8,.0f}"
+                        + "".join(f"{part[one]:9.3f}" for one in SHOWN)
+                    )
