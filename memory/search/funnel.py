@@ -15,9 +15,11 @@ from memory.search.corpus import Corpus, active_space, corpus, count_pending
 from memory.search.filters import Filter, resolve
 from memory.search.hits import make_hits
 from memory.search.lexical import Words
-from memory.search.parse import parse
+from memory.search.parse import Parsed, parse
+from memory.search.ranking import WEIGHTS, features, probability
 from memory.search.schemas import SearchAnswer, SearchMode, SearchQuery
 from memory.search.scoring import Scored, fuse
+from memory.search.surroundings import Meanings, gather
 from memory.search.vectors import NOT_ASKED, QueryVector
 
 # From each leg. Chunks of one row share a place in the answer, and a hit may be first in one leg
@@ -40,7 +42,7 @@ def search(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Sear
     meaning = Meaning()
     if parsed.text and query.mode is not SearchMode.LEXICAL:
         meaning = _meaning(query_vector)
-    legs, scored = _candidates(query.mode, words, meaning, figures, narrowed, most)
+    legs, scored = _candidates(query.mode, parsed, words, meaning, figures, narrowed, most)
     kept = [one for one in scored if one.score >= query.min_score]
     return SearchAnswer(
         hits=make_hits(kept, terms=words.terms, limit=query.limit, explain=query.explain),
@@ -54,9 +56,10 @@ def search(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Sear
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """The query's vector and the space it is compared in, or why there is none."""
+    """The query's vectors and the space they are compared in, or why there is none."""
 
     vector: str = ""
+    keywords: str = ""
     space_id: uuid.UUID | None = None
     problem: str = ""
 
@@ -78,11 +81,17 @@ def _meaning(query: QueryVector) -> Meaning:
             problem=f"the index holds vectors of {space}, the query has one of {query.provider} "
             f"{query.model} ({query.dimensions}); `manage.py reindex` makes the index anew"
         )
-    return Meaning(query.vector, space.id)
+    return Meaning(query.vector, query.keywords, space.id)
 
 
 def _candidates(
-    mode: SearchMode, words: Words, meaning: Meaning, figures: Corpus, narrowed: Filter, most: int
+    mode: SearchMode,
+    parsed: Parsed,
+    words: Words,
+    meaning: Meaning,
+    figures: Corpus,
+    narrowed: Filter,
+    most: int,
 ) -> tuple[list[str], list[Scored]]:
     """(the legs that ran, their passages with scores)."""
     cosine: dict[uuid.UUID, float] = {}
@@ -105,10 +114,26 @@ def _candidates(
     bm25, beside = lexical.find(words, figures, narrowed, others=list(cosine), most=most)
     if meaning.space_id is None:
         return ["lexical"], fuse(bm25, {}, mode=SearchMode.LEXICAL)
-    # Each leg's candidates are scored by the other leg as well.
-    missing = [passage for passage in bm25 if passage not in cosine]
-    cosine |= dense.cosines(meaning.vector, space_id=meaning.space_id, ids=missing)
-    return ["lexical", "semantic"], fuse(bm25 | beside, cosine, mode=mode)
+    meanings = Meanings(meaning.vector, meaning.keywords, meaning.space_id, cosine)
+    return ["lexical", "semantic"], _ranked(parsed, bm25 | beside, meanings, words, figures)
+
+
+def _ranked(
+    parsed: Parsed, bm25: dict[uuid.UUID, float], meanings: Meanings, words: Words, figures: Corpus
+) -> list[Scored]:
+    """Rows by their best passage, in the order of ranking.py."""
+    candidates = gather(bm25, meanings, words, figures)
+    by_passage = {one.passage: one for one in fuse(bm25, meanings.query, mode=SearchMode.HYBRID)}
+    found = []
+    for candidate, parts in zip(
+        candidates, features(parsed.text, [c.row for c in candidates]), strict=True
+    ):
+        one = by_passage[candidate.passages[0]]
+        one.parts = {name: WEIGHTS[name] * value for name, value in parts.items()}
+        one.score = probability(parts)
+        found.append(one)
+    found.sort(key=lambda one: (one.score, one.passage.int), reverse=True)
+    return found
 
 
 def _recent(narrowed: Filter, condition: str, most: int) -> list[Scored]:

@@ -41,6 +41,23 @@ class Words:
     terms: list[str]
     weights: list[float]
     first_terms: int
+    # What words that occur nowhere would weigh, together.
+    unknown: float = 0.0
+
+    @property
+    def ideal(self) -> float:
+        """What a passage could have at most that had all the query's words, of endless length."""
+        return sum(self.weights) + self.unknown
+
+    @property
+    def quoted(self) -> list[str]:
+        """The terms as tsqueries of one word each."""
+        return ["'" + term.replace("\\", "\\\\").replace("'", "''") + "'" for term in self.terms]
+
+    def coverage(self, held: Sequence[int]) -> float:
+        """How much of the query's weight the terms of these numbers (from 1) have."""
+        had = sum(self.weights[number - 1] for number in held)
+        return had / self.ideal if self.ideal else 0.0
 
 
 def analyse(parsed: Parsed, corpus: Corpus) -> Words:
@@ -51,6 +68,7 @@ def analyse(parsed: Parsed, corpus: Corpus) -> Words:
     terms = [term for term in terms if term != f"w{current_workspace_id().hex}"]
     counted = frequencies(terms, corpus)
     total = max([corpus.passages, *counted.values()])
+    unknown = sum(not counted.get(term) for term in terms) * (K1 + 1) * idf(0, total)
     terms = sorted((term for term in terms if counted.get(term)), key=lambda t: (counted[t], t))
     first = rows = 0
     for term in terms:
@@ -59,7 +77,7 @@ def analyse(parsed: Parsed, corpus: Corpus) -> Words:
             break
         first += 1
     weights = [(K1 + 1) * idf(counted[term], total) for term in terms]
-    return Words(searchable, condition, terms, weights, first)
+    return Words(searchable, condition, terms, weights, first, unknown)
 
 
 def idf(frequency: int, total: int) -> float:
@@ -75,6 +93,36 @@ def find(
     """
     if not words.terms:
         return {}, {}
+    scores = _look_up(
+        words,
+        corpus,
+        condition=words.condition,
+        filters=narrowed.as_json(),
+        others=others,
+        scanned=MOST_SCANNED,
+        most=most,
+    )
+    best = sorted(scores.items(), key=lambda row: row[1], reverse=True)
+    return dict(best[:most]), dict(best[most:])
+
+
+def score(words: Words, corpus: Corpus, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, float]:
+    """passage -> BM25 of those of `ids` that have one of the words. No others are looked for."""
+    if not words.terms or not ids:
+        return {}
+    return _look_up(words, corpus, condition="", filters="{}", others=ids, scanned=0, most=0)
+
+
+def _look_up(
+    words: Words,
+    corpus: Corpus,
+    *,
+    condition: str,
+    filters: str,
+    others: Sequence[uuid.UUID],
+    scanned: int,
+    most: int,
+) -> dict[uuid.UUID, float]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT passage, score FROM search_words(%s::text[], %s::float8[], %s, %s, %s, "
@@ -83,18 +131,16 @@ def find(
                 words.terms,
                 words.weights,
                 words.first_terms,
-                words.condition,
+                condition,
                 max(corpus.average_length, 1.0),
-                narrowed.as_json(),
+                filters,
                 list(others),
-                MOST_SCANNED,
+                scanned,
                 most,
             ],
         )
         # One of `others` may be among the best as well, and then comes twice.
-        scores = {passage: score for passage, score in cursor.fetchall() if score > 0}
-    best = sorted(scores.items(), key=lambda row: row[1], reverse=True)
-    return dict(best[:most]), dict(best[most:])
+        return {passage: score for passage, score in cursor.fetchall() if score > 0}
 
 
 def _lexemes(parsed: Parsed) -> tuple[list[str], str]:

@@ -26,6 +26,8 @@ class Scored:
     cosine: float | None = None
     cosine_share: float | None = None
     cosine_rank: int | None = None
+    # Of each feature what it added to the score (ranking.py).
+    parts: dict[str, float] | None = None
 
 
 def fuse(

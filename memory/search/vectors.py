@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from memory.embedding import EmbeddingError, get_embedder
+from memory.search.ranking import keywords
 
 # The same question comes again (a person pages, agents of one team ask alike). 1.5 kB each.
 MOST_KEPT = 1000
@@ -17,13 +18,17 @@ PAUSE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class QueryVector:
-    """`vector` in pgvector's text form, with the model it belongs to; or `problem`, why not."""
+    """`vector` in pgvector's text form, with the model it belongs to; or `problem`, why not.
+
+    `keywords` is that of the query without its fillers.
+    """
 
     vector: str = ""
     provider: str = ""
     model: str = ""
     dimensions: int = 0
     problem: str = ""
+    keywords: str = ""
 
 
 NOT_ASKED = QueryVector()
@@ -55,12 +60,13 @@ def embed_query(text: str) -> QueryVector:
     if time.monotonic() < until:
         return QueryVector(problem=problem)
     try:
-        row = embedder.embed([text], budget=BUDGET_SECONDS)[0]
+        rows = embedder.embed([text, keywords(text)], budget=BUDGET_SECONDS)
     except EmbeddingError as error:
         with _lock:
             _paused[key[:2]] = (time.monotonic() + PAUSE_SECONDS, str(error))
         return QueryVector(problem=str(error))
-    made = QueryVector(as_text(row.tolist()), *key[:3])
+    vector, second = (as_text(row.tolist()) for row in rows)
+    made = QueryVector(vector, *key[:3], keywords=second)
     with _lock:
         _kept[key] = made
         while len(_kept) > MOST_KEPT:

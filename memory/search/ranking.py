@@ -1,0 +1,226 @@
+"""How hybrid search orders rows: one sum of what the legs, the row and what stands around it say.
+
+Each feature of a row is a number near 0 to 1; its weight is the same for every corpus and was
+fitted (memory/evaluation/fitting.py) so that what answers a query stands first, as a softmax over
+the rows (Cao et al., Learning to Rank: From Pairwise Approach to Listwise Approach, 2007). What
+makes it fit short turns and long messages alike is that the features know the texts' lengths: the
+best of many chunks is good by chance, and a short text says little without its neighbours. Not
+for finding candidates (lexical.py, dense.py) or reading what stands around them (surroundings.py).
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+# Words of a row at which its neighbours count half.
+HALF_WORDS = 60.0
+# Of a thread, so many of its best rows say how much it is about the query.
+THREAD_ROWS = 3
+_ASKS_WHEN = re.compile(
+    r"\s*(when|what (time|day|date|year|month)|how long|how many (days|weeks|months|years)|wann|"
+    r"seit wann|wie lange|cuándo|desde cuándo)\b",
+    re.IGNORECASE,
+)
+_TELLS_WHEN = re.compile(
+    r"\b(yesterday|today|tomorrow|tonight|last|next|ago|week|weekend|month|year|morning|"
+    r"(mon|tues|wednes|thurs|fri|satur|sun)day|january|february|march|april|june|july|august|"
+    r"september|october|november|december|gestern|heute|morgen|woche|monat|jahr|ayer|hoy|mañana|"
+    r"semana|mes|año|(19|20)\d\d)\b",
+    re.IGNORECASE,
+)
+# "Mara: ..." as transcripts have it.
+_SPEAKER = re.compile(r"([^\W\d_][\w .'-]{0,39}?):\s")
+_TOKEN = re.compile(r"\w+")
+
+# Fitted on short turns of talk, on long messages of work with an assistant, and on agents' work.
+WEIGHTS: dict[str, float] = {
+    "words": 1.74,
+    "meaning": 1.2,
+    "opening_meaning": 1.54,
+    "keyword_meaning": 1.44,
+    "chunks": -3.82,
+    "coverage": 1.58,
+    "pairs": 2.18,
+    "thread": 4.3,
+    "speaker": 2.46,
+    "time": 1.82,
+    "question": -0.49,
+    "short_question": -0.63,
+    "answers": 1.3,
+    "before_words": 2.56,
+    "second_before_words": 2.83,
+    "after_keywords": 0.44,
+    "beside_keywords": 2.1,
+    "around_words": 1.99,
+    "short": -2.52,
+    "length": 0.59,
+}
+
+
+@dataclass(slots=True)
+class Row:
+    """A candidate: figures of its best passages, of its neighbours in the thread, and its text.
+
+    `words` is BM25 as a share of what a passage could have that has all the query's words, the
+    similarities are cosines; None where there is no vector. `before` and `after` are the thread's
+    neighbours, nearest first, None where there is none.
+    """
+
+    words: float = 0.0
+    meaning: float | None = None
+    opening_meaning: float | None = None
+    keyword_meaning: float | None = None
+    coverage: float = 0.0
+    chunks: int = 1
+    length: int = 0
+    text: str = ""
+    thread: object = None
+    before: list["Neighbour"] = field(default_factory=list)
+    after: list["Neighbour"] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Neighbour:
+    words: float = 0.0
+    meaning: float = 0.0
+    keyword_meaning: float = 0.0
+    asks: bool = False
+
+
+def features(query: str, rows: Sequence[Row]) -> list[dict[str, float]]:
+    """The features of each row, by the names of WEIGHTS. Rows without a vector are judged by
+    their words instead."""
+    top = _Tops(rows)
+    threads = _threads(rows)
+    speakers = _named_speakers(query, rows)
+    pairs = _pairs(query)
+    asks_when = _ASKS_WHEN.match(query) is not None
+    return [_features(row, top, threads, speakers, pairs, asks_when) for row in rows]
+
+
+# Where the sum is as likely that of an answer as not; fitted with the weights.
+EVEN = 8.0
+
+
+def probability(found: Mapping[str, float]) -> float:
+    """How likely a row with these features answers the query, 0 to 1."""
+    total = sum(weight * found[name] for name, weight in WEIGHTS.items())
+    return 1 / (1 + math.exp(EVEN - total))
+
+
+class _Tops:
+    """The largest of each figure, which stands for 1."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.words = _largest(row.words for row in rows)
+        self.meaning = _largest(row.meaning for row in rows)
+        self.keywords = _largest(row.keyword_meaning for row in rows)
+
+
+def _largest(values: Iterable[float | None]) -> float:
+    return max((value for value in values if value), default=0.0)
+
+
+def _share(value: float | None, top: float, instead: float = 0.0) -> float:
+    if value is None:
+        return instead
+    return max(value, 0.0) / top if top > 0 else 0.0
+
+
+def _features(
+    row: Row,
+    top: _Tops,
+    threads: Mapping[object, float],
+    speakers: frozenset[str],
+    pairs: Sequence[str],
+    asks_when: bool,
+) -> dict[str, float]:
+    short = 1 / (1 + (row.length / HALF_WORDS) ** 2)
+    words = _share(row.words, top.words)
+    text = row.text
+    asks = text.rstrip().endswith("?")
+    before, second = _at(row.before, 0), _at(row.before, 1)
+    after = _at(row.after, 0)
+    beside = [_share(one.keyword_meaning, top.keywords) for one in (before, after)]
+    spoken = _SPEAKER.match(text)
+    said = " ".join(_TOKEN.findall(text.lower())) if pairs else ""
+    return {
+        "words": words,
+        "meaning": _share(row.meaning, top.meaning, words),
+        "opening_meaning": _share(row.opening_meaning, top.meaning, words),
+        "keyword_meaning": _share(row.keyword_meaning, top.keywords, words),
+        "chunks": math.log(max(row.chunks, 1)) / 3,
+        "coverage": row.coverage,
+        "pairs": sum(pair in said for pair in pairs) / len(pairs) if pairs else 0.0,
+        "thread": threads.get(row.thread, 0.0) * short,
+        "speaker": float(spoken is not None and spoken.group(1).casefold() in speakers),
+        "time": float(asks_when and _TELLS_WHEN.search(text) is not None),
+        "question": float(asks),
+        "short_question": asks * short,
+        "answers": before.asks * _share(before.meaning, top.meaning) * short,
+        "before_words": before.words * short,
+        "second_before_words": second.words * short,
+        "after_keywords": beside[1] * short,
+        "beside_keywords": max(beside) * short,
+        "around_words": max(before.words, after.words, row.words) * short,
+        "short": short,
+        "length": math.log1p(row.length) / 5,
+    }
+
+
+_NOBODY = Neighbour()
+
+
+def _at(neighbours: Sequence[Neighbour], place: int) -> Neighbour:
+    return neighbours[place] if place < len(neighbours) else _NOBODY
+
+
+def _threads(rows: Sequence[Row]) -> dict[object, float]:
+    """How much each thread is about the query: the mean of its best rows' words."""
+    found: dict[object, list[float]] = {}
+    for row in rows:
+        if row.thread is not None:
+            found.setdefault(row.thread, []).append(row.words)
+    return {
+        thread: sum(sorted(values, reverse=True)[:THREAD_ROWS]) / THREAD_ROWS
+        for thread, values in found.items()
+    }
+
+
+def _named_speakers(query: str, rows: Sequence[Row]) -> frozenset[str]:
+    """The speakers whom the query names, unless it names all there are."""
+    asked = f" {' '.join(_TOKEN.findall(query.casefold()))} "
+    names = {
+        match.group(1).casefold() for row in rows if (match := _SPEAKER.match(row.text)) is not None
+    }
+    named = {name for name in names if f" {' '.join(_TOKEN.findall(name))} " in asked}
+    return frozenset(named if named != names else ())
+
+
+# Of two of these together nothing can be said.
+_FILLERS = frozenset(
+    ["the", "a", "an", "of", "to", "in", "on", "for", "is", "are", "was", "were", "did", "does", "do", "how", "what", "when", "where", "who", "which", "my", "i", "you", "and", "with", "about", "have", "has", "had", "der", "die", "das", "ein", "eine", "und", "in", "zu", "von", "mit", "ist", "war", "wie", "was", "wann", "wo", "wer", "el", "la", "los", "las", "un", "una", "y", "de", "en", "con", "es", "fue", "cómo", "qué", "cuándo", "dónde", "quién"]
+)
+
+
+def _pairs(query: str) -> list[str]:
+    """Neighbouring words of the query, those of two fillers left out."""
+    tokens = _TOKEN.findall(query.lower())
+    return [
+        f"{first} {second}"
+        for first, second in zip(tokens, tokens[1:], strict=False)
+        if not (first in _FILLERS and second in _FILLERS)
+    ]
+
+
+def keywords(query: str) -> str:
+    """The query without fillers and question words, for a second look by meaning; itself where
+    nothing else is left."""
+    kept = [word for word in query.split() if word.strip("?!.,;:").lower() not in _STOP]
+    return " ".join(kept) or query
+
+
+_STOP = _FILLERS | frozenset(
+    ["whom", "whose", "why", "would", "could", "should", "can", "will", "be", "been", "being", "from", "by", "at", "as", "it", "its", "their", "his", "her", "he", "she", "they", "them", "him", "we", "your", "our", "me", "us", "or", "not", "no", "any", "this", "that", "these", "those", "there", "den", "dem", "des", "für", "auf", "bei", "an", "im", "am", "sind", "waren", "hat", "haben", "wurde", "warum", "welche", "welcher", "welches", "ich", "du", "er", "sie", "es", "wir", "ihr", "mein", "dein", "unser", "nicht", "kein", "del", "al", "por", "para", "son", "era", "fueron", "ha", "han", "cual", "cuál", "porqué", "yo", "tú", "él", "ella", "nosotros", "mi", "tu", "su", "no"]
+)
