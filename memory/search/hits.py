@@ -72,6 +72,7 @@ def _hit(one: Scored, row: dict[str, Any], terms: Sequence[str], explain: bool) 
             cosine=one.cosine,
             cosine_share=one.cosine_share,
             cosine_rank=one.cosine_rank,
+            parts=one.parts and {name: round(value, 4) for name, value in one.parts.items()},
         )
     values = {name: value for name, value in row.items() if name not in ("passage", "source")}
     return Hit(

@@ -113,6 +113,9 @@ class Explanation(Output):
     cosine: float | None = Field(None, description="Similarity of meaning, -1 to 1.")
     cosine_share: float | None = Field(None, description="The same, 0 to 1 over the candidates.")
     cosine_rank: int | None = None
+    parts: dict[str, float] | None = Field(
+        None, description="Hybrid only: what each feature added; see the page on search."
+    )
 
 
 class Hit(RowOut):
@@ -121,7 +124,7 @@ class Hit(RowOut):
     kind: PassageKind
     id: uuid.UUID = Field(description="Of the memory, message, event, session or project.")
     score: float = Field(
-        description="hybrid: mean of both legs' shares; lexical: share of the best hit's BM25; "
+        description="hybrid: about how likely the row answers, 0 to 1; lexical: share of the best hit's BM25; "
         "semantic: cosine. Comparable within one answer."
     )
     text: str = Field(description="The passage that matched: the row's text, or a part of it.")

@@ -143,8 +143,8 @@ def _read(found: Sequence[Candidate], words: Words) -> None:
     by_passage = {candidate.passages[0]: candidate.row for candidate in found}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT p.id, p.text, ARRAY(SELECT n FROM unnest(%s::text[]) WITH ORDINALITY t (word, n) "
-            "WHERE p.tsv @@ word::tsquery) FROM memory_passage p "
+            "SELECT p.id, p.text, "
+            "ARRAY(SELECT n FROM unnest(%s::text[]) WITH ORDINALITY AS t (word, n) WHERE p.tsv @@ word::tsquery) FROM memory_passage p "
             "WHERE p.workspace_id = %s AND p.id = ANY(%s::uuid[])",
             [words.quoted, current_workspace_id(), list(by_passage)],
         )
