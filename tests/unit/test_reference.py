@@ -1,4 +1,4 @@
-"""What docs/reference.md says is so."""
+"""What the pages on the API say is so."""
 
 import re
 import uuid
@@ -11,6 +11,7 @@ from sessions.channels.shapes import Letter, webhook
 from tests.factories import ROOT
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+ATTENTION = (ROOT / "docs" / "attention.md").read_text()
 
 
 def test_every_scope_is_in_the_table():
@@ -21,7 +22,7 @@ def test_every_scope_is_in_the_table():
 
 @pytest.mark.parametrize("secret", ["sixteen or more characters", "whsec_c2l4dGVlbiBieXRlcyBvciBt"])
 def test_the_recipe_checks_what_a_webhook_sends(secret):
-    (recipe,) = re.findall(r"```python\n(import base64.+?)```", REFERENCE, re.DOTALL)
+    (recipe,) = re.findall(r"```python\n(import base64.+?)```", ATTENTION, re.DOTALL)
     names: dict = {}
     exec(recipe, names)
     now = clock.now()
