@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypedDict
 
+import phonenumbers
 from django.db.models import Func, IntegerField, OuterRef, Q, QuerySet, Subquery
 
 from config.lib.db.lookup import find_id, find_row
@@ -123,8 +124,13 @@ def _numbers(text: str) -> set[str]:
     if len(digits) < 3 or any(c.isalpha() for c in text):
         return set()
     numbers = {f"+{digits}"}
+    region = workspace_region()
+    if region and not text.lstrip("(").startswith(("+", "00")):
+        trunk = phonenumbers.ndd_prefix_for_region(region, True) or ""
+        country = phonenumbers.country_code_for_region(region)
+        numbers.add(f"+{country}{digits.removeprefix(trunk)}")
     with suppress(ValueError):  # the beginning of one is none yet
-        numbers.add(read_phone(text, workspace_region())[0])
+        numbers.add(read_phone(text, region)[0])
     return numbers
 
 

@@ -66,12 +66,18 @@ class Counted:
 
 PING = (
     "CASE WHEN t.resolved_at IS NOT NULL THEN 'resolved' "
+    "WHEN t.expires_at <= statement_timestamp() THEN 'expired' "
     "WHEN t.acknowledged_at IS NOT NULL THEN 'acknowledged' WHEN t.seen_at IS NOT NULL THEN 'seen' "
     "WHEN t.delivered_at IS NOT NULL THEN 'delivered' ELSE 'created' END"
 )
 NOTIFICATION = (
     "CASE WHEN t.acked_at IS NOT NULL THEN 'acknowledged' "
     "WHEN t.notified_at IS NOT NULL THEN 'delivered' ELSE 'pending' END"
+)
+
+STAGED = (
+    "CASE WHEN t.dismissed_at IS NOT NULL THEN 'dismissed' "
+    "WHEN t.expires_at <= statement_timestamp() THEN 'expired' ELSE 'shown' END"
 )
 
 
@@ -115,7 +121,7 @@ COUNTED = {
             live="t.acked_at IS NULL", rest="acknowledged",
         ),
         Counted(
-            "staged_content", StagedContent, _either("dismissed_at", "dismissed", "shown"),
+            "staged_content", StagedContent, STAGED,
             live="t.dismissed_at IS NULL", rest="dismissed",
         ),
         Counted("handoffs", Handoff, "t.status"),

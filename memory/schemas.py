@@ -139,6 +139,8 @@ class _MemoryFields(Input):
     confidence_method: Text = Field(ABSENT, max_length=60)
     affect: Affect = Field(ABSENT)
     ownership: Text = Field(ABSENT, max_length=60)
+    signature: Text = Field(ABSENT, max_length=2000)
+    consolidated: bool = Field(ABSENT, description="A summary has taken it up")
     salience: Unit = Field(ABSENT)
     pinned: bool = Field(ABSENT)
     trust: Trust = Field(ABSENT, description="A key cannot raise it above agent")
@@ -157,8 +159,6 @@ class _MemoryFields(Input):
 class MemoryIn(_MemoryFields):
     text: Text = Field(min_length=1, max_length=100_000)
     method: Text = Field(ABSENT, max_length=60)
-    signature: Text = Field(ABSENT, max_length=2000)
-    consolidated: bool = Field(ABSENT)
     recorded_at: Moment = Field(ABSENT, description="Without: now")
     source: Text = Field(ABSENT, max_length=60)
     external_id: Text = Field(

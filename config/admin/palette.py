@@ -1,4 +1,4 @@
-"""The command palette (Ctrl-K): jump to a session, memory, project, agent or page by its words.
+"""The command palette (Ctrl-K): jump to a row or a page of the sidebar by its words.
 
 Simple look-ups by name within the workspace; not the product's search, which has its own page.
 """
@@ -11,34 +11,31 @@ from django.db.models.functions import Left
 from django.urls import reverse
 from unfold.dataclasses import SearchResult
 
-from config.lib.admin import show
-from contacts.models import Agent
+from config.settings.unfold import UNFOLD
+from contacts.models import Agent, Contact
 from memory.models import Memory
-from sessions.models import Project, Session
+from sessions.models import Project, Session, Task
 
 PER_KIND = 6
 TITLE = 120
 
 
 def results(term: str) -> list[SearchResult]:
-    """Pages first, then rows, newest first. Four queries, each stopped at a few rows."""
+    """Pages first, then rows, newest first. Six queries, each stopped at a few rows."""
     found = [page for page in _pages() if term.lower() in page.title.lower()]
-    for read in (_sessions, _memories, _projects, _agents):
+    for read in (_sessions, _memories, _tasks, _projects, _contacts, _agents):
         found += read(term)
     return found
 
 
 def _pages() -> list[SearchResult]:
-    pages = [
-        ("Sessions", "agent_sessions.session", "forum"),
-        ("Memories", "memory.memory", "neurology"),
-        ("Projects", "agent_sessions.project", "folder"),
-        ("Agents", "contacts.agent", "smart_toy"),
-        ("API keys", "contacts.apikey", "key"),
-        ("Members", "contacts.membership", "group"),
-        ("History", "contacts.revision", "history"),
+    """What the sidebar leads everybody to."""
+    entries = [one for part in UNFOLD["SIDEBAR"]["navigation"] for one in part["items"]]
+    return [
+        SearchResult(one["title"], "page", str(one["link"]), one["icon"])
+        for one in entries
+        if "permission" not in one
     ]
-    return [SearchResult(t, "page", show.changelist_url(m), icon) for t, m, icon in pages]
 
 
 def _rows(
@@ -79,6 +76,20 @@ def _projects(term: str) -> list[SearchResult]:
     return _rows(rows.values("id", "title"), "project", "folder",
                  lambda r: reverse("admin:agent_sessions_project_change", args=[r["id"]]),
                  lambda r: r["title"])  # fmt: skip
+
+
+def _tasks(term: str) -> list[SearchResult]:
+    rows = Task.objects.filter(title__icontains=term).order_by("-created_at", "-id")
+    return _rows(rows.values("id", "title"), "task", "task_alt",
+                 lambda r: reverse("admin:agent_sessions_task_change", args=[r["id"]]),
+                 lambda r: r["title"])  # fmt: skip
+
+
+def _contacts(term: str) -> list[SearchResult]:
+    rows = Contact.objects.filter(Q(name__icontains=term) | Q(company__icontains=term))
+    return _rows(rows.order_by("-created_at", "-id").values("id", "name"), "contact", "contacts",
+                 lambda r: reverse("admin:contacts_contact_change", args=[r["id"]]),
+                 lambda r: r["name"])  # fmt: skip
 
 
 def _agents(term: str) -> list[SearchResult]:

@@ -89,7 +89,7 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
-                "title": "Who is asked",
+                "title": "What needs people",
                 "separator": True,
                 "items": [
                     _list("agent_sessions_ping", "Pings", "campaign"),

@@ -86,13 +86,13 @@ class ContactAdmin(WorkspaceAdmin):
     fieldsets = (
         (None, {"fields": ("merged", "name", ("company", "role"), ("location", "relationship"))}),
         ("Addresses", {"fields": ("emails", "phones", "tags")}),
-        ("About", {"fields": ("description", "notes", ("last_contact_at", "pinned"))}),
+        ("About", {"fields": ("description", "notes", "last_contact_at", "pinned")}),
         folded("More", "metadata", "card", "known_as", ("made", "changed"), "ids"),
     )
     add_fieldsets = (
         (None, {"fields": ("name", ("company", "role"), ("location", "relationship"))}),
         ("Addresses", {"fields": ("emails", "phones", "tags")}),
-        ("About", {"fields": ("description", "notes", ("last_contact_at", "pinned"))}),
+        ("About", {"fields": ("description", "notes", "last_contact_at", "pinned")}),
     )
     row_actions = (
         RowAction(

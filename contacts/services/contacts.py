@@ -149,6 +149,8 @@ def _known(fields: Mapping[str, Any], allowed: frozenset[str]) -> dict[str, Any]
     for name in _LINES:
         if isinstance(clean.get(name), str):
             clean[name] = " ".join(clean[name].split())
+    if clean.get("name") == "":
+        raise Invalid({"name": "must not be empty"})
     return clean
 
 

@@ -15,7 +15,8 @@ from django.db import transaction
 from config.lib.actor import Actor
 from config.lib.errors import Conflict, DomainError, Invalid
 from config.lib.ids import read_id
-from contacts.models import Contact, ContactEmail, ContactPhone
+from config.lib.scope import current_workspace_id
+from contacts.models import Contact, ContactEmail, ContactPhone, Workspace
 from contacts.services.addresses import (
     Labelled,
     normal_emails,
@@ -127,6 +128,8 @@ def _take_all(actor: Actor, cards: Iterable[_New], report: Report, preview: bool
     # Two cards of one file are two people, unless they have one UID or one name.
     seen: dict[uuid.UUID, str] = {}
     with transaction.atomic():
+        # One import at a time: two of one file would not see the contacts that each other makes.
+        Workspace.objects.select_for_update(no_key=True).get(pk=current_workspace_id())
         for new in cards:
             try:
                 taken = _take(actor, new, region, seen)
@@ -203,6 +206,8 @@ def _find(new: _New, seen: Mapping[uuid.UUID, str]) -> tuple[Contact | None, str
         ids = list(holders.values_list("contact_id", flat=True)[:MAX_HOLDERS])
         rows = Contact.objects.filter(pk__any_of=ids).order_by("id") if ids else []
         found = _the_one(rows, card, seen)
+        if found is not None and how == "phone" and _shares_a_line(found, card):
+            found = None
         if found is not None:
             return found, how
     return None, ""
@@ -231,6 +236,14 @@ def _the_one(rows: Iterable[Contact], card: Card, seen: Mapping[uuid.UUID, str])
     if len(able) > 1:
         able = [row for row in able if row.sort_name == name]
     return able[0] if len(able) == 1 else None
+
+
+def _shares_a_line(contact: Contact, card: Card) -> bool:
+    """Another name and emails of their own, none in common: two people of one number, as of an
+    office or a household. Index contactemail_unique."""
+    if contact.sort_name == sort_name(card.name) or not card.emails:
+        return False
+    return ContactEmail.objects.filter(contact_id=live(contact).pk).exists()
 
 
 # --- What it changes --------------------------------------------------------------------------

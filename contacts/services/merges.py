@@ -113,8 +113,9 @@ def unmerge_contact(*, actor: Actor, source_id: uuid.UUID, reason: str = "") -> 
     if wanted and change is None:
         raise Conflict("The record of this merge is gone.", code="merge_unknown")
     if change is not None:
-        _refuse_changed(target, change)
-        fields, parts = _from_json(change.before)
+        now = funnel.snapshot(target) | part_values(target)
+        _refuse_changed(target, change, now)
+        fields, parts = _from_json(change.before | _with_added(change, now))
         held = parts_of(target, parts)
         funnel.update(target, fields, actor=actor, action="unmerge", reason=reason, parts=held)
     _, parts = _from_json(merge.before)
@@ -187,15 +188,26 @@ def _last_change(row: Contact, action: str) -> Revision | None:
     return Revision.objects.filter(object_id=row.pk, action=action).order_by("-id").first()
 
 
-def _refuse_changed(target: Contact, change: Revision) -> None:
-    """Conflict naming what is no longer as the merge left it."""
-    now = funnel.snapshot(target) | part_values(target)
-    # A snapshot leaves out what is empty.
-    differing = [
-        name
-        for name in change.before
-        if (now.get(name) or None) != (change.after.get(name) or None)
-    ]
+def _with_added(change: Revision, now: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Emails, phones and tags as they were before the merge, with those that came since."""
+    return {
+        name: [*change.before[name], *(one for one in now[name] if one not in change.after[name])]
+        for name in PARTS & change.before.keys()
+    }
+
+
+def _refuse_changed(target: Contact, change: Revision, now: Mapping[str, Any]) -> None:
+    """Conflict naming what is no longer as the merge left it. An email, phone or tag that was added
+    since is no such change; one that is gone is."""
+
+    def differs(name: str) -> bool:
+        left = change.after.get(name)
+        if name in PARTS:
+            return not set(left or ()) <= set(now[name])
+        # A snapshot leaves out what is empty.
+        return bool((now.get(name) or None) != (left or None))
+
+    differing = [name for name in change.before if differs(name)]
     if differing:
         raise Conflict(
             f"Changed in {target.name} since the merge: {', '.join(sorted(differing))}. Undo those "

@@ -177,9 +177,10 @@ def _row(
 
 
 def _labels(cells: list[str], columns: list[str]) -> dict[str, str]:
-    """column of a value -> what its neighbour calls it (Google: `E-mail 1 - Label`)."""
+    """column of a value -> what its neighbour calls it (Google: `E-mail 1 - Label`; a star is of
+    the preferred one)."""
     named = {
-        match.groups(): cell.strip().removeprefix("* ").lower()
+        match.groups(): cell.strip().removeprefix("*").strip().lower()
         for cell, column in zip(cells, columns, strict=False)
         if (match := _LABEL.fullmatch(column))
     }

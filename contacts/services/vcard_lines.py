@@ -6,6 +6,7 @@ unfolding quadratic time, its text values end at the first comma, and it folds b
 octets count. Not for what properties mean (vcards.py).
 """
 
+import quopri
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ _HEAD = re.compile(
 )
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _QUOTED_PRINTABLE = re.compile("quoted-printable", re.IGNORECASE)
+# Android's own labels: TEL;X-CUSTOM(CHARSET=UTF-8,ENCODING=QUOTED-PRINTABLE,B=C3=BCro):
+_CUSTOM = re.compile(r";X-CUSTOM\(([^():]*)\)", re.IGNORECASE)
 _ENCODINGS = {"BASE64": "b", "B": "b"}
 
 
@@ -65,6 +68,9 @@ def unfold(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
 
 def read_line(text: str, number: int) -> Line:
     """Invalid, naming the number of the line in its card, where it is none."""
+    custom = _CUSTOM.search(text.partition(":")[0])
+    if custom:
+        text = f"{text[: custom.start()]}{_custom_type(custom[1])}{text[custom.end() :]}"
     head = _HEAD.match(text)
     if head is None:
         raise Invalid({f"line {number}": f"is no property of a vCard: {text[:60]!r}"})
@@ -85,6 +91,15 @@ def read_line(text: str, number: int) -> Line:
     if "QUOTED-PRINTABLE" in name:  # what is decoded now can hold line ends
         value = "\\n".join(split_lines(value))
     return Line(read.name, value, params, read.group or "")
+
+
+def _custom_type(given: str) -> str:
+    """What Android says within the parentheses, as the TYPE that every other program reads."""
+    *how, label = given.split(",")
+    if "ENCODING=QUOTED-PRINTABLE" in (one.upper() for one in how):
+        label = quopri.decodestring(label.encode()).decode("utf-8", "replace")
+    words = " ".join(re.sub(r'[\x00-\x1f\x7f";:,]+', " ", label).split())
+    return f';TYPE="{words}"' if words else ""
 
 
 def write_line(line: Line) -> str:

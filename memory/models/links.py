@@ -88,12 +88,14 @@ class MemoryAbout(WorkspaceRow):
                     1,
                 ),
             ),
-            # what a memory is about, and the cascade from it
+            # what a memory is about, each once
             _about("contact"),
             _about("project"),
             _about("task"),
         ]
         indexes = [
+            # the cascade from the memory
+            models.Index(fields=["workspace", "memory"], name="memoryabout_memory"),
             # what is known of each, newest first, and the cascades from them
             _known_of("contact"),
             _known_of("project"),

@@ -29,13 +29,12 @@ AFFECT_RANGES = {"valence": (-1, 1), "arousal": (0, 1), "dominance": (-1, 1), "i
 EDITABLE = frozenset(
     {
         "kind", "text", "data", "tags", "session_id", "project_id", "confidence",
-        "confidence_method", "affect", "ownership", "salience", "pinned", "trust", "state",
-        "valid_from", "valid_to", "expires_at", "metadata",
+        "confidence_method", "affect", "ownership", "signature", "consolidated", "salience",
+        "pinned", "trust", "state", "valid_from", "valid_to", "expires_at", "metadata",
     }
 )  # fmt: skip
 ON_CREATION = EDITABLE | {
-    "agent_id", "actor", "method", "signature", "consolidated", "recorded_at", "source",
-    "external_id",
+    "agent_id", "actor", "method", "recorded_at", "source", "external_id",
 }  # fmt: skip
 
 

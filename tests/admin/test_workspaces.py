@@ -47,6 +47,9 @@ def test_autocomplete_and_palette_find_ones_own_only(alice, charlie, workspace):
         assert bool(found) is sees
         page = client.get(palette, {"s": "seedlings", "extended": "1"}).content.decode()
         assert ("Water the seedlings" in page) is sees
+        for term, title in (("ada", "Ada"), ("repot", "Repot the fern")):
+            page = client.get(palette, {"s": term, "extended": "1"}).content.decode()
+            assert (title in page) is sees, term
 
 
 def test_a_person_of_two_workspaces_switches_between_them(workspace, other_workspace):

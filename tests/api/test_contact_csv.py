@@ -143,6 +143,11 @@ def test_rows_update_by_id_then_external_id_then_uid_email_and_phone(api):
     assert take(api, "name\nAda O\n")["created"] == 1, "never by its name alone"
 
 
+def test_a_preferred_address_without_a_label_of_googles_older_export(api):
+    take(api, "Name,E-mail 1 - Type,E-mail 1 - Value\nLinus,* ,linus@example.com\n")
+    assert only(api)["emails"] == [{"email": "linus@example.com", "label": ""}]
+
+
 def test_an_empty_cell_takes_nothing_away(api):
     body = {"name": "Ada", "company": "AE", "notes": "n", "emails": ["ada@example.com"]}
     contact = made(api.post("/contacts", {**body, "tags": ["client"]}))

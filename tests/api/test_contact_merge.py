@@ -172,6 +172,23 @@ def test_merges_of_merges_are_undone_from_the_last(api):
     assert [m["id"] for m in made(api.get(f"/contacts/{a['id']}/known"))["items"]] == [about["id"]]
 
 
+def test_what_was_added_since_a_merge_stays_when_it_is_undone(api):
+    ada, countess = contact(api, **ADA), contact(api, **COUNTESS)
+    merged = made(merge(api, ada, countess))["target"]
+    more = {
+        "tags": [*merged["tags"], "zoo"],
+        "emails": [*merged["emails"], "new@example.com"],
+        "phones": ["+33142685300", *merged["phones"]],
+    }
+    made(api.patch(f"/contacts/{ada['id']}", more, if_match="*"))
+    made(unmerge(api, countess))
+    now = read(api, ada)
+    assert now["tags"] == [*ada["tags"], "zoo"]
+    assert now["emails"] == [*ada["emails"], {"email": "new@example.com", "label": ""}]
+    assert now["phones"] == [*ada["phones"], {"number": "+33142685300", "label": ""}]
+    assert without_version(read(api, countess)) == without_version(countess)
+
+
 def test_two_merges_into_one_are_undone_from_the_last(api):
     ada, one, two = (
         contact(api, name=name, notes=name, emails=[f"{name}@example.com"])

@@ -257,6 +257,22 @@ def test_nobody_sees_another_workspaces_contacts(api, stranger):
     assert made(stranger.get("/tags"))["items"] == []
 
 
+def test_the_beginning_of_a_number_as_it_is_dialled_at_home(api, workspace):
+    made(api.post("/contacts", {"name": "Ada", "phones": ["+41795556677"]}))
+
+    def found(q):
+        return [one["name"] for one in made(api.get("/contacts", q=q))["items"]]
+
+    assert (found("079 555"), found("+41 79 5")) == ([], ["Ada"])
+    set_region(workspace, "CH")
+    assert (found("079 555"), found("(079) 555"), found("079 556")) == (["Ada"], ["Ada"], [])
+
+
+def test_a_name_of_spaces_is_one_wrong_field(api):
+    answer = api.post("/contacts", {"name": "  "})
+    assert list(wrong_fields(answer)) == ["name"]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_writers_of_the_same_new_tags_all_succeed(api, workspace):
     tags = [f"tag-{n}" for n in range(10)]

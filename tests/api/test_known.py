@@ -1,6 +1,7 @@
 """What memories are about: contacts, projects and tasks, and what is known of a contact."""
 
 import pytest
+from django.db import connection
 
 from config.lib.scope import workspace_scope
 from sessions.models import Task
@@ -103,3 +104,28 @@ def test_a_contact_goes_and_what_was_known_of_it_stays(api):
     assert api.delete(f"/contacts/{ada['id']}", if_match="*").status_code == 204
     assert made(api.get(f"/memories/{saved['id']}"))["about"] == []
     assert api.delete(f"/memories/{saved['id']}", if_match="*").status_code == 204
+
+
+def test_the_cascade_of_an_erased_memory_finds_what_it_is_about_by_an_index(api, workspace):
+    ada = contact(api)
+    about = memory(api, "Ada.", {"contact": ada["id"]})
+    fill = """
+        INSERT INTO memory_memoryabout (id, workspace_id, created_at, memory_id, contact_id)
+        SELECT gen_random_uuid(), workspace_id, now(), id, %s FROM more
+    """
+    more = """
+        WITH more AS (
+            INSERT INTO memory_memory SELECT (m).* FROM (
+                SELECT jsonb_populate_record(memory_memory, jsonb_build_object(
+                    'id', gen_random_uuid())) m
+                FROM memory_memory, generate_series(1, 3000)) rows
+            RETURNING id, workspace_id)
+    """
+    # As foreign keys delete: the workspace and the memory, and no word of what it is about.
+    cascade = "DELETE FROM ONLY memory_memoryabout WHERE workspace_id = %s AND memory_id = %s"
+    with workspace_scope(workspace.id), connection.cursor() as cursor:
+        cursor.execute(more + fill, [ada["id"]])
+        cursor.execute(f"EXPLAIN {cascade}", [workspace.id, about["id"]])
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "memoryabout_memory" in plan, plan
+    assert "Seq Scan" not in plan

@@ -221,3 +221,13 @@ def test_the_history_keeps_links_and_evidence_that_came_and_went_with_a_memory(a
 
 def test_a_blank_memory_says_nothing(api):
     assert "text" in wrong_fields(api.post("/memories", {"text": " \n "}))
+
+
+def test_a_memory_is_signed_and_marked_as_consolidated_later(api):
+    memory = made(api.post("/memories", {"text": "Signed later."}))
+    path = f"/memories/{memory['id']}"
+    body = {"signature": "ed25519:abc", "consolidated": True, "ownership": "shared"}
+    after = made(api.patch(path, body, if_match='"1"'))
+    assert {name: after[name] for name in body} == body
+    (change, _) = made(api.get(f"{path}/history"))["items"]
+    assert change["after"] == body

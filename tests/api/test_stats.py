@@ -91,10 +91,12 @@ def fill(workspace):
         put(Ping, message="m")
         put(Ping, message="m", seen_at=now)
         put(Ping, message="m", resolved_at=now)
+        put(Ping, message="m", seen_at=now, expires_at=now)
         put(Notification, conversation_id="c", notification_type="t", entity_id="1")
         put(Notification, conversation_id="c", notification_type="t", entity_id="2", acked_at=now)
         put(StagedContent, content_type="draft")
         put(StagedContent, content_type="draft", dismissed_at=now)
+        put(StagedContent, content_type="draft", expires_at=now)
         put(Handoff, content="c")
         return session
 
@@ -121,9 +123,9 @@ def test_everything_is_counted_by_state_before_any_job_ran(api, workspace):
         "scheduled_missions": {"enabled": 1, "paused": 1},
         "missions": {"complete": 1},
         "priorities": {"open": 1, "completed": 1},
-        "pings": {"created": 1, "seen": 1, "resolved": 1},
+        "pings": {"created": 1, "seen": 1, "expired": 1, "resolved": 1},
         "notifications": {"pending": 1, "acknowledged": 1},
-        "staged_content": {"shown": 1, "dismissed": 1},
+        "staged_content": {"shown": 1, "expired": 1, "dismissed": 1},
         "handoffs": {"pending": 1},
     }  # fmt: skip
     assert (body["agents"], body["agents_by_status"]) == (1, {"active": 1})
@@ -157,7 +159,7 @@ def test_live_states_are_of_this_moment(api, workspace, large):
         Ping.objects.filter(resolved_at=None, seen_at=None).update(resolved_at=clock.now())
     body = made(api.get("/stats"))
     assert body["sessions"]["by_state"] == {"ended": 2}
-    assert body["pings"]["by_state"] == {"seen": 1, "resolved": 2}
+    assert body["pings"]["by_state"] == {"seen": 1, "expired": 1, "resolved": 2}
 
 
 def test_what_came_since_the_job_is_counted_exactly(api, workspace, large):

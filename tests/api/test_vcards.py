@@ -2,12 +2,14 @@
 
 import base64
 import re
+import threading
 import time
 import uuid
 from datetime import UTC, datetime
 
 import pytest
 import vobject
+from django.db import connection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -162,6 +164,18 @@ def test_vcard_2_1_with_quoted_printable(api):
     assert "X-HAIR:blond" in out
 
 
+def test_androids_own_labels(api):
+    how = "X-CUSTOM(CHARSET=UTF-8,ENCODING=QUOTED-PRINTABLE,=42=C3=BC=72=6F 2)"
+    text = card("Ayşe", f"TEL;{how}:+90 212 244 00 00", "EMAIL;X-CUSTOM(Atelier):a@example.com",
+                version="2.1")  # fmt: skip
+    take(api, text)
+    for _ in range(2):
+        contact = only(api)
+        assert contact["phones"] == [{"number": "+902122440000", "label": "büro 2"}]
+        assert contact["emails"] == [{"email": "a@example.com", "label": "atelier"}]
+        take(api, exported(api, contact, "3.0"))
+
+
 def test_a_broken_card_is_reported_with_its_place_and_the_rest_goes_in(api):
     text = "".join(
         [
@@ -282,6 +296,45 @@ def test_people_who_share_an_address_stay_apart(api):
     again = take(api, family)
     assert [one["matched_by"] for one in again] == ["uid", "uid", "phone", "email", "email"]
     assert people(api) == ["Ada", "Byron", "Clara", "Dora", "Emil"]
+
+
+def test_a_colleague_of_another_file_at_the_same_switchboard_is_somebody_else(api):
+    ada = made(api.post("/contacts", {
+        "name": "Ada", "emails": ["ada@example.com"], "phones": ["+41446681800"],
+    }))  # fmt: skip
+    number = "TEL;TYPE=WORK:+41446681800"
+    (item,) = take(api, card("Charles", "EMAIL:charles@example.com", number))
+    assert (item["action"], item["matched_by"]) == ("created", "")
+    assert made(api.get(f"/contacts/{ada['id']}")) == ada
+    (group,) = made(api.get("/contacts/duplicates"))["items"]
+    assert [one["reason"] for one in group["reasons"]] == ["same_phone"], "a person may say"
+    for line in (card("Ada King", number), card("Ada King", "EMAIL:new@example.com", number)):
+        (item,) = take(api, line, "?preview=true")
+        assert item["action"] == "created", "two have the number now, and other names"
+    (item,) = take(api, card("Ada", "EMAIL:new@example.com", number))
+    assert (item["contact_id"], item["matched_by"]) == (ada["id"], "phone")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_file_sent_twice_at_once_makes_its_people_once(api):
+    text = card("Ada", "EMAIL:ada@example.com") + card("Bob", "TEL:+41446681800")
+    ready = threading.Barrier(3)
+    answers = []
+
+    def run():
+        try:
+            ready.wait(10)
+            answers.append(send(api, text).json())
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted((a["created"], a["unchanged"]) for a in answers) == [(0, 2), (0, 2), (2, 0)]
+    assert people(api) == ["Ada", "Bob"]
 
 
 def test_a_card_without_a_uid_adds_to_a_contact_made_by_hand(api):
