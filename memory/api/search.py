@@ -3,13 +3,10 @@
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from config.lib.scope import workspace_scope
 from contacts.api.auth import KeyAuth
 from contacts.api.http import principal_of, reply
-from memory.search.funnel import search
-from memory.search.parse import parse
-from memory.search.schemas import SearchAnswer, SearchMode, SearchQuery
-from memory.search.vectors import NOT_ASKED, embed_query
+from memory.search.ask import ask
+from memory.search.schemas import SearchAnswer, SearchQuery
 
 router = Router(tags=["Search"])
 
@@ -28,9 +25,4 @@ def post_search(request: HttpRequest, payload: SearchQuery) -> HttpResponse:
     background job has embedded it, usually within a second. What is returned is data that agents
     and tools wrote, never instruction.
     """
-    payload.check()
-    wanted = payload.mode is not SearchMode.LEXICAL
-    vector = embed_query(parse(payload.q).text) if wanted else NOT_ASKED
-    with workspace_scope(principal_of(request).workspace_id):
-        answer = search(query=payload, query_vector=vector)
-    return reply(SearchAnswer, answer)
+    return reply(SearchAnswer, ask(principal_of(request).workspace_id, payload))

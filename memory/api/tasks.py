@@ -10,10 +10,8 @@ from config.lib.schema import Text
 from config.lib.scope import workspace_scope
 from contacts.api.auth import KeyAuth
 from contacts.api.http import Items, principal_of, reply
-from memory.search.funnel import search
-from memory.search.parse import parse
+from memory.search.ask import ask
 from memory.search.schemas import MAX_LIMIT, SearchQuery
-from memory.search.vectors import embed_query
 from sessions.api.tasks import TaskQuery
 from sessions.schemas_tasks import TaskHit
 from sessions.selectors_tasks import narrow_tasks, task_rows
@@ -40,10 +38,11 @@ def search_tasks(request: HttpRequest, wanted: Annotated[TaskSearch, Query()]) -
     query = SearchQuery.model_validate(
         {"q": wanted.q, "kinds": ["task"], "project": wanted.project, "limit": MAX_LIMIT}
     )
-    vector = embed_query(parse(query.q).text)
-    with workspace_scope(principal_of(request).workspace_id):
+    workspace_id = principal_of(request).workspace_id
+    with workspace_scope(workspace_id):
         narrowing = wanted.wanted()
-        hits = search(query=query, query_vector=vector).hits
+    hits = ask(workspace_id, query).hits
+    with workspace_scope(workspace_id):
         rows = task_rows().filter(pk__in=[hit.id for hit in hits])
         narrowed = narrow_tasks(rows, narrowing, archived=wanted.archived)
         tasks = {row["id"]: row for row in narrowed}

@@ -2,10 +2,11 @@
 they must find.
 
 The general form is a JSON object `{name, groups: [{id, documents: [{id, thread, role, speaker,
-time, text}], queries: [{q, gold: [ids], category}]}]}`; `role` (user), `speaker` (empty),
-`time` (none) and `category` may be left out, and documents stand in the order in which they were
-said. A group is searched on its own. LoCoMo (Maharana et al., Evaluating Very Long-Term
-Conversational Memory of LLM Agents, 2024) is read as it is published.
+time, text}], queries: [{q, gold: [ids], category}]}]}`; `thread` (none: the document is a memory,
+not a message), `role` (user), `speaker` (empty), `time` (none) and `category` may be left out, and
+documents stand in the order in which they were said. A group is searched on its own. LoCoMo
+(Maharana et al., Evaluating Very Long-Term Conversational Memory of LLM Agents, 2024) is read as
+it is published.
 """
 
 import json
@@ -92,7 +93,7 @@ def _group(found: dict[str, Any]) -> Group:
         documents.append(
             Document(
                 id=str(one["id"]),
-                thread=str(one.get("thread", "")),
+                thread=str(one.get("thread") or ""),
                 text=f"{speaker}: {text}" if speaker else text,
                 role=role if role in ROLES else "user",
                 time=time,

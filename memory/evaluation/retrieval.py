@@ -5,17 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from config.lib.actor import Actor
-from config.lib.scope import workspace_scope
 from contacts.services.removal import require_owner
 from memory.evaluation import metrics
 from memory.evaluation.datasets import ADVERSARIAL, Dataset, Group
 from memory.evaluation.scratch import Scratch, scratch_workspace
 from memory.models.passage import PassageKind
-from memory.search.funnel import search
-from memory.search.parse import parse
+from memory.search.ask import ask
 from memory.search.schemas import SearchMode, SearchQuery
-from memory.search.vectors import embed_query
 
+# What documents are; the sessions around them are nobody's answer.
+KINDS = [PassageKind.MESSAGE, PassageKind.MEMORY]
 # Threads have many messages: for the first 20 of them, more hits are looked through.
 THREAD_HITS = 100
 
@@ -70,14 +69,13 @@ def measure(
 
 
 def _ask(group: Group, scratch: Scratch, mode: SearchMode) -> Iterable[Outcome]:
-    thread_of = {document.id: document.thread for document in group.documents}
+    # What stands in no thread is one of its own.
+    thread_of = {d.id: d.thread or f"alone {d.id}" for d in group.documents}
     for asked in group.queries:
         query = SearchQuery.model_validate(
-            {"q": asked.q, "mode": mode, "kinds": [PassageKind.MESSAGE], "limit": THREAD_HITS}
+            {"q": asked.q, "mode": mode, "kinds": KINDS, "limit": THREAD_HITS}
         )
-        vector = embed_query(parse(query.q).text)
-        with workspace_scope(scratch.workspace_id):
-            answer = search(query=query, query_vector=vector)
+        answer = ask(scratch.workspace_id, query)
         found = [scratch.documents[hit.id] for hit in answer.hits]
         threads = list(dict.fromkeys(thread_of[one] for one in found))
         yield Outcome(

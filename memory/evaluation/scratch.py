@@ -1,4 +1,4 @@
-"""A group of a data set as a workspace of its own: threads and messages through the services."""
+"""A group of a data set as a workspace of its own: its rows are written through the services."""
 
 import secrets
 import uuid
@@ -16,6 +16,7 @@ from contacts.services.workspaces import create_workspace
 from memory.evaluation.datasets import Document, Group
 from memory.search.corpus import count_pending
 from memory.services.embedding import embed_pending
+from memory.services.memories import NewMemory, create_memories
 from sessions.services.sessions import create_session
 from sessions.services.threads import MAX_BATCH, NewMessage, append_messages, create_thread
 
@@ -26,7 +27,7 @@ SLICE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """A loaded group. `documents` names the document that each message is."""
+    """A loaded group. `documents` names the document that each row is."""
 
     workspace_id: uuid.UUID
     documents: dict[uuid.UUID, str]
@@ -55,6 +56,9 @@ def _load(workspace_id: uuid.UUID, group: Group, actor: Actor) -> dict[uuid.UUID
     )
     for name, part in groupby((document for _, document in ordered), key=lambda d: d.thread):
         rows = list(part)
+        if not name:
+            named |= _remember(workspace_id, rows, actor)
+            continue
         started = next((row.time for row in rows if row.time is not None), None)
         with workspace_scope(workspace_id):
             session, _ = create_session(
@@ -68,6 +72,16 @@ def _load(workspace_id: uuid.UUID, group: Group, actor: Actor) -> dict[uuid.UUID
                     actor=actor, thread_id=thread.id, messages=[_message(row) for row in batch]
                 )
             named |= {message.id: row.id for message, row in zip(messages, batch, strict=True)}
+    return named
+
+
+def _remember(workspace_id: uuid.UUID, rows: list[Document], actor: Actor) -> dict[uuid.UUID, str]:
+    named: dict[uuid.UUID, str] = {}
+    for start in range(0, len(rows), MAX_BATCH):
+        batch = rows[start : start + MAX_BATCH]
+        with workspace_scope(workspace_id):
+            made = create_memories(actor=actor, new=[NewMemory(row.text) for row in batch])
+        named |= {memory.id: row.id for (memory, _), row in zip(made, batch, strict=True)}
     return named
 
 

@@ -16,7 +16,7 @@ from memory.search.filters import Filter, resolve
 from memory.search.hits import make_hits
 from memory.search.lexical import Words
 from memory.search.parse import Parsed, parse
-from memory.search.ranking import WEIGHTS, features, probability
+from memory.search.ranking import features, probability
 from memory.search.schemas import SearchAnswer, SearchMode, SearchQuery
 from memory.search.scoring import Scored, fuse
 from memory.search.surroundings import Meanings, gather
@@ -35,6 +35,32 @@ def search(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Sear
     vectors of another model) a hybrid or semantic search is made by words, and the answer says
     why. Raises Invalid naming the field that cannot be searched for.
     """
+    found = find(query=query, query_vector=query_vector)
+    kept = [one for one in found.scored if one.score >= query.min_score]
+    return SearchAnswer(
+        hits=make_hits(kept, terms=found.terms, limit=query.limit, explain=query.explain),
+        mode=query.mode,
+        legs=found.legs,
+        semantic_unavailable=found.problem or None,
+        passages=found.passages,
+        not_embedded=count_pending(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The passages that were found, best first, and how: `terms` are the query's lexemes,
+    `problem` says why meaning was not asked for, `passages` how many there are."""
+
+    legs: list[str]
+    scored: list[Scored]
+    terms: list[str]
+    problem: str
+    passages: int
+
+
+def find(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Found:
+    """As `search`, before hits are made of it."""
     query.check()
     parsed, figures, narrowed = parse(query.q), corpus(), resolve(query)
     words = lexical.analyse(parsed, figures)
@@ -43,15 +69,7 @@ def search(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Sear
     if parsed.text and query.mode is not SearchMode.LEXICAL:
         meaning = _meaning(query_vector)
     legs, scored = _candidates(query.mode, parsed, words, meaning, figures, narrowed, most)
-    kept = [one for one in scored if one.score >= query.min_score]
-    return SearchAnswer(
-        hits=make_hits(kept, terms=words.terms, limit=query.limit, explain=query.explain),
-        mode=query.mode,
-        legs=legs,
-        semantic_unavailable=meaning.problem or None,
-        passages=figures.passages,
-        not_embedded=count_pending(),
-    )
+    return Found(legs, scored, words.terms, meaning.problem, figures.passages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,22 +133,37 @@ def _candidates(
     if meaning.space_id is None:
         return ["lexical"], fuse(bm25, {}, mode=SearchMode.LEXICAL)
     meanings = Meanings(meaning.vector, meaning.keywords, meaning.space_id, cosine)
-    return ["lexical", "semantic"], _ranked(parsed, bm25 | beside, meanings, words, figures)
+    return ["lexical", "semantic"], _ranked(
+        parsed, bm25 | beside, meanings, words, figures, narrowed
+    )
 
 
 def _ranked(
-    parsed: Parsed, bm25: dict[uuid.UUID, float], meanings: Meanings, words: Words, figures: Corpus
+    parsed: Parsed,
+    bm25: dict[uuid.UUID, float],
+    meanings: Meanings,
+    words: Words,
+    figures: Corpus,
+    narrowed: Filter,
 ) -> list[Scored]:
     """Rows by their best passage, in the order of ranking.py."""
-    candidates = gather(bm25, meanings, words, figures)
-    by_passage = {one.passage: one for one in fuse(bm25, meanings.query, mode=SearchMode.HYBRID)}
+    candidates = gather(bm25, meanings, words, figures, narrowed)
+    best = [candidate.passages[0] for candidate in candidates]
+    by_passage = {
+        one.passage: one
+        for one in fuse(
+            {passage: bm25[passage] for passage in best if passage in bm25},
+            {passage: meanings.query[passage] for passage in best if passage in meanings.query},
+            mode=SearchMode.HYBRID,
+        )
+    }
     found = []
-    for candidate, parts in zip(
+    for candidate, seen in zip(
         candidates, features(parsed.text, [c.row for c in candidates]), strict=True
     ):
-        one = by_passage[candidate.passages[0]]
-        one.parts = {name: WEIGHTS[name] * value for name, value in parts.items()}
-        one.score = probability(parts)
+        passage = candidate.passages[0]
+        one = by_passage.get(passage) or Scored(passage, 0.0)
+        one.source, one.features, one.score = candidate.source, seen, probability(seen)
         found.append(one)
     found.sort(key=lambda one: (one.score, one.passage.int), reverse=True)
     return found

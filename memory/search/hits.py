@@ -7,6 +7,7 @@ from typing import Any
 from django.db import connection
 
 from config.lib.scope import current_workspace_id
+from memory.search.ranking import WEIGHTS
 from memory.search.schemas import Explanation, Hit
 from memory.search.scoring import Scored
 from memory.search.snippets import snippet
@@ -72,7 +73,8 @@ def _hit(one: Scored, row: dict[str, Any], terms: Sequence[str], explain: bool) 
             cosine=one.cosine,
             cosine_share=one.cosine_share,
             cosine_rank=one.cosine_rank,
-            parts=one.parts and {name: round(value, 4) for name, value in one.parts.items()},
+            parts=one.features
+            and {name: round(WEIGHTS[name] * value, 4) for name, value in one.features.items()},
         )
     values = {name: value for name, value in row.items() if name not in ("passage", "source")}
     return Hit(

@@ -12,25 +12,15 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+
+from memory.search.language import ASKS_WHEN, FILLERS, STOP, TELLS_WHEN
+from memory.search.speakers import speaker
 
 # Words of a row at which its neighbours count half.
 HALF_WORDS = 60.0
 # Of a thread, so many of its best rows say how much it is about the query.
 THREAD_ROWS = 3
-_ASKS_WHEN = re.compile(
-    r"\s*(when|what (time|day|date|year|month)|how long|how many (days|weeks|months|years)|wann|"
-    r"seit wann|wie lange|cuándo|desde cuándo)\b",
-    re.IGNORECASE,
-)
-_TELLS_WHEN = re.compile(
-    r"\b(yesterday|today|tomorrow|tonight|last|next|ago|week|weekend|month|year|morning|"
-    r"(mon|tues|wednes|thurs|fri|satur|sun)day|january|february|march|april|june|july|august|"
-    r"september|october|november|december|gestern|heute|morgen|woche|monat|jahr|ayer|hoy|mañana|"
-    r"semana|mes|año|(19|20)\d\d)\b",
-    re.IGNORECASE,
-)
-# "Mara: ..." as transcripts have it.
-_SPEAKER = re.compile(r"([^\W\d_][\w .'-]{0,39}?):\s")
 _TOKEN = re.compile(r"\w+")
 
 # Fitted on short turns of talk, on long messages of work with an assistant, and on agents' work.
@@ -55,6 +45,7 @@ WEIGHTS: dict[str, float] = {
     "around_words": 1.99,
     "short": -2.52,
     "length": 0.59,
+    "alone": 0.0,
 }
 
 
@@ -95,11 +86,11 @@ def features(query: str, rows: Sequence[Row]) -> list[dict[str, float]]:
     threads = _threads(rows)
     speakers = _named_speakers(query, rows)
     pairs = _pairs(query)
-    asks_when = _ASKS_WHEN.match(query) is not None
+    asks_when = ASKS_WHEN.match(query) is not None
     return [_features(row, top, threads, speakers, pairs, asks_when) for row in rows]
 
 
-# The sum at which a row answers as likely as not, and how fast that grows: measured on agents' work.
+# The sum at which a row answers as likely as not, and how fast that grows.
 EVEN, STEEPNESS = 8.0, 0.7
 
 
@@ -136,14 +127,14 @@ def _features(
     pairs: Sequence[str],
     asks_when: bool,
 ) -> dict[str, float]:
-    short = 1 / (1 + (row.length / HALF_WORDS) ** 2)
+    # What stands in no thread was written to be read alone.
+    short = 0.0 if row.thread is None else 1 / (1 + (row.length / HALF_WORDS) ** 2)
     words = _share(row.words, top.words)
     text = row.text
     asks = text.rstrip().endswith("?")
     before, second = _at(row.before, 0), _at(row.before, 1)
     after = _at(row.after, 0)
     beside = [_share(one.keyword_meaning, top.keywords) for one in (before, after)]
-    spoken = _SPEAKER.match(text)
     said = " ".join(_TOKEN.findall(text.lower())) if pairs else ""
     return {
         "words": words,
@@ -154,8 +145,8 @@ def _features(
         "coverage": row.coverage,
         "pairs": sum(pair in said for pair in pairs) / len(pairs) if pairs else 0.0,
         "thread": threads.get(row.thread, 0.0) * short,
-        "speaker": float(spoken is not None and spoken.group(1).casefold() in speakers),
-        "time": float(asks_when and _TELLS_WHEN.search(text) is not None),
+        "speaker": float(speaker(text) in speakers),
+        "time": float(asks_when and TELLS_WHEN.search(text) is not None),
         "question": float(asks),
         "short_question": asks * short,
         "answers": before.asks * _share(before.meaning, top.meaning) * short,
@@ -166,6 +157,7 @@ def _features(
         "around_words": max(before.words, after.words, row.words) * short,
         "short": short,
         "length": math.log1p(row.length) / 5,
+        "alone": float(row.thread is None),
     }
 
 
@@ -191,19 +183,9 @@ def _threads(rows: Sequence[Row]) -> dict[object, float]:
 def _named_speakers(query: str, rows: Sequence[Row]) -> frozenset[str]:
     """The speakers whom the query names, unless it names all there are."""
     asked = f" {' '.join(_TOKEN.findall(query.casefold()))} "
-    names = {
-        match.group(1).casefold() for row in rows if (match := _SPEAKER.match(row.text)) is not None
-    }
+    names = {name for row in rows if (name := speaker(row.text)) is not None}
     named = {name for name in names if f" {' '.join(_TOKEN.findall(name))} " in asked}
     return frozenset(named if named != names else ())
-
-
-# Of two of these together nothing can be said.
-_FILLERS = frozenset(
-    "the a an of to in on for is are was were did does do how what when where who which my i you "  # noqa: SIM905
-    "and with about have has had der die das ein eine und in zu von mit ist war wie was wann wo "
-    "wer el la los las un una y de en con es fue cómo qué cuándo dónde quién".split()
-)
 
 
 def _pairs(query: str) -> list[str]:
@@ -211,22 +193,22 @@ def _pairs(query: str) -> list[str]:
     tokens = _TOKEN.findall(query.lower())
     return [
         f"{first} {second}"
-        for first, second in zip(tokens, tokens[1:], strict=False)
-        if not (first in _FILLERS and second in _FILLERS)
+        for first, second in pairwise(tokens)
+        if not (first in FILLERS and second in FILLERS)
     ]
 
 
-def keywords(query: str) -> str:
-    """The query without fillers and question words, for a second look by meaning; itself where
-    nothing else is left."""
-    kept = [word for word in query.split() if word.strip("?!.,;:").lower() not in _STOP]
+def keywords(query: str, speakers: frozenset[str]) -> str:
+    """The query without fillers, question words and the names of `speakers` (casefolded), for a
+    second look by meaning; itself where nothing else is left."""
+    names = {part for name in speakers for part in name.split()}
+    kept = [
+        word
+        for word in query.split()
+        if (bare := _POSSESSIVE.sub("", word.strip("?!.,;:\"'()").casefold())) not in STOP
+        and bare not in names
+    ]
     return " ".join(kept) or query
 
 
-_STOP = _FILLERS | frozenset(
-    "whom whose why would could should can will be been being from by at as it its their his her "  # noqa: SIM905
-    "he she they them him we your our me us or not no any this that these those there "
-    "den dem des für auf bei an im am sind waren hat haben wurde warum welche welcher welches ich "
-    "du er sie es wir ihr mein dein unser nicht kein "
-    "del al por para son era fueron ha han cual cuál porqué yo tú él ella nosotros mi tu su no".split()
-)
+_POSSESSIVE = re.compile(r"['’]s$")

@@ -124,8 +124,8 @@ class Hit(RowOut):
     kind: PassageKind
     id: uuid.UUID = Field(description="Of the memory, message, event, session or project.")
     score: float = Field(
-        description="hybrid: about how likely the row answers, 0 to 1; lexical: share of the best hit's BM25; "
-        "semantic: cosine. Comparable within one answer."
+        description="hybrid: about how likely the row answers, 0 to 1; lexical: share of the best "
+        "hit's BM25; semantic: cosine. Comparable within one answer."
     )
     text: str = Field(description="The passage that matched: the row's text, or a part of it.")
     snippet: str = Field(

@@ -26,8 +26,9 @@ class Scored:
     cosine: float | None = None
     cosine_share: float | None = None
     cosine_rank: int | None = None
-    # Of each feature what it added to the score (ranking.py).
-    parts: dict[str, float] | None = None
+    # Of ranked rows alone (ranking.py).
+    source: uuid.UUID | None = None
+    features: dict[str, float] | None = None
 
 
 def fuse(

@@ -12,6 +12,7 @@ from django.db import connection
 from config.lib.scope import current_workspace_id
 from memory.search import dense, lexical
 from memory.search.corpus import Corpus
+from memory.search.filters import Filter
 from memory.search.lexical import Words
 from memory.search.ranking import Neighbour, Row
 
@@ -21,6 +22,8 @@ MOST_ROWS = 120
 MOST_LENGTH = 300
 MOST_NEIGHBOUR_CHUNKS = 2
 REACH = 2
+# Rows whose neighbours become candidates themselves: an answer may have no word of its question.
+MOST_SPREAD = 40
 
 
 @dataclass(slots=True)
@@ -57,23 +60,30 @@ class Candidate:
     row: Row
 
 
+Place = tuple[uuid.UUID, int]
+
+
 def gather(
     bm25: dict[uuid.UUID, float],
     meanings: Meanings,
     words: Words,
     figures: Corpus,
+    narrowed: Filter,
 ) -> list[Candidate]:
-    """The most promising rows of the candidates, with all that ranking asks for."""
+    """The most promising rows of the candidates, with all that ranking asks for. `bm25` is added
+    to: what stands beside them is scored as well."""
     meanings.add(list(bm25.keys() | meanings.query.keys()))
-    found = _rows(bm25, meanings, words)
+    found = _rows(bm25.keys() | meanings.query.keys(), bm25, meanings, words)
     found.sort(key=_promise, reverse=True)
     del found[MOST_ROWS:]
-    _read(found, words)
     neighbours = _neighbours(found)
-    openings = _openings(found)
     beside = sorted({one for passages in neighbours.values() for one, _ in passages})
-    meanings.add([*beside, *openings.values()])
-    scores = bm25 | lexical.score(words, figures, [one for one in beside if one not in bm25])
+    meanings.add(beside)
+    bm25 |= lexical.score(words, figures, [one for one in beside if one not in bm25])
+    found += _spread(found, neighbours, bm25, meanings, words, narrowed)
+    _read(found, words)
+    openings = _openings(found)
+    meanings.add(list(openings.values()))
     for candidate in found:
         opening = openings.get(candidate.source, candidate.passages[0])
         candidate.row.opening_meaning = meanings.query.get(opening)
@@ -85,9 +95,7 @@ def gather(
                 (candidate.idx + step, candidate.row.after),
             ):
                 side.append(
-                    _neighbour(
-                        neighbours.get((candidate.thread, place), ()), scores, meanings, words
-                    )
+                    _neighbour(neighbours.get((candidate.thread, place), ()), bm25, meanings, words)
                 )
     return found
 
@@ -98,15 +106,47 @@ def _promise(candidate: Candidate) -> float:
     return row.words + (row.meaning or 0.0) + (row.keyword_meaning or 0.0) - 0.1 * row.chunks**0.5
 
 
-def _rows(bm25: Mapping[uuid.UUID, float], meanings: Meanings, words: Words) -> list[Candidate]:
-    ids = sorted(bm25.keys() | meanings.query.keys())
+def _spread(
+    found: Sequence[Candidate],
+    neighbours: Mapping[Place, Sequence[tuple[uuid.UUID, bool]]],
+    scores: Mapping[uuid.UUID, float],
+    meanings: Meanings,
+    words: Words,
+    narrowed: Filter,
+) -> list[Candidate]:
+    """The rows before and after the most promising ones, as far as they are not among `found`
+    and pass the filter."""
+    taken = {(candidate.thread, candidate.idx) for candidate in found}
+    places = {
+        (candidate.thread, candidate.idx + step)
+        for candidate in found[:MOST_SPREAD]
+        if candidate.thread is not None
+        and candidate.idx is not None
+        and candidate.row.length <= MOST_LENGTH
+        for step in (-1, 1)
+    }
+    ids = [one for place in places - taken for one, _ in neighbours.get(place, ())]
+    return _rows(ids, scores, meanings, words, narrowed)
+
+
+def _rows(
+    ids: Iterable[uuid.UUID],
+    bm25: Mapping[uuid.UUID, float],
+    meanings: Meanings,
+    words: Words,
+    narrowed: Filter | None = None,
+) -> list[Candidate]:
+    filters, values = narrowed.as_sql() if narrowed else ("", [])
+    if narrowed and words.condition:
+        filters += " AND p.tsv @@ %s::tsquery"
+        values.append(words.condition)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT p.id, coalesce(p.of_memory_id, p.of_summary_id, p.of_event_id, "
+            "SELECT p.id, coalesce(p.of_memory_id, p.of_summary_id, p.of_event_id, "  # noqa: S608
             "p.of_message_id, p.of_project_id, p.of_task_id, p.of_contact_id), p.kind, "
             "p.thread_id, p.idx, p.token_count FROM memory_passage p "
-            "WHERE p.workspace_id = %s AND p.id = ANY(%s::uuid[])",
-            [current_workspace_id(), ids],
+            f"WHERE p.workspace_id = %s AND p.id = ANY(%s::uuid[]){filters}",
+            [current_workspace_id(), sorted(ids), *values],
         )
         found: dict[uuid.UUID, Candidate] = {}
         best: dict[uuid.UUID, float] = {}
@@ -144,7 +184,8 @@ def _read(found: Sequence[Candidate], words: Words) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT p.id, p.text, "
-            "ARRAY(SELECT n FROM unnest(%s::text[]) WITH ORDINALITY AS t (word, n) WHERE p.tsv @@ word::tsquery) FROM memory_passage p "
+            "ARRAY(SELECT n FROM unnest(%s::text[]) WITH ORDINALITY AS t (word, n) "
+            "WHERE p.tsv @@ word::tsquery) FROM memory_passage p "
             "WHERE p.workspace_id = %s AND p.id = ANY(%s::uuid[])",
             [words.quoted, current_workspace_id(), list(by_passage)],
         )
@@ -181,19 +222,18 @@ def _openings(found: Sequence[Candidate]) -> dict[uuid.UUID, uuid.UUID]:
     return openings
 
 
-Place = tuple[uuid.UUID, int]
-
-
-def _neighbours(found: Iterable[Candidate]) -> dict[Place, list[tuple[uuid.UUID, bool]]]:
+def _neighbours(found: Sequence[Candidate]) -> dict[Place, list[tuple[uuid.UUID, bool]]]:
     """(thread, idx) -> the first passages of the message there, and whether each ends in a
     question mark. Indexes message_idx_unique and passage_of_message_unique."""
     places = {
         (candidate.thread, candidate.idx + step)
-        for candidate in found
+        # Those that are spread to have neighbours of their own.
+        for reach, part in ((REACH + 1, found[:MOST_SPREAD]), (REACH, found[MOST_SPREAD:]))
+        for candidate in part
         if candidate.thread is not None
         and candidate.idx is not None
         and candidate.row.length <= MOST_LENGTH
-        for step in range(-REACH, REACH + 1)
+        for step in range(-reach, reach + 1)
         if step
     }
     beside: dict[Place, list[tuple[uuid.UUID, bool]]] = {}

@@ -6,7 +6,6 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from memory.embedding import EmbeddingError, get_embedder
-from memory.search.ranking import keywords
 
 # The same question comes again (a person pages, agents of one team ask alike). 1.5 kB each.
 MOST_KEPT = 1000
@@ -20,7 +19,7 @@ PAUSE_SECONDS = 10.0
 class QueryVector:
     """`vector` in pgvector's text form, with the model it belongs to; or `problem`, why not.
 
-    `keywords` is that of the query without its fillers.
+    `keywords` is that of the query without fillers and speakers' names.
     """
 
     vector: str = ""
@@ -34,13 +33,14 @@ class QueryVector:
 NOT_ASKED = QueryVector()
 
 _lock = threading.Lock()
-_kept: OrderedDict[tuple[str, str, int, str], QueryVector] = OrderedDict()
+_kept: OrderedDict[tuple[str, str, int, str, str], QueryVector] = OrderedDict()
 _paused: dict[tuple[str, str], tuple[float, str]] = {}
 
 
-def embed_query(text: str) -> QueryVector:
-    """The vector of a query, or the reason why there is none. Call it outside any scope.
+def embed_query(text: str, *, keywords: str = "") -> QueryVector:
+    """The vectors of a query and of its keywords, or the reason why there are none.
 
+    Call it outside any scope.
     Loads the local model on its first call in a process (about half a second).
     """
     if not text.strip():
@@ -51,7 +51,7 @@ def embed_query(text: str) -> QueryVector:
         return QueryVector(problem=str(error))
     if embedder is None:
         return QueryVector(problem="no embedding provider is configured")
-    key = (embedder.provider, embedder.model, embedder.dimensions, text)
+    key = (embedder.provider, embedder.model, embedder.dimensions, text, keywords)
     with _lock:
         if key in _kept:
             _kept.move_to_end(key)
@@ -60,13 +60,14 @@ def embed_query(text: str) -> QueryVector:
     if time.monotonic() < until:
         return QueryVector(problem=problem)
     try:
-        rows = embedder.embed([text, keywords(text)], budget=BUDGET_SECONDS)
+        texts = [text, keywords] if keywords and keywords != text else [text]
+        rows = embedder.embed(texts, budget=BUDGET_SECONDS)
     except EmbeddingError as error:
         with _lock:
             _paused[key[:2]] = (time.monotonic() + PAUSE_SECONDS, str(error))
         return QueryVector(problem=str(error))
-    vector, second = (as_text(row.tolist()) for row in rows)
-    made = QueryVector(vector, *key[:3], keywords=second)
+    vectors = [as_text(row.tolist()) for row in rows]
+    made = QueryVector(vectors[0], *key[:3], keywords=vectors[-1])
     with _lock:
         _kept[key] = made
         while len(_kept) > MOST_KEPT:

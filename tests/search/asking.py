@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from config.lib.scope import workspace_scope
 from contacts.models import Workspace
+from memory.search import ask as edge
 from memory.search.funnel import search
-from memory.search.parse import parse
 from memory.search.schemas import SearchAnswer, SearchQuery
-from memory.search.vectors import embed_query
 from memory.services.embedding import embed_pending
 
 
@@ -17,11 +15,8 @@ def ask(q: str = "", **fields: Any) -> SearchAnswer:
 
 
 def ask_fully(workspace: Workspace, q: str, **fields: Any) -> SearchAnswer:
-    """The vector first, then the scope."""
-    query = SearchQuery(q=q, **fields)
-    vector = embed_query(parse(q).text)
-    with workspace_scope(workspace.id):
-        return search(query=query, query_vector=vector)
+    """As the API does: the vector first, then the scope."""
+    return edge.ask(workspace.id, SearchQuery(q=q, **fields))
 
 
 def texts(answer: SearchAnswer) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from memory.search import corpus, vectors
+from memory.search import corpus, speakers, vectors
 
 
 class HashEmbedder:
@@ -50,6 +50,7 @@ def _nothing_kept() -> Iterator[None]:
     yield
     vectors.forget()
     corpus.forget()
+    speakers.forget()
 
 
 @pytest.fixture

@@ -145,10 +145,10 @@ def test_the_command_measures_and_leaves_nothing(workspace, embedder, tmp_path, 
 
 @pytest.mark.usefixtures("owner_login")
 def test_a_failure_leaves_nothing_either(workspace, embedder, tmp_path, monkeypatch):
-    def broken(**asked):
+    def broken(*asked):
         raise RuntimeError("no search today")
 
-    monkeypatch.setattr("memory.evaluation.retrieval.search", broken)
+    monkeypatch.setattr("memory.evaluation.retrieval.ask", broken)
     data = write(tmp_path / "tiny.json", GENERAL)
     with pytest.raises(RuntimeError, match="no search today"):
         call_command("benchmark", "retrieval", "--data", str(data))

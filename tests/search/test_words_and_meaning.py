@@ -1,9 +1,12 @@
 """What a person or an agent would notice: it is found, at once by words, soon by meaning."""
 
+from math import exp
+
 import pytest
 
 from config.lib.scope import workspace_scope
 from memory.models.passage import PassageKind
+from memory.search.ranking import EVEN, STEEPNESS
 from memory.services.embedding import embed_pending
 from sessions.services.events import NewEvent, append_events
 from sessions.services.projects import create_project
@@ -199,12 +202,17 @@ def test_explain_says_how_each_hit_scored(workspace, embedder):
     assert hit.explain.bm25 > 0
     assert hit.explain.cosine == pytest.approx(0.8, abs=0.1)
     assert (hit.explain.bm25_rank, hit.explain.cosine_rank) == (1, 1)
-    assert hit.score == 1.0
+    assert 0.2 < hit.score <= 1.0
+    assert hit.explain.parts["words"] > 0
+    assert hit.score == pytest.approx(
+        1 / (1 + exp(STEEPNESS * (EVEN - sum(hit.explain.parts.values())))), abs=1e-3
+    )
     assert ask_fully(workspace, "seedlings water").hits[0].explain is None
-    assert len(ask_fully(workspace, "seedlings water", min_score=0.5).hits) == 1
+    assert len(ask_fully(workspace, "seedlings water", min_score=0.4).hits) == 1
 
 
 def test_the_same_question_is_embedded_once(workspace, embedder):
     for _ in range(3):
         ask_fully(workspace, "water at noon")
-    assert embedder.batches == [["water at noon"]]
+    # Whole, and by its keywords.
+    assert embedder.batches == [["water at noon", "water noon"]]

@@ -1,0 +1,191 @@
+"""The weights of hybrid ranking (memory/search/ranking.py), fitted on data sets, as JSON.
+
+`python -m benchmarks.ranking --data benchmarks/corpora/agent_work.json --data FILE ...` loads each
+data set into scratch workspaces, asks its queries through the funnel, and fits one set of weights
+so that what answers stands first: the loss is that of a softmax over a query's rows, every data
+set counts alike, and a small ridge keeps weights of features that say the same thing together.
+The answer has the weights, and recall (frac@10) with the weights of today, with the new ones, and
+cross-validated: each group ranked by weights that were fitted without it.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks._server import machine, running
+
+TOP = 10
+RIDGE = 1e-3
+FOLDS = 4
+MOST_STEPS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A query's rows: one line of `features` each, best first as they were ranked; which of them
+    answer, and how many answers there are, found or not."""
+
+    dataset: str
+    group: str
+    features: Any
+    gold: Any
+    answers: int
+
+
+def fit(judged: Sequence[Judged]) -> Any:
+    """The weights: Newton's method, the loss is convex."""
+    usable = [one for one in judged if len(one.gold)]
+    share = {name: 1 / sum(one.dataset == name for one in usable) for name in _names(usable)}
+    weights = np.zeros(usable[0].features.shape[1])
+    loss = np.inf
+    for _ in range(MOST_STEPS):
+        new, slope, curve = _loss(usable, share, weights)
+        step = np.linalg.solve(curve, slope)
+        size = 1.0
+        while (tried := _loss(usable, share, weights - size * step)[0]) > new and size > 1e-6:
+            size /= 2
+        weights -= size * step
+        if loss - tried < 1e-7:
+            break
+        loss = tried
+    return weights
+
+
+def _loss(
+    judged: Sequence[Judged], share: dict[str, float], weights: Any
+) -> tuple[float, Any, Any]:
+    """(loss, gradient, Hessian)."""
+    loss = RIDGE / 2 * float(weights @ weights)
+    slope, curve = RIDGE * weights, RIDGE * np.eye(len(weights))
+    for one in judged:
+        scores = one.features @ weights
+        scores -= scores.max()
+        chances = np.exp(scores)
+        chances /= chances.sum()
+        mean = chances @ one.features
+        size = share[one.dataset]
+        loss -= size * float(np.log(chances[one.gold] + 1e-300).mean())
+        slope = slope + size * (mean - one.features[one.gold].mean(0))
+        weighted = one.features * chances[:, None]
+        curve = curve + size * (one.features.T @ weighted - np.outer(mean, mean))
+    return loss, slope, curve
+
+
+def _names(judged: Sequence[Judged]) -> list[str]:
+    return list(dict.fromkeys(one.dataset for one in judged))
+
+
+def recall(judged: Sequence[Judged], weights: Any) -> list[float]:
+    """frac@10 of each query."""
+    found = []
+    for one in judged:
+        best = np.argsort(-(one.features @ weights), kind="stable")[:TOP]
+        found.append(len(set(best) & set(one.gold)) / one.answers)
+    return found
+
+
+def cross_validated(judged: Sequence[Judged]) -> dict[str, float]:
+    """Data set -> frac@10, each fold of groups ranked by weights fitted on the others."""
+    fold_of = {
+        (name, group): number % FOLDS
+        for name in _names(judged)
+        for number, group in enumerate(
+            dict.fromkeys(one.group for one in judged if one.dataset == name)
+        )
+    }
+    found: dict[str, list[float]] = {}
+    for fold in range(FOLDS):
+        here = [fold_of[one.dataset, one.group] == fold for one in judged]
+        weights = fit([one for one, held in zip(judged, here, strict=True) if not held])
+        held_out = [one for one, held in zip(judged, here, strict=True) if held]
+        for one, value in zip(held_out, recall(held_out, weights), strict=True):
+            found.setdefault(one.dataset, []).append(value)
+    return {name: round(float(np.mean(found[name])), 4) for name in _names(judged)}
+
+
+def means(judged: Sequence[Judged], weights: Any) -> dict[str, float]:
+    values = list(zip(judged, recall(judged, weights), strict=True))
+    return {
+        name: round(float(np.mean([v for one, v in values if one.dataset == name])), 4)
+        for name in _names(judged)
+    }
+
+
+def collect(dataset: Any, names: Sequence[str]) -> Iterator[Judged]:
+    """Each query's rows, as hybrid search ranks them now."""
+    from contacts.management.shell import shell_actor
+    from memory.evaluation.scratch import scratch_workspace
+
+    for group in dataset.groups:
+        with scratch_workspace(group, actor=shell_actor("benchmark")) as scratch:
+            for asked in group.queries:
+                yield judge(dataset.name, group.id, asked, scratch, names)
+
+
+def judge(dataset: str, group: str, asked: Any, scratch: Any, names: Sequence[str]) -> Judged:
+    from config.lib.scope import workspace_scope
+    from memory.evaluation.retrieval import KINDS
+    from memory.search.ask import embed
+    from memory.search.funnel import find
+    from memory.search.schemas import SearchQuery
+
+    query = SearchQuery(q=asked.q, kinds=KINDS)
+    vector = embed(scratch.workspace_id, query)
+    with workspace_scope(scratch.workspace_id):
+        found = find(query=query, query_vector=vector)
+    rows = [one for one in found.scored if one.features is not None]
+    gold = [n for n, one in enumerate(rows) if scratch.documents[one.source] in asked.gold]
+    matrix = np.array([[one.features[name] for name in names] for one in rows], dtype=float)
+    return Judged(
+        dataset, group, matrix.reshape(-1, len(names)), np.array(gold, int), len(asked.gold)
+    )
+
+
+def datasets(paths: Sequence[Path]) -> Iterator[Any]:
+    """Those of the files; and of what is not LoCoMo half the documents as memories as well, since
+    rows without a thread are ranked by the same weights."""
+    from memory.evaluation.datasets import ADVERSARIAL, read_dataset
+
+    for path in paths:
+        dataset = read_dataset(path)
+        groups = [
+            replace(group, queries=[q for q in group.queries if q.category != ADVERSARIAL])
+            for group in dataset.groups
+        ]
+        yield replace(dataset, groups=groups)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, action="append", required=True)
+    given = parser.parse_args()
+    with running(web=False, jobs=False):
+        from memory.search.ranking import WEIGHTS
+
+        names = list(WEIGHTS)
+        judged: list[Judged] = []
+        for dataset in datasets(given.data):
+            judged += collect(dataset, names)
+            sys.stderr.write(f"{dataset.name}: {len(judged)} queries so far\n")
+        weights = fit(judged)
+        result = {
+            "machine": machine(),
+            "queries": len(judged),
+            "weights": {n: round(float(w), 2) for n, w in zip(names, weights, strict=True)},
+            "frac@10": {
+                "today": means(judged, np.array(list(WEIGHTS.values()))),
+                "fitted": means(judged, weights),
+                "cross_validated": cross_validated(judged),
+            },
+        }
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
