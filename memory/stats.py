@@ -17,9 +17,10 @@ from django.db import connection
 from config.lib import clock
 from config.lib.scope import current_workspace_id
 from memory.counted import BY_DAY, COUNTED, PENDING, START, Counted, live, newest
-from memory.models import DayCount, EmbeddingSpace, Passage, RowCount
+from memory.models import DayCount, EmbeddingSpace, RowCount
 from memory.models.memory import MemoryState
-from memory.models.passage import Lane, SpaceState
+from memory.models.passage import COLUMNS, Lane, SpaceState
+from memory.selectors_spaces import active_slot, waiting_passages
 
 # More new rows than this since the job's last run are a bulk import: their number is given as
 # "at least".
@@ -47,7 +48,7 @@ class Figure:
 
 
 def read_stats() -> dict[str, Any]:
-    """As schemas_stats.StatsOut. Seven statements, whatever there is."""
+    """As schemas_stats.StatsOut. Nine statements, whatever there is."""
     figures = _figures()
     index, pending_since = _index(figures["passages"])
     sessions = figures["sessions"]
@@ -138,15 +139,16 @@ def _memories(figure: Figure) -> dict[str, Any]:
 def _index(passages: Figure) -> tuple[dict[str, Any], dict[str, Any]]:
     """The index's figures, and the age of what is pending where it is not of this moment.
 
-    Index passage_pending, of which at most MOST entries are read; a longer queue is what the job
-    found.
+    Index passage_pending or passage_second_pending, of which at most MOST entries are read; a
+    longer queue is what the job found.
     """
+    pending_is = COLUMNS[active_slot()].pending.format("")
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT (SELECT count(*) FROM (SELECT 1 FROM memory_passage WHERE workspace_id = %s "
-            "AND embedding IS NULL LIMIT %s) w), "
+            "SELECT (SELECT count(*) FROM (SELECT 1 FROM memory_passage WHERE workspace_id = %s "  # noqa: S608
+            f"AND {pending_is} LIMIT %s) w), "
             "(SELECT count(*) FROM (SELECT 1 FROM memory_passage WHERE workspace_id = %s "
-            "AND embedding IS NULL AND lane = %s LIMIT %s) r)",
+            f"AND {pending_is} AND lane = %s LIMIT %s) r)",
             [current_workspace_id(), MOST + 1, current_workspace_id(), Lane.REFUSED, MOST + 1],
         )
         pending, refused = cursor.fetchone()
@@ -167,11 +169,13 @@ def _index(passages: Figure) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _embedding_lag() -> float:
-    """How long the passage that waits longest has waited. Index passage_pending."""
+    """How long the passage that waits longest has waited. Index passage_pending, or
+    passage_second_pending."""
+    waiting = waiting_passages()
     oldest = [
         made
         for lane in (Lane.INTERACTIVE, Lane.BULK)
-        for made in Passage.objects.filter(embedding=None, lane=lane)
+        for made in waiting.filter(lane=lane)
         .order_by("id")
         .values_list("created_at", flat=True)[:1]
     ]
@@ -182,7 +186,7 @@ def _embedding() -> dict[str, Any]:
     """Index embeddingspace_one_active."""
     space = EmbeddingSpace.objects.filter(state=SpaceState.ACTIVE).first()
     return {
-        "provider": settings.EMBEDDING_PROVIDER,
+        "provider": space.provider if space else settings.EMBEDDING_PROVIDER,
         "model": space.model if space else None,
         "dimensions": space.dimensions if space else None,
     }

@@ -30,7 +30,8 @@ def post_search(request: HttpRequest, payload: SearchQuery) -> HttpResponse:
     """
     payload.check()
     wanted = payload.mode is not SearchMode.LEXICAL
-    vector = embed_query(parse(payload.q).text) if wanted else NOT_ASKED
-    with workspace_scope(principal_of(request).workspace_id):
+    workspace_id = principal_of(request).workspace_id
+    vector = embed_query(parse(payload.q).text, workspace_id) if wanted else NOT_ASKED
+    with workspace_scope(workspace_id):
         answer = search(query=payload, query_vector=vector)
     return reply(SearchAnswer, answer)

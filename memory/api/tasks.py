@@ -40,7 +40,7 @@ def search_tasks(request: HttpRequest, wanted: Annotated[TaskSearch, Query()]) -
     query = SearchQuery.model_validate(
         {"q": wanted.q, "kinds": ["task"], "project": wanted.project, "limit": MAX_LIMIT}
     )
-    vector = embed_query(parse(query.q).text)
+    vector = embed_query(parse(query.q).text, principal_of(request).workspace_id)
     with workspace_scope(principal_of(request).workspace_id):
         narrowing = wanted.wanted()
         hits = search(query=query, query_vector=vector).hits

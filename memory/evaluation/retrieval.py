@@ -75,7 +75,7 @@ def _ask(group: Group, scratch: Scratch, mode: SearchMode) -> Iterable[Outcome]:
         query = SearchQuery.model_validate(
             {"q": asked.q, "mode": mode, "kinds": [PassageKind.MESSAGE], "limit": THREAD_HITS}
         )
-        vector = embed_query(parse(query.q).text)
+        vector = embed_query(parse(query.q).text, scratch.workspace_id)
         with workspace_scope(scratch.workspace_id):
             answer = search(query=query, query_vector=vector)
         found = [scratch.documents[hit.id] for hit in answer.hits]

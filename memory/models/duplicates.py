@@ -31,9 +31,7 @@ class MemoryDuplicate(VersionedRow):
     state = models.CharField(
         max_length=20, choices=DuplicateState, default=DuplicateState.OPEN, editable=False
     )
-    kept = models.CharField(
-        max_length=10, choices=Kept, blank=True, default="", editable=False
-    )
+    kept = models.CharField(max_length=10, choices=Kept, blank=True, default="", editable=False)
     decided_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta(VersionedRow.Meta):

@@ -19,7 +19,7 @@ def ask(q: str = "", **fields: Any) -> SearchAnswer:
 def ask_fully(workspace: Workspace, q: str, **fields: Any) -> SearchAnswer:
     """The vector first, then the scope."""
     query = SearchQuery(q=q, **fields)
-    vector = embed_query(parse(q).text)
+    vector = embed_query(parse(q).text, workspace.id)
     with workspace_scope(workspace.id):
         return search(query=query, query_vector=vector)
 
