@@ -93,7 +93,7 @@ class PassageAdmin(ReadOnlyAdmin):
     @display(description="Embedded", boolean=True)
     def embedded(self, obj: Passage) -> bool:
         """In any space. In the first slot a space's key is there with its vector, not before."""
-        return obj.space_id is not None or obj.in_second
+        return obj.space_id is not None or bool(getattr(obj, "in_second", False))
 
     @display(description="When", ordering="occurred_at")
     def at(self, obj: Passage) -> SafeString:

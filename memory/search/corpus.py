@@ -133,7 +133,7 @@ def count_pending() -> int:
     is in the second slot passage_second_pending."""
     own = current_workspace_id()
     counted = {
-        slot: "(SELECT count(*) FROM (SELECT FROM memory_passage WHERE workspace_id = %s "
+        slot: "(SELECT count(*) FROM (SELECT FROM memory_passage WHERE workspace_id = %s "  # noqa: S608
         f"AND {columns.pending.format('')} LIMIT %s) pending)"
         for slot, columns in COLUMNS.items()
     }

@@ -130,7 +130,8 @@ def _exact(
 def _approximate(
     vector: str, space_id: uuid.UUID, narrowed: Filter, condition: str, most: int
 ) -> dict[uuid.UUID, float]:
-    """Index passage_vectors, or another of the slot and length. strict_order: the rows come nearest first, as the limit expects."""
+    """Index passage_vectors, or another of the slot and length. strict_order: the rows come
+    nearest first, as the limit expects."""
     place = place_of(space_id)
     column, n = f"p.{place.columns.vector}", int(place.dimensions)
     with connection.cursor() as cursor:
@@ -170,7 +171,8 @@ def _run(
         cursor.execute(
             f"SELECT id, 1 - distance FROM (SELECT p.id, {column} <=> {parameter} AS distance "  # noqa: S608
             "FROM memory_passage p WHERE p.workspace_id = %s "
-            f"AND p.{at.space} = %s AND p.{at.vector} IS NOT NULL{extra}{filters} ORDER BY distance LIMIT %s) nearest",
+            f"AND p.{at.space} = %s AND p.{at.vector} IS NOT NULL{extra}{filters} "
+            "ORDER BY distance LIMIT %s) nearest",
             [vector, current_workspace_id(), space_id, *values, most],
         )
         return dict(cursor.fetchall())

@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import structlog
 from django.db import connection
@@ -115,11 +116,8 @@ def provider_of(workspace_id: uuid.UUID) -> str:
 
 def embedder_of(space: EmbeddingSpace, configured: Embedder) -> Embedder:
     """Raises EmbeddingError where the settings have none for the space's model."""
-    found = embedder_for(
-        configured, provider=space.provider, model=space.model, dimensions=space.dimensions
-    )
-    assert found is not None
-    return found
+    wanted: Any = {"provider": space.provider, "model": space.model}
+    return embedder_for(configured, **wanted, dimensions=space.dimensions) or configured
 
 
 def _embed_active(
@@ -181,8 +179,8 @@ class Due:
 
 
 def _next_batch(due: Q, characters: int) -> list[Due]:
-    """Index passage_pending or passage_second_pending: the most urgent lane, its newest rows, one at least and otherwise as
-    many as have `characters` together. Lanes do not mix, so that a lone interactive text is not
+    """Index passage_pending or passage_second_pending: the most urgent lane, its newest rows, one at
+    least and otherwise as many as have `characters` together. Lanes do not mix, so that a lone interactive text is not
     kept back by others."""
     for lane in (Lane.INTERACTIVE, Lane.BULK):
         rows = (
