@@ -68,6 +68,11 @@ def is_indexed(place: Place) -> bool:
     return kept
 
 
+def forget_indexes() -> None:
+    """An index was made: look again."""
+    _indexed.clear()
+
+
 def nearest(
     vector: str,
     *,

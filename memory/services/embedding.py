@@ -179,9 +179,9 @@ class Due:
 
 
 def _next_batch(due: Q, characters: int) -> list[Due]:
-    """Index passage_pending or passage_second_pending: the most urgent lane, its newest rows, one at
-    least and otherwise as many as have `characters` together. Lanes do not mix, so that a lone interactive text is not
-    kept back by others."""
+    """Index passage_pending or passage_second_pending: the most urgent lane, its newest rows, one
+    at least and otherwise as many as have `characters` together. Lanes do not mix, so that a lone
+    interactive text is not kept back by others."""
     for lane in (Lane.INTERACTIVE, Lane.BULK):
         rows = (
             Passage.objects.filter(due, lane=lane)

@@ -95,8 +95,8 @@ def fill(
     """Give every passage its vector in `space`; the ids of those that the provider refused. Opens
     its own scopes.
 
-    A provider that fails is waited for, longer from time to time, and `trouble` told; EmbeddingError
-    is raised where no waiting helps. What has a vector is not embedded again.
+    A provider that fails is waited for, longer from time to time, and `trouble` told;
+    EmbeddingError is raised where no waiting helps. What has a vector is not embedded again.
     """
     _outwait_writers(workspace_id)
     backoff, refused = Backoff(), set[uuid.UUID]()
