@@ -17,10 +17,10 @@ from django.db import connection
 from config.lib import clock
 from config.lib.scope import current_workspace_id
 from memory.counted import BY_DAY, COUNTED, PENDING, START, Counted, live, newest
-from memory.models import DayCount, EmbeddingSpace, RowCount
+from memory.models import DayCount, EmbeddingSpace, Passage, RowCount
 from memory.models.memory import MemoryState
-from memory.models.passage import COLUMNS, Lane, SpaceState
-from memory.selectors_spaces import active_slot, waiting_passages
+from memory.models.passage import COLUMNS, Lane, Slot, SpaceState
+from memory.models.passage import PENDING as PENDING_IN
 
 # More new rows than this since the job's last run are a bulk import: their number is given as
 # "at least".
@@ -48,9 +48,12 @@ class Figure:
 
 
 def read_stats() -> dict[str, Any]:
-    """As schemas_stats.StatsOut. Nine statements, whatever there is."""
+    """As schemas_stats.StatsOut. Seven statements, whatever there is."""
     figures = _figures()
-    index, pending_since = _index(figures["passages"])
+    # Index embeddingspace_one_active
+    space = EmbeddingSpace.objects.filter(state=SpaceState.ACTIVE).first()
+    slot = Slot(space.slot) if space else Slot.FIRST
+    index, pending_since = _index(figures["passages"], slot)
     sessions = figures["sessions"]
     return {
         "agents": figures["agents"].total,
@@ -76,7 +79,7 @@ def read_stats() -> dict[str, Any]:
             )
         },
         "index": index,
-        "embedding": _embedding(),
+        "embedding": _embedding(space),
         "queue": {"lag_seconds": _queue_lag()},
         "kept": pending_since | {
             what: {"counted_at": figure.counted_at, "exact": figure.exact}
@@ -136,13 +139,13 @@ def _memories(figure: Figure) -> dict[str, Any]:
     return {"total": figure.total, "by_state": figure.by_state(), "by_kind": active}
 
 
-def _index(passages: Figure) -> tuple[dict[str, Any], dict[str, Any]]:
+def _index(passages: Figure, slot: Slot) -> tuple[dict[str, Any], dict[str, Any]]:
     """The index's figures, and the age of what is pending where it is not of this moment.
 
     Index passage_pending or passage_second_pending, of which at most MOST entries are read; a
     longer queue is what the job found.
     """
-    pending_is = COLUMNS[active_slot()].pending.format("")
+    pending_is = COLUMNS[slot].pending.format("")
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT (SELECT count(*) FROM (SELECT 1 FROM memory_passage WHERE workspace_id = %s "  # noqa: S608
@@ -163,15 +166,15 @@ def _index(passages: Figure) -> tuple[dict[str, Any], dict[str, Any]]:
         "embedded": passages.total - pending,
         "pending": pending,
         "refused": refused,
-        "lag_seconds": _embedding_lag() if pending else 0.0,
+        "lag_seconds": _embedding_lag(slot) if pending else 0.0,
     }
     return figures, age
 
 
-def _embedding_lag() -> float:
+def _embedding_lag(slot: Slot) -> float:
     """How long the passage that waits longest has waited. Index passage_pending, or
     passage_second_pending."""
-    waiting = waiting_passages()
+    waiting = Passage.objects.filter(PENDING_IN[slot])
     oldest = [
         made
         for lane in (Lane.INTERACTIVE, Lane.BULK)
@@ -182,9 +185,7 @@ def _embedding_lag() -> float:
     return max(0.0, (clock.now() - min(oldest)).total_seconds()) if oldest else 0.0
 
 
-def _embedding() -> dict[str, Any]:
-    """Index embeddingspace_one_active."""
-    space = EmbeddingSpace.objects.filter(state=SpaceState.ACTIVE).first()
+def _embedding(space: EmbeddingSpace | None) -> dict[str, Any]:
     return {
         "provider": space.provider if space else settings.EMBEDDING_PROVIDER,
         "model": space.model if space else None,
