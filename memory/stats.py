@@ -19,7 +19,8 @@ from config.lib.scope import current_workspace_id
 from memory.counted import BY_DAY, COUNTED, PENDING, START, Counted, live, newest
 from memory.models import DayCount, EmbeddingSpace, Passage, RowCount
 from memory.models.memory import MemoryState
-from memory.models.passage import Lane, SpaceState
+from memory.models.passage import COLUMNS, Lane, Slot, SpaceState
+from memory.models.passage import PENDING as PENDING_IN
 
 # More new rows than this since the job's last run are a bulk import: their number is given as
 # "at least".
@@ -49,7 +50,10 @@ class Figure:
 def read_stats() -> dict[str, Any]:
     """As schemas_stats.StatsOut. Seven statements, whatever there is."""
     figures = _figures()
-    index, pending_since = _index(figures["passages"])
+    # Index embeddingspace_one_active
+    space = EmbeddingSpace.objects.filter(state=SpaceState.ACTIVE).first()
+    slot = Slot(space.slot) if space else Slot.FIRST
+    index, pending_since = _index(figures["passages"], slot)
     sessions = figures["sessions"]
     return {
         "agents": figures["agents"].total,
@@ -75,7 +79,7 @@ def read_stats() -> dict[str, Any]:
             )
         },
         "index": index,
-        "embedding": _embedding(),
+        "embedding": _embedding(space),
         "queue": {"lag_seconds": _queue_lag()},
         "kept": pending_since | {
             what: {"counted_at": figure.counted_at, "exact": figure.exact}
@@ -135,18 +139,19 @@ def _memories(figure: Figure) -> dict[str, Any]:
     return {"total": figure.total, "by_state": figure.by_state(), "by_kind": active}
 
 
-def _index(passages: Figure) -> tuple[dict[str, Any], dict[str, Any]]:
+def _index(passages: Figure, slot: Slot) -> tuple[dict[str, Any], dict[str, Any]]:
     """The index's figures, and the age of what is pending where it is not of this moment.
 
-    Index passage_pending, of which at most MOST entries are read; a longer queue is what the job
-    found.
+    Index passage_pending or passage_second_pending, of which at most MOST entries are read; a
+    longer queue is what the job found.
     """
+    pending_is = COLUMNS[slot].pending.format("")
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT (SELECT count(*) FROM (SELECT 1 FROM memory_passage WHERE workspace_id = %s "
-            "AND embedding IS NULL LIMIT %s) w), "
+            "SELECT (SELECT count(*) FROM (SELECT 1 FROM memory_passage WHERE workspace_id = %s "  # noqa: S608
+            f"AND {pending_is} LIMIT %s) w), "
             "(SELECT count(*) FROM (SELECT 1 FROM memory_passage WHERE workspace_id = %s "
-            "AND embedding IS NULL AND lane = %s LIMIT %s) r)",
+            f"AND {pending_is} AND lane = %s LIMIT %s) r)",
             [current_workspace_id(), MOST + 1, current_workspace_id(), Lane.REFUSED, MOST + 1],
         )
         pending, refused = cursor.fetchone()
@@ -161,28 +166,28 @@ def _index(passages: Figure) -> tuple[dict[str, Any], dict[str, Any]]:
         "embedded": passages.total - pending,
         "pending": pending,
         "refused": refused,
-        "lag_seconds": _embedding_lag() if pending else 0.0,
+        "lag_seconds": _embedding_lag(slot) if pending else 0.0,
     }
     return figures, age
 
 
-def _embedding_lag() -> float:
-    """How long the passage that waits longest has waited. Index passage_pending."""
+def _embedding_lag(slot: Slot) -> float:
+    """How long the passage that waits longest has waited. Index passage_pending, or
+    passage_second_pending."""
+    waiting = Passage.objects.filter(PENDING_IN[slot])
     oldest = [
         made
         for lane in (Lane.INTERACTIVE, Lane.BULK)
-        for made in Passage.objects.filter(embedding=None, lane=lane)
+        for made in waiting.filter(lane=lane)
         .order_by("id")
         .values_list("created_at", flat=True)[:1]
     ]
     return max(0.0, (clock.now() - min(oldest)).total_seconds()) if oldest else 0.0
 
 
-def _embedding() -> dict[str, Any]:
-    """Index embeddingspace_one_active."""
-    space = EmbeddingSpace.objects.filter(state=SpaceState.ACTIVE).first()
+def _embedding(space: EmbeddingSpace | None) -> dict[str, Any]:
     return {
-        "provider": settings.EMBEDDING_PROVIDER,
+        "provider": space.provider if space else settings.EMBEDDING_PROVIDER,
         "model": space.model if space else None,
         "dimensions": space.dimensions if space else None,
     }

@@ -4,7 +4,6 @@ Each enters its own workspace_scope; procrastinate closes the connection of a jo
 it. `manage.py runjobs` runs them.
 """
 
-import threading
 import time
 import uuid
 from datetime import timedelta
@@ -18,6 +17,7 @@ from config.lib import clock
 from config.lib.scope import workspace_scope
 from contacts.models import IdempotencyKey, Workspace
 from memory.embedding import EmbeddingError, get_embedder
+from memory.embedding.backoff import Backoff
 from memory.models.passage import Lane
 from memory.services import embedding, queue
 from memory.services.counts import refresh_counts
@@ -31,38 +31,6 @@ FINISHED_JOB_HOURS = 24
 # Single writes come in streams; a tenth of a second makes one batch of a dozen, and leaves the
 # processor to those who write.
 COLLECT_SECONDS = 0.1
-FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 60.0
-
-
-class Backoff:
-    """How long the provider is left alone after failures: 1, 2, 4 ... 60 s, or as long as it asks.
-
-    One for the process, since the provider is one: a thousand workspaces must not each find out
-    for themselves. procrastinate's own retry is not used: it turns the failed job back to waiting,
-    which its queueing lock refuses when the next write has already put another one there.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._failures = 0
-        self._until = 0.0
-
-    def left(self) -> float:
-        with self._lock:
-            return max(0.0, self._until - time.monotonic())
-
-    def failed(self, retry_after: float | None) -> float:
-        """Notes a failure; the seconds to wait."""
-        with self._lock:
-            wait = min(FIRST_WAIT_SECONDS * 2.0**self._failures, LONGEST_WAIT_SECONDS)
-            self._failures = min(self._failures + 1, 10)
-            wait = max(wait, retry_after or 0.0)
-            self._until = time.monotonic() + wait
-            return wait
-
-    def passed(self) -> None:
-        with self._lock:
-            self._failures, self._until = 0, 0.0
 
 
 backoff = Backoff()
@@ -72,7 +40,8 @@ backoff = Backoff()
 def embed_passages(workspace_id: str, lane: int) -> None:
     """Embed what waits in a workspace for a slice of time, then let others have their turn."""
     workspace, asked = uuid.UUID(workspace_id), Lane(lane)
-    wait = backoff.left()
+    provider = embedding.provider_of(workspace)
+    wait = backoff.left(provider)
     if wait:
         queue.defer_now(workspace, asked, in_seconds=wait)
         return
@@ -81,15 +50,11 @@ def embed_passages(workspace_id: str, lane: int) -> None:
     try:
         report = embedding.embed_pending(workspace, seconds=embedding.SLICE_SECONDS[asked])
     except EmbeddingError as error:
-        wait = backoff.failed(error.retry_after)
+        wait = backoff.failed(provider, error.retry_after)
         log.warning("embedding_failed", workspace=workspace_id, error=str(error), again_in=wait)
         queue.defer_now(workspace, asked, in_seconds=wait)
         return
-    except embedding.WrongSpaceError as error:
-        # Only a person can decide this; until then the search is by words, and says so.
-        log.error("embedding_of_another_model", workspace=workspace_id, error=str(error))
-        return
-    backoff.passed()
+    backoff.passed(provider)
     if report.waiting is not None:
         queue.defer_now(workspace, report.waiting)
 

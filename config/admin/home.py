@@ -14,10 +14,11 @@ from django.db.models.functions import Left
 from config.lib import clock
 from config.lib.admin import show
 from contacts.admin.listing import bounded_count
-from memory.models import Memory, Passage
+from memory.models import Memory
 from memory.models.memory import MemoryState
 from memory.models.passage import Lane
 from memory.selectors_attention import needs_attention
+from memory.selectors_spaces import waiting_passages
 from sessions.models import Session, SessionEvent
 from sessions.services.events import ERROR_TYPES
 
@@ -82,7 +83,7 @@ def _errors(since: Any) -> Number:
 
 def _pending() -> Number:
     """Index passage_pending."""
-    waiting = Passage.objects.filter(embedding=None, lane__in=(Lane.INTERACTIVE, Lane.BULK))
+    waiting = waiting_passages().filter(lane__in=(Lane.INTERACTIVE, Lane.BULK))
     count = bounded_count(waiting)
     url = show.changelist_url("memory.passage", "embedded=pending")
     return Number("To embed", count, url, "hub", "found by words meanwhile", "blue")

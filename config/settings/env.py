@@ -312,6 +312,16 @@ SETTINGS: tuple[Setting, ...] = (
         "Length of the vectors; 384 for the local model.",
     ),
     Setting(
+        "REMEMBRANCER_EMBEDDING_OTHER_MODEL",
+        text,
+        "",
+        "A model at a second endpoint, while the index changes from one to the other "
+        "(docs/embedding.md).",
+        "none",
+    ),
+    Setting("REMEMBRANCER_EMBEDDING_OTHER_URL", http_url, "", "Base URL of that endpoint.", "none"),
+    Setting("REMEMBRANCER_EMBEDDING_OTHER_API_KEY", text, "", "Key for that endpoint.", "none"),
+    Setting(
         "REMEMBRANCER_CONTEXT_THRESHOLDS",
         percents,
         [50, 70, 90],

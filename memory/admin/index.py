@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.db.models.functions import Left
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -14,11 +14,12 @@ from config.lib.admin import show
 from contacts.admin.base import ReadOnlyAdmin
 from contacts.admin.filters import DaysFilter
 from memory.models import EmbeddingSpace, Passage
-from memory.models.passage import Lane
+from memory.models.passage import PENDING, Lane
+from memory.selectors_spaces import active_slot
 from sessions.admin.threads import message_url
 
 PREVIEW = 200
-NEVER_LISTED = ("text", "lexical", "tsv", "embedding")
+NEVER_LISTED = ("text", "lexical", "tsv", "embedding", "second_embedding")
 
 
 class EmbeddedFilter(DropdownFilter):
@@ -29,14 +30,15 @@ class EmbeddedFilter(DropdownFilter):
         return [("pending", "Pending"), ("done", "Done"), ("refused", "Refused")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Pending by index passage_pending."""
+        """In the active space; pending by index passage_pending or passage_second_pending."""
+        waits = PENDING[active_slot()] if self.value() else Q()
         match self.value():
             case "pending":
-                return queryset.filter(embedding=None).exclude(lane=Lane.REFUSED)
+                return queryset.filter(waits).exclude(lane=Lane.REFUSED)
             case "done":
-                return queryset.filter(embedding__isnull=False)
+                return queryset.exclude(waits)
             case "refused":
-                return queryset.filter(embedding=None, lane=Lane.REFUSED)
+                return queryset.filter(waits, lane=Lane.REFUSED)
         return queryset
 
 
@@ -60,7 +62,9 @@ class PassageAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """No vectors, ever; whether there is one is asked of the database."""
-        return super().get_queryset(request).defer("tsv", "embedding")
+        rows = super().get_queryset(request).defer("tsv", "embedding", "second_embedding")
+        in_second = ExpressionWrapper(Q(second_embedding__isnull=False), BooleanField())
+        return rows.annotate(in_second=in_second)
 
     @display(description="Passage")
     def preview(self, obj: Passage) -> SafeString:
@@ -88,8 +92,8 @@ class PassageAdmin(ReadOnlyAdmin):
 
     @display(description="Embedded", boolean=True)
     def embedded(self, obj: Passage) -> bool:
-        """A vector has a space; reading the space's key spares reading the vector."""
-        return obj.space_id is not None
+        """In any space. In the first slot a space's key is there with its vector, not before."""
+        return obj.space_id is not None or bool(getattr(obj, "in_second", False))
 
     @display(description="When", ordering="occurred_at")
     def at(self, obj: Passage) -> SafeString:
@@ -106,9 +110,15 @@ class PassageAdmin(ReadOnlyAdmin):
 
 @admin.register(EmbeddingSpace)
 class EmbeddingSpaceAdmin(ReadOnlyAdmin):
-    list_display = ("model", "provider", "dimensions", "state_badge", "made")
+    list_display = ("model", "provider", "dimensions", "state_badge", "switched", "made")
     ordering = ("-id",)
-    fields = readonly_fields = ("provider", "model", "dimensions", "state_badge", "made", "ids")
+    fields = readonly_fields = (
+        "provider", "model", "dimensions", "state_badge", "slot", "switched", "made", "ids",
+    )  # fmt: skip
+
+    @display(description="Switched", ordering="switched_at")
+    def switched(self, obj: EmbeddingSpace) -> SafeString:
+        return show.when(obj.switched_at)
 
     @display(description="State", ordering="state")
     def state_badge(self, obj: EmbeddingSpace) -> SafeString:

@@ -49,7 +49,8 @@ class OpenAIEmbedder:
     """`model` at the endpoint `url` (the base, such as http://localhost:11434/v1).
 
     `max_tokens` is what the model reads of one text, in the approximation of `count_tokens`;
-    longer texts are cut to it before they are sent, since some servers refuse them.
+    longer texts are cut to it before they are sent, since some servers refuse them. `setting` is
+    the prefix of the variables that errors name.
     `client`, `sleep`, `clock`, `wall_clock` and `jitter` (0 to 1) are there to be replaced in
     tests; a `client` that was given is not closed. Raises EmbeddingError for an unusable `url`
     or `api_key`, without quoting the key.
@@ -66,6 +67,7 @@ class OpenAIEmbedder:
         model: str,
         dimensions: int,
         api_key: str = "",
+        setting: str = "REMEMBRANCER_EMBEDDING",
         max_tokens: int = DEFAULT_MAX_TOKENS,
         batch_texts: int = DEFAULT_BATCH_TEXTS,
         timeout: float = TIMEOUT_SECONDS,
@@ -83,7 +85,7 @@ class OpenAIEmbedder:
             url=url,
             path="embeddings",
             key=api_key,
-            setting="REMEMBRANCER_EMBEDDING",
+            setting=setting,
             error=EmbeddingError,
             timeout=timeout,
             client=client,
@@ -168,7 +170,8 @@ class OpenAIEmbedder:
     def _wrong_width(self, width: int) -> EmbeddingError:
         return EmbeddingError(
             f"{self._endpoint.source} gives vectors of {width} numbers, not {self.dimensions}; "
-            f"set REMEMBRANCER_EMBEDDING_DIMENSIONS={width} or use another model"
+            f"set REMEMBRANCER_EMBEDDING_DIMENSIONS={width} (for `manage.py reembed`: "
+            f"--dimensions {width}) or use another model"
         )
 
     def _request(self, batch: list[str], deadline: float | None) -> list[Any]:

@@ -1,4 +1,5 @@
 from memory.models.counts import DayCount, RowCount
+from memory.models.duplicates import MemoryDuplicate
 from memory.models.links import Evidence, MemoryAbout, MemoryLink
 from memory.models.memory import Memory
 from memory.models.passage import EmbeddingSpace, Passage
@@ -9,6 +10,7 @@ __all__ = [
     "Evidence",
     "Memory",
     "MemoryAbout",
+    "MemoryDuplicate",
     "MemoryLink",
     "Passage",
     "RowCount",

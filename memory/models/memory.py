@@ -45,7 +45,7 @@ class MemoryState(models.TextChoices):
 UNIT = [MinValueValidator(0.0), MaxValueValidator(1.0)]
 
 # Written by reading, not by deciding; neither `version` nor a Revision follows from them.
-TELEMETRY = frozenset({"access_count", "last_accessed_at"})
+TELEMETRY = frozenset({"access_count", "last_accessed_at", "repeat_count", "last_repeated_at"})
 
 
 class Memory(SourcedRow):
@@ -53,7 +53,9 @@ class Memory(SourcedRow):
 
     `affect` is {valence -1..1, arousal 0..1, dominance -1..1, labels [text], intensity 0..1}.
     `data` is a JSON object whose shape the kind defines. `content_hash` is the SHA-256 of the
-    text with white space folded, hex.
+    text with white space folded, hex. `repeat_count` says how often the same was saved again;
+    `repeat_key` keeps two who save it at once from both making a row, and is empty for a memory
+    that changed since it was made. `compared_at` is when the job last looked for near duplicates.
     """
 
     kind = models.CharField(max_length=30, choices=Kind, default=Kind.OBSERVATION)
@@ -87,6 +89,10 @@ class Memory(SourcedRow):
     access_count = models.PositiveIntegerField(default=0, editable=False)
     last_accessed_at = models.DateTimeField(null=True, blank=True, editable=False)
     content_hash = models.CharField(max_length=64, editable=False)
+    repeat_count = models.PositiveIntegerField(default=0, editable=False)
+    last_repeated_at = models.DateTimeField(null=True, blank=True, editable=False)
+    repeat_key = models.CharField(max_length=64, blank=True, default="", editable=False)
+    compared_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta(SourcedRow.Meta):
         verbose_name_plural = "memories"
@@ -95,6 +101,11 @@ class Memory(SourcedRow):
             models.CheckConstraint(
                 condition=models.Q(confidence__gte=0, confidence__lte=1),
                 name="memory_confidence_unit",
+            ),
+            models.UniqueConstraint(
+                fields=["workspace", "repeat_key"],
+                condition=~models.Q(repeat_key=""),
+                name="memory_repeat_unique",
             ),
         ]
         indexes = [
@@ -118,6 +129,12 @@ class Memory(SourcedRow):
             ),
             # the same text again
             models.Index(fields=["workspace", "content_hash"], name="memory_content_hash"),
+            # what was not yet compared with what is near it, newest first
+            models.Index(
+                fields=["workspace", "-id"],
+                condition=models.Q(compared_at=None, state=MemoryState.ACTIVE),
+                name="memory_uncompared",
+            ),
             # what a memory replaced, and nulling it when the memory goes
             models.Index(
                 fields=["workspace", "superseded_by"],

@@ -1,5 +1,7 @@
 """Passage, the search index: derived from other rows and rebuildable from them at any time."""
 
+from dataclasses import dataclass
+
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
@@ -17,13 +19,54 @@ class SpaceState(models.TextChoices):
     RETIRED = "retired"
 
 
+class Slot(models.IntegerChoices):
+    """Where a space's vectors lie in their passages: two models' vectors fit beside each other."""
+
+    FIRST = 1
+    SECOND = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """A slot's columns in memory_passage: the vector, and whose it is. `pending` is the condition
+    under which a row waits for its vector, as the partial index says it; it begins with a blank
+    for a table's alias."""
+
+    vector: str
+    space: str
+    pending: str
+
+
+# A row written while the second slot is in use names that space before it has its vector, so that
+# the index of what waits holds nothing in the workspaces (most) that use the first slot alone.
+COLUMNS = {
+    Slot.FIRST: Columns("embedding", "space_id", "{0}embedding IS NULL"),
+    Slot.SECOND: Columns(
+        "second_embedding",
+        "second_space_id",
+        "{0}second_space_id IS NOT NULL AND {0}second_embedding IS NULL",
+    ),
+}
+PENDING = {
+    Slot.FIRST: models.Q(embedding=None),
+    Slot.SECOND: models.Q(second_space__isnull=False, second_embedding=None),
+}
+
+
 class EmbeddingSpace(WorkspaceRow):
-    """One model's vectors. Vectors of different spaces are never compared."""
+    """One model's vectors, in one slot for as long as the row lives. Vectors of different spaces
+    are never compared.
+
+    Search reads the active space. One that is building gets its vectors beside it; a retired one
+    keeps those it had, for a way back. `switched_at` is when search began or ceased to read it.
+    """
 
     provider = models.CharField(max_length=20)
     model = models.CharField(max_length=200)
     dimensions = models.PositiveIntegerField()
     state = models.CharField(max_length=20, choices=SpaceState, default=SpaceState.ACTIVE)
+    slot = models.PositiveSmallIntegerField(choices=Slot, default=Slot.FIRST)
+    switched_at = models.DateTimeField(null=True)
 
     class Meta(WorkspaceRow.Meta):
         constraints = [
@@ -37,6 +80,7 @@ class EmbeddingSpace(WorkspaceRow):
                 condition=models.Q(state="active"),
                 name="embeddingspace_one_active",
             ),
+            models.UniqueConstraint(fields=["workspace", "slot"], name="embeddingspace_slot"),
         ]
 
     def __str__(self) -> str:
@@ -80,7 +124,8 @@ class Passage(WorkspaceRow):
     copies that searches filter by, without keys of their own: the index is rebuilt, not repaired.
     `occurred_at` is when it happened, for a memory when it was recorded. `lexical` is the text as
     the text index reads it (camelCase, snake_case and paths split), `token_count` its words.
-    `embedding` is null until the job has been here; `space` names whose vector it is.
+    `embedding` is null until the job has been here; `space` names whose vector it is. The second
+    pair of columns is for a second space, while one model takes another's place (COLUMNS).
     """
 
     of_memory = ScopedForeignKey("memory.Memory", cascade=True, null=True, related_name="passages")
@@ -138,6 +183,8 @@ class Passage(WorkspaceRow):
     )
     space = ScopedForeignKey(EmbeddingSpace, null=True, related_name="passages")
     embedding = HalfVectorField(null=True)
+    second_space = ScopedForeignKey(EmbeddingSpace, null=True, related_name="second_passages")
+    second_embedding = HalfVectorField(null=True)
     lane = models.PositiveSmallIntegerField(choices=Lane, default=Lane.INTERACTIVE)
 
     class Meta(WorkspaceRow.Meta):
@@ -176,6 +223,11 @@ class Passage(WorkspaceRow):
                 fields=["workspace", "lane", "-id"],
                 condition=models.Q(embedding=None),
                 name="passage_pending",
+            ),
+            models.Index(
+                fields=["workspace", "lane", "-id"],
+                condition=models.Q(second_space__isnull=False, second_embedding=None),
+                name="passage_second_pending",
             ),
             # neighbours in the thread
             models.Index(fields=["workspace", "thread_id", "idx"], name="passage_thread"),

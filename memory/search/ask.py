@@ -32,5 +32,5 @@ def embed(workspace_id: uuid.UUID, query: SearchQuery) -> QueryVector:
     if query.mode is SearchMode.LEXICAL or not text.strip():
         return NOT_ASKED
     if query.mode is SearchMode.SEMANTIC:
-        return embed_query(text)
-    return embed_query(text, keywords=keywords(text, speakers_of(workspace_id)))
+        return embed_query(text, workspace_id)
+    return embed_query(text, workspace_id, keywords=keywords(text, speakers_of(workspace_id)))

@@ -11,12 +11,14 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Generic, TypeVar
 
 from django.db import connection
 
+from config.lib import clock
 from config.lib.scope import current_workspace_id
-from memory.models.passage import SpaceState
+from memory.models.passage import COLUMNS, Slot, SpaceState
 
 # Below this a count takes about a millisecond and is always fresh.
 SMALL = 2000
@@ -30,6 +32,9 @@ MOST_COMMON_KEPT = 50_000
 MOST_COUNTED = 20_000
 # Counting what waits is for information; an import's backlog need not be counted to the end.
 MOST_PENDING = 100_000
+# A space that was left is read for so long by queries that were embedded for it; longer than a
+# process keeps which space is active (vectors.py).
+LEFT_READABLE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +129,20 @@ def frequencies(terms: Sequence[str], figures: Corpus) -> dict[str, int]:
 
 
 def count_pending() -> int:
-    """Passages without a vector. Index passage_pending."""
+    """Passages without a vector of the active space. Index passage_pending, or where that space
+    is in the second slot passage_second_pending."""
+    own = current_workspace_id()
+    counted = {
+        slot: "(SELECT count(*) FROM (SELECT FROM memory_passage WHERE workspace_id = %s "  # noqa: S608
+        f"AND {columns.pending.format('')} LIMIT %s) pending)"
+        for slot, columns in COLUMNS.items()
+    }
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM (SELECT FROM memory_passage WHERE workspace_id = %s "
-            "AND embedding IS NULL LIMIT %s) pending",
-            [current_workspace_id(), MOST_PENDING],
+            "SELECT CASE WHEN EXISTS (SELECT FROM memory_embeddingspace WHERE workspace_id = %s "  # noqa: S608
+            f"AND state = 'active' AND slot = {Slot.SECOND.value}) "
+            f"THEN {counted[Slot.SECOND]} ELSE {counted[Slot.FIRST]} END",
+            [own, own, MOST_PENDING, own, MOST_PENDING],
         )
         return int(cursor.fetchone()[0])
 
@@ -155,6 +168,26 @@ def active_space() -> Space | None:
             "WHERE workspace_id = %s AND state = %s",
             [current_workspace_id(), SpaceState.ACTIVE.value],
         )
+        row = cursor.fetchone()
+    return None if row is None else Space(*row)
+
+
+def space_of(provider: str, model: str, dimensions: int) -> Space | None:
+    """The space that a query's vector is compared in: the active one, or one that was until a
+    moment ago, whose vectors are still there. Index embeddingspace_unique.
+
+    A process may make a query's vector by the model of before for some seconds after a switch.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, provider, model, dimensions FROM memory_embeddingspace "
+            "WHERE workspace_id = %s AND provider = %s AND model = %s AND dimensions = %s "
+            "AND (state = %s OR (state = %s AND switched_at > %s))",
+            [
+                current_workspace_id(), provider, model, dimensions, SpaceState.ACTIVE.value,
+                SpaceState.RETIRED.value, clock.now() - LEFT_READABLE,
+            ],
+        )  # fmt: skip
         row = cursor.fetchone()
     return None if row is None else Space(*row)
 

@@ -2,12 +2,13 @@
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from django.conf import settings
 from django.db import connection
 
 from config.lib.scope import current_workspace_id
-from memory.search.corpus import Corpus
+from memory.models.passage import COLUMNS, Columns, Slot
+from memory.search.corpus import Corpus, Kept
 from memory.search.filters import Filter
 
 # Up to here every vector of the workspace may be compared: 1.3 us each.
@@ -19,6 +20,57 @@ INDEX_COST = 12
 # How far the approximate search may go on, where other workspaces take most away.
 MOST_SCANNED = 40_000
 MOST_EF = 1000  # pgvector's own limit of hnsw.ef_search
+INDEX_KEPT_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a space's vectors are; for as long as the space is, the same."""
+
+    columns: Columns
+    dimensions: int
+
+
+_places: dict[uuid.UUID, Place] = {}
+_indexed: Kept[bool] = Kept(100)
+
+
+def place_of(space_id: uuid.UUID) -> Place:
+    """Index memory_embeddingspace_pkey, once in a process."""
+    place = _places.get(space_id)
+    if place is None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT slot, dimensions FROM memory_embeddingspace "
+                "WHERE workspace_id = %s AND id = %s",
+                [current_workspace_id(), space_id],
+            )
+            slot, dimensions = cursor.fetchone() or (Slot.FIRST, 0)
+        place = Place(COLUMNS[Slot(slot)], dimensions)
+        if dimensions:
+            _places[space_id] = place
+    return place
+
+
+def is_indexed(place: Place) -> bool:
+    """Whether there is a whole index of vectors of that length in that slot. Kept for 30 s."""
+    key = (place.columns.vector, place.dimensions)
+    kept = _indexed.get(key)
+    if kept is None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT EXISTS (SELECT FROM pg_index WHERE indrelid = 'memory_passage'::regclass "
+                "AND indisvalid AND position(%s in pg_get_indexdef(indexrelid)) > 0)",
+                [f"(({place.columns.vector})::halfvec({place.dimensions})) halfvec_cosine_ops"],
+            )
+            kept = bool(cursor.fetchone()[0])
+        _indexed.keep(key, kept, INDEX_KEPT_SECONDS)
+    return kept
+
+
+def forget_indexes() -> None:
+    """An index was made: look again."""
+    _indexed.clear()
 
 
 def nearest(
@@ -35,7 +87,8 @@ def nearest(
     Never fewer than there are: what the approximate search may have missed under a narrow filter
     is looked for exactly.
     """
-    if not _compare_all(figures, narrowed, condition, most):
+    by_index = not _compare_all(figures, narrowed, condition, most)
+    if by_index and is_indexed(place_of(space_id)):
         found = _approximate(vector, space_id, narrowed, condition, most)
         if len(found) >= most:
             return found
@@ -61,11 +114,12 @@ def cosines(
     """passage -> cosine, of those of `ids` that have a vector. Index memory_passage_pkey."""
     if not ids:
         return {}
+    at = place_of(space_id).columns
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT p.id, 1 - (p.embedding <=> %s::halfvec) FROM memory_passage p "
-            "WHERE p.workspace_id = %s AND p.id = ANY(%s::uuid[]) AND p.space_id = %s "
-            "AND p.embedding IS NOT NULL",
+            f"SELECT p.id, 1 - (p.{at.vector} <=> %s::halfvec) FROM memory_passage p "  # noqa: S608
+            f"WHERE p.workspace_id = %s AND p.id = ANY(%s::uuid[]) AND p.{at.space} = %s "
+            f"AND p.{at.vector} IS NOT NULL",
             [vector, current_workspace_id(), list(ids), space_id],
         )
         return dict(cursor.fetchall())
@@ -74,14 +128,17 @@ def cosines(
 def _exact(
     vector: str, space_id: uuid.UUID, narrowed: Filter, condition: str, most: int
 ) -> dict[uuid.UUID, float]:
-    return _run("p.embedding", "%s::halfvec", "", vector, space_id, narrowed, condition, most)
+    column = f"p.{place_of(space_id).columns.vector}"
+    return _run(column, "%s::halfvec", "", vector, space_id, narrowed, condition, most)
 
 
 def _approximate(
     vector: str, space_id: uuid.UUID, narrowed: Filter, condition: str, most: int
 ) -> dict[uuid.UUID, float]:
-    """Index passage_vectors. strict_order: the rows come nearest first, as the limit expects."""
-    n = int(settings.EMBEDDING_DIMENSIONS)
+    """Index passage_vectors, or another of the slot and length. strict_order: the rows come
+    nearest first, as the limit expects."""
+    place = place_of(space_id)
+    column, n = f"p.{place.columns.vector}", int(place.dimensions)
     with connection.cursor() as cursor:
         cursor.execute(
             "SET LOCAL hnsw.iterative_scan = strict_order; "
@@ -89,9 +146,9 @@ def _approximate(
             f"SET LOCAL hnsw.max_scan_tuples = {MOST_SCANNED:d}"
         )
     return _run(
-        f"p.embedding::halfvec({n})",
+        f"{column}::halfvec({n})",
         f"%s::halfvec({n})",
-        f" AND vector_dims(p.embedding) = {n}",
+        f" AND vector_dims({column}) = {n}",
         vector,
         space_id,
         narrowed,
@@ -114,11 +171,13 @@ def _run(
     if condition:
         filters += " AND p.tsv @@ %s::tsquery"
         values.append(condition)
+    at = place_of(space_id).columns
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT id, 1 - distance FROM (SELECT p.id, {column} <=> {parameter} AS distance "  # noqa: S608
-            "FROM memory_passage p WHERE p.workspace_id = %s AND p.space_id = %s "
-            f"AND p.embedding IS NOT NULL{extra}{filters} ORDER BY distance LIMIT %s) nearest",
+            "FROM memory_passage p WHERE p.workspace_id = %s "
+            f"AND p.{at.space} = %s AND p.{at.vector} IS NOT NULL{extra}{filters} "
+            "ORDER BY distance LIMIT %s) nearest",
             [vector, current_workspace_id(), space_id, *values, most],
         )
         return dict(cursor.fetchall())

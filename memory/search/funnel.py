@@ -11,7 +11,7 @@ from django.db import connection
 
 from config.lib.scope import current_workspace_id
 from memory.search import dense, lexical
-from memory.search.corpus import Corpus, active_space, corpus, count_pending
+from memory.search.corpus import Corpus, active_space, corpus, count_pending, space_of
 from memory.search.filters import Filter, resolve
 from memory.search.hits import make_hits
 from memory.search.lexical import Words
@@ -87,17 +87,14 @@ def _meaning(query: QueryVector) -> Meaning:
         return Meaning(problem=query.problem)
     if not query.vector:
         return Meaning(problem="the query's vector was not made")
-    space = active_space()
+    space = space_of(query.provider, query.model, query.dimensions)
     if space is None:
-        return Meaning(problem="nothing is embedded yet")
-    if (space.provider, space.model, space.dimensions) != (
-        query.provider,
-        query.model,
-        query.dimensions,
-    ):
+        active = active_space()
+        if active is None:
+            return Meaning(problem="nothing is embedded yet")
         return Meaning(
-            problem=f"the index holds vectors of {space}, the query has one of {query.provider} "
-            f"{query.model} ({query.dimensions}); `manage.py reindex` makes the index anew"
+            problem=f"the index holds vectors of {active}, the query has one of {query.provider} "
+            f"{query.model} ({query.dimensions})"
         )
     return Meaning(query.vector, query.keywords, space.id)
 

@@ -2,10 +2,13 @@
 
 import threading
 import time
+import uuid
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from memory.embedding import EmbeddingError, get_embedder
+from config.lib.scope import workspace_scope
+from memory.embedding import Embedder, EmbeddingError, embedder_for, get_embedder
+from memory.search.corpus import Kept, Space, active_space
 
 # The same question comes again (a person pages, agents of one team ask alike). 1.5 kB each.
 MOST_KEPT = 1000
@@ -13,6 +16,9 @@ MOST_KEPT = 1000
 BUDGET_SECONDS = 2.0
 # After a failure the endpoint is left alone for so long: not every search must wait for it.
 PAUSE_SECONDS = 10.0
+# Which space is active; one that was left a moment ago can still be read (corpus.space_of).
+SPACE_KEPT_SECONDS = 5.0
+MOST_SPACES_KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +38,23 @@ class QueryVector:
 
 NOT_ASKED = QueryVector()
 
+_spaces: Kept[Space] = Kept(MOST_SPACES_KEPT)
 _lock = threading.Lock()
 _kept: OrderedDict[tuple[str, str, int, str, str], QueryVector] = OrderedDict()
 _paused: dict[tuple[str, str], tuple[float, str]] = {}
 
 
-def embed_query(text: str, *, keywords: str = "") -> QueryVector:
-    """The vectors of a query and of its keywords, or the reason why there are none.
+def embed_query(text: str, workspace_id: uuid.UUID, *, keywords: str = "") -> QueryVector:
+    """The vectors of a query and of its keywords by the model of the workspace's active space (the
+    configured one where there is none yet), or the reason why there is none.
 
-    Call it outside any scope.
-    Loads the local model on its first call in a process (about half a second).
+    Call it outside any scope. Loads the local model on its first call in a process (about half a
+    second).
     """
     if not text.strip():
         return NOT_ASKED
     try:
-        embedder = get_embedder()
+        embedder = _embedder(workspace_id)
     except EmbeddingError as error:
         return QueryVector(problem=str(error))
     if embedder is None:
@@ -75,8 +83,25 @@ def embed_query(text: str, *, keywords: str = "") -> QueryVector:
     return made
 
 
+def _embedder(workspace_id: uuid.UUID) -> Embedder | None:
+    configured = get_embedder()
+    if configured is None:
+        return None
+    space = _spaces.get(workspace_id)
+    if space is None:
+        with workspace_scope(workspace_id):
+            space = active_space()
+        if space is None:
+            return configured
+        _spaces.keep(workspace_id, space, SPACE_KEPT_SECONDS)
+    return embedder_for(
+        configured, provider=space.provider, model=space.model, dimensions=space.dimensions
+    )
+
+
 def forget() -> None:
-    """Empties the cache, as tests need between embedders."""
+    """Empties what is kept, as tests need between embedders."""
+    _spaces.clear()
     with _lock:
         _kept.clear()
         _paused.clear()

@@ -17,7 +17,8 @@ from django.db import connection
 from config.lib import clock
 from config.lib.scope import current_workspace_id, workspace_scope
 from memory.counted import COUNTED, PENDING, START, Counted, day_of, id_before
-from memory.models import DayCount, Passage, RowCount
+from memory.models import DayCount, RowCount
+from memory.selectors_spaces import waiting_passages
 
 # Below it a table is counted by its readers.
 SMALL = 2000
@@ -51,12 +52,11 @@ def refresh_counts(workspace_id: uuid.UUID) -> list[str]:
 
 
 def _keep_pending() -> None:
-    """How many passages wait for a vector, of all. Index passage_pending."""
+    """How many passages wait for a vector, of all. Index passage_pending or
+    passage_second_pending."""
     now = clock.now()
     values = {"counted_to": START, "counted_at": now, "recounted_at": now}
-    row = RowCount(
-        what=PENDING, counts={"": Passage.objects.filter(embedding=None).count()}, **values
-    )
+    row = RowCount(what=PENDING, counts={"": waiting_passages().count()}, **values)
     RowCount.objects.bulk_create(
         [row],
         update_conflicts=True,

@@ -12,16 +12,18 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import structlog
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q
 
 from config.lib.scope import current_workspace_id, set_local, workspace_scope
-from memory.embedding import Embedder, EmbeddingError, get_embedder
+from memory.embedding import Embedder, EmbeddingError, embedder_for, get_embedder
 from memory.models import EmbeddingSpace, Passage
-from memory.models.passage import Lane, SpaceState
+from memory.models.passage import COLUMNS, PENDING, Lane, Slot, SpaceState
 from memory.search.vectors import as_text
+from memory.selectors_spaces import waiting_passages
 
 log = structlog.get_logger()
 
@@ -32,7 +34,7 @@ BATCH = 64
 # write of another workspace may find every job slot taken by such jobs.
 SLICE_SECONDS = {Lane.INTERACTIVE: 2.0, Lane.BULK: 0.75}
 # Each row is written again with all its index entries, so a statement takes about a second.
-RENEWED_AT_ONCE = 500
+WRITTEN_AT_ONCE = 500
 # Refused texts are looked at one by one; this one every embedder takes.
 PROBE = "the quick brown fox"
 
@@ -48,10 +50,6 @@ class Report:
     waiting: Lane | None = None
 
 
-class WrongSpaceError(Exception):
-    """The workspace's vectors are of another model than the configured one."""
-
-
 # Workspaces that a thread of this process works on. A second job on one would embed the same
 # texts twice; across processes that costs time and nothing else, since writing is conditional.
 _busy: set[uuid.UUID] = set()
@@ -65,8 +63,10 @@ def embed_pending(
     """Embed what waits, until nothing does or the time is up, but one batch at least. Opens its
     own scopes.
 
-    Where another thread is at it, that one is told to look again, and this call does nothing.
-    Raises EmbeddingError when the provider fails, WrongSpaceError when it is not the index's.
+    By the model of the workspace's active space; `embedder`, else the configured one, is for a
+    workspace that has none yet. What was written since a second space began to be built gets its
+    vector there too, afterwards. Where another thread is at it, that one is told to look again,
+    and this call does nothing. Raises EmbeddingError when the active space's provider fails.
     """
     embedder = embedder or get_embedder()
     if embedder is None:
@@ -79,14 +79,18 @@ def embed_pending(
     try:
         report = Report()
         end = time.monotonic() + seconds
-        while _embed_batch(workspace_id, embedder, end, report) or not _leave(workspace_id, report):
+        while _embed_active(workspace_id, embedder, end, report) or not _leave(
+            workspace_id, report
+        ):
             pass
-        return report
     except BaseException:
         with _lock:
             _busy.discard(workspace_id)
             _again.discard(workspace_id)
         raise
+    if report.waiting is None and report.embedded:
+        _embed_second(workspace_id, embedder, end)
+    return report
 
 
 def _leave(workspace_id: uuid.UUID, report: Report) -> bool:
@@ -103,27 +107,68 @@ def _leave(workspace_id: uuid.UUID, report: Report) -> bool:
         return True
 
 
-def _embed_batch(workspace_id: uuid.UUID, embedder: Embedder, end: float, report: Report) -> bool:
+def provider_of(workspace_id: uuid.UUID) -> str:
+    """Which provider embeds for a workspace, as a name to keep failures apart by."""
+    with workspace_scope(workspace_id):
+        space = EmbeddingSpace.objects.filter(state=SpaceState.ACTIVE).first()
+    return f"{space.provider} {space.model}" if space else ""
+
+
+def embedder_of(space: EmbeddingSpace, configured: Embedder) -> Embedder:
+    """Raises EmbeddingError where the settings have none for the space's model."""
+    wanted: Any = {"provider": space.provider, "model": space.model}
+    return embedder_for(configured, **wanted, dimensions=space.dimensions) or configured
+
+
+def _embed_active(
+    workspace_id: uuid.UUID, configured: Embedder, end: float, report: Report
+) -> bool:
     """One batch; False when nothing waits or the time is up."""
     with workspace_scope(workspace_id):
-        space = ensure_space(embedder)
-        batch = _next_batch(embedder.turn_characters)
+        space = ensure_space(configured)
+        embedder = embedder_of(space, configured)
+        batch = _next_batch(PENDING[Slot(space.slot)], embedder.turn_characters)
     if not batch:
         return False
     if time.monotonic() >= end and report.batches:
         report.waiting = Lane(batch[0].lane)
         return False
     report.batches += 1
-    vectors, refused = _embed(embedder, batch)
+    vectors, refused = make_vectors(embedder, batch)
     with workspace_scope(workspace_id):
         # Lost in a crash, they are made again: nobody was promised them.
         set_local("synchronous_commit", "off")
-        written = _write(space.id, vectors)
+        written = write_vectors(space, vectors)
         _refuse(refused)
     report.embedded += written
     report.skipped += len(vectors) - written
     report.refused += len(refused)
     return True
+
+
+def _embed_second(workspace_id: uuid.UUID, configured: Embedder, end: float) -> None:
+    """What came since a second space is being built, into that one as well. The rest is the
+    command's (services/spaces.py), and so is all that fails here."""
+    try:
+        while time.monotonic() < end:
+            with workspace_scope(workspace_id):
+                space = EmbeddingSpace.objects.filter(state=SpaceState.BUILDING).first()
+                if space is None:
+                    return
+                embedder = embedder_of(space, configured)
+                # Ids are of their time, the space's own too.
+                due = PENDING[Slot(space.slot)] & Q(id__gt=space.id)
+                batch = _next_batch(due, embedder.turn_characters)
+            if not batch:
+                return
+            vectors, refused = make_vectors(embedder, batch)
+            with workspace_scope(workspace_id):
+                set_local("synchronous_commit", "off")
+                write_vectors(space, vectors)
+                # They have their vector in the active space, where the lane says nothing now.
+                _refuse(refused)
+    except EmbeddingError as error:
+        log.warning("second_space_failed", workspace=str(workspace_id), error=str(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +178,13 @@ class Due:
     text: str
 
 
-def _next_batch(characters: int) -> list[Due]:
-    """Index passage_pending: the most urgent lane, its newest rows, one at least and otherwise as
-    many as have `characters` together. Lanes do not mix, so that a lone interactive text is not
-    kept back by others."""
+def _next_batch(due: Q, characters: int) -> list[Due]:
+    """Index passage_pending or passage_second_pending: the most urgent lane, its newest rows, one
+    at least and otherwise as many as have `characters` together. Lanes do not mix, so that a lone
+    interactive text is not kept back by others."""
     for lane in (Lane.INTERACTIVE, Lane.BULK):
         rows = (
-            Passage.objects.filter(embedding=None, lane=lane)
+            Passage.objects.filter(due, lane=lane)
             .order_by("-id")
             .values_list("id", "lane", "text")[:BATCH]
         )
@@ -150,7 +195,7 @@ def _next_batch(characters: int) -> list[Due]:
     return []
 
 
-def _embed(
+def make_vectors(
     embedder: Embedder, batch: Sequence[Due]
 ) -> tuple[list[tuple[Due, str]], list[tuple[Due, str]]]:
     """(text with vector, text with the reason why it was refused).
@@ -183,18 +228,19 @@ def _embed_singly(
     return made, refused
 
 
-def _write(space_id: uuid.UUID, vectors: Sequence[tuple[Due, str]]) -> int:
+def write_vectors(space: EmbeddingSpace, vectors: Sequence[tuple[Due, str]]) -> int:
     """Store the vectors of texts that are still the same and still without one; how many."""
     if not vectors:
         return 0
+    into = COLUMNS[Slot(space.slot)]
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE memory_passage p SET embedding = v.vector::halfvec, space_id = %s "
+            f"UPDATE memory_passage p SET {into.vector} = v.vector::halfvec, {into.space} = %s "  # noqa: S608
             "FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS v (id, text, vector) "
             "WHERE p.workspace_id = %s AND p.id = v.id AND p.text = v.text "
-            "AND p.embedding IS NULL",
+            f"AND p.{into.vector} IS NULL",
             [
-                space_id,
+                space.id,
                 [due.id for due, _ in vectors],
                 [due.text for due, _ in vectors],
                 [vector for _, vector in vectors],
@@ -212,58 +258,37 @@ def _refuse(refused: Sequence[tuple[Due, str]]) -> None:
 
 
 def ensure_space(embedder: Embedder) -> EmbeddingSpace:
-    """The active space of the embedder's model, made on first use. Raises WrongSpaceError."""
+    """The active space; where there is none, one of the embedder's model, made on first use."""
     space = EmbeddingSpace.objects.filter(state=SpaceState.ACTIVE).first()
-    wanted = (embedder.provider, embedder.model, embedder.dimensions)
-    if space is None and not _of_model(embedder).update(state=SpaceState.ACTIVE):
+    if space is not None:
+        return space
+    own = {
+        "provider": embedder.provider,
+        "model": embedder.model,
+        "dimensions": embedder.dimensions,
+    }
+    if not EmbeddingSpace.objects.filter(**own).update(state=SpaceState.ACTIVE):
+        taken = set(EmbeddingSpace.objects.values_list("slot", flat=True))
+        free = next((slot for slot in Slot if slot not in taken), Slot.FIRST)
         # Two processes may be the first at once; then the other one's row is read.
         EmbeddingSpace.objects.bulk_create(
-            [
-                EmbeddingSpace(
-                    provider=embedder.provider,
-                    model=embedder.model,
-                    dimensions=embedder.dimensions,
-                    state=SpaceState.ACTIVE,
-                )
-            ],
-            ignore_conflicts=True,
+            [EmbeddingSpace(**own, state=SpaceState.ACTIVE, slot=free)], ignore_conflicts=True
         )
-    space = space or EmbeddingSpace.objects.get(state=SpaceState.ACTIVE)
-    if (space.provider, space.model, space.dimensions) != wanted:
-        raise WrongSpaceError(
-            f"the index holds vectors of {space}, not of {wanted[0]} {wanted[1]} ({wanted[2]}); "
-            "`manage.py reindex` makes them anew"
+    space = EmbeddingSpace.objects.filter(state=SpaceState.ACTIVE).first()
+    if space is None:
+        raise EmbeddingError(
+            "no embedding space is active, and both slots are taken: `manage.py reembed` makes one "
+            "of them the active one"
         )
     return space
 
 
-def _of_model(embedder: Embedder) -> QuerySet[EmbeddingSpace]:
-    """Index embeddingspace_unique."""
-    return EmbeddingSpace.objects.filter(
-        provider=embedder.provider, model=embedder.model, dimensions=embedder.dimensions
-    )
-
-
-def renew_vectors(workspace_id: uuid.UUID, embedder: Embedder) -> None:
-    """Queue again what the embedder refused, and what another model embedded. Opens its own
-    scopes, a batch in each.
-
-    Until the job has been through, searches find by words what has no vector.
-    """
+def renew_refused(workspace_id: uuid.UUID) -> None:
+    """Queue again what the embedder refused. Opens its own scope."""
     with workspace_scope(workspace_id):
-        Passage.objects.filter(embedding=None, lane=Lane.REFUSED).update(lane=Lane.BULK)
-        active = EmbeddingSpace.objects.filter(state=SpaceState.ACTIVE)
-        active.exclude(pk__in=_of_model(embedder).values("pk")).update(state=SpaceState.RETIRED)
-        space = ensure_space(embedder)
-    while True:
-        with workspace_scope(workspace_id):
-            stale = Passage.objects.exclude(space=space.id).exclude(embedding=None)
-            batch = list(stale.order_by("id").values_list("pk", flat=True)[:RENEWED_AT_ONCE])
-            if not batch:
-                return
-            Passage.objects.filter(pk__in=batch).update(embedding=None, space=None, lane=Lane.BULK)
+        waiting_passages().filter(lane=Lane.REFUSED).update(lane=Lane.BULK)
 
 
 def has_pending(lane: Lane) -> bool:
-    """Index passage_pending."""
-    return Passage.objects.filter(embedding=None, lane=lane).exists()
+    """Index passage_pending or passage_second_pending."""
+    return bool(waiting_passages().filter(lane=lane).exists())

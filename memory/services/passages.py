@@ -19,7 +19,7 @@ from config.lib.db.models import VersionedRow
 from config.lib.scope import current_workspace_id, workspace_scope
 from contacts.models import Contact
 from memory.models import Memory, Passage
-from memory.models.passage import Lane, PassageKind
+from memory.models.passage import COLUMNS, Lane, PassageKind, Slot
 from memory.services import sources
 from memory.services.queue import defer_embedding
 from memory.services.sources import NewPassage
@@ -50,19 +50,24 @@ _INSERT = f"""
         id, workspace_id, created_at, {", ".join(SOURCES.values())}, kind, chunk, memory_kind,
         tags, session_id, thread_id, idx, agent_id, project_id, occurred_at, trust, state,
         valid_from, valid_to, superseded_at, expires_at, text, lexical, token_count, lane, space_id,
-        embedding)
+        embedding, second_space_id, second_embedding)
     SELECT x.id, %s, %s,
            {", ".join(f"CASE WHEN x.kind = '{kind.value}' THEN x.of END" for kind in SOURCES)},
            x.kind, x.chunk, x.memory_kind, x.tags, x.session_id, x.thread_id, x.idx, x.agent_id,
            x.project_id, x.occurred_at, x.trust, x.state, x.valid_from, x.valid_to,
            x.superseded_at, x.expires_at, x.text, x.lexical, x.token_count, x.lane, x.space_id,
-           x.embedding::halfvec
+           x.embedding::halfvec,
+           coalesce(x.second_space_id, (SELECT e.id FROM memory_embeddingspace e
+                WHERE e.workspace_id = %s AND e.slot = {Slot.SECOND.value}
+                  AND e.state IN ('building', 'active'))),
+           x.second_embedding::halfvec
       FROM json_to_recordset(%s::json) AS x (
            id uuid, of uuid, kind text, chunk smallint, memory_kind text, tags varchar[],
            session_id uuid, thread_id uuid, idx integer, agent_id uuid, project_id uuid,
            occurred_at timestamptz, trust text, state text, valid_from timestamptz,
            valid_to timestamptz, superseded_at timestamptz, expires_at timestamptz, text text,
-           lexical text, token_count integer, lane smallint, space_id uuid, embedding text)
+           lexical text, token_count integer, lane smallint, space_id uuid, embedding text,
+           second_space_id uuid, second_embedding text)
     ON CONFLICT DO NOTHING
 """  # noqa: S608  (constants of this module)
 
@@ -172,8 +177,8 @@ def _append(passages: Sequence[NewPassage]) -> None:
     with connection.cursor() as cursor:
         for start in range(0, len(passages), INSERT_ROWS):
             rows = orjson.dumps(passages[start : start + INSERT_ROWS]).decode()
-            cursor.execute(_INSERT, [workspace_id, now, rows])
-    if any(passage.embedding is None for passage in passages):
+            cursor.execute(_INSERT, [workspace_id, now, workspace_id, rows])
+    if any(None in (passage.embedding, passage.second_embedding) for passage in passages):
         defer_embedding(workspace_id, Lane(passages[0].lane))
 
 
@@ -189,7 +194,7 @@ def _replace(kind: PassageKind, ids: Sequence[uuid.UUID], wanted: Sequence[NewPa
         new[passage.of].append(passage)
     old: dict[uuid.UUID, list[Passage]] = {source: [] for source in ids}
     there = Passage.objects.filter(**{f"{column}__in": list(ids)}).order_by("chunk")
-    for row in there.defer("embedding", "tsv"):
+    for row in there.defer("embedding", "second_embedding", "tsv"):
         old[getattr(row, column)].append(row)
     inserted: list[NewPassage] = []
     gone: list[uuid.UUID] = []
@@ -219,15 +224,18 @@ def _copy(row: Passage, passage: NewPassage) -> None:
 
 
 def _vectors(ids: Sequence[uuid.UUID]) -> dict[tuple[uuid.UUID, str], dict[str, Any]]:
-    """(source, text) -> the vector's columns, of those rows that have one."""
+    """(source, text) -> the vectors' columns, of those rows that have one. The rows are locked: a
+    space that is given up at this moment is given up by these too, or not yet."""
+    columns = [name for at in COLUMNS.values() for name in (at.space, at.vector)]
+    shown = [f"{name}::text" if "embedding" in name else name for name in columns]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT coalesce({', '.join(SOURCES.values())}), text, space_id, embedding::text "  # noqa: S608
+            f"SELECT coalesce({', '.join(SOURCES.values())}), text, {', '.join(shown)} "  # noqa: S608
             "FROM memory_passage WHERE workspace_id = %s AND id = ANY(%s) "
-            "AND embedding IS NOT NULL",
+            "AND num_nonnulls(embedding, second_embedding) > 0 FOR NO KEY UPDATE",
             [current_workspace_id(), list(ids)],
         )
         return {
-            (source, text): {"space_id": space_id, "embedding": vector}
-            for source, text, space_id, vector in cursor.fetchall()
+            (source, text): dict(zip(columns, values, strict=True))
+            for source, text, *values in cursor.fetchall()
         }

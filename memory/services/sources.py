@@ -55,6 +55,8 @@ class NewPassage:
     lane: int = Lane.INTERACTIVE.value
     space_id: uuid.UUID | None = None
     embedding: str | None = None
+    second_space_id: uuid.UUID | None = None
+    second_embedding: str | None = None
     id: uuid.UUID = UNSET
 
 

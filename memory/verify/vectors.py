@@ -1,7 +1,8 @@
-"""Vectors: there, of the active space, and of its length.
+"""Vectors: there, of the active space, and of its length; and of a second space what is there.
 
 A passage may wait for its vector as long as `Options.waiting`; one that the provider refused has
-none. --fix queues what is missing or wrong, and the job makes it.
+none. --fix queues what is missing or wrong, and the job makes it. A space that is being built, or
+was left, may lack vectors, not have wrong ones.
 """
 
 # ruff: noqa: S608  (what is put into SQL here is conditions of our own)
@@ -11,15 +12,20 @@ from collections.abc import Iterator
 from config.lib import clock
 from memory.embedding import Embedder, EmbeddingError, get_embedder
 from memory.models import EmbeddingSpace, Passage
-from memory.models.passage import Lane, SpaceState
-from memory.services.embedding import RENEWED_AT_ONCE, WrongSpaceError, ensure_space, has_pending
+from memory.models.passage import COLUMNS, Lane, Slot, SpaceState
+from memory.services.embedding import WRITTEN_AT_ONCE, embedder_of, ensure_space, has_pending
 from memory.services.queue import PRIORITIES, defer_now
 from memory.verify.report import MOST_NAMED, Check, Options, fetch, patient_scope
 
 CATEGORY = "index"
-_WRONG = "embedding IS NOT NULL AND (space_id IS DISTINCT FROM %s OR vector_dims(embedding) <> %s)"
-_REFUSED = f"embedding IS NULL AND lane = {Lane.REFUSED.value}"
-_MISSING = f"embedding IS NULL AND lane <> {Lane.REFUSED.value} AND created_at < %s"
+
+
+def _wrong(slot: Slot) -> str:
+    at = COLUMNS[slot]
+    return (
+        f"{at.vector} IS NOT NULL AND ({at.space} IS DISTINCT FROM %s "
+        f"OR vector_dims({at.vector}) <> %s)"
+    )
 
 
 def check(workspace_id: uuid.UUID, options: Options) -> Iterator[Check]:
@@ -30,32 +36,39 @@ def check(workspace_id: uuid.UUID, options: Options) -> Iterator[Check]:
     except EmbeddingError as error:
         embedder = None
         space_check.saw(False, f"the embedder cannot be made: {error}")
-    space = _space(workspace_id, options, embedder, space_check)
+    spaces = _spaces(workspace_id, options, embedder, space_check)
     yield space_check
-    yield _vectors(workspace_id, options, embedder, space)
+    active = next((one for one in spaces.values() if one.state == SpaceState.ACTIVE), None)
+    slot = Slot(active.slot) if active else Slot.FIRST
+    yield _vectors(workspace_id, options, embedder, active, slot)
+    other = next(one for one in Slot if one != slot)
+    yield _second(workspace_id, options, spaces.get(other), other)
 
 
-def _space(
+def _spaces(
     workspace_id: uuid.UUID, options: Options, embedder: Embedder | None, result: Check
-) -> EmbeddingSpace | None:
+) -> dict[Slot, EmbeddingSpace]:
     with patient_scope(workspace_id):
+        held = Passage.objects.exclude(embedding=None, second_embedding=None).exists()
         space = EmbeddingSpace.objects.filter(state=SpaceState.ACTIVE).first()
-        held = Passage.objects.exclude(embedding=None).exists()
-        if embedder is None:
-            result.saw(space is not None or not held, "there are vectors, and no space is active")
-        elif space is None and held and options.fix:
+        if space is None and held and options.fix and embedder is not None:
             space = ensure_space(embedder)
             result.saw(True, "")
             result.mended("no space was active")
         elif space is not None or held:
+            result.saw(space is not None, "there are vectors, and no space is active")
+        if space is not None and embedder is not None:
             try:
-                problem = "there are vectors, and no space is active"
-                if space is not None:
-                    ensure_space(embedder)
-                result.saw(space is not None, problem)
-            except WrongSpaceError as error:
-                result.saw(False, str(error))
-    return space
+                own = embedder_of(space, embedder)
+            except EmbeddingError as error:
+                result.saw(False, f"the index holds vectors of {space}: {error}")
+            else:
+                if own is not embedder:
+                    result.notes.append(
+                        f"the index is of {space}, the settings name {embedder.provider} "
+                        f"{embedder.model} ({embedder.dimensions}) for new workspaces"
+                    )
+        return {Slot(one.slot): one for one in EmbeddingSpace.objects.all()}
 
 
 def _vectors(
@@ -63,17 +76,21 @@ def _vectors(
     options: Options,
     embedder: Embedder | None,
     space: EmbeddingSpace | None,
+    slot: Slot,
 ) -> Check:
     result = Check(CATEGORY, "vectors")
     before = clock.now() - options.waiting
     of = (space.id, space.dimensions) if space else (None, 0)
+    vector, wrongly = COLUMNS[slot].vector, _wrong(slot)
+    refused_is = f"{vector} IS NULL AND lane = {Lane.REFUSED.value}"
+    missing_is = f"{vector} IS NULL AND lane <> {Lane.REFUSED.value} AND created_at < %s"
     with patient_scope(workspace_id):
         ((total, there, refused, missing, wrong, none, others),) = fetch(
-            "SELECT count(*), count(embedding), "
-            f"count(*) FILTER (WHERE {_REFUSED}), "
-            f"count(*) FILTER (WHERE {_MISSING}), count(*) FILTER (WHERE {_WRONG}), "
-            f"(array_agg(id ORDER BY id DESC) FILTER (WHERE {_MISSING}))[:%s], "
-            f"(array_agg(id ORDER BY id DESC) FILTER (WHERE {_WRONG}))[:%s] "
+            f"SELECT count(*), count({vector}), "
+            f"count(*) FILTER (WHERE {refused_is}), "
+            f"count(*) FILTER (WHERE {missing_is}), count(*) FILTER (WHERE {wrongly}), "
+            f"(array_agg(id ORDER BY id DESC) FILTER (WHERE {missing_is}))[:%s], "
+            f"(array_agg(id ORDER BY id DESC) FILTER (WHERE {wrongly}))[:%s] "
             "FROM memory_passage WHERE workspace_id = %s",
             before, *of, before, MOST_NAMED, *of, MOST_NAMED, workspace_id,
         )  # fmt: skip
@@ -83,7 +100,7 @@ def _vectors(
         result.notes.append(f"{refused:,} refused by the provider; `reindex` tries them again")
     lost = [f"passage {row_id} has a vector of another space or length" for row_id in others or ()]
     if wrong and options.fix and embedder is not None:
-        _forget(workspace_id, of)
+        _forget(workspace_id, slot, of)
         result.fixed += wrong
         result.notes += [f"fixed: {text}, which is queued" for text in lost]
     else:
@@ -93,6 +110,8 @@ def _vectors(
         if waiting:
             result.notes.append(f"{waiting:,} without a vector: no embedding provider is set")
     elif missing and options.fix:
+        if space is not None and slot is Slot.SECOND:
+            _mark(workspace_id, space.id)
         result.fixed += missing
         result.notes += [f"fixed: {text}; it is queued" for text in lost]
     else:
@@ -104,17 +123,57 @@ def _vectors(
     return result
 
 
-def _forget(workspace_id: uuid.UUID, of: tuple[uuid.UUID | None, int]) -> None:
+def _second(
+    workspace_id: uuid.UUID, options: Options, space: EmbeddingSpace | None, slot: Slot
+) -> Check:
+    result = Check(CATEGORY, "vectors of a second space")
+    of = (space.id, space.dimensions) if space else (None, 0)
+    with patient_scope(workspace_id):
+        ((there, wrong, others),) = fetch(
+            f"SELECT count({COLUMNS[slot].vector}), count(*) FILTER (WHERE {_wrong(slot)}), "
+            f"(array_agg(id ORDER BY id DESC) FILTER (WHERE {_wrong(slot)}))[:%s] "
+            "FROM memory_passage WHERE workspace_id = %s",
+            *of, *of, MOST_NAMED, workspace_id,
+        )  # fmt: skip
+    result.expected, result.found = there, there - wrong
+    lost = [f"passage {row_id} has a second vector of no space" for row_id in others or ()]
+    if wrong and options.fix:
+        _forget(workspace_id, slot, of)
+        result.expected = there - wrong
+        result.fixed += wrong
+        result.notes += [f"fixed: {text}" for text in lost]
+    else:
+        result.wrong_in_all(lost, wrong)
+    return result
+
+
+def _forget(workspace_id: uuid.UUID, slot: Slot, of: tuple[uuid.UUID | None, int]) -> None:
     """As for a new model: until the job has been through, these are found by their words."""
+    at, mark = COLUMNS[slot], of[0] if slot is Slot.SECOND else None
     while True:
         with patient_scope(workspace_id):
             rows = fetch(
-                "UPDATE memory_passage SET embedding = NULL, space_id = NULL, lane = %s "
+                f"UPDATE memory_passage SET {at.vector} = NULL, {at.space} = %s, lane = %s "
                 "WHERE workspace_id = %s AND id IN (SELECT id FROM memory_passage "
-                f"WHERE workspace_id = %s AND {_WRONG} LIMIT %s) RETURNING id",
-                Lane.BULK.value, workspace_id, workspace_id, *of, RENEWED_AT_ONCE,
+                f"WHERE workspace_id = %s AND {_wrong(slot)} LIMIT %s) RETURNING id",
+                mark, Lane.BULK.value, workspace_id, workspace_id, *of, WRITTEN_AT_ONCE,
             )  # fmt: skip
-        if len(rows) < RENEWED_AT_ONCE:
+        if len(rows) < WRITTEN_AT_ONCE:
+            return
+
+
+def _mark(workspace_id: uuid.UUID, space_id: uuid.UUID) -> None:
+    """In the second slot what waits for its vector names the space: see COLUMNS."""
+    while True:
+        with patient_scope(workspace_id):
+            rows = fetch(
+                "UPDATE memory_passage SET second_space_id = %s WHERE workspace_id = %s AND id IN "
+                "(SELECT id FROM memory_passage WHERE workspace_id = %s "
+                "AND second_embedding IS NULL AND second_space_id IS DISTINCT FROM %s LIMIT %s) "
+                "RETURNING id",
+                space_id, workspace_id, workspace_id, space_id, WRITTEN_AT_ONCE,
+            )  # fmt: skip
+        if len(rows) < WRITTEN_AT_ONCE:
             return
 
 

@@ -7,7 +7,6 @@ from config.lib.scope import workspace_scope
 from contacts.services import funnel
 from memory.models import Memory, Passage
 from memory.models.passage import Lane
-from memory.services.embedding import WrongSpaceError, embed_pending
 from memory.services.memories import NewEvidence, NewMemory, create_memory, update_memory
 from memory.services.passages import reindex_workspace
 from sessions.models import Message, Session
@@ -135,26 +134,6 @@ def test_an_index_made_anew_is_the_same_and_keeps_its_vectors(workspace, embedde
     embed_all(workspace)
     assert rows() == before
     assert embedder.batches == [["The pump is off."]]
-
-
-def test_a_reindex_after_a_change_of_model_makes_the_vectors_anew(workspace, embedder, monkeypatch):
-    with workspace_scope(workspace.id):
-        make_memory("The valve is open.")
-    embed_all(workspace)
-    monkeypatch.setattr("memory.management.commands.reindex.get_embedder", lambda: embedder)
-    monkeypatch.setattr(embedder, "model", "another")
-    with pytest.raises(WrongSpaceError, match=r"manage\.py reindex"):
-        embed_pending(workspace.id, seconds=10)
-    call_command("reindex", workspace="greenhouse")
-    answer = ask_fully(workspace, "valve")
-    assert (answer.not_embedded, answer.legs) == (1, ["lexical", "semantic"])
-    embed_all(workspace)
-    assert ask_fully(workspace, "valve").not_embedded == 0
-    # And back: the first model's space is there already.
-    monkeypatch.setattr(embedder, "model", "hash")
-    call_command("reindex")
-    embed_all(workspace)
-    assert ask_fully(workspace, "valve").semantic_unavailable is None
 
 
 def test_a_reindex_gives_refused_texts_another_try(workspace, embedder, monkeypatch):

@@ -6,6 +6,7 @@ import pytest
 
 from config.lib.scope import workspace_scope
 from memory.models.passage import PassageKind
+from memory.search import vectors
 from memory.search.ranking import EVEN, STEEPNESS
 from memory.services.embedding import embed_pending
 from sessions.services.events import NewEvent, append_events
@@ -183,7 +184,8 @@ def test_a_search_says_why_it_is_by_words_alone(workspace, embedder, monkeypatch
     embed_pending(workspace.id, seconds=10)
     assert ask_fully(workspace, "water").semantic_unavailable is None
     monkeypatch.setattr(embedder, "model", "another")
-    assert "manage.py reindex" in (
+    vectors.forget()
+    assert "manage.py reembed" in (
         ask_fully(workspace, "water", mode="semantic").semantic_unavailable
     )
     monkeypatch.setattr("memory.search.vectors.get_embedder", lambda: None)

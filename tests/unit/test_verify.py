@@ -290,7 +290,8 @@ def test_a_workspace_as_services_leave_it_is_whole(filled, verify):
     assert wrong(checks) == {}
     assert code == 0
     seen = {name: check["found"] for name, check in checks.items() if check["workspace"]}
-    assert all(seen[name] for name in seen if name not in ("raw lines", "kept counts")), seen
+    empty = ("raw lines", "kept counts", "vectors of a second space")
+    assert all(seen[name] for name in seen if name not in empty), seen
     assert checks["seals"]["notes"][0].startswith("the chain ends with seal 1 of ")
 
 
@@ -482,13 +483,14 @@ def test_what_waits_or_was_refused_is_no_finding(filled, verify):
 
 
 def test_vectors_of_another_model_are_told_and_left(filled, verify, monkeypatch):
-    """To make them anew is a decision: `reindex`."""
+    """To make them anew is a decision: `reembed`."""
     other = HashEmbedder()
     monkeypatch.setattr(other, "model", "other", raising=False)
     monkeypatch.setattr("memory.verify.vectors.get_embedder", lambda: other)
     code, checks = verify(fix=True)
     assert code == 1
-    assert "test hash (384), not of test other (384)" in checks["embedding space"]["problems"][0]
+    (problem,) = checks["embedding space"]["problems"]
+    assert "vectors of test hash (384): no setting says where the model" in problem
     with workspace_scope(filled.id):
         assert not Passage.objects.filter(embedding=None).exists()
 

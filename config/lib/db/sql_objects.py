@@ -62,14 +62,24 @@ class SqlView(_SqlObject):
 
 class SqlFunction(_SqlObject):
     """A function that reads as whoever asks. `arguments` are the types as DROP FUNCTION wants them;
-    `sql` is the whole CREATE FUNCTION.
+    `sql` is the whole CREATE FUNCTION. `replaces` is that of the function whose place it takes,
+    with the same arguments and result, and which comes back when this is undone.
     """
 
     kind = "FUNCTION"
 
-    def __init__(self, name: str, arguments: str, sql: str) -> None:
-        super().__init__(name, sql)
+    def __init__(self, name: str, arguments: str, sql: str, replaces: str = "") -> None:
+        super().__init__(name, _or_replace(sql) if replaces else sql)
         self.arguments = arguments
+        self.replaces = replaces
+
+    def database_backwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        if self.replaces:
+            schema_editor.execute(_or_replace(self.replaces), params=None)
+        else:
+            super().database_backwards(app_label, schema_editor, from_state, to_state)
 
     @property
     def signature(self) -> str:
@@ -81,3 +91,7 @@ class SqlFunction(_SqlObject):
             f"REVOKE ALL ON FUNCTION {self.signature} FROM PUBLIC",
             f'GRANT EXECUTE ON FUNCTION {self.signature} TO "{settings.RUNTIME_ROLE}"',
         ]
+
+
+def _or_replace(sql: str) -> str:
+    return sql.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION", 1)

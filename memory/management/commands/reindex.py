@@ -10,15 +10,15 @@ from contacts.models import Workspace
 from contacts.selectors import get_workspace
 from memory.embedding import EmbeddingError, get_embedder
 from memory.models.passage import Lane
-from memory.services.embedding import renew_vectors
+from memory.services.embedding import renew_refused
 from memory.services.passages import reindex_workspace
 from memory.services.queue import defer_now
 
 
 class Command(ShellCommand):
     help = (
-        "Make all passages anew, batch by batch, while serving. Vectors of unchanged texts stay, "
-        "unless the embedding model has changed. Can be stopped and run again at any time."
+        "Make all passages anew, batch by batch, while serving. Vectors of unchanged texts stay; "
+        "`reembed` changes the model. Can be stopped and run again at any time."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -34,6 +34,6 @@ class Command(ShellCommand):
         for workspace in chosen:
             count = reindex_workspace(workspace.id)
             if embedder is not None:
-                renew_vectors(workspace.id, embedder)
+                renew_refused(workspace.id)
                 defer_now(workspace.id, Lane.BULK)
             self.stdout.write(f"{workspace.slug}: {count:,} passages")
