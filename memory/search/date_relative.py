@@ -93,9 +93,8 @@ _MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
 def _same_day(asked: Asked, months: int) -> date:
     """The day of today's number so many months ago, or that month's last day."""
     first = month_start(asked.today.year, asked.today.month - months)
-    return min(
-        first + timedelta(days=asked.today.day - 1), month_start(first.year, first.month + 1)
-    )
+    last = month_start(first.year, first.month + 1) - timedelta(days=1)
+    return min(first + timedelta(days=asked.today.day - 1), last)
 
 
 def _monday(day: date) -> date:

@@ -136,6 +136,9 @@ def _month_alone(asked: Asked, match: re.Match[str]) -> Span | None:
     said = match["month"].lower()
     groups, month = match.groupdict(), w.MONTHS[said]
     if groups.get("relative"):
+        if said in ("may", "march") and match["month"][0].islower() and not asked.place:
+            # "this may fail", "the last march"
+            return None
         return nearest(asked, w.RELATIVE[groups["relative"].lower()], month)
     placed = said in w.PLACED_MONTHS and asked.place
     if asked.place == "of" and match["month"][0].islower() and said not in w.BARE_MONTHS:
