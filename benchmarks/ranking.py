@@ -135,7 +135,7 @@ def judge(dataset: str, group: str, asked: Any, scratch: Any, names: Sequence[st
     from memory.search.funnel import find
     from memory.search.schemas import SearchQuery
 
-    query = SearchQuery(q=asked.q, kinds=KINDS)
+    query = SearchQuery(q=asked.q, kinds=KINDS, asked_at=asked.time)
     vector = embed(scratch.workspace_id, query)
     with workspace_scope(scratch.workspace_id):
         found = find(query=query, query_vector=vector)

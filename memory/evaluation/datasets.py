@@ -2,18 +2,18 @@
 they must find.
 
 The general form is a JSON object `{name, groups: [{id, documents: [{id, thread, role, speaker,
-time, text}], queries: [{q, gold: [ids], category}]}]}`; `thread` (none: the document is a memory,
-not a message), `role` (user), `speaker` (empty), `time` (none) and `category` may be left out, and
-documents stand in the order in which they were said. A group is searched on its own. LoCoMo
-(Maharana et al., Evaluating Very Long-Term Conversational Memory of LLM Agents, 2024) is read as
-it is published.
+time, text}], queries: [{q, gold: [ids], category, time}]}]}`. Left out may be `thread` (the
+document is a memory then, not a message), `role` (user), `speaker`, `time` (as of the document
+before; of a query: the day after the last document) and `category`. Documents stand in the order
+in which they were said, and a group is searched on its own. LoCoMo (Maharana et al., Evaluating
+Very Long-Term Conversational Memory of LLM Agents, 2024) is read as it is published.
 """
 
 import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Query:
     q: str
     gold: frozenset[str]
     category: str = ""
+    time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,14 @@ def _group(found: dict[str, Any]) -> Group:
                 time=time,
             )
         )
+    latest = _latest(documents)
     queries = [
-        Query(str(one["q"]), frozenset(map(str, one["gold"])), str(one.get("category", "")))
+        Query(
+            str(one["q"]),
+            frozenset(map(str, one["gold"])),
+            str(one.get("category", "")),
+            _time(one.get("time")) or latest,
+        )
         for one in found["queries"]
     ]
     return _checked(group, documents, queries)
@@ -129,11 +136,18 @@ def _locomo(found: dict[str, Any]) -> Group:
             documents.append(Document(turn["dia_id"], str(number), text, time=time))
         number += 1
     known = {document.id for document in documents}
+    latest = _latest(documents)
     queries = [
-        Query(one["question"], _evidence(one["evidence"], known), str(one["category"]))
+        Query(one["question"], _evidence(one["evidence"], known), str(one["category"]), latest)
         for one in found["qa"]
     ]
     return _checked(str(found["sample_id"]), documents, queries)
+
+
+def _latest(documents: Iterable[Document]) -> datetime | None:
+    """Who asks knows the last document: the day after it is as good a guess as any."""
+    times = [document.time for document in documents if document.time is not None]
+    return max(times) + timedelta(days=1) if times else None
 
 
 def _evidence(found: Iterable[str], known: set[str]) -> frozenset[str]:

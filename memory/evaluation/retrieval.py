@@ -73,7 +73,13 @@ def _ask(group: Group, scratch: Scratch, mode: SearchMode) -> Iterable[Outcome]:
     thread_of = {d.id: d.thread or f"alone {d.id}" for d in group.documents}
     for asked in group.queries:
         query = SearchQuery.model_validate(
-            {"q": asked.q, "mode": mode, "kinds": KINDS, "limit": THREAD_HITS}
+            {
+                "q": asked.q,
+                "mode": mode,
+                "kinds": KINDS,
+                "limit": THREAD_HITS,
+                "asked_at": asked.time,
+            }
         )
         answer = ask(scratch.workspace_id, query)
         found = [scratch.documents[hit.id] for hit in answer.hits]

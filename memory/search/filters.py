@@ -6,7 +6,7 @@ SQL; tests compare the two. Values are parameters, never SQL text.
 
 import unicodedata
 import uuid
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -41,6 +41,14 @@ class Filter:
     before: datetime | None = None
     alive_at: datetime | None = None
     known_at: datetime | None = None
+
+    def within(self, start: datetime, end: datetime) -> "Filter":
+        """This, and in the span; whichever bound is the closer one holds."""
+        return replace(
+            self,
+            after=start if self.after is None else max(self.after, start),
+            before=end if self.before is None else min(self.before, end),
+        )
 
     @property
     def is_narrow(self) -> bool:

@@ -9,17 +9,20 @@ from dataclasses import dataclass
 
 from django.db import connection
 
+from config.lib import clock
 from config.lib.scope import current_workspace_id
+from contacts.preferences import preferences
 from memory.search import dense, lexical
 from memory.search.corpus import Corpus, active_space, corpus, count_pending, space_of
+from memory.search.dates import Period, find_period
 from memory.search.filters import Filter, resolve
 from memory.search.hits import make_hits
 from memory.search.lexical import Words
 from memory.search.parse import Parsed, parse
 from memory.search.ranking import features, probability
-from memory.search.schemas import SearchAnswer, SearchMode, SearchQuery
+from memory.search.schemas import DateUse, PeriodOut, SearchAnswer, SearchMode, SearchQuery
 from memory.search.scoring import Scored, fuse
-from memory.search.surroundings import Meanings, gather
+from memory.search.surroundings import Meaning, gather
 from memory.search.vectors import NOT_ASKED, QueryVector
 
 # From each leg. Chunks of one row share a place in the answer, and a hit may be first in one leg
@@ -44,19 +47,22 @@ def search(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Sear
         semantic_unavailable=found.problem or None,
         passages=found.passages,
         not_embedded=count_pending(),
+        period=None if found.period is None else PeriodOut.model_validate(found.period),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """The passages that were found, best first, and how: `terms` are the query's lexemes,
-    `problem` says why meaning was not asked for, `passages` how many there are."""
+    `problem` says why meaning was not asked for, `passages` how many there are, `period` is the
+    time that the query speaks of."""
 
     legs: list[str]
     scored: list[Scored]
     terms: list[str]
     problem: str
     passages: int
+    period: Period | None
 
 
 def find(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Found:
@@ -65,102 +71,117 @@ def find(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Found:
     parsed, figures, narrowed = parse(query.q), corpus(), resolve(query)
     words = lexical.analyse(parsed, figures)
     most = max(LEAST_CANDIDATES, query.limit * CANDIDATES_PER_HIT)
-    meaning = Meaning()
+    period = _period(query, parsed)
+    if period is not None and query.dates is DateUse.FILTER:
+        narrowed = narrowed.within(period.start, period.end)
+    meaning, problem = None, ""
     if parsed.text and query.mode is not SearchMode.LEXICAL:
-        meaning = _meaning(query_vector)
-    legs, scored = _candidates(query.mode, parsed, words, meaning, figures, narrowed, most)
-    return Found(legs, scored, words.terms, meaning.problem, figures.passages)
+        meaning, problem = _meaning(query_vector)
+    legs, scored = _candidates(
+        _Search(query.mode, parsed, words, meaning, figures, narrowed, period, most)
+    )
+    return Found(legs, scored, words.terms, problem, figures.passages, period)
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+def _period(query: SearchQuery, parsed: Parsed) -> Period | None:
+    """The time that the query speaks of, by the asker's clock in the workspace's time zone."""
+    if query.dates is DateUse.IGNORE:
+        return None
+    now = query.asked_at or clock.now()
+    if find_period(parsed.text, now) is None:
+        return None
+    return find_period(parsed.text, now.astimezone(preferences().timezone))
+
+
+def _meaning(query: QueryVector) -> tuple[Meaning | None, str]:
     """The query's vectors and the space they are compared in, or why there is none."""
-
-    vector: str = ""
-    keywords: str = ""
-    space_id: uuid.UUID | None = None
-    problem: str = ""
-
-
-def _meaning(query: QueryVector) -> Meaning:
     if query.problem:
-        return Meaning(problem=query.problem)
+        return None, query.problem
     if not query.vector:
-        return Meaning(problem="the query's vector was not made")
+        return None, "the query's vector was not made"
     space = space_of(query.provider, query.model, query.dimensions)
-    if space is None:
-        active = active_space()
-        if active is None:
-            return Meaning(problem="nothing is embedded yet")
-        return Meaning(
-            problem=f"the index holds vectors of {active}, the query has one of {query.provider} "
-            f"{query.model} ({query.dimensions})"
-        )
-    return Meaning(query.vector, query.keywords, space.id)
-
-
-def _candidates(
-    mode: SearchMode,
-    parsed: Parsed,
-    words: Words,
-    meaning: Meaning,
-    figures: Corpus,
-    narrowed: Filter,
-    most: int,
-) -> tuple[list[str], list[Scored]]:
-    """(the legs that ran, their passages with scores)."""
-    cosine: dict[uuid.UUID, float] = {}
-    if meaning.space_id is not None:
-        cosine = dense.nearest(
-            meaning.vector,
-            space_id=meaning.space_id,
-            figures=figures,
-            narrowed=narrowed,
-            condition=words.condition,
-            most=most,
-        )
-        if mode is SearchMode.SEMANTIC:
-            return ["semantic"], fuse({}, cosine, mode=mode)
-    if not words.searchable:
-        if meaning.space_id is not None:
-            return ["semantic"], fuse({}, cosine, mode=mode)
-        # Nothing to look for: stop words, punctuation, or filters alone.
-        return ["recent"], _recent(narrowed, words.condition, most)
-    bm25, beside = lexical.find(words, figures, narrowed, others=list(cosine), most=most)
-    if meaning.space_id is None:
-        return ["lexical"], fuse(bm25, {}, mode=SearchMode.LEXICAL)
-    meanings = Meanings(meaning.vector, meaning.keywords, meaning.space_id, cosine)
-    return ["lexical", "semantic"], _ranked(
-        parsed, bm25 | beside, meanings, words, figures, narrowed
+    if space is not None:
+        return Meaning(query.vector, query.keywords, space.id), ""
+    active = active_space()
+    if active is None:
+        return None, "nothing is embedded yet"
+    return None, (
+        f"the index holds vectors of {active}, the query has one of {query.provider} "
+        f"{query.model} ({query.dimensions})"
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What the legs and the ranking are asked."""
+
+    mode: SearchMode
+    parsed: Parsed
+    words: Words
+    meaning: Meaning | None
+    figures: Corpus
+    narrowed: Filter
+    period: Period | None
+    most: int
+
+
+def _candidates(asked: _Search) -> tuple[list[str], list[Scored]]:
+    """(the legs that ran, their passages with scores)."""
+    cosine: dict[uuid.UUID, float] = {}
+    if asked.meaning is not None:
+        cosine = dense.nearest(
+            asked.meaning.vector,
+            space_id=asked.meaning.space_id,
+            figures=asked.figures,
+            narrowed=asked.narrowed,
+            condition=asked.words.condition,
+            most=asked.most,
+        )
+        if asked.mode is SearchMode.SEMANTIC:
+            return ["semantic"], fuse({}, cosine, mode=asked.mode)
+    if not asked.words.searchable:
+        if asked.meaning is not None:
+            return ["semantic"], fuse({}, cosine, mode=asked.mode)
+        # Nothing to look for: stop words, punctuation, or filters alone.
+        return ["recent"], _recent(asked.narrowed, asked.words.condition, asked.most)
+    bm25, beside = lexical.find(
+        asked.words, asked.figures, asked.narrowed, others=list(cosine), most=asked.most
+    )
+    if asked.meaning is None:
+        return ["lexical"], fuse(bm25, {}, mode=SearchMode.LEXICAL)
+    return ["lexical", "semantic"], _ranked(asked, bm25 | beside, cosine, asked.meaning)
+
+
 def _ranked(
-    parsed: Parsed,
+    asked: _Search,
     bm25: dict[uuid.UUID, float],
-    meanings: Meanings,
-    words: Words,
-    figures: Corpus,
-    narrowed: Filter,
+    cosine: dict[uuid.UUID, float],
+    meaning: Meaning,
 ) -> list[Scored]:
     """Rows by their best passage, in the order of ranking.py."""
-    candidates = gather(bm25, meanings, words, figures, narrowed)
-    best = [candidate.passages[0] for candidate in candidates]
+    candidates = gather(
+        bm25,
+        cosine,
+        meaning=meaning,
+        words=asked.words,
+        figures=asked.figures,
+        narrowed=asked.narrowed,
+    )
+    best = [candidate.best for candidate in candidates]
     by_passage = {
         one.passage: one
         for one in fuse(
-            {passage: bm25[passage] for passage in best if passage in bm25},
-            {passage: meanings.query[passage] for passage in best if passage in meanings.query},
+            {one.id: bm25[one.id] for one in best if one.id in bm25},
+            {one.id: one.meaning for one in best if one.meaning is not None},
             mode=SearchMode.HYBRID,
         )
     }
+    seen = features(asked.parsed.text, [c.row for c in candidates], asked.period)
     found = []
-    for candidate, seen in zip(
-        candidates, features(parsed.text, [c.row for c in candidates]), strict=True
-    ):
-        passage = candidate.passages[0]
+    for candidate, figures in zip(candidates, seen, strict=True):
+        passage = candidate.best.id
         one = by_passage.get(passage) or Scored(passage, 0.0)
-        one.source, one.features, one.score = candidate.source, seen, probability(seen)
+        one.source, one.features, one.score = candidate.source, figures, probability(figures)
         found.append(one)
     found.sort(key=lambda one: (one.score, one.passage.int), reverse=True)
     return found

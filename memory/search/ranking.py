@@ -10,15 +10,20 @@ for finding candidates (lexical.py, dense.py) or reading what stands around them
 
 import math
 import re
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import pairwise
 
+from memory.search.dates import Period
 from memory.search.language import ASKS_WHEN, FILLERS, STOP, TELLS_WHEN
 from memory.search.speakers import speaker
 
 # Words of a row at which its neighbours count half.
 HALF_WORDS = 60.0
+# What a query says of a time is meant so exactly, and a quarter of the time's length more.
+NEAR = timedelta(days=3)
 # Of a thread, so many of its best rows say how much it is about the query.
 THREAD_ROWS = 3
 _TOKEN = re.compile(r"\w+")
@@ -46,6 +51,7 @@ WEIGHTS: dict[str, float] = {
     "short": -2.52,
     "length": 0.59,
     "alone": 0.0,
+    "period": 2.0,
 }
 
 
@@ -66,7 +72,8 @@ class Row:
     chunks: int = 1
     length: int = 0
     text: str = ""
-    thread: object = None
+    thread: uuid.UUID | None = None
+    occurred_at: datetime | None = None
     before: list["Neighbour"] = field(default_factory=list)
     after: list["Neighbour"] = field(default_factory=list)
 
@@ -79,15 +86,30 @@ class Neighbour:
     asks: bool = False
 
 
-def features(query: str, rows: Sequence[Row]) -> list[dict[str, float]]:
+def features(
+    query: str, rows: Sequence[Row], period: Period | None = None
+) -> list[dict[str, float]]:
     """The features of each row, by the names of WEIGHTS. Rows without a vector are judged by
-    their words instead."""
+    their words instead. `period` is the time that the query speaks of."""
     top = _Tops(rows)
     threads = _threads(rows)
     speakers = _named_speakers(query, rows)
     pairs = _pairs(query)
     asks_when = ASKS_WHEN.match(query) is not None
-    return [_features(row, top, threads, speakers, pairs, asks_when) for row in rows]
+    found = [_features(row, top, threads, speakers, pairs, asks_when) for row in rows]
+    if period is not None:
+        for row, one in zip(rows, found, strict=True):
+            one["period"] = _closeness(row.occurred_at, period)
+    return found
+
+
+def _closeness(moment: datetime | None, period: Period) -> float:
+    """1 within the period; 0.5 some days away, for one speaks of things before and after them."""
+    if moment is None:
+        return 0.0
+    away = max(period.start - moment, moment - period.end, timedelta(0))
+    half = NEAR + (period.end - period.start) / 4
+    return 1 / (1 + (away / half) ** 2)
 
 
 # The sum at which a row answers as likely as not, and how fast that grows.
@@ -122,7 +144,7 @@ def _share(value: float | None, top: float, instead: float = 0.0) -> float:
 def _features(
     row: Row,
     top: _Tops,
-    threads: Mapping[object, float],
+    threads: Mapping[uuid.UUID, float],
     speakers: frozenset[str],
     pairs: Sequence[str],
     asks_when: bool,
@@ -144,7 +166,7 @@ def _features(
         "chunks": math.log(max(row.chunks, 1)) / 3,
         "coverage": row.coverage,
         "pairs": sum(pair in said for pair in pairs) / len(pairs) if pairs else 0.0,
-        "thread": threads.get(row.thread, 0.0) * short,
+        "thread": _of_thread(row, threads) * short,
         "speaker": float(speaker(text) in speakers),
         "time": float(asks_when and TELLS_WHEN.search(text) is not None),
         "question": float(asks),
@@ -158,6 +180,7 @@ def _features(
         "short": short,
         "length": math.log1p(row.length) / 5,
         "alone": float(row.thread is None),
+        "period": 0.0,
     }
 
 
@@ -168,9 +191,9 @@ def _at(neighbours: Sequence[Neighbour], place: int) -> Neighbour:
     return neighbours[place] if place < len(neighbours) else _NOBODY
 
 
-def _threads(rows: Sequence[Row]) -> dict[object, float]:
+def _threads(rows: Sequence[Row]) -> dict[uuid.UUID, float]:
     """How much each thread is about the query: the mean of its best rows' words."""
-    found: dict[object, list[float]] = {}
+    found: dict[uuid.UUID, list[float]] = {}
     for row in rows:
         if row.thread is not None:
             found.setdefault(row.thread, []).append(row.words)
@@ -178,6 +201,10 @@ def _threads(rows: Sequence[Row]) -> dict[object, float]:
         thread: sum(sorted(values, reverse=True)[:THREAD_ROWS]) / THREAD_ROWS
         for thread, values in found.items()
     }
+
+
+def _of_thread(row: Row, threads: Mapping[uuid.UUID, float]) -> float:
+    return 0.0 if row.thread is None else threads.get(row.thread, 0.0)
 
 
 def _named_speakers(query: str, rows: Sequence[Row]) -> frozenset[str]:

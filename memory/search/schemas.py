@@ -29,6 +29,14 @@ class SearchMode(StrEnum):
     SEMANTIC = "semantic"
 
 
+class DateUse(StrEnum):
+    """What a time that the query speaks of does ("last week", "in May", "since Tuesday")."""
+
+    PREFER = "prefer"
+    FILTER = "filter"
+    IGNORE = "ignore"
+
+
 class SearchQuery(Input):
     """A search. Filters are joined by AND; the values of one filter by OR, except tags (all)."""
 
@@ -51,6 +59,14 @@ class SearchQuery(Input):
     tags: list[Tag] = Field([], max_length=MAX_FILTERS, description="Memories with all of these.")
     after: Moment | None = Field(None, description="It happened then or later.")
     before: Moment | None = Field(None, description="It happened earlier than that.")
+    dates: DateUse = Field(
+        DateUse.PREFER,
+        description='What a time in q does, such as "last week" or "in May": rows of that time '
+        "are preferred, are the only ones (filter), or it is words like others (ignore).",
+    )
+    asked_at: Moment | None = Field(
+        None, description="The asker's clock, by which relative times in q are meant; else now."
+    )
     as_of: Moment | None = Field(
         None,
         description="What was known and held then: rows recorded later are left out, and rows "
@@ -152,6 +168,14 @@ class Hit(RowOut):
     explain: Explanation | None = None
 
 
+class PeriodOut(Output):
+    """A time that the query speaks of, from `start` until before `end`."""
+
+    start: datetime
+    end: datetime
+    text: str = Field(description="The words that said it.")
+
+
 class SearchAnswer(Output):
     """Hits, best first, and what the search could see."""
 
@@ -164,6 +188,7 @@ class SearchAnswer(Output):
     semantic_unavailable: str | None = Field(
         None, description="Why the search was by words alone though meaning was asked for."
     )
+    period: PeriodOut | None = Field(None, description="The time that q was found to speak of.")
     passages: int = Field(description="Passages in the workspace.")
     not_embedded: int = Field(
         description="Of these, how many are found by words only, because their vector is not made "
