@@ -6,8 +6,9 @@ so that what answers stands first: the loss is that of a softmax over a query's 
 set counts alike, and a ridge keeps the weights near those of today, which were fitted in the same
 way with every row as a candidate. Of data sets that come by `--memories` a third of the count each
 goes to the documents as they are, with every second one as a memory, and all as memories: rows
-without a thread are ranked by the same weights. The answer has the weights, and recall (frac@10) with the weights of today, with the new ones, and
-cross-validated: each group ranked by weights that were fitted without it.
+without a thread are ranked by the same weights. The answer has the weights, and recall (frac@10)
+with the weights of today, with the new ones, and cross-validated: each group ranked by weights
+that were fitted without it.
 """
 
 import argparse

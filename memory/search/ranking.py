@@ -54,6 +54,25 @@ WEIGHTS: dict[str, float] = {
     "period": 2.0,
 }
 
+# The features by what they go by.
+PARTS: dict[str, frozenset[str]] = {
+    "words": frozenset({"words", "coverage"}),
+    "meaning": frozenset({"meaning", "opening_meaning", "keyword_meaning"}),
+    "meaning of keywords": frozenset({"keyword_meaning"}),
+    "pairs of words": frozenset({"pairs"}),
+    "lengths": frozenset({"chunks", "length", "short"}),
+    "neighbours": frozenset(
+        {
+            "before_words", "second_before_words", "after_keywords", "beside_keywords",
+            "around_words", "answers",
+        }
+    ),
+    "thread": frozenset({"thread"}),
+    "speakers": frozenset({"speaker"}),
+    "times": frozenset({"period", "time"}),
+    "questions": frozenset({"question", "short_question", "answers"}),
+}  # fmt: skip
+
 
 @dataclass(slots=True)
 class Row:

@@ -13,6 +13,7 @@ from contacts.models import Workspace
 from memory.evaluation.datasets import DatasetError, read_dataset
 from memory.evaluation.metrics import mean, of_query
 from memory.models import Passage
+from memory.search.ranking import PARTS, WEIGHTS
 from sessions.models import Message
 
 GENERAL = {
@@ -161,3 +162,35 @@ def test_nobody_begins_what_nobody_may_remove(workspace, settings, tmp_path):
     with pytest.raises(CommandError, match="DATABASE_OWNER_URL"):
         call_command("benchmark", "retrieval", "--data", str(data))
     assert Workspace.objects.count() == 1
+
+
+def test_every_feature_belongs_to_a_part_but_one():
+    """`alone` says which of two kinds of row it is, and is nothing one could do without."""
+    of_parts = frozenset().union(*PARTS.values())
+    assert of_parts == WEIGHTS.keys() - {"alone"}
+
+
+@pytest.mark.usefixtures("owner_login")
+def test_ablation_says_what_each_part_is_worth(workspace, embedder, tmp_path, capsys):
+    file = write(tmp_path / "x.json", GENERAL)
+    call_command("benchmark", "retrieval", "--data", str(file), "--ablate", "--json")
+    found = json.loads(capsys.readouterr().out)["variants"]
+    assert found["all parts"]["queries"] == 2
+    assert found["all parts"]["frac@10"] == 1.0
+    assert {f"without {part}" for part in PARTS} < found.keys()
+    assert found["words alone (BM25)"]["any@5"] == 1.0
+    call_command("benchmark", "retrieval", "--data", str(file), "--ablate")
+    assert "without neighbours" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("owner_login")
+def test_documents_without_a_thread_are_memories(workspace, embedder, tmp_path, capsys):
+    group = GENERAL["groups"][0]
+    documents = [{k: v for k, v in one.items() if k != "thread"} for one in group["documents"]]
+    content = {"name": "notes", "groups": [group | {"documents": documents}]}
+    file = write(tmp_path / "x.json", content)
+    call_command("benchmark", "retrieval", "--data", str(file), "--json", "--mode", "hybrid")
+    found = json.loads(capsys.readouterr().out)["modes"]["hybrid"]
+    assert found["documents"]["all"]["frac@10"] == 1.0
+    # Each stands for itself.
+    assert found["threads"]["categories"]["multi"]["all@5"] == 1.0

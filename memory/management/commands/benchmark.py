@@ -9,7 +9,8 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from contacts.management.shell import ShellCommand, shell_actor
-from memory.evaluation.datasets import DatasetError, read_dataset
+from memory.evaluation.ablation import ablate
+from memory.evaluation.datasets import Dataset, DatasetError, read_dataset
 from memory.evaluation.retrieval import Report, measure
 from memory.search.schemas import SearchMode
 
@@ -28,6 +29,9 @@ class Command(ShellCommand):
         retrieval.add_argument("--data", type=Path, required=True, help="the data set's file")
         modes = [mode.value for mode in SearchMode]
         retrieval.add_argument("--mode", choices=modes, help="without: each of them")
+        retrieval.add_argument(
+            "--ablate", action="store_true", help="what each part of hybrid ranking is worth"
+        )
         retrieval.add_argument("--json", action="store_true", help="all figures as JSON")
 
     def work(self, options: dict[str, Any]) -> None:
@@ -35,6 +39,9 @@ class Command(ShellCommand):
             dataset = read_dataset(options["data"].expanduser(), options["dataset"])
         except DatasetError as error:
             raise CommandError(str(error)) from None
+        if options["ablate"]:
+            self._ablate(dataset, options)
+            return
         modes = [SearchMode(options["mode"])] if options["mode"] else list(SearchMode)
         report = measure(
             dataset, modes, actor=shell_actor("benchmark"), progress=self._progress(options)
@@ -43,6 +50,20 @@ class Command(ShellCommand):
             self.stdout.write(json.dumps(report.as_dict(), indent=2))
         else:
             self._print(report)
+
+    def _ablate(self, dataset: Dataset, options: dict[str, Any]) -> None:
+        found = ablate(
+            dataset, actor=shell_actor("benchmark"), progress=self._progress(options)
+        ).as_dict()
+        if options["json"]:
+            self.stdout.write(json.dumps(found, indent=2))
+            return
+        self.stdout.write(f"{found['dataset']}, {len(dataset.groups)} groups")
+        self.stdout.write(f"{'':30}{'queries':>8}" + "".join(f"{name:>9}" for name in SHOWN))
+        for name, part in found["variants"].items():
+            self.stdout.write(
+                f"{name:30}{part['queries']:8,.0f}" + "".join(f"{part[one]:9.3f}" for one in SHOWN)
+            )
 
     def _progress(self, options: dict[str, Any]) -> Any:
         if options["json"] or not sys.stderr.isatty():
