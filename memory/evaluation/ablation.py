@@ -75,8 +75,14 @@ def _variants(asked: Query, scratch: Scratch) -> dict[str, list[str]]:
 
 
 def _query(asked: Query, mode: SearchMode) -> SearchQuery:
-    return SearchQuery(
-        q=asked.q, mode=mode, kinds=KINDS, asked_at=asked.time, limit=metrics.DEEPEST
+    return SearchQuery.model_validate(
+        {
+            "q": asked.q,
+            "mode": mode,
+            "kinds": KINDS,
+            "limit": metrics.DEEPEST,
+            "asked_at": asked.time,
+        }
     )
 
 
