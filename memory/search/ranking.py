@@ -30,28 +30,28 @@ _TOKEN = re.compile(r"\w+")
 
 # Fitted on short turns of talk, on long messages of work with an assistant, and on agents' work.
 WEIGHTS: dict[str, float] = {
-    "words": 1.74,
-    "meaning": 1.2,
-    "opening_meaning": 1.54,
-    "keyword_meaning": 1.44,
-    "chunks": -3.82,
-    "coverage": 1.58,
-    "pairs": 2.18,
-    "thread": 4.3,
-    "speaker": 2.46,
-    "time": 1.82,
-    "question": -0.49,
-    "short_question": -0.63,
-    "answers": 1.3,
-    "before_words": 2.56,
-    "second_before_words": 2.83,
-    "after_keywords": 0.44,
-    "beside_keywords": 2.1,
-    "around_words": 1.99,
-    "short": -2.52,
-    "length": 0.59,
-    "alone": 0.0,
-    "period": 2.0,
+    "words": 1.56,
+    "meaning": 1.05,
+    "opening_meaning": 1.16,
+    "keyword_meaning": 1.37,
+    "chunks": -3.98,
+    "coverage": 1.68,
+    "pairs": 1.74,
+    "thread": 4.43,
+    "speaker": 2.08,
+    "time": 1.85,
+    "question": -0.74,
+    "short_question": -0.53,
+    "answers": 1.24,
+    "before_words": 2.72,
+    "second_before_words": 2.78,
+    "after_keywords": 0.3,
+    "beside_keywords": 2.31,
+    "around_words": 1.79,
+    "short": -2.62,
+    "length": 1.96,
+    "alone": -0.04,
+    "period": 2.45,
 }
 
 # The features by what they go by.
@@ -131,8 +131,8 @@ def _closeness(moment: datetime | None, period: Period) -> float:
     return 1 / (1 + (away / half) ** 2)
 
 
-# The sum at which a row answers as likely as not, and how fast that grows.
-EVEN, STEEPNESS = 8.0, 0.7
+# The sum at which a row answers as likely as not, and how fast that grows: on agents' work.
+EVEN, STEEPNESS = 7.6, 1.0
 
 
 def probability(found: Mapping[str, float]) -> float:
