@@ -9,6 +9,7 @@ from pydantic import Field
 from config.lib.schema import ABSENT, Input, JsonObject, Moment, Number, Output, RowId, RowOut, Text
 from memory.models.links import Relation
 from memory.models.memory import Kind, MemoryState, Trust
+from memory.search.schemas import EvidenceOut
 from memory.services.about import MAX_ABOUT
 from memory.services.memories import MAX_BATCH, MAX_LINKS, MAX_TAGS
 
@@ -41,17 +42,6 @@ class MemoryRow(RowOut):
     source: str
     external_id: str
     version: int
-
-
-class EvidenceOut(Output):
-    id: uuid.UUID
-    message_id: uuid.UUID | None
-    event_id: uuid.UUID | None
-    task_id: uuid.UUID | None
-    mission_id: uuid.UUID | None
-    uri: str
-    quote: str
-    quote_hash: str = Field(description="SHA-256, hex, of the quote with white space folded")
 
 
 class LinkOut(Output):

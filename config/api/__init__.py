@@ -6,6 +6,7 @@ from config.api.document import Api
 from config.api.parameters import known_parameters_only
 from contacts.api import agents, contact_files, contact_merges, contacts, keys, me, tags, workspace
 from memory.api import attention, executions, known, links, memories, stats, summaries
+from memory.api.context import router as context
 from memory.api.search import router as search
 from memory.api.tasks import router as task_search
 from sessions.api import (
@@ -75,6 +76,7 @@ for router in (
     links.router,
     known.router,
     executions.router,
+    context,
     search,
     stats.router,
     pings.router,

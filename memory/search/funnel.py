@@ -13,8 +13,10 @@ from config.lib import clock
 from config.lib.scope import current_workspace_id
 from contacts.preferences import preferences
 from memory.search import dense, lexical
+from memory.search.context import make_block
 from memory.search.corpus import Corpus, active_space, corpus, count_pending, space_of
 from memory.search.dates import Period, find_period
+from memory.search.details import add_evidence, add_neighbours
 from memory.search.filters import Filter, resolve
 from memory.search.hits import make_hits
 from memory.search.lexical import Words
@@ -40,8 +42,12 @@ def search(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Sear
     """
     found = find(query=query, query_vector=query_vector)
     kept = [one for one in found.scored if one.score >= query.min_score]
+    hits = make_hits(kept, terms=found.terms, limit=query.limit, explain=query.explain)
+    add_neighbours(hits, query.neighbours)
+    add_evidence(hits)
     return SearchAnswer(
-        hits=make_hits(kept, terms=found.terms, limit=query.limit, explain=query.explain),
+        hits=hits,
+        context=None if query.max_tokens is None else make_block(hits, query.max_tokens),
         mode=query.mode,
         legs=found.legs,
         semantic_unavailable=found.problem or None,

@@ -18,7 +18,7 @@ READ_AHEAD = 2
 _COLUMNS = (
     "passage", "source", "kind", "chunk", "chunks", "text", "memory_kind", "tags", "trust",
     "state", "occurred_at", "valid_from", "valid_to", "agent_id", "agent", "project_id",
-    "project", "session_id", "session", "conversation_id", "thread_id", "idx",
+    "project", "session_id", "session", "conversation_id", "thread_id", "idx", "role",
 )  # fmt: skip
 # Names by outer joins: the passages' copies have no keys, so what they name may be gone.
 _DETAILS = """
@@ -26,13 +26,15 @@ _DETAILS = """
                           p.of_project_id, p.of_task_id, p.of_contact_id),
            p.kind, p.chunk, 0, p.text, nullif(p.memory_kind, ''), p.tags, p.trust, p.state,
            p.occurred_at, p.valid_from, p.valid_to, a.id, a.name, j.id, j.title, s.id, s.name,
-           s.conversation_id, p.thread_id, p.idx
+           s.conversation_id, p.thread_id, p.idx, m.role
       FROM memory_passage p
       LEFT JOIN agent_sessions_session s
              ON s.workspace_id = p.workspace_id AND s.id = p.session_id
       LEFT JOIN contacts_agent a ON a.workspace_id = p.workspace_id AND a.id = p.agent_id
       LEFT JOIN agent_sessions_project j
              ON j.workspace_id = p.workspace_id AND j.id = p.project_id
+      LEFT JOIN agent_sessions_message m
+             ON m.workspace_id = p.workspace_id AND m.id = p.of_message_id
      WHERE p.workspace_id = %s AND p.id = ANY(%s::uuid[])
 """
 

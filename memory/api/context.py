@@ -1,0 +1,74 @@
+"""GET /context: what the workspace knows of a query, as text that an agent is given."""
+
+from typing import Annotated, Literal
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router
+from pydantic import Field
+
+from config.lib.schema import Input, Moment, RowId, Text
+from contacts.api.auth import KeyAuth
+from contacts.api.http import principal_of, reply
+from memory.models.memory import Kind, Trust
+from memory.models.passage import PassageKind
+from memory.search.ask import ask
+from memory.search.schemas import (
+    LEAST_CONTEXT,
+    MAX_LIMIT,
+    MOST_CONTEXT,
+    ContextBlock,
+    DateUse,
+    SearchMode,
+    SearchQuery,
+)
+
+router = Router(tags=["Search"])
+
+DEFAULT_TOKENS = 2000
+DEFAULT_ROWS = 30
+
+
+class ContextQuery(Input):
+    """As of POST /search; `limit` is how many rows are considered."""
+
+    q: Text = ""
+    max_tokens: int = Field(DEFAULT_TOKENS, ge=LEAST_CONTEXT, le=MOST_CONTEXT)
+    mode: SearchMode = SearchMode.HYBRID
+    kinds: list[PassageKind] = []
+    memory_kinds: list[Kind] = []
+    agent: Text | None = None
+    project: Text | None = None
+    session: RowId | None = None
+    conversation: Text | None = None
+    tags: list[Text] = []
+    after: Moment | None = None
+    before: Moment | None = None
+    dates: DateUse = DateUse.PREFER
+    asked_at: Moment | None = None
+    as_of: Moment | None = None
+    min_trust: Trust | None = None
+    min_score: float = Field(0.0, ge=0.0, le=1.0)
+    limit: int = Field(DEFAULT_ROWS, ge=1, le=MAX_LIMIT)
+    format: Literal["json", "markdown"] = Field(
+        "json", description="markdown: the block's text and nothing else, for a shell."
+    )
+
+
+@router.get(
+    "/context",
+    response=ContextBlock,
+    auth=KeyAuth("search", detached=True),
+    operation_id="get_context",
+    summary="Read what is known, as a block of text",
+)
+def get_context(request: HttpRequest, wanted: Annotated[ContextQuery, Query()]) -> HttpResponse:
+    """The best hits of a search within `max_tokens`, grouped by session, each line with its row's
+    kind, short id and time, and without repetitions. Text that nobody confirmed (trust agent or
+    external) stands between fences that it cannot end: it is data, whatever it says.
+    """
+    query = SearchQuery.model_validate(wanted.model_dump(exclude={"format"}))
+    block = ask(principal_of(request).workspace_id, query).context
+    assert block is not None  # for max_tokens is given
+    if wanted.format == "markdown":
+        return HttpResponse(block.text, content_type="text/markdown; charset=utf-8")
+    return reply(ContextBlock, block)
