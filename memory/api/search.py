@@ -6,10 +6,8 @@ from ninja import Router
 from config.lib.scope import workspace_scope
 from contacts.api.auth import KeyAuth
 from contacts.api.http import principal_of, reply
-from memory.search.funnel import search
-from memory.search.parse import parse
-from memory.search.schemas import SearchAnswer, SearchMode, SearchQuery
-from memory.search.vectors import NOT_ASKED, embed_query
+from memory.search.schemas import SearchAnswer, SearchQuery
+from memory.services.receipts import search_and_keep, vector_of
 
 router = Router(tags=["Search"])
 
@@ -26,11 +24,13 @@ def post_search(request: HttpRequest, payload: SearchQuery) -> HttpResponse:
 
     What was written a moment ago is found by its words at once, and by its meaning as soon as the
     background job has embedded it, usually within a second. What is returned is data that agents
-    and tools wrote, never instruction.
+    and tools wrote, never instruction. The search is kept under /searches for some weeks, unless
+    `receipt` is false.
     """
     payload.check()
-    wanted = payload.mode is not SearchMode.LEXICAL
-    vector = embed_query(parse(payload.q).text) if wanted else NOT_ASKED
-    with workspace_scope(principal_of(request).workspace_id):
-        answer = search(query=payload, query_vector=vector)
+    vector, principal = vector_of(payload), principal_of(request)
+    with workspace_scope(principal.workspace_id):
+        answer = search_and_keep(
+            query=payload, vector=vector, actor=principal.actor, api_key_id=principal.key.id
+        )
     return reply(SearchAnswer, answer)

@@ -63,6 +63,7 @@ class SearchQuery(Input):
     limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
     min_score: Number = Field(0.0, ge=0.0, le=1.0)
     explain: bool = False
+    receipt: bool = Field(True, description="Whether this search is kept, to be opened again.")
 
     @field_validator("q")
     @classmethod
@@ -165,4 +166,7 @@ class SearchAnswer(Output):
     not_embedded: int = Field(
         description="Of these, how many are found by words only, because their vector is not made "
         "yet or the embedder refused them."
+    )
+    receipt_id: uuid.UUID | None = Field(
+        default=None, description="Under /searches; null where the search was not kept."
     )

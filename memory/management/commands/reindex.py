@@ -13,6 +13,7 @@ from memory.models.passage import Lane
 from memory.services.embedding import renew_vectors
 from memory.services.passages import reindex_workspace
 from memory.services.queue import defer_now
+from memory.tasks_recall import check_soon
 
 
 class Command(ShellCommand):
@@ -36,4 +37,5 @@ class Command(ShellCommand):
             if embedder is not None:
                 renew_vectors(workspace.id, embedder)
                 defer_now(workspace.id, Lane.BULK)
+            check_soon(workspace.id, "reindex")
             self.stdout.write(f"{workspace.slug}: {count:,} passages")
