@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
                 ('metadata', models.JSONField(blank=True, default=dict)),
                 ('name', models.CharField(max_length=200)),
                 ('request', models.JSONField(default=dict)),
-                ('expected', django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), size=None)),
+                ('expected', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=36), size=None)),
                 ('within', models.PositiveIntegerField(default=10, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(100)])),
                 ('enabled', models.BooleanField(default=True)),
                 ('last_recall', models.FloatField(blank=True, editable=False, null=True)),

@@ -17,7 +17,7 @@ class GoldenQuery(VersionedRow):
 
     name = models.CharField(max_length=200)
     request = models.JSONField(default=dict)
-    expected = ArrayField(models.UUIDField())
+    expected = ArrayField(models.CharField(max_length=36))
     within = models.PositiveIntegerField(
         default=10, validators=[MinValueValidator(1), MaxValueValidator(100)]
     )

@@ -117,20 +117,32 @@ def _checked(fields: Mapping[str, Any], row: GoldenQuery | None = None) -> dict[
             raise Invalid({"request": error.detail}) from None
         made["request"] = request
     if "expected" in made or row is None:
-        expected = list(dict.fromkeys(made.get("expected") or ()))
+        expected = _read_ids(made.get("expected") or ())
         if not 0 < len(expected) <= MAX_EXPECTED:
             raise Invalid({"expected": f"must name 1 to {MAX_EXPECTED} rows"})
+        # What was there when it was pinned may be gone since; that is for its runs to say.
         known = set(row.expected) if row else set()
-        there = indexed_rows([row_id for row_id in expected if row_id not in known]) | known
+        there = indexed_rows(expected)
         for index, row_id in enumerate(expected):
-            if row_id not in there:
+            if row_id not in there and str(row_id) not in known:
                 raise Invalid({f"expected[{index}]": "no row of this id is in the index"})
-        made["expected"] = expected
+        made["expected"] = [str(row_id) for row_id in expected]
     within = made.get("within", row.within if row else 10)
     expected = made.get("expected", row.expected if row else [])
     if len(expected) > within:
         raise Invalid({"within": f"is fewer than the {len(expected)} rows that must be among them"})
     return made
+
+
+def _read_ids(expected: Sequence[uuid.UUID | str]) -> list[uuid.UUID]:
+    """Each once. A person's form has them as lines of text."""
+    ids: dict[uuid.UUID, None] = {}
+    for index, one in enumerate(expected):
+        try:
+            ids[one if isinstance(one, uuid.UUID) else uuid.UUID(one.strip())] = None
+        except ValueError:
+            raise Invalid({f"expected[{index}]": "must be the full id of a row"}) from None
+    return list(ids)
 
 
 # --- Asking -----------------------------------------------------------------------------------
@@ -187,7 +199,8 @@ def _ask(workspace_id: uuid.UUID, golden: GoldenQuery) -> _Found:
         # Its project was deleted, say: nothing came back, and the result says why.
         return _Found(problem=error.detail[:300])
     wanted = set(golden.expected)
-    return _Found({str(hit.id): n for n, hit in enumerate(answer.hits, 1) if hit.id in wanted})
+    found = {str(hit.id): rank for rank, hit in enumerate(answer.hits, 1)}
+    return _Found({row_id: rank for row_id, rank in found.items() if row_id in wanted})
 
 
 def _keep_run(found: Mapping[uuid.UUID, _Found], reason: str, took_ms: float) -> GoldenRun | None:
@@ -219,7 +232,7 @@ def _keep_run(found: Mapping[uuid.UUID, _Found], reason: str, took_ms: float) ->
 def _result(run: GoldenRun, golden: GoldenQuery, found: _Found) -> GoldenResult:
     """Compared with the query's result before. Index goldenresult_golden."""
     before = golden.results.order_by("-id").first()
-    expected = [str(row_id) for row_id in golden.expected]
+    expected = golden.expected
     had = set(before.ranks) if before else set()
     return GoldenResult(
         run=run,
