@@ -22,8 +22,8 @@ def list_receipts(
     until: datetime | None = None,
     empty: bool | None = None,
 ) -> QuerySet[Receipt]:
-    """The newest first, by LIST_ORDER: index receipt_list, or receipt_agent for one agent's. Mode
-    and emptiness are checked on its rows."""
+    """The newest first, by LIST_ORDER: index receipt_list, receipt_agent, receipt_mode
+    or, for those without a hit, receipt_empty."""
     rows = Receipt.objects.defer("hits", "request", "filters")
     if agent is not None:
         rows = rows.filter(agent=find_agent(agent))

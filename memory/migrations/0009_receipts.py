@@ -135,6 +135,14 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='receipt',
+            index=models.Index(fields=['workspace', 'mode', '-created_at', '-id'], name='receipt_mode'),
+        ),
+        migrations.AddIndex(
+            model_name='receipt',
+            index=models.Index(condition=models.Q(('hit_count', 0)), fields=['workspace', '-created_at', '-id'], name='receipt_empty'),
+        ),
+        migrations.AddIndex(
+            model_name='receipt',
             index=models.Index(fields=['workspace', 'agent', '-created_at', '-id'], name='receipt_agent'),
         ),
         migrations.AddIndex(

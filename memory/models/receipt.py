@@ -37,6 +37,14 @@ class Receipt(WorkspaceRow):
         indexes = [
             # the list, and the oldest ones when they are deleted
             models.Index(fields=["workspace", "-created_at", "-id"], name="receipt_list"),
+            # those of one mode
+            models.Index(fields=["workspace", "mode", "-created_at", "-id"], name="receipt_mode"),
+            # those that found nothing
+            models.Index(
+                fields=["workspace", "-created_at", "-id"],
+                condition=models.Q(hit_count=0),
+                name="receipt_empty",
+            ),
             # one agent's, and nulling when it goes
             models.Index(fields=["workspace", "agent", "-created_at", "-id"], name="receipt_agent"),
         ]
