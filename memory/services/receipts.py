@@ -28,7 +28,7 @@ from contacts.services import funnel
 from memory import search as ranking
 from memory.models import Receipt, SearchFeedback
 from memory.models.passage import PassageKind, SpaceState
-from memory.search.filters import resolve
+from memory.search.filters import Filter, resolve
 from memory.search.funnel import search
 from memory.search.parse import parse
 from memory.search.schemas import Hit, SearchAnswer, SearchMode, SearchQuery
@@ -95,17 +95,19 @@ def keep(
     took_ms: float,
     actor: Actor,
     api_key_id: uuid.UUID | None = None,
+    narrowed: Filter | None = None,
 ) -> uuid.UUID | None:
     """Write a receipt; its id, or None where that failed: a search is worth more than its receipt.
 
-    One statement in a savepoint, whose commit does not wait for the disk.
+    One statement in a savepoint, whose commit does not wait for the disk. `narrowed` is the query's
+    resolved filter; without it names are looked up once more.
     """
     receipt_id = new_id()
     request = query.model_dump(mode="json", exclude_unset=True, exclude=_NOT_ASKED_FOR)
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             set_local("synchronous_commit", "off")
-            filters = orjson.loads(resolve(query).as_json())
+            filters = orjson.loads((narrowed or resolve(query)).as_json())
             filters.pop("alive_at", None)
             cursor.execute(
                 _INSERT,
