@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from config.lib import clock
 from config.lib.actor import Actor
 from config.lib.db.lookup import find_row
-from config.lib.errors import Conflict, Invalid
+from config.lib.errors import Conflict, DomainError, Invalid
 from config.lib.ids import new_id
 from config.lib.scope import current_workspace_id, set_local, workspace_scope
 from contacts.services import funnel
@@ -120,7 +120,7 @@ def keep(
                     actor.agent_id, api_key_id, actor.label[:200],
                 ],
             )  # fmt: skip
-    except DatabaseError as error:
+    except (DatabaseError, DomainError) as error:
         log.warning("receipt_not_kept", error=repr(error))
         return None
     return receipt_id

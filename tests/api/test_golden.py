@@ -178,13 +178,27 @@ def test_the_command_says_where_nothing_is_pinned(workspace):
     assert out.getvalue() == f"{workspace.slug}: no golden queries\n"
 
 
-def test_they_are_asked_once_the_index_was_made_anew(api, workspace, golden):
+def test_they_are_asked_once_the_index_was_made_anew(api, workspace, golden, embedder, monkeypatch):
+    monkeypatch.setattr("memory.management.commands.reindex.get_embedder", lambda: embedder)
+    waiting = ProcrastinateJob.objects.filter(task_name=service.CHECK_TASK, status="todo")
     embed_all(workspace)
     call_command("reindex", "--workspace", workspace.slug, stdout=io.StringIO())
-    waiting = ProcrastinateJob.objects.filter(task_name=service.CHECK_TASK, status="todo")
     assert [job.args["workspace_id"] for job in waiting] == [str(workspace.id)]
     tasks.tasks_recall.ask_golden_queries(**waiting[0].args)
     assert [one["reason"] for one in all_items(api, "/golden-runs")] == ["reindex"]
+
+
+def test_after_a_change_of_model_they_are_asked_when_its_vectors_are_made(
+    api, workspace, golden, embedder, monkeypatch
+):
+    embed_all(workspace)
+    embedder.model = "another"
+    monkeypatch.setattr("memory.management.commands.reindex.get_embedder", lambda: embedder)
+    waiting = ProcrastinateJob.objects.filter(task_name=service.CHECK_TASK, status="todo")
+    call_command("reindex", "--workspace", workspace.slug, stdout=io.StringIO())
+    assert not waiting.exists()
+    tasks.embed_passages(str(workspace.id), Lane.BULK.value)
+    assert waiting.count() == 1
 
 
 def test_they_are_asked_once_bulk_work_is_embedded(api, workspace, golden, monkeypatch):

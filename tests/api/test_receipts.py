@@ -11,7 +11,8 @@ from contacts.models import Revision
 from memory.models import Receipt, SearchFeedback
 from memory.services import receipts
 from memory.services.receipts import forget_receipts
-from tests.api.caller import all_items, caller, made, problem, wrong_fields
+from tests.api.caller import Caller, all_items, caller, made, problem, wrong_fields
+from tests.api.test_concurrency import at_once
 from tests.search.asking import embed_all
 from tests.search.conftest import _nothing_kept, embedder
 
@@ -210,3 +211,19 @@ def test_old_searches_are_forgotten_with_their_feedback(
     with workspace_scope(workspace.id):
         assert [str(row.pk) for row in Receipt.objects.all()] == [young["id"]]
         assert not SearchFeedback.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_asker_who_says_it_twice_at_once_has_said_it_once(workspace):
+    api = caller(workspace)
+    made(api.post("/memories", {"text": "The boiler hums."}))
+    _, kept = asked(api, q="boiler", mode="lexical")
+    said = {"id": kept["hits"][0]["id"], "verdict": "useful"}
+    path = f"/searches/{kept['id']}/feedback"
+
+    verdicts = ["useful", "wrong"] * 4
+    answers = at_once(
+        [lambda v=v: Caller(api.token).post(path, {**said, "verdict": v}) for v in verdicts]
+    )
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(made(api.get(f"/searches/{kept['id']}"))["feedback"]) == 1

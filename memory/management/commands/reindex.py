@@ -5,12 +5,13 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from config.lib.scope import workspace_scope
 from contacts.management.shell import ShellCommand
 from contacts.models import Workspace
 from contacts.selectors import get_workspace
 from memory.embedding import EmbeddingError, get_embedder
 from memory.models.passage import Lane
-from memory.services.embedding import renew_vectors
+from memory.services.embedding import has_pending, renew_vectors
 from memory.services.passages import reindex_workspace
 from memory.services.queue import defer_now
 from memory.tasks_recall import check_soon
@@ -37,5 +38,9 @@ class Command(ShellCommand):
             if embedder is not None:
                 renew_vectors(workspace.id, embedder)
                 defer_now(workspace.id, Lane.BULK)
-            check_soon(workspace.id, "reindex")
+            with workspace_scope(workspace.id):
+                waits = embedder is not None and has_pending(Lane.BULK)
+            if not waits:
+                # Otherwise the job does so when the last vector is made.
+                check_soon(workspace.id, "reindex")
             self.stdout.write(f"{workspace.slug}: {count:,} passages")
