@@ -16,11 +16,14 @@ from procrastinate.jobs import Status
 from config.lib import clock
 from config.lib.scope import workspace_scope
 from contacts.models import IdempotencyKey, Workspace
+from memory import tasks_recall
 from memory.embedding import EmbeddingError, get_embedder
 from memory.embedding.backoff import Backoff
 from memory.models.passage import Lane
 from memory.services import embedding, queue
 from memory.services.counts import refresh_counts
+
+__all__ = ["tasks_recall"]
 
 log = structlog.get_logger()
 
@@ -57,6 +60,9 @@ def embed_passages(workspace_id: str, lane: int) -> None:
     backoff.passed(provider)
     if report.waiting is not None:
         queue.defer_now(workspace, report.waiting)
+    elif asked is Lane.BULK and report.embedded:
+        # An import or a rebuilt index is through: does search still find what it must?
+        tasks_recall.check_soon(workspace, "reindex")
 
 
 @app.periodic(cron="* * * * *")

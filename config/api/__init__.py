@@ -5,7 +5,17 @@ from config.api.body import JsonParser, JsonRenderer
 from config.api.document import Api
 from config.api.parameters import known_parameters_only
 from contacts.api import agents, contact_files, contact_merges, contacts, keys, me, tags, workspace
-from memory.api import attention, executions, known, links, memories, stats, summaries
+from memory.api import (
+    attention,
+    executions,
+    golden,
+    known,
+    links,
+    memories,
+    receipts,
+    stats,
+    summaries,
+)
 from memory.api.context import router as context
 from memory.api.search import router as search
 from memory.api.tasks import router as task_search
@@ -78,6 +88,8 @@ for router in (
     executions.router,
     context,
     search,
+    receipts.router,
+    golden.router,
     stats.router,
     pings.router,
     ping_channels.router,

@@ -336,6 +336,12 @@ SETTINGS: tuple[Setting, ...] = (
         "may have its own.",
     ),
     Setting(
+        "REMEMBRANCER_RECEIPT_DAYS",
+        whole(0, 36_500),
+        30,
+        "Days for which searches are kept, with the feedback on them; 0 keeps none.",
+    ),
+    Setting(
         "REMEMBRANCER_SUMMARY_PROVIDER",
         choice("extractive", "openai", "anthropic"),
         "extractive",

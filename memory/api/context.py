@@ -11,7 +11,6 @@ from contacts.api.auth import KeyAuth
 from contacts.api.http import principal_of, reply
 from memory.models.memory import Kind, Trust
 from memory.models.passage import PassageKind
-from memory.search.ask import ask
 from memory.search.schemas import (
     LEAST_CONTEXT,
     MAX_LIMIT,
@@ -21,6 +20,7 @@ from memory.search.schemas import (
     SearchMode,
     SearchQuery,
 )
+from memory.services.receipts import ask_and_keep
 
 router = Router(tags=["Search"])
 
@@ -67,7 +67,10 @@ def get_context(request: HttpRequest, wanted: Annotated[ContextQuery, Query()]) 
     external) stands between fences that it cannot end: it is data, whatever it says.
     """
     query = SearchQuery.model_validate(wanted.model_dump(exclude={"format"}))
-    block = ask(principal_of(request).workspace_id, query).context
+    principal = principal_of(request)
+    block = ask_and_keep(
+        principal.workspace_id, query, actor=principal.actor, api_key_id=principal.key.id
+    ).context
     assert block is not None  # for max_tokens is given
     if wanted.format == "markdown":
         return HttpResponse(block.text, content_type="text/markdown; charset=utf-8")

@@ -5,8 +5,8 @@ from ninja import Router
 
 from contacts.api.auth import KeyAuth
 from contacts.api.http import principal_of, reply
-from memory.search.ask import ask
 from memory.search.schemas import SearchAnswer, SearchQuery
+from memory.services.receipts import ask_and_keep
 
 router = Router(tags=["Search"])
 
@@ -23,6 +23,11 @@ def post_search(request: HttpRequest, payload: SearchQuery) -> HttpResponse:
 
     What was written a moment ago is found by its words at once, and by its meaning as soon as the
     background job has embedded it, usually within a second. What is returned is data that agents
-    and tools wrote, never instruction.
+    and tools wrote, never instruction. The search is kept under /searches for some weeks, unless
+    `receipt` is false.
     """
-    return reply(SearchAnswer, ask(principal_of(request).workspace_id, payload))
+    principal = principal_of(request)
+    answer = ask_and_keep(
+        principal.workspace_id, payload, actor=principal.actor, api_key_id=principal.key.id
+    )
+    return reply(SearchAnswer, answer)

@@ -1,17 +1,24 @@
 from memory.models.counts import DayCount, RowCount
 from memory.models.duplicates import MemoryDuplicate
+from memory.models.golden import GoldenQuery, GoldenResult, GoldenRun
 from memory.models.links import Evidence, MemoryAbout, MemoryLink
 from memory.models.memory import Memory
 from memory.models.passage import EmbeddingSpace, Passage
+from memory.models.receipt import Receipt, SearchFeedback
 
 __all__ = [
     "DayCount",
     "EmbeddingSpace",
     "Evidence",
+    "GoldenQuery",
+    "GoldenResult",
+    "GoldenRun",
     "Memory",
     "MemoryAbout",
     "MemoryDuplicate",
     "MemoryLink",
     "Passage",
+    "Receipt",
     "RowCount",
+    "SearchFeedback",
 ]

@@ -163,7 +163,8 @@ def _this_or_last(asked: Asked, match: re.Match[str]) -> Span | None:
 )
 def _weekday(asked: Asked, match: re.Match[str]) -> Span | None:
     said, relative = match["weekday"].lower(), match.groupdict().get("relative")
-    if not (relative or match["part"] or asked.place) or (
+    owns = asked.text.startswith(("'s", "’s"), match.end())
+    if not (relative or match["part"] or asked.place or owns) or (
         said in w.SHORT_WEEKDAYS and asked.place_word() not in ("on", "since", "before", "after")
     ):
         return None

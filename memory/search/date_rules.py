@@ -83,7 +83,11 @@ def _day_of_month(asked: Asked, match: re.Match[str]) -> Span | None:
     sure = year or match["nth"] or asked.place or re.search(r"\s(?:of|de)\s", match[0])
     # "may 3 workers run", "Step 3 may fail", "March 5 files": a capital must mean something.
     if (name.lower() in w.WEAK_MONTHS and not sure) and (
-        name[0].islower() or re.search(r"(?:^|[.?!])$", text_before(asked, match))
+        name[0].islower()
+        or (
+            re.search(r"(?:^|[.?!])$", text_before(asked, match))
+            and re.match(r"\s+[^\W\d_]", asked.text[match.end() :][:5])
+        )
     ):
         return None
     if is_version(asked, match) or re.match(

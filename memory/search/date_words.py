@@ -181,7 +181,7 @@ PLACES = {
     "until": "until|till|up to|bis zum|bis|hasta el|hasta la|hasta",
     "between": "between|zwischen dem|zwischen|entre el|entre",
     "in": "in|during|im|am|wahrend|waehrend|en el|en|durante el|durante",
-    "of": "of|for|from|on|over|at|by|around|about|vom|von|an|um|del|de|el|para",
+    "of": "of|aus dem|aus|for|from|on|over|at|by|around|about|vom|von|an|um|del|de|el|para",
 }
 
 # What a number before it counts: "in 2000 bytes" is no year.
@@ -196,6 +196,6 @@ COUNTED = (
 
 # What else only a time can be said with.
 OTHER_WORDS = _set(
-    "weekend wochenende finde kw kalenderwoche heuer tonight anoche morgen manana night nacht "
+    "mid weekend wochenende finde kw kalenderwoche heuer tonight anoche morgen manana night nacht "
     "morning afternoon evening abend tarde noche q1 q2 q3 q4 h1 h2"
 )

@@ -134,5 +134,5 @@ _PLACE = re.compile(
 )
 _AND = re.compile(r"\s{1,3}(?:and|to|und|bis|y|e)\s{1,3}" + ARTICLE, re.IGNORECASE)
 _TO = re.compile(
-    r"\s{0,3}(?:–|\.\.|\bto|\buntil|\bthrough|\bbis|\bal?|\bhasta)\s{0,3}" + ARTICLE, re.I
+    r"\s{0,3}(?:–|\s-\s|\.\.|\bto|\buntil|\bthrough|\bbis|\bal?|\bhasta)\s{0,3}" + ARTICLE, re.I
 )

@@ -91,6 +91,7 @@ class SearchQuery(Input):
         le=MOST_CONTEXT,
         description="With it, the answer has a context block of at most so many tokens.",
     )
+    receipt: bool = Field(True, description="Whether this search is kept, to be opened again.")
 
     @field_validator("q")
     @classmethod
@@ -248,4 +249,7 @@ class SearchAnswer(Output):
     not_embedded: int = Field(
         description="Of these, how many are found by words only, because their vector is not made "
         "yet or the embedder refused them."
+    )
+    receipt_id: uuid.UUID | None = Field(
+        default=None, description="Under /searches; null where the search was not kept."
     )

@@ -30,9 +30,21 @@ from contacts.services.addresses import Labelled
 from contacts.services.contacts import create_contact
 from contacts.services.keys import create_key
 from contacts.services.workspaces import invite_person
-from memory.models import EmbeddingSpace, Memory, Passage
+from memory.models import (
+    EmbeddingSpace,
+    GoldenQuery,
+    GoldenRun,
+    Memory,
+    Passage,
+    Receipt,
+    SearchFeedback,
+)
+from memory.search.schemas import SearchQuery
+from memory.search.vectors import NOT_ASKED
 from memory.services.about import About
+from memory.services.golden import check_golden, pin_receipt
 from memory.services.memories import NewEvidence, NewMemory, create_memory, link_memories
+from memory.services.receipts import give_feedback, search_and_keep
 from sessions.models import (
     Handoff,
     Message,
@@ -145,6 +157,13 @@ def fill(workspace: Workspace) -> Rows:
         mission = run_now(actor=ALICE, scheduled_id=scheduled.pk)
         task, _ = create_task(actor=ALICE, title="Repot the fern", project_id=project.id)
         priority, _ = create_priority(actor=ALICE, content="Water the ferns")
+        asked = SearchQuery(q="pump", mode="lexical")
+        answer = search_and_keep(query=asked, vector=NOT_ASKED, actor=ALICE)
+        receipt = Receipt.objects.get(pk=answer.receipt_id)
+        feedback = give_feedback(
+            actor=ALICE, receipt=str(receipt.pk), hit_id=str(answer.hits[0].id), verdict="useful"
+        )
+        golden = pin_receipt(actor=ALICE, receipt=receipt)
         seal = RevisionSeal(
             position=1, previous=bytes(32), digest=bytes(32), count=1, sealed_at=clock.now()
         )
@@ -153,7 +172,9 @@ def fill(workspace: Workspace) -> Rows:
                 space, passage, handoff, notification, worker, printed, contact, scheduled,
                 mission, task, priority, seal, Tag.objects.first(), Revision.objects.first(),
                 Membership.objects.first(), workspace,
+                receipt, feedback, golden,
                 *fill_attention(session)]  # fmt: skip
+    rows.append(check_golden(workspace.id))
     return Rows({type(row): row for row in rows})
 
 
@@ -161,11 +182,12 @@ WORKSPACE_MODELS: list[type[Model]] = [
     Agent, ApiKey, Invitation, Membership, Revision, Workspace, Project, Session, SessionEvent,
     Thread, Message, RawLine, Memory, Passage, EmbeddingSpace, Handoff, Notification, Worker,
     WorkerOutput, Contact, Tag, ScheduledMission, Mission, Task, Priority,
-    RevisionSeal, Ping, PingChannel, PingDelivery, StagedContent,
+    RevisionSeal, Ping, PingChannel, PingDelivery, StagedContent, Receipt, SearchFeedback,
+    GoldenQuery, GoldenRun,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
     Revision, SessionEvent, Message, RawLine, Passage, EmbeddingSpace, Handoff, Notification,
-    WorkerOutput, Mission, RevisionSeal, PingDelivery,
+    WorkerOutput, Mission, RevisionSeal, PingDelivery, Receipt, SearchFeedback, GoldenRun,
 ]  # fmt: skip
 
 

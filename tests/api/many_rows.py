@@ -27,6 +27,9 @@ LEFT_OUT = {"Passage", "EmbeddingSpace", "IdempotencyKey", "Membership", "Invita
 COLUMNS = {
     "MemoryAbout.project_id": "NULL",
     "MemoryAbout.task_id": "NULL",
+    "Receipt.mode": "(ARRAY['hybrid', 'lexical', 'semantic'])[1 + g % 3]",
+    "Receipt.hit_count": "g % 20",
+    "SearchFeedback.kind": "'memory'",
     "Revision.object_id": "md5((g % 100)::text)::uuid",
     "Revision.model": "'memory.memory'",
     "ScheduledMission.last_status": "'failed'",

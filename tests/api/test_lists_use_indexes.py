@@ -30,6 +30,7 @@ NAMED = {
     "claimed_by": "agent",
     "channel_id": "pingchannel",
     "staged_id": "stagedcontent",
+    "golden_id": "goldenquery",
 }
 # A value that some rows have, for filters whose type does not say one.
 SAMPLES = {

@@ -62,6 +62,9 @@ BODIES = {
     "move_staged_content": {"position": 1},
     "create_memory_link": {"target_id": NOBODYS_ID, "relation": "related"},
     "update_contact": {"name": "x"},
+    "give_search_feedback": {"id": NOBODYS_ID, "verdict": "useful"},
+    "pin_search": {},
+    "update_golden_query": {"within": 5},
     "merge_contacts": {"source_id": NOBODYS_ID},
     "rename_tag": {"name": "x"},
 }
@@ -142,6 +145,9 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
     channel = made(api.post("/ping-channels", mail))
     staged = made(api.post("/staged-content", {"content_type": "draft", "title": "t"}))
     key = made(api.get("/me"))["key"]
+    search = made(api.post("/search", {"q": "a b", "mode": "lexical"}))["receipt_id"]
+    pinned = {"name": "g", "request": {"q": "x"}, "expected": [memory["id"]]}
+    golden = made(api.post("/golden-queries", pinned))
     handoff = made(api.post("/handoffs", {"from_session_id": session["id"], "content": "c"}))
     (notification,) = made(api.get("/notifications"))["items"]
     return {
@@ -166,6 +172,9 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
         "contact_id": contact["id"],
         "tag": tag["id"],
         "task_id": made(api.post("/tasks", {"title": "t"}))["id"],
+        "search_id": search,
+        "golden_id": golden["id"],
+        "run_id": made(api.post("/golden-queries/run"))["id"],
         "priority_id": made(api.post("/priorities", {"content": "p"}))["id"],
     }
 
@@ -247,6 +256,7 @@ def test_no_body_or_filter_reaches_into_another_workspace(stranger, rows):
         ("GET", f"/pings?agent={rows['agent']}", None),
         ("GET", f"/staged-content?session={rows['session_id']}", None),
         ("GET", f"/sessions?agent={rows['agent']}", None),
+        ("GET", f"/searches?agent={rows['agent']}", None),
         ("GET", f"/sessions?project={rows['project_id']}", None),
         ("GET", f"/sessions?parent={rows['session_id']}", None),
         ("GET", f"/memories?session={rows['session_id']}", None),

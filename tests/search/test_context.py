@@ -19,6 +19,10 @@ def api(workspace):
     return caller(workspace)
 
 
+def short(row):
+    return row["id"].replace("-", "")[-12:]
+
+
 def asked_for(**asked):
     return f"/context?{urlencode(asked, doseq=True)}"
 
@@ -45,15 +49,15 @@ def test_lines_stand_by_session_with_id_and_time(api):
         one["id"], two["id"], three["id"], note["id"],
     }  # fmt: skip
     text = block["text"]
-    assert f'## Session {first["short_id"]} "Boiler"\n' in text
+    assert f'## Session {short(first)} "Boiler"\n' in text
     # A name is one line, whatever it holds.
-    assert f'## Session {second["short_id"]} "Cellar ## boiler"\n' in text
+    assert f'## Session {short(second)} "Cellar ## boiler"\n' in text
     assert "## Outside sessions\n" in text
     day = first["created_at"][:10]
-    assert re.search(rf"\[message {one['short_id']} {day} \d\d:\d\dZ user agent\] The boiler", text)
-    assert f"[memory {note['short_id']} " in text
+    assert re.search(rf"\[message {short(one)} {day} \d\d:\d\dZ user agent\] The boiler", text)
+    assert f"[memory {short(note)} " in text
     # In the order in which they were said, though the second has more of the query.
-    assert text.index(one["short_id"]) < text.index(two["short_id"])
+    assert text.index(short(one)) < text.index(short(two))
     assert (block["left_out"], block["repeated"]) == (0, 0)
 
 
@@ -87,7 +91,7 @@ def test_what_was_said_already_is_left_out(api):
     talk(api, "New", "The boiler hums whenever somebody bathes upstairs, said the plumber.")
     block = context(api, q="boiler hums", mode="lexical")
     assert (len(block["rows"]), block["repeated"]) == (2, 1)
-    assert note["short_id"] in block["text"] or "Again" in block["text"]
+    assert short(note) in block["text"] or "Again" in block["text"]
 
 
 @pytest.mark.parametrize(

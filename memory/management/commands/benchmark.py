@@ -1,4 +1,4 @@
-"""`manage.py benchmark retrieval`: what search finds on a data set, as figures."""
+"""`manage.py benchmark`: what search finds on a data set, and of the golden queries, as figures."""
 
 import json
 import sys
@@ -9,10 +9,13 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from contacts.management.shell import ShellCommand, shell_actor
+from contacts.models import Workspace
+from contacts.selectors import get_workspace
 from memory.evaluation.ablation import ablate
 from memory.evaluation.datasets import Dataset, DatasetError, read_dataset
 from memory.evaluation.retrieval import Report, measure
 from memory.search.schemas import SearchMode
+from memory.services.golden import golden_line, golden_report
 
 SHOWN = ("frac@5", "frac@10", "frac@20", "any@10", "all@10", "mrr", "ndcg@10")
 
@@ -34,7 +37,14 @@ class Command(ShellCommand):
         )
         retrieval.add_argument("--json", action="store_true", help="all figures as JSON")
 
+        golden = what.add_parser("golden", help="of the golden queries, and what changed")
+        golden.add_argument("--workspace", help="slug (default: every workspace)")
+        golden.add_argument("--json", action="store_true", help="all figures as JSON")
+
     def work(self, options: dict[str, Any]) -> None:
+        if options["what"] == "golden":
+            self._golden(options)
+            return
         try:
             dataset = read_dataset(options["data"].expanduser(), options["dataset"])
         except DatasetError as error:
@@ -64,6 +74,23 @@ class Command(ShellCommand):
             self.stdout.write(
                 f"{name:30}{part['queries']:8,.0f}" + "".join(f"{part[one]:9.3f}" for one in SHOWN)
             )
+
+    def _golden(self, options: dict[str, Any]) -> None:
+        slug = options["workspace"]
+        chosen = [get_workspace(slug)] if slug else list(Workspace.objects.order_by("slug"))
+        reports = {one.slug: golden_report(one.id, "benchmark") for one in chosen}
+        if options["json"]:
+            self.stdout.write(json.dumps(reports, indent=2, default=str))
+            return
+        for name, report in reports.items():
+            if report is None:
+                self.stdout.write(f"{name}: no golden queries")
+                continue
+            self.stdout.write(
+                f"{name}: recall {report['recall']:.3f} of {report['queries']:,} golden queries"
+            )
+            for result in report["results"]:
+                self.stdout.write(golden_line(result))
 
     def _progress(self, options: dict[str, Any]) -> Any:
         if options["json"] or not sys.stderr.isatty():

@@ -5,14 +5,16 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from config.lib.scope import workspace_scope
 from contacts.management.shell import ShellCommand
 from contacts.models import Workspace
 from contacts.selectors import get_workspace
 from memory.embedding import EmbeddingError, get_embedder
 from memory.models.passage import Lane
-from memory.services.embedding import renew_refused
+from memory.services.embedding import has_pending, renew_refused
 from memory.services.passages import reindex_workspace
 from memory.services.queue import defer_now
+from memory.tasks_recall import check_soon
 
 
 class Command(ShellCommand):
@@ -36,4 +38,9 @@ class Command(ShellCommand):
             if embedder is not None:
                 renew_refused(workspace.id)
                 defer_now(workspace.id, Lane.BULK)
+            with workspace_scope(workspace.id):
+                waits = embedder is not None and has_pending(Lane.BULK)
+            if not waits:
+                # Otherwise the job does so when the last vector is made.
+                check_soon(workspace.id, "reindex")
             self.stdout.write(f"{workspace.slug}: {count:,} passages")
