@@ -5,7 +5,7 @@ from config.api.body import JsonParser, JsonRenderer
 from config.api.document import Api
 from config.api.parameters import known_parameters_only
 from contacts.api import agents, contact_files, contact_merges, contacts, keys, me, tags, workspace
-from memory.api import attention, executions, known, links, memories, stats, summaries
+from memory.api import attention, duplicates, executions, known, links, memories, stats, summaries
 from memory.api.search import router as search
 from memory.api.tasks import router as task_search
 from sessions.api import (
@@ -71,6 +71,8 @@ for router in (
     workers.router,
     missions.router,
     mission_runs.router,
+    # Before the memories themselves, whose path would take its name for an id.
+    duplicates.router,
     memories.router,
     links.router,
     known.router,
