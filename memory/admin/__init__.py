@@ -1,5 +1,5 @@
 """The admin's pages about what is known, and the search index derived from it."""
 
-from memory.admin import about, index, memories
+from memory.admin import about, duplicates, index, memories
 
-__all__ = ["about", "index", "memories"]
+__all__ = ["about", "duplicates", "index", "memories"]

@@ -26,11 +26,12 @@ from contacts.models import (
     Tag,
     Workspace,
 )
+from contacts.services import funnel
 from contacts.services.addresses import Labelled
 from contacts.services.contacts import create_contact
 from contacts.services.keys import create_key
 from contacts.services.workspaces import invite_person
-from memory.models import EmbeddingSpace, Memory, Passage
+from memory.models import EmbeddingSpace, Memory, MemoryDuplicate, Passage
 from memory.services.about import About
 from memory.services.memories import NewEvidence, NewMemory, create_memory, link_memories
 from sessions.models import (
@@ -123,6 +124,8 @@ def fill(workspace: Workspace) -> Rows:
         about = [About(contact_id=contact.id)]
         other, _ = create_memory(actor=ALICE, new=NewMemory(text="Noon is at 12.", about=about))
         link_memories(actor=ALICE, source_id=memory.id, target_id=other.id, relation="supports")
+        pair = MemoryDuplicate(older=memory, newer=other, similarity=0.95, overlap=0.8)
+        funnel.create(pair, actor=ALICE)
         space = EmbeddingSpace.objects.first() or EmbeddingSpace.objects.create(
             provider="local", model="m", dimensions=384
         )
@@ -150,7 +153,7 @@ def fill(workspace: Workspace) -> Rows:
         )
         seal.save(force_insert=True)
         rows = [agent, key, invitation, project, session, thread, message, event, line, memory,
-                space, passage, handoff, notification, worker, printed, contact, scheduled,
+                pair, space, passage, handoff, notification, worker, printed, contact, scheduled,
                 mission, task, priority, seal, Tag.objects.first(), Revision.objects.first(),
                 Membership.objects.first(), workspace,
                 *fill_attention(session)]  # fmt: skip
@@ -159,13 +162,13 @@ def fill(workspace: Workspace) -> Rows:
 
 WORKSPACE_MODELS: list[type[Model]] = [
     Agent, ApiKey, Invitation, Membership, Revision, Workspace, Project, Session, SessionEvent,
-    Thread, Message, RawLine, Memory, Passage, EmbeddingSpace, Handoff, Notification, Worker,
-    WorkerOutput, Contact, Tag, ScheduledMission, Mission, Task, Priority,
+    Thread, Message, RawLine, Memory, MemoryDuplicate, Passage, EmbeddingSpace, Handoff,
+    Notification, Worker, WorkerOutput, Contact, Tag, ScheduledMission, Mission, Task, Priority,
     RevisionSeal, Ping, PingChannel, PingDelivery, StagedContent,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
-    Revision, SessionEvent, Message, RawLine, Passage, EmbeddingSpace, Handoff, Notification,
-    WorkerOutput, Mission, RevisionSeal, PingDelivery,
+    Revision, SessionEvent, Message, RawLine, MemoryDuplicate, Passage, EmbeddingSpace, Handoff,
+    Notification, WorkerOutput, Mission, RevisionSeal, PingDelivery,
 ]  # fmt: skip
 
 
