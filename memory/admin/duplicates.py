@@ -51,9 +51,13 @@ class MemoryDuplicateAdmin(ReadOnlyAdmin):
         "newer_beginning": Left("newer__text", PREVIEW),
     }
     ordering = ("-id",)
-    fields = readonly_fields = (
+    fields = (
         ("older_whole", "newer_whole"), ("older_from", "newer_from"), "likeness", "state_badge",
         "kept", "decided", "made", "ids",
+    )  # fmt: skip
+    readonly_fields = (
+        "older_whole", "newer_whole", "older_from", "newer_from", "likeness", "state_badge", "kept",
+        "decided", "made", "ids",
     )  # fmt: skip
     row_actions = (
         RowAction("keep-newer", "Keep the newer", "Merged: the newer one stays in use.", "merge",
