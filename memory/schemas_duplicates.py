@@ -25,22 +25,22 @@ class DuplicateOut(RowOut):
     version: int
 
 
-class DismissIn(Input):
+class MemoryDismissIn(Input):
     version: int = Field(ABSENT, ge=1, le=MAX_INT, description="As read; 412 if it is another")
     reason: Text = Field("", max_length=500)
 
 
-class MergeIn(DismissIn):
+class MemoryMergeIn(MemoryDismissIn):
     keep: Literal["older", "newer"] = Field(
         "newer", description="Which stays in use; the other is superseded by it"
     )
 
 
-class UnmergeIn(Input):
+class MemoryUnmergeIn(Input):
     reason: Text = Field("", max_length=500)
 
 
-class MergeOut(Output):
+class MemoryMergeOut(Output):
     """What a merge or its undo left."""
 
     duplicate_id: uuid.UUID

@@ -13,7 +13,13 @@ from contacts.api.auth import KeyAuth
 from contacts.api.http import Id, Page, PageQuery, actor_of, reply, reply_page
 from memory.models import MemoryDuplicate
 from memory.models.duplicates import DuplicateState, Kept
-from memory.schemas_duplicates import DismissIn, DuplicateOut, MergeIn, MergeOut, UnmergeIn
+from memory.schemas_duplicates import (
+    DuplicateOut,
+    MemoryDismissIn,
+    MemoryMergeIn,
+    MemoryMergeOut,
+    MemoryUnmergeIn,
+)
 from memory.selectors_duplicates import get_duplicate, list_duplicates
 from memory.services import duplicates
 
@@ -51,17 +57,18 @@ def list_duplicate_memories(
     summary="Read one pair",
 )
 def get_duplicate_memories(request: HttpRequest, duplicate_id: Id) -> HttpResponse:
+    """With both memories as they are now, and what was decided."""
     return reply(DuplicateOut, get_duplicate(duplicate_id))
 
 
 @router.post(
     "/memories/duplicates/{duplicate_id}/merge",
     auth=KeyAuth("memories:write"),
-    response=MergeOut,
+    response=MemoryMergeOut,
     operation_id="merge_memories",
     summary="Keep one memory of a pair",
 )
-def merge_memories(request: HttpRequest, duplicate_id: Id, payload: MergeIn) -> HttpResponse:
+def merge_memories(request: HttpRequest, duplicate_id: Id, payload: MemoryMergeIn) -> HttpResponse:
     """The other is superseded by it: it leaves lists and searches, and keeps its row, links and
     evidence. The one that stays is linked to it (`supersedes`), and gets its tags and its count.
     409 `decided`, `not_active`; 403 where a person vouched for what would be superseded or changed.
@@ -79,12 +86,12 @@ def merge_memories(request: HttpRequest, duplicate_id: Id, payload: MergeIn) -> 
 @router.post(
     "/memories/duplicates/{duplicate_id}/unmerge",
     auth=KeyAuth("memories:write"),
-    response=MergeOut,
+    response=MemoryMergeOut,
     operation_id="unmerge_memories",
     summary="Undo the merge of a pair",
 )
 def unmerge_memories(
-    request: HttpRequest, duplicate_id: Id, payload: UnmergeIn | None = None
+    request: HttpRequest, duplicate_id: Id, payload: MemoryUnmergeIn | None = None
 ) -> HttpResponse:
     """Both are in use again, and the pair is open. 409 `not_merged`, or `changed_since` where what
     was superseded was changed."""
@@ -102,7 +109,7 @@ def _merged(merged: duplicates.Merged) -> HttpResponse:
         "kept": merged.kept,
         "lost": merged.lost,
     }
-    return reply(MergeOut, answer, etag=merged.duplicate.etag)
+    return reply(MemoryMergeOut, answer, etag=merged.duplicate.etag)
 
 
 @router.post(
@@ -113,7 +120,7 @@ def _merged(merged: duplicates.Merged) -> HttpResponse:
     summary="Say that a pair is two",
 )
 def dismiss_duplicate_memories(
-    request: HttpRequest, duplicate_id: Id, payload: DismissIn | None = None
+    request: HttpRequest, duplicate_id: Id, payload: MemoryDismissIn | None = None
 ) -> HttpResponse:
     """It is not proposed again. 409 `decided`."""
     row = duplicates.dismiss_duplicate(

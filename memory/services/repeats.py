@@ -7,10 +7,10 @@ duplicates.py proposes to merge it.
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Collection
 from typing import Any
 
-import orjson
 from django.db import IntegrityError, transaction
 
 from config.lib import clock
@@ -81,5 +81,6 @@ def _find(memory: Memory, compared: Collection[str]) -> Memory | None:
 def _key(memory: Memory, compared: Collection[str]) -> str:
     said: dict[str, Any] = {name: getattr(memory, name) for name in compared}
     said |= {"content_hash": memory.content_hash, "tags": sorted(memory.tags)}
-    packed = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(packed).hexdigest()
+    # Not orjson, which refuses whole numbers beyond 64 bits.
+    packed = json.dumps(said, sort_keys=True, default=str)
+    return hashlib.sha256(packed.encode()).hexdigest()

@@ -27,6 +27,7 @@ LEFT_OUT = {"Passage", "EmbeddingSpace", "IdempotencyKey", "Membership", "Invita
 COLUMNS = {
     "MemoryAbout.project_id": "NULL",
     "MemoryAbout.task_id": "NULL",
+    "MemoryDuplicate.kept": "'older'",
     "Revision.object_id": "md5((g % 100)::text)::uuid",
     "Revision.model": "'memory.memory'",
     "ScheduledMission.last_status": "'failed'",

@@ -1,5 +1,6 @@
 """The same memory again is counted; nearly the same is proposed, and merged by somebody only."""
 
+# ruff: noqa: F811  (fixtures of the search tests, by their names)
 import pytest
 from procrastinate.contrib.django.models import ProcrastinateJob
 
@@ -15,7 +16,7 @@ from tests.api.caller import Caller, all_items, caller, made, problem
 from tests.api.test_concurrency import WRITERS, alike, at_once, statuses
 from tests.factories import ALICE, make_memory
 from tests.search.asking import ask, ask_fully, embed_all
-from tests.search.conftest import HashEmbedder, _nothing_kept, embedder  # noqa: F401
+from tests.search.conftest import _nothing_kept, embedder  # noqa: F401
 
 PAIRS = "/memories/duplicates"
 TABS = "Alice prefers tabs over spaces in Go code"
@@ -152,7 +153,7 @@ def test_of_twenty_at_once_one_makes_it_and_all_are_counted(workspace):
 
 
 @pytest.fixture
-def pair(api: Caller, workspace, embedder) -> dict:  # noqa: F811
+def pair(api: Caller, workspace, embedder) -> dict:
     """Two memories that say the same, proposed by the job."""
     older = made(api.post("/memories", {"text": TABS, "tags": ["go"]}))
     newer = made(api.post("/memories", {"text": TABS_TOO, "tags": ["style"]}))
@@ -264,7 +265,7 @@ def test_a_bad_request_names_the_field(api, workspace, pair, body):
     assert [one["field"] for one in answer["errors"]] == list(body)
 
 
-def test_a_text_that_changed_is_compared_anew(api, workspace, embedder, pair):  # noqa: F811
+def test_a_text_that_changed_is_compared_anew(api, workspace, embedder, pair):
     pump = made(api.get("/memories", limit=1))["items"][0]
     made(api.patch(f"/memories/{pump['id']}", {"text": f"In code {TABS}"}, if_match="*"))
     embed_all(workspace)
@@ -286,7 +287,7 @@ def test_what_says_something_else_in_nearly_the_same_words_is_not_alike(one, oth
     assert duplicates.alike(one, one) == 1.0
 
 
-def test_another_agents_or_projects_memory_is_not_proposed(workspace, embedder):  # noqa: F811
+def test_another_agents_or_projects_memory_is_not_proposed(workspace, embedder):
     mine, theirs = caller(workspace), caller(workspace, agent="codex")
     project = made(mine.post("/projects", {"title": "Greenhouse"}))["id"]
     made(mine.post("/memories", {"text": TABS}))
@@ -301,7 +302,7 @@ def test_another_agents_or_projects_memory_is_not_proposed(workspace, embedder):
 def test_the_job_comes_after_the_embedding_and_the_sweep_finds_what_it_missed(
     workspace,
     embedder,
-    monkeypatch,  # noqa: F811
+    monkeypatch,
 ):
     monkeypatch.setattr(tasks, "COLLECT_SECONDS", 0.0)
     monkeypatch.setattr(tasks, "get_embedder", lambda: embedder)
@@ -328,7 +329,7 @@ def test_the_job_comes_after_the_embedding_and_the_sweep_finds_what_it_missed(
         assert not Memory.objects.filter(compared_at=None).exists()
 
 
-def test_many_alike_are_few_proposals(workspace, embedder, monkeypatch):  # noqa: F811
+def test_many_alike_are_few_proposals(workspace, embedder, monkeypatch):
     with workspace_scope(workspace.id):
         for n in range(8):
             words = TABS.split()
