@@ -51,6 +51,7 @@ class MemoryDuplicateAdmin(ReadOnlyAdmin):
         "newer_beginning": Left("newer__text", PREVIEW),
     }
     ordering = ("-id",)
+    change_form_outer_before_template = "admin/includes/buttons.html"
     fields = (
         ("older_whole", "newer_whole"), ("older_from", "newer_from"), "likeness", "state_badge",
         "kept", "decided", "made", "ids",
