@@ -87,7 +87,8 @@ def propose_duplicates(workspace_id: str) -> None:
     while more and time.monotonic() < end:
         _, more = duplicates.propose(workspace)
     if more:
-        queue.defer_comparing(workspace)
+        # Nobody waits for this; searches and embedding have the processor in between.
+        queue.defer_comparing(workspace, in_seconds=COMPARING_SECONDS)
 
 
 @app.periodic(cron="*/2 * * * *")

@@ -145,6 +145,8 @@ def _near(memory: Memory, vector: str, space_id: uuid.UUID) -> list[tuple[Memory
         ),
         condition="",
         most=NEIGHBOURS,
+        # One that is overlooked does no harm; an import compares thousands.
+        thorough=False,
     )
     close = {passage: cosine for passage, cosine in found.items() if cosine >= SIMILAR}
     passages = Passage.objects.filter(pk__any_of=list(close), chunk=0)

@@ -33,7 +33,7 @@ def defer_now(workspace_id: uuid.UUID, lane: Lane, *, in_seconds: float = 0) -> 
     _job(workspace_id, lane, in_seconds).defer()
 
 
-def defer_comparing(workspace_id: uuid.UUID) -> None:
+def defer_comparing(workspace_id: uuid.UUID, *, in_seconds: float = 0) -> None:
     """New memories have their vectors: near duplicates can be looked for, after all else."""
     Job(
         task=COMPARE_TASK,
@@ -41,6 +41,7 @@ def defer_comparing(workspace_id: uuid.UUID) -> None:
         lock=f"duplicates:{workspace_id}",
         arguments={"workspace_id": str(workspace_id)},
         priority=COMPARING_PRIORITY,
+        at=clock.now() + timedelta(seconds=in_seconds) if in_seconds else None,
     ).defer()
 
 
