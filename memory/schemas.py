@@ -77,6 +77,8 @@ class MemoryOut(MemoryRow):
     signature: str
     metadata: dict[str, Any]
     content_hash: str
+    repeat_count: int = Field(description="How often the very same was saved again")
+    last_repeated_at: datetime | None
     access_count: int
     last_accessed_at: datetime | None
     created_at: datetime
@@ -165,7 +167,9 @@ class MemoryBatchIn(Input):
 
 class MemoryPlace(Output):
     id: uuid.UUID
-    created: bool = Field(description="false where its external_id was there already")
+    created: bool = Field(
+        description="false where its external_id, or the very same memory, was there already"
+    )
 
 
 class MemoryBatchOut(Output):

@@ -20,7 +20,7 @@ from memory import tasks_recall
 from memory.embedding import EmbeddingError, get_embedder
 from memory.embedding.backoff import Backoff
 from memory.models.passage import Lane
-from memory.services import embedding, queue
+from memory.services import duplicates, embedding, queue
 from memory.services.counts import refresh_counts
 
 __all__ = ["tasks_recall"]
@@ -34,6 +34,8 @@ FINISHED_JOB_HOURS = 24
 # Single writes come in streams; a tenth of a second makes one batch of a dozen, and leaves the
 # processor to those who write.
 COLLECT_SECONDS = 0.1
+# Then the next job has its turn.
+COMPARING_SECONDS = 0.75
 
 
 backoff = Backoff()
@@ -58,6 +60,8 @@ def embed_passages(workspace_id: str, lane: int) -> None:
         queue.defer_now(workspace, asked, in_seconds=wait)
         return
     backoff.passed(provider)
+    if report.embedded:
+        queue.defer_comparing(workspace)
     if report.waiting is not None:
         queue.defer_now(workspace, report.waiting)
     elif asked is Lane.BULK and report.embedded:
@@ -68,14 +72,29 @@ def embed_passages(workspace_id: str, lane: int) -> None:
 @app.periodic(cron="* * * * *")
 @app.task(name="memory.sweep_passages", queue=queue.QUEUE, queueing_lock="sweep_passages")
 def sweep_passages(timestamp: int) -> None:
-    """Find workspaces with passages that wait though no job does: after a crash, mostly."""
+    """Find workspaces where something waits though no job does: after a crash, mostly."""
     if get_embedder() is None:
         return
     for workspace_id in Workspace.objects.order_by("id").values_list("id", flat=True):
         with workspace_scope(workspace_id):
             lanes = [lane for lane in queue.PRIORITIES if embedding.has_pending(lane)]
+            uncompared = duplicates.has_uncompared()
         for lane in lanes:
             queue.defer_now(workspace_id, lane)
+        if uncompared:
+            queue.defer_comparing(workspace_id)
+
+
+@app.task(name=queue.COMPARE_TASK, queue=queue.QUEUE)
+def propose_duplicates(workspace_id: str) -> None:
+    """Compare new memories with what is near them, for a slice of time."""
+    workspace, end = uuid.UUID(workspace_id), time.monotonic() + COMPARING_SECONDS
+    more = True
+    while more and time.monotonic() < end:
+        _, more = duplicates.propose(workspace)
+    if more:
+        # Nobody waits for this; searches and embedding have the processor in between.
+        queue.defer_comparing(workspace, in_seconds=COMPARING_SECONDS)
 
 
 @app.periodic(cron="*/2 * * * *")

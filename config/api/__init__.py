@@ -7,6 +7,7 @@ from config.api.parameters import known_parameters_only
 from contacts.api import agents, contact_files, contact_merges, contacts, keys, me, tags, workspace
 from memory.api import (
     attention,
+    duplicates,
     executions,
     golden,
     known,
@@ -82,6 +83,8 @@ for router in (
     workers.router,
     missions.router,
     mission_runs.router,
+    # Before the memories themselves, whose path would take its name for an id.
+    duplicates.router,
     memories.router,
     links.router,
     known.router,

@@ -31,7 +31,7 @@ R = TypeVar("R", bound=WorkspaceRow)
 V = TypeVar("V", bound=VersionedRow)
 
 # Neither says anything to a person who reads a Revision.
-_UNRECORDED = frozenset({"id", "workspace_id", "created_at", "updated_at", "version"})
+_UNRECORDED = frozenset({"id", "workspace_id", "created_at", "updated_at", "version", "repeat_key"})
 # A secret's digest is no secret, but it is nobody's business either.
 _HIDDEN = frozenset({"digest", "secret"})
 

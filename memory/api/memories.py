@@ -118,7 +118,9 @@ def list_memories(
     summary="Save a memory",
 )
 def create_memory(request: HttpRequest, payload: MemoryIn) -> HttpResponse:
-    """Of the key's agent. 200 with the row as it is where its external_id was there already."""
+    """Of the key's agent. 200 with the row as it is where its external_id was there already, or
+    where the same text was saved before by the same agent in the same project, kind and tags and
+    nothing that is sent says more: `repeat_count` is one higher then."""
     row, new = memories.create_memory(actor=actor_of(request), new=_new_memory(payload))
     return _reply(row, status=201 if new else 200, location=f"/memories/{row.id}")
 

@@ -40,8 +40,8 @@ def forget_retired(apps, schema_editor):
 
 
 def forget_second(apps, schema_editor):
-    """Before the second slot goes: a space in it loses its vectors, and the job makes them again
-    in the first."""
+    """Before the second slot goes: the active space takes its vectors into the first one. What
+    search does not read is forgotten."""
     workspaces = apps.get_model("contacts", "Workspace").objects.values_list("id", flat=True)
     with schema_editor.connection.cursor() as cursor:
         for workspace_id in workspaces:
@@ -95,7 +95,7 @@ class Migration(migrations.Migration):
                 ('similarity', models.FloatField()),
                 ('overlap', models.FloatField()),
                 ('state', models.CharField(choices=[('open', 'Open'), ('merged', 'Merged'), ('dismissed', 'Dismissed')], default='open', editable=False, max_length=20)),
-                ('kept', models.CharField(blank=True, choices=[('older', 'Older'), ('newer', 'Newer')], default='', editable=False, max_length=10)),
+                ('kept', models.CharField(blank=True, default='', editable=False, max_length=10)),
                 ('decided_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('newer', config.lib.db.fields.ScopedForeignKey(cascade=True, related_name='duplicates_older', to='memory.memory')),
                 ('older', config.lib.db.fields.ScopedForeignKey(cascade=True, related_name='duplicates_newer', to='memory.memory')),

@@ -21,7 +21,7 @@ class Kept(models.TextChoices):
 class MemoryDuplicate(VersionedRow):
     """A proposal: `older` and `newer`, by when they were made. `similarity` is the cosine of their
     vectors, `overlap` the share of their words that both have (0 to 1). `kept` says which of them
-    stayed in use, once merged.
+    stayed in use, once merged (see Kept).
     """
 
     older = ScopedForeignKey(Memory, cascade=True, related_name="duplicates_newer")
@@ -31,7 +31,7 @@ class MemoryDuplicate(VersionedRow):
     state = models.CharField(
         max_length=20, choices=DuplicateState, default=DuplicateState.OPEN, editable=False
     )
-    kept = models.CharField(max_length=10, choices=Kept, blank=True, default="", editable=False)
+    kept = models.CharField(max_length=10, blank=True, default="", editable=False)
     decided_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta(VersionedRow.Meta):

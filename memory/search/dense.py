@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.db import connection
 
 from config.lib.scope import current_workspace_id
+from memory.models.memory import MemoryState
 from memory.models.passage import COLUMNS, Columns, Slot
 from memory.search.corpus import Corpus, Kept
 from memory.search.filters import Filter
@@ -21,6 +22,8 @@ INDEX_COST = 12
 MOST_SCANNED = 40_000
 MOST_EF = 1000  # pgvector's own limit of hnsw.ef_search
 INDEX_KEPT_SECONDS = 30.0
+# What every search asks for at least.
+LIVE = Filter(states=[MemoryState.ACTIVE.value])
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +84,17 @@ def nearest(
     narrowed: Filter,
     condition: str,
     most: int,
+    thorough: bool = True,
 ) -> dict[uuid.UUID, float]:
     """passage -> cosine of the `most` nearest that pass the filter.
 
     Never fewer than there are: what the approximate search may have missed under a narrow filter
-    is looked for exactly.
+    is looked for exactly. Not so where `thorough` is false: then a filter does not make it slower.
     """
-    by_index = not _compare_all(figures, narrowed, condition, most)
+    by_index = not _compare_all(figures, narrowed if thorough else LIVE, condition, most)
     if by_index and is_indexed(place_of(space_id)):
         found = _approximate(vector, space_id, narrowed, condition, most)
-        if len(found) >= most:
+        if len(found) >= most or not thorough:
             return found
     return _exact(vector, space_id, narrowed, condition, most)
 

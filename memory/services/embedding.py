@@ -229,17 +229,26 @@ def _embed_singly(
 
 
 def write_vectors(space: EmbeddingSpace, vectors: Sequence[tuple[Due, str]]) -> int:
-    """Store the vectors of texts that are still the same and still without one; how many."""
+    """Store the vectors of texts that are still the same and still without one; how many.
+
+    A row that another transaction is writing is left out, not waited for: two that embed the same
+    rows would wait for each other in a circle. It is found again while it has none.
+    """
     if not vectors:
         return 0
     into = COLUMNS[Slot(space.slot)]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE memory_passage p SET {into.vector} = v.vector::halfvec, {into.space} = %s "  # noqa: S608
+            "WITH free AS MATERIALIZED (SELECT id, text FROM memory_passage "  # noqa: S608
+            f"WHERE workspace_id = %s AND id = ANY(%s::uuid[]) AND {into.vector} IS NULL "
+            "FOR NO KEY UPDATE SKIP LOCKED) "
+            f"UPDATE memory_passage p SET {into.vector} = v.vector::halfvec, {into.space} = %s "
             "FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS v (id, text, vector) "
-            "WHERE p.workspace_id = %s AND p.id = v.id AND p.text = v.text "
-            f"AND p.{into.vector} IS NULL",
+            "JOIN free ON free.id = v.id AND free.text = v.text "
+            "WHERE p.workspace_id = %s AND p.id = free.id",
             [
+                current_workspace_id(),
+                [due.id for due, _ in vectors],
                 space.id,
                 [due.id for due, _ in vectors],
                 [due.text for due, _ in vectors],

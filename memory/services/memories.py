@@ -20,6 +20,7 @@ from memory.models import Evidence, Memory, MemoryLink
 from memory.models.links import Relation
 from memory.models.memory import MemoryState, Trust
 from memory.services.about import About, about_part
+from memory.services.repeats import create_once, forget_key
 from sessions.models import Message, Mission, Project, Session, SessionEvent, Task
 
 MAX_BATCH = 500
@@ -72,9 +73,10 @@ def create_memory(*, actor: Actor, new: NewMemory) -> tuple[Memory, bool]:
     """Save a memory; (memory, whether it is new).
 
     With `external_id` (and `source`) set, a memory of that identity is returned as it is instead
-    of made again.
+    of made again; without, one that says exactly the same is returned and counted (repeats.py).
     """
     values = dict(new.fields)
+    sent = set(values)
     unknown = values.keys() - ON_CREATION
     if unknown:
         raise Invalid(dict.fromkeys(sorted(unknown), "cannot be set on a memory"))
@@ -97,8 +99,12 @@ def create_memory(*, actor: Actor, new: NewMemory) -> tuple[Memory, bool]:
     _check_validity(memory)
     parts = [about_part(memory, new.about)] if new.about else []
     parts += [_links_part(memory, new), _evidence_part(memory, new.evidence)]
-    funnel.create(memory, actor=actor, parts=parts)
-    return memory, True
+
+    def create() -> Memory:
+        return funnel.create(memory, actor=actor, parts=parts)
+
+    says_more = any((new.parents, new.causes, new.evidence, new.about, memory.external_id))
+    return (create(), True) if says_more else create_once(memory, sent, create)
 
 
 def create_memories(*, actor: Actor, new: Sequence[NewMemory]) -> list[tuple[Memory, bool]]:
@@ -133,13 +139,14 @@ def update_memory(
     memory = funnel.get_row(Memory, memory_id, lock=True)
     if memory.state == MemoryState.ERASED:
         raise Conflict("This memory was erased.", code="erased")
-    _check_authority(actor, memory)
+    check_authority(actor, memory)
     _check_values(actor, changes, memory)
     _check_targets(changes)
     if "text" in changes:
         changes["content_hash"] = content_hash(changes["text"])
     _check_validity(memory, changes)
-    return funnel.update(
+    before = memory.version
+    funnel.update(
         memory,
         changes,
         actor=actor,
@@ -147,6 +154,11 @@ def update_memory(
         reason=reason,
         parts=[] if about is None else [about_part(memory, about)],
     )
+    if memory.version != before:
+        forget_key(memory)
+        if "text" in changes:
+            funnel.touch(memory, compared_at=None)
+    return memory
 
 
 def delete_memory(
@@ -154,7 +166,7 @@ def delete_memory(
 ) -> None:
     """Remove a memory, its links, evidence and passages. Its Revision keeps what it said."""
     memory = funnel.get_row(Memory, memory_id, lock=True)
-    _check_authority(actor, memory)
+    check_authority(actor, memory)
     note = {"links": _links_of(memory), "evidence": _evidence_of(memory)}
     funnel.delete(
         memory,
@@ -221,7 +233,7 @@ def _is_agent(actor: Actor) -> bool:
     return actor.kind not in ("user", "system", "import")
 
 
-def _check_authority(actor: Actor, memory: Memory) -> None:
+def check_authority(actor: Actor, memory: Memory) -> None:
     """What a person vouches for, an agent neither rewrites nor removes: the trust would lie."""
     if _is_agent(actor) and memory.trust in (Trust.OPERATOR, Trust.VERIFIED):
         raise Forbidden(

@@ -69,14 +69,18 @@ def begin(workspace_id: uuid.UUID, embedder: Embedder) -> EmbeddingSpace:
         active = next((one for one in spaces if one.state == SpaceState.ACTIVE), None)
         if space is None:
             slot = Slot.SECOND if active and active.slot == Slot.FIRST else Slot.FIRST
-            space = EmbeddingSpace(
+            new = EmbeddingSpace(
                 provider=embedder.provider,
                 model=embedder.model,
                 dimensions=embedder.dimensions,
                 state=SpaceState.BUILDING,
                 slot=slot,
             )
-            space.save(force_insert=True)
+            # Of two that begin at once, the second reads the first one's row.
+            EmbeddingSpace.objects.bulk_create([new], ignore_conflicts=True)
+            space = next((one for one in _locked() if _key(one) == own), None)
+            if space is None:
+                raise Conflict("Another model was begun at this moment.", code="other_is_building")
         elif space.state == SpaceState.RETIRED:
             space.state = SpaceState.BUILDING
             space.save(update_fields=["state"])

@@ -26,6 +26,7 @@ from contacts.models import (
     Tag,
     Workspace,
 )
+from contacts.services import funnel
 from contacts.services.addresses import Labelled
 from contacts.services.contacts import create_contact
 from contacts.services.keys import create_key
@@ -35,16 +36,17 @@ from memory.models import (
     GoldenQuery,
     GoldenRun,
     Memory,
+    MemoryDuplicate,
     Passage,
     Receipt,
     SearchFeedback,
 )
+from memory.search.funnel import search
 from memory.search.schemas import SearchQuery
-from memory.search.vectors import NOT_ASKED
 from memory.services.about import About
 from memory.services.golden import check_golden, pin_receipt
 from memory.services.memories import NewEvidence, NewMemory, create_memory, link_memories
-from memory.services.receipts import give_feedback, search_and_keep
+from memory.services.receipts import give_feedback, keep
 from sessions.models import (
     Handoff,
     Message,
@@ -135,6 +137,8 @@ def fill(workspace: Workspace) -> Rows:
         about = [About(contact_id=contact.id)]
         other, _ = create_memory(actor=ALICE, new=NewMemory(text="Noon is at 12.", about=about))
         link_memories(actor=ALICE, source_id=memory.id, target_id=other.id, relation="supports")
+        pair = MemoryDuplicate(older=memory, newer=other, similarity=0.95, overlap=0.8)
+        funnel.create(pair, actor=ALICE)
         space = EmbeddingSpace.objects.first() or EmbeddingSpace.objects.create(
             provider="local", model="m", dimensions=384
         )
@@ -158,8 +162,9 @@ def fill(workspace: Workspace) -> Rows:
         task, _ = create_task(actor=ALICE, title="Repot the fern", project_id=project.id)
         priority, _ = create_priority(actor=ALICE, content="Water the ferns")
         asked = SearchQuery(q="pump", mode="lexical")
-        answer = search_and_keep(query=asked, vector=NOT_ASKED, actor=ALICE)
-        receipt = Receipt.objects.get(pk=answer.receipt_id)
+        answer = search(query=asked)
+        kept = keep(query=asked, answer=answer, took_ms=1.0, actor=ALICE)
+        receipt = Receipt.objects.get(pk=kept)
         feedback = give_feedback(
             actor=ALICE, receipt=str(receipt.pk), hit_id=str(answer.hits[0].id), verdict="useful"
         )
@@ -169,7 +174,7 @@ def fill(workspace: Workspace) -> Rows:
         )
         seal.save(force_insert=True)
         rows = [agent, key, invitation, project, session, thread, message, event, line, memory,
-                space, passage, handoff, notification, worker, printed, contact, scheduled,
+                pair, space, passage, handoff, notification, worker, printed, contact, scheduled,
                 mission, task, priority, seal, Tag.objects.first(), Revision.objects.first(),
                 Membership.objects.first(), workspace,
                 receipt, feedback, golden,
@@ -180,14 +185,14 @@ def fill(workspace: Workspace) -> Rows:
 
 WORKSPACE_MODELS: list[type[Model]] = [
     Agent, ApiKey, Invitation, Membership, Revision, Workspace, Project, Session, SessionEvent,
-    Thread, Message, RawLine, Memory, Passage, EmbeddingSpace, Handoff, Notification, Worker,
-    WorkerOutput, Contact, Tag, ScheduledMission, Mission, Task, Priority,
+    Thread, Message, RawLine, Memory, MemoryDuplicate, Passage, EmbeddingSpace, Handoff,
+    Notification, Worker, WorkerOutput, Contact, Tag, ScheduledMission, Mission, Task, Priority,
     RevisionSeal, Ping, PingChannel, PingDelivery, StagedContent, Receipt, SearchFeedback,
     GoldenQuery, GoldenRun,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
-    Revision, SessionEvent, Message, RawLine, Passage, EmbeddingSpace, Handoff, Notification,
-    WorkerOutput, Mission, RevisionSeal, PingDelivery, Receipt, SearchFeedback, GoldenRun,
+    Revision, SessionEvent, Message, RawLine, MemoryDuplicate, Passage, EmbeddingSpace, Handoff,
+    Notification, WorkerOutput, Mission, RevisionSeal, PingDelivery, Receipt, SearchFeedback, GoldenRun,
 ]  # fmt: skip
 
 

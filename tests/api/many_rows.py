@@ -30,6 +30,7 @@ COLUMNS = {
     "Receipt.mode": "(ARRAY['hybrid', 'lexical', 'semantic'])[1 + g % 3]",
     "Receipt.hit_count": "g % 20",
     "SearchFeedback.kind": "'memory'",
+    "MemoryDuplicate.kept": "'older'",
     "Revision.object_id": "md5((g % 100)::text)::uuid",
     "Revision.model": "'memory.memory'",
     "ScheduledMission.last_status": "'failed'",

@@ -12,7 +12,9 @@ from config.lib.scope import workspace_scope
 from contacts.api.auth import KeyAuth
 from contacts.models import ApiKey, Workspace
 from contacts.scopes import SCOPES
+from contacts.services import funnel
 from contacts.services.keys import revoke_key
+from memory.models import MemoryDuplicate
 from tests.api.caller import Caller, caller, made, problem
 from tests.factories import ALICE, NOBODYS_ID, make_key
 
@@ -67,6 +69,7 @@ BODIES = {
     "update_golden_query": {"within": 5},
     "merge_contacts": {"source_id": NOBODYS_ID},
     "rename_tag": {"name": "x"},
+    "merge_memories": {"keep": "older"},
 }
 
 
@@ -150,6 +153,11 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
     golden = made(api.post("/golden-queries", pinned))
     handoff = made(api.post("/handoffs", {"from_session_id": session["id"], "content": "c"}))
     (notification,) = made(api.get("/notifications"))["items"]
+    with workspace_scope(workspace.id):
+        pair = MemoryDuplicate(
+            older_id=memory["id"], newer_id=other["id"], similarity=0.95, overlap=0.8
+        )
+        duplicate = str(funnel.create(pair, actor=ALICE).pk)
     return {
         "session_id": session["id"],
         "project_id": session["project_id"],
@@ -176,6 +184,7 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
         "golden_id": golden["id"],
         "run_id": made(api.post("/golden-queries/run"))["id"],
         "priority_id": made(api.post("/priorities", {"content": "p"}))["id"],
+        "duplicate_id": duplicate,
     }
 
 
