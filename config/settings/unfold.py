@@ -113,7 +113,20 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": "What is known",
                 "separator": True,
-                "items": [_list("memory_memory", "Memories", "neurology")],
+                "items": [
+                    _list("memory_memory", "Memories", "neurology"),
+                    _list("memory_memoryduplicate", "Near duplicates", "content_copy"),
+                ],
+            },
+            {
+                "title": "What was asked",
+                "separator": True,
+                "items": [
+                    _list("memory_receipt", "Searches", "search"),
+                    _list("memory_searchfeedback", "Feedback", "thumbs_up_down"),
+                    _list("memory_goldenquery", "Golden queries", "verified"),
+                    _list("memory_goldenrun", "Golden runs", "fact_check"),
+                ],
             },
             {
                 "title": "Who",

@@ -80,7 +80,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('agent_sessions', '0007_attention_indexes'),
         ('contacts', '0005_seals'),
-        ('memory', '0008_about_memory'),
+        ('memory', '0009_receipts'),
     ]
 
     operations = [

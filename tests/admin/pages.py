@@ -192,7 +192,8 @@ WORKSPACE_MODELS: list[type[Model]] = [
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
     Revision, SessionEvent, Message, RawLine, MemoryDuplicate, Passage, EmbeddingSpace, Handoff,
-    Notification, WorkerOutput, Mission, RevisionSeal, PingDelivery, Receipt, SearchFeedback, GoldenRun,
+    Notification, WorkerOutput, Mission, RevisionSeal, PingDelivery, Receipt, SearchFeedback,
+    GoldenRun,
 ]  # fmt: skip
 
 

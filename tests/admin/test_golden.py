@@ -4,10 +4,10 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from config.lib.scope import workspace_scope
 from memory.models import GoldenQuery, Memory, Receipt
+from memory.search.funnel import search
 from memory.search.schemas import SearchQuery
-from memory.search.vectors import NOT_ASKED
 from memory.services.golden import CHECK_TASK, check_golden, create_golden
-from memory.services.receipts import give_feedback, search_and_keep
+from memory.services.receipts import give_feedback, keep
 from tests.admin.pages import form_of, url
 from tests.factories import ALICE, make_memory
 
@@ -16,8 +16,8 @@ def searched(workspace, q="boiler"):
     with workspace_scope(workspace.id):
         memory = make_memory("The boiler hums.")
         query = SearchQuery(q=q, mode="lexical")
-        answer = search_and_keep(query=query, vector=NOT_ASKED, actor=ALICE)
-        return memory, Receipt.objects.get(pk=answer.receipt_id)
+        kept = keep(query=query, answer=search(query=query), took_ms=1.0, actor=ALICE)
+        return memory, Receipt.objects.get(pk=kept)
 
 
 def test_a_searchs_page_links_its_hits_and_shows_no_text_of_them(alice, workspace):
