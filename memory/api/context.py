@@ -6,18 +6,14 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 from pydantic import Field
 
-from config.lib.schema import Input, Moment, RowId, Text
 from contacts.api.auth import KeyAuth
 from contacts.api.http import principal_of, reply
-from memory.models.memory import Kind, Trust
-from memory.models.passage import PassageKind
 from memory.search.schemas import (
     LEAST_CONTEXT,
     MAX_LIMIT,
     MOST_CONTEXT,
+    Asked,
     ContextBlock,
-    DateUse,
-    SearchMode,
     SearchQuery,
 )
 from memory.services.receipts import ask_and_keep
@@ -28,26 +24,10 @@ DEFAULT_TOKENS = 2000
 DEFAULT_ROWS = 30
 
 
-class ContextQuery(Input):
+class ContextQuery(Asked):
     """As of POST /search; `limit` is how many rows are considered."""
 
-    q: Text = ""
     max_tokens: int = Field(DEFAULT_TOKENS, ge=LEAST_CONTEXT, le=MOST_CONTEXT)
-    mode: SearchMode = SearchMode.HYBRID
-    kinds: list[PassageKind] = []
-    memory_kinds: list[Kind] = []
-    agent: Text | None = None
-    project: Text | None = None
-    session: RowId | None = None
-    conversation: Text | None = None
-    tags: list[Text] = []
-    after: Moment | None = None
-    before: Moment | None = None
-    dates: DateUse = DateUse.PREFER
-    asked_at: Moment | None = None
-    as_of: Moment | None = None
-    min_trust: Trust | None = None
-    min_score: float = Field(0.0, ge=0.0, le=1.0)
     limit: int = Field(DEFAULT_ROWS, ge=1, le=MAX_LIMIT)
     format: Literal["json", "markdown"] = Field(
         "json", description="markdown: the block's text and nothing else, for a shell."

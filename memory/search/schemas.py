@@ -40,8 +40,8 @@ class DateUse(StrEnum):
     IGNORE = "ignore"
 
 
-class SearchQuery(Input):
-    """A search. Filters are joined by AND; the values of one filter by OR, except tags (all)."""
+class Asked(Input):
+    """What is looked for. Filters are joined by AND; values of one by OR, except tags (all)."""
 
     q: Text = Field(
         "",
@@ -81,17 +81,6 @@ class SearchQuery(Input):
     states: list[MemoryState] = Field([MemoryState.ACTIVE], min_length=1, max_length=MAX_FILTERS)
     limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
     min_score: Number = Field(0.0, ge=0.0, le=1.0)
-    explain: bool = False
-    neighbours: int = Field(
-        0, ge=0, le=MAX_NEIGHBOURS, description="Messages before and after each hit, of its thread."
-    )
-    max_tokens: int | None = Field(
-        None,
-        ge=LEAST_CONTEXT,
-        le=MOST_CONTEXT,
-        description="With it, the answer has a context block of at most so many tokens.",
-    )
-    receipt: bool = Field(True, description="Whether this search is kept, to be opened again.")
 
     @field_validator("q")
     @classmethod
@@ -131,6 +120,22 @@ class SearchQuery(Input):
             raise Invalid({"q": "is empty and there is no filter; say what you look for"})
         if self.after is not None and self.before is not None and self.after >= self.before:
             raise Invalid({"before": "does not lie after `after`"})
+
+
+class SearchQuery(Asked):
+    """A search, and what its answer shows."""
+
+    explain: bool = False
+    neighbours: int = Field(
+        0, ge=0, le=MAX_NEIGHBOURS, description="Messages before and after each hit, of its thread."
+    )
+    max_tokens: int | None = Field(
+        None,
+        ge=LEAST_CONTEXT,
+        le=MOST_CONTEXT,
+        description="With it, the answer has a context block of at most so many tokens.",
+    )
+    receipt: bool = Field(True, description="Whether this search is kept, to be opened again.")
 
 
 class Explanation(Output):

@@ -188,16 +188,12 @@ def test_they_are_asked_once_the_index_was_made_anew(api, workspace, golden, emb
     assert [one["reason"] for one in all_items(api, "/golden-runs")] == ["reindex"]
 
 
-def test_after_a_change_of_model_they_are_asked_when_its_vectors_are_made(
-    api, workspace, golden, embedder, monkeypatch
-):
-    embed_all(workspace)
-    embedder.model = "another"
+def test_after_a_reindex_they_are_asked(api, workspace, golden, embedder, monkeypatch):
     monkeypatch.setattr("memory.management.commands.reindex.get_embedder", lambda: embedder)
+    embed_all(workspace)
     waiting = ProcrastinateJob.objects.filter(task_name=service.CHECK_TASK, status="todo")
+    waiting.delete()
     call_command("reindex", "--workspace", workspace.slug, stdout=io.StringIO())
-    assert not waiting.exists()
-    tasks.embed_passages(str(workspace.id), Lane.BULK.value)
     assert waiting.count() == 1
 
 

@@ -44,13 +44,13 @@ FILL = """
     INSERT INTO memory_memory (id, workspace_id, created_at, updated_at, version, metadata, source,
         external_id, kind, text, data, tags, actor, method, confidence, confidence_method, affect,
         ownership, signature, salience, pinned, consolidated, trust, state, recorded_at,
-        access_count, content_hash)
+        access_count, repeat_count, repeat_key, content_hash)
     SELECT id, workspace_id, now(), now(), 1, '{{}}', 'execution',
         left(encode(sha256(scheduled_mission_id::text::bytea), 'hex'), 32)
             || replace(id::text, '-', '') || '00000001',
         'task_execution', 'x', jsonb_build_object('status', status, 'stack_hash', 'a'), '{{}}',
         '', '', 1, '', '{{}}', 'user', '', 0.5, false, false, 'agent', 'active', scheduled_for, 0,
-        'x' FROM agent_sessions_mission;
+        0, '', 'x' FROM agent_sessions_mission;
     INSERT INTO memory_evidence (id, workspace_id, created_at, memory_id, mission_id, uri, quote,
         quote_hash)
     SELECT gen_random_uuid(), workspace_id, now(), id, id, '', '', '' FROM agent_sessions_mission;
