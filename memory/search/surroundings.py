@@ -1,12 +1,13 @@
 """What ranking knows of candidates beside their own scores: their rows, and their neighbours.
 
-Five statements, and one more for each kind of row, by ids, for the best few hundred candidates.
+Six statements, and one more for each kind of row, by ids, for the best few hundred candidates.
 Not for scoring (ranking.py).
 """
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -55,7 +56,7 @@ class Meaning:
 
 @dataclass(slots=True)
 class Passage:
-    """One chunk of a row. `passes` says whether the query's filters let it through."""
+    """One chunk of a row."""
 
     id: uuid.UUID
     source: uuid.UUID
@@ -63,11 +64,21 @@ class Passage:
     thread: uuid.UUID | None
     idx: int | None
     length: int
-    occurred_at: Any
+    occurred_at: datetime
     meaning: float | None
     keyword_meaning: float | None
-    asks: bool = False
-    passes: bool = True
+    words: float = 0.0
+
+
+@dataclass(slots=True)
+class Beside:
+    """A chunk of a neighbour. `passes` says whether the query's filters let it through."""
+
+    id: uuid.UUID
+    meaning: float | None
+    keyword_meaning: float | None
+    asks: bool
+    passes: bool
     words: float = 0.0
 
 
@@ -104,11 +115,11 @@ def gather(
     del found[MOST_ROWS:]
     beside = _neighbours(found, meaning, words, narrowed)
     others = {one.id for passages in beside.values() for one in passages}
-    bm25 |= lexical.score(words, figures, sorted(others - bm25.keys()))
+    bm25 |= lexical.score(words, figures, list(others - bm25.keys()))
     for passages in beside.values():
         for one in passages:
             one.words = bm25.get(one.id, 0.0) / words.ideal if words.ideal else 0.0
-    found += _spread(found, beside, bm25, words)
+    found += _rows(_passages(_spread(found, beside), meaning), bm25, words)
     _read(found, meaning, words)
     for candidate in found:
         thread = candidate.row.thread
@@ -136,12 +147,15 @@ _PASSAGE = (
 
 def _passages(ids: Iterable[uuid.UUID], meaning: Meaning) -> list[Passage]:
     """Index memory_passage_pkey."""
+    wanted = list(ids)
+    if not wanted:
+        return []
     cosines, values = meaning.cosines()
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {_PASSAGE}, {cosines} FROM memory_passage p "  # noqa: S608
             "WHERE p.workspace_id = %s AND p.id = ANY(%s::uuid[])",
-            [*values, current_workspace_id(), sorted(ids)],
+            [*values, current_workspace_id(), wanted],
         )
         return [Passage(*row) for row in cursor.fetchall()]
 
@@ -178,7 +192,7 @@ def _larger(one: float | None, other: float | None) -> float | None:
 
 def _neighbours(
     found: Sequence[Candidate], meaning: Meaning, words: Words, narrowed: Filter
-) -> dict[Place, list[Passage]]:
+) -> dict[Place, list[Beside]]:
     """(thread, idx) -> the first passages of the message there.
 
     Indexes message_idx_unique and passage_of_message_unique.
@@ -194,7 +208,7 @@ def _neighbours(
         for step in range(-reach, reach + 1)
         if step
     }
-    beside: dict[Place, list[Passage]] = {}
+    beside: dict[Place, list[Beside]] = {}
     if not places:
         return beside
     cosines, values = meaning.cosines()
@@ -204,7 +218,8 @@ def _neighbours(
         filtered_by.append(words.condition)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {_PASSAGE}, {cosines}, right(rtrim(p.text), 1) = '?', (true{filters}) "  # noqa: S608
+            f"SELECT m.thread_id, m.idx, p.id, {cosines}, right(rtrim(p.text), 1) = '?', "  # noqa: S608
+            f"(true{filters}) "
             "FROM unnest(%s::uuid[], %s::int[]) AS wanted (thread_id, idx) "
             "JOIN agent_sessions_message m ON m.workspace_id = %s "
             "AND m.thread_id = wanted.thread_id AND m.idx = wanted.idx "
@@ -219,21 +234,17 @@ def _neighbours(
                 MOST_NEIGHBOUR_CHUNKS,
             ],
         )
-        for row in cursor.fetchall():
-            one = Passage(*row)
-            if one.thread is not None and one.idx is not None:
-                beside.setdefault((one.thread, one.idx), []).append(one)
+        for thread, idx, *row in cursor.fetchall():
+            beside.setdefault((thread, idx), []).append(Beside(*row))
     return beside
 
 
 def _spread(
     found: Sequence[Candidate],
-    beside: Mapping[Place, Sequence[Passage]],
-    bm25: Mapping[uuid.UUID, float],
-    words: Words,
-) -> list[Candidate]:
-    """The rows before and after the most promising ones, as far as they are not among `found`
-    and pass the filter."""
+    beside: Mapping[Place, Sequence[Beside]],
+) -> list[uuid.UUID]:
+    """The passages before and after the most promising rows, as far as their rows are not among
+    `found` and pass the filter."""
     taken = {(candidate.row.thread, candidate.idx) for candidate in found}
     places = {
         (candidate.row.thread, candidate.idx + step)
@@ -243,11 +254,7 @@ def _spread(
         and candidate.row.length <= MOST_LENGTH
         for step in (-1, 1)
     }
-    return _rows(
-        [one for place in places - taken for one in beside.get(place, ()) if one.passes],
-        bm25,
-        words,
-    )
+    return [one.id for place in places - taken for one in beside.get(place, ()) if one.passes]
 
 
 def _read(found: Sequence[Candidate], meaning: Meaning, words: Words) -> None:
@@ -288,7 +295,7 @@ def _read(found: Sequence[Candidate], meaning: Meaning, words: Words) -> None:
 _NOTHING = Neighbour()
 
 
-def _neighbour(passages: Sequence[Passage]) -> Neighbour:
+def _neighbour(passages: Sequence[Beside]) -> Neighbour:
     if not passages:
         return _NOTHING
     return Neighbour(
