@@ -1,6 +1,6 @@
 """What ranking knows of candidates beside their own scores: their rows, and their neighbours.
 
-Six statements, and one more for each kind of row, by ids, for the best few hundred candidates.
+Six statements, and one more for each kind of row, by ids, for the best candidates.
 Not for scoring (ranking.py).
 """
 
@@ -21,7 +21,7 @@ from memory.search.lexical import Words
 from memory.search.ranking import Neighbour, Row
 
 # Rows whose surroundings are looked at; the others would hardly come into an answer.
-MOST_ROWS = 120
+MOST_ROWS = 80
 # A longer row speaks for itself (ranking.HALF_WORDS), and of a neighbour the beginning counts.
 MOST_LENGTH = 300
 MOST_NEIGHBOUR_CHUNKS = 2
