@@ -19,7 +19,7 @@ from datetime import date, datetime, timedelta
 
 from memory.search import date_relative, date_rules
 from memory.search import date_words as w
-from memory.search.date_grammar import ARTICLE, WORD, Asked, Span, any_of
+from memory.search.date_grammar import ARTICLE, WORD, Asked, Span, any_of, number_of
 
 # Where "before May" begins: earlier than anything that is kept.
 FIRST_YEAR = 1900
@@ -71,6 +71,10 @@ _OF_TIME = {
 
 def _expression(asked: Asked, start: int) -> tuple[Span, int] | None:
     """A time with the words that place it, or a range of two."""
+    if away := _AWAY.match(asked.text, start):
+        there = _single(replace(asked, place="in", placed_by="in"), away.end())
+        if there:
+            return _away(away, there[0]), there[1]
     placed = _PLACE.match(asked.text, start)
     if placed:
         here = replace(asked, place=placed.lastgroup or "", placed_by=placed[0].strip())
@@ -83,6 +87,17 @@ def _expression(asked: Asked, start: int) -> tuple[Span, int] | None:
             return _placed(here, placed.end(), first)
     first = _single(asked, start)
     return _placed(asked, start, first) if first else None
+
+
+def _away(said: re.Match[str], span: Span) -> Span:
+    """ "The week before" a time is the one that ends there; "two weeks before" is about then."""
+    unit = _LENGTHS[w.UNITS[said["unit"].lower()]]
+    if said["number"] is None:
+        return (span[0] - unit, span[0]) if said["before"] else (span[1], span[1] + unit)
+    away = unit * min(number_of(said), MOST_AWAY)
+    there = span[0] - away if said["before"] else span[0] + away
+    # A day is meant as that day, a week or more as about then.
+    return (there, there + unit) if unit == timedelta(1) else (there - unit / 2, there + unit / 2)
 
 
 def _placed(asked: Asked, start: int, first: tuple[Span, int]) -> tuple[Span, int] | None:
@@ -126,6 +141,23 @@ def _single(asked: Asked, start: int) -> tuple[Span, int] | None:
     return None
 
 
+MOST_AWAY = 1200
+_LENGTHS = {
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(days=7),
+    "month": timedelta(days=30),
+    "quarter": timedelta(days=91),
+    "year": timedelta(days=365),
+}
+_AWAY = re.compile(
+    rf"(?:(?:the|die|der|den|la|el)\s{{1,3}}|(?P<number>[0-9]{{1,4}}|{any_of(w.NUMBERS)})\s{{1,3}})"
+    rf"(?P<unit>{any_of(w.UNITS)})\s{{1,3}}"
+    rf"(?:(?P<before>before|prior to|vor|antes de|antes del)|after|following|nach|despues de|"
+    rf"despues del)\s{{1,3}}" + ARTICLE,
+    re.IGNORECASE,
+)
 _PLACE = re.compile(
     "(?:"
     + "|".join(f"(?P<{name}>{any_of(words.split('|'))})" for name, words in w.PLACES.items())
