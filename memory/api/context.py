@@ -48,6 +48,7 @@ class ContextQuery(Input):
     as_of: Moment | None = None
     min_trust: Trust | None = None
     min_score: float = Field(0.0, ge=0.0, le=1.0)
+    rerank: bool = True
     limit: int = Field(DEFAULT_ROWS, ge=1, le=MAX_LIMIT)
     format: Literal["json", "markdown"] = Field(
         "json", description="markdown: the block's text and nothing else, for a shell."
