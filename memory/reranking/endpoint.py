@@ -107,17 +107,18 @@ class HttpReranker:
         self._endpoint.leave_parent()
 
     def _score_batch(self, query: str, batch: list[str], deadline: float | None) -> list[float]:
+        says_texts = self._says_texts
         try:
-            body = self._endpoint.post(self._payload(query, batch), deadline=deadline)
+            body = self._endpoint.post(self._payload(query, batch, says_texts), deadline=deadline)
         except RerankError as error:
-            if self._says_texts or error.answer is None or not _wants_texts(error.answer):
+            if says_texts or error.answer is None or not _wants_texts(error.answer):
                 raise
+            body = self._endpoint.post(self._payload(query, batch, True), deadline=deadline)
             self._says_texts = True
-            body = self._endpoint.post(self._payload(query, batch), deadline=deadline)
         return read_scores(body, count=len(batch), source=self._endpoint.source)
 
-    def _payload(self, query: str, batch: list[str]) -> dict[str, Any]:
-        if self._says_texts:
+    def _payload(self, query: str, batch: list[str], says_texts: bool) -> dict[str, Any]:
+        if says_texts:
             return {"query": query, "texts": batch, "truncate": True}
         payload: dict[str, Any] = {"query": query, "documents": batch, "top_n": len(batch)}
         return {"model": self.model, **payload} if self.model else payload
@@ -155,4 +156,4 @@ def _fit(text: str, tokens: int) -> str:
 
 def _wants_texts(answer: Answer) -> bool:
     """Whether a server misses `texts`. TEI says so in words that are no JSON."""
-    return answer.status in (400, 422) and b"`texts`" in answer.body
+    return answer.status in (400, 422) and b"texts" in answer.body

@@ -126,7 +126,11 @@ class LocalReranker:
     def _take_slot(self, deadline: float | None) -> None:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         if left == 0 or not self._slots.acquire(timeout=left):
-            raise RerankError(f"{self.name} was too slow", retryable=True, timed_out=True)
+            raise RerankError(
+                f"{self.name} was too slow; a lower REMEMBRANCER_RERANKER_DEPTH takes less time",
+                retryable=True,
+                timed_out=True,
+            )
 
     def _read(self, out: Any, count: int) -> list[float]:
         """Scores from 0 to 1 by the model's logits: (count, 1), (count, 2) or (count,)."""

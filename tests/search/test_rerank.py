@@ -206,6 +206,16 @@ def test_a_golden_query_is_asked_as_callers_ask(api, contrary):
     assert made(api.post("/golden-queries/run"))["recall"] == 1.0
 
 
+def test_a_golden_query_says_that_it_was_not_reranked(api, endpoint):
+    endpoint.script = [refusal(401)]
+    first = ask(api, limit=1, rerank=False)["hits"][0]["id"]
+    body = {"name": "x", "request": {"q": QUERY}, "expected": [first], "within": 1}
+    made(api.post("/golden-queries", body))
+    run = made(api.post("/golden-queries/run"))
+    assert run["recall"] == 1.0
+    assert run["results"][0]["problem"].startswith("not reranked: The rerank endpoint")
+
+
 def test_it_must_be_a_yes_or_no(api):
     assert list(wrong_fields(api.post("/search", {"q": "x", "rerank": "maybe"}))) == ["rerank"]
 

@@ -99,6 +99,15 @@ def test_a_server_that_says_texts_is_noticed_and_remembered(endpoint, make):
     ]
 
 
+def test_a_refusal_of_both_forms_is_not_remembered(endpoint, make):
+    endpoint.script = [refusal(400, "wrong texts"), refusal(400, "wrong query")]
+    reranker = make()
+    with pytest.raises(RerankError, match="wrong query"):
+        reranker.score("q", TEXTS)
+    assert reranker.score("q", TEXTS) == [0.1, 0.3, 0.2]
+    assert "documents" in endpoint.requests[-1]
+
+
 @pytest.mark.parametrize("usual", [like_cohere, like_tei])
 def test_a_server_that_takes_fewer_texts_gets_fewer(endpoint, make, usual):
     endpoint.usual, endpoint.most_texts = usual, 4
