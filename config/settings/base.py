@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config import logs
 from config.embedded.layout import connection_urls, load_secrets
+from config.lib.reranker_files import NEEDED, graph_of
 from config.settings.env import BASE_DIR, read_settings
 from config.settings.unfold import UNFOLD  # noqa: F401  (Django finds it here)
 
@@ -207,6 +208,20 @@ if EMBEDDING_PROVIDER == "openai" and not (EMBEDDING_URL and EMBEDDING_MODEL):
         "REMEMBRANCER_EMBEDDING_URL and REMEMBRANCER_EMBEDDING_MODEL: both needed with "
         "REMEMBRANCER_EMBEDDING_PROVIDER=openai"
     )
+
+RERANKER = VALUES["REMEMBRANCER_RERANKER"]
+RERANKER_PATH = VALUES["REMEMBRANCER_RERANKER_PATH"]
+RERANKER_URL = VALUES["REMEMBRANCER_RERANKER_URL"]
+RERANKER_MODEL = VALUES["REMEMBRANCER_RERANKER_MODEL"]
+RERANKER_API_KEY = VALUES["REMEMBRANCER_RERANKER_API_KEY"]
+RERANKER_DEPTH = VALUES["REMEMBRANCER_RERANKER_DEPTH"]
+if RERANKER == "local" and (RERANKER_PATH is None or graph_of(RERANKER_PATH) is None):
+    raise ImproperlyConfigured(
+        f"REMEMBRANCER_RERANKER_PATH: with REMEMBRANCER_RERANKER=local it must be {NEEDED} "
+        f"(got {RERANKER_PATH or 'nothing'})"
+    )
+if RERANKER == "http" and not RERANKER_URL:
+    raise ImproperlyConfigured("REMEMBRANCER_RERANKER_URL: needed with REMEMBRANCER_RERANKER=http")
 
 SUMMARY_PROVIDER = VALUES["REMEMBRANCER_SUMMARY_PROVIDER"]
 SUMMARY_MODEL = VALUES["REMEMBRANCER_SUMMARY_MODEL"]

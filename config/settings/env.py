@@ -322,6 +322,41 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("REMEMBRANCER_EMBEDDING_OTHER_URL", http_url, "", "Base URL of that endpoint.", "none"),
     Setting("REMEMBRANCER_EMBEDDING_OTHER_API_KEY", text, "", "Key for that endpoint.", "none"),
     Setting(
+        "REMEMBRANCER_RERANKER",
+        choice("none", "local", "http"),
+        "none",
+        "Orders the first hits of a search: `local` (a cross-encoder in ONNX), `http` (endpoint), "
+        "`none` (docs/search.md).",
+    ),
+    Setting(
+        "REMEMBRANCER_RERANKER_PATH",
+        path,
+        None,
+        "Folder of the `local` reranker: tokenizer.json and model.onnx or onnx/model.onnx.",
+        "none",
+    ),
+    Setting(
+        "REMEMBRANCER_RERANKER_URL",
+        http_url,
+        "",
+        "Base URL of the `http` reranker, such as https://api.jina.ai/v1; `/rerank` is added.",
+        "none",
+    ),
+    Setting(
+        "REMEMBRANCER_RERANKER_MODEL",
+        text,
+        "",
+        "Model name for the `http` reranker; a server of one model needs none.",
+        "none",
+    ),
+    Setting("REMEMBRANCER_RERANKER_API_KEY", text, "", "Key for that endpoint.", "none"),
+    Setting(
+        "REMEMBRANCER_RERANKER_DEPTH",
+        whole(2, 100),
+        30,
+        "How many hits are reranked; each costs time.",
+    ),
+    Setting(
         "REMEMBRANCER_CONTEXT_THRESHOLDS",
         percents,
         [50, 70, 90],

@@ -35,7 +35,7 @@ PAGES = {
     "contact": "contacts.contact",
 }
 VERDICTS = {"useful": "green", "wrong": "red", "outdated": "amber"}
-FIGURES = ("bm25", "cosine")
+FIGURES = ("bm25", "cosine", "rerank_score")
 MOST_FEEDBACK = 200
 
 

@@ -8,8 +8,6 @@ benchmark and a plain script can use it.
 # embedding is configured, and only processes that embed should pay for loading them.
 from __future__ import annotations
 
-import ctypes
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from memory.embedding.base import EmbeddingError, checked_texts, encodable, unit_rows
 from memory.embedding.files import MODEL, graph_file, tokenizer_file
 from memory.embedding.forks import watch_forks
+from memory.embedding.runtime import batches_by_length, never_free, open_session, usual_threads
 
 if TYPE_CHECKING:
     from memory.embedding.base import Vectors
@@ -30,8 +29,6 @@ SEQUENCE_TOKENS = 256
 BATCH_TOKENS = 1024
 # The tokenizer keeps some 150 bytes for each token, so long texts go through it in slices.
 SLICE_CHARACTERS = 16_384
-# More threads do not make a MiniLM batch faster, and others need the machine too.
-MOST_THREADS = 4
 
 
 class LocalEmbedder:
@@ -50,7 +47,7 @@ class LocalEmbedder:
 
     def __init__(self, cache_dir: Path, *, threads: int | None = None) -> None:
         self.cache_dir = cache_dir
-        self.threads = threads or min(MOST_THREADS, _usable_cores())
+        self.threads = threads or usual_threads()
         self._session: Any = None
         self._tokenizer: Any = None
         self._make_locks()
@@ -95,14 +92,9 @@ class LocalEmbedder:
             self._session = self._tokenizer = None
 
     def leave_parent(self) -> None:
-        """In a forked child: a new session when one is needed, with threads of its own.
-
-        The inherited one must not be freed, not even when the child ends: that waits for ever
-        for the parent's threads, which a child does not have. So one reference is leaked; the
-        memory is the parent's, shared until somebody writes to it.
-        """
+        """In a forked child: a new session when one is needed, with threads of its own."""
         if self._session is not None:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
+            never_free(self._session)
             self._session = None
         self._make_locks()
 
@@ -145,7 +137,7 @@ class LocalEmbedder:
     def _loaded_session(self) -> Any:
         with self._lock:
             if self._session is None:
-                self._session = _open_session(graph_file(self.cache_dir), self.threads)
+                self._session = open_session(graph_file(self.cache_dir), self.threads)
             return self._session
 
     def _loaded_tokenizer(self) -> Any:
@@ -153,22 +145,6 @@ class LocalEmbedder:
             if self._tokenizer is None:
                 self._tokenizer = _open_tokenizer()
             return self._tokenizer
-
-
-def batches_by_length(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
-    """Positions of `lengths`, longest first, in batches whose padded size fits `most_tokens`.
-
-    Neighbours in length share a batch, so little is padding; longest first, so that the largest
-    allocation is the first and later ones fit into it.
-    """
-    batch: list[int] = []
-    for position in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
-        if batch and (len(batch) + 1) * lengths[batch[0]] > most_tokens:
-            yield batch
-            batch = []
-        batch.append(position)
-    if batch:
-        yield batch
 
 
 def slices(text: str, size: int) -> Iterator[tuple[int, int]]:
@@ -187,28 +163,6 @@ def slices(text: str, size: int) -> Iterator[tuple[int, int]]:
     yield start, len(text)
 
 
-def _open_session(path: Path, threads: int) -> Any:
-    # Since 1.29 the runtime reports to its maker on Linux and macOS too: on import it starts an
-    # uploader and writes a device id into the home folder, unless it finds this (its Privacy.md).
-    # The call below stops the rest, where somebody has imported it before.
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime
-
-    onnxruntime.disable_telemetry_events()
-    onnxruntime.set_default_logger_severity(3)  # errors; what it warns of is for its developers
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # Idle threads would spin for their next piece of work. Alone on 2 cores that gains a tenth;
-    # beside PostgreSQL and a second process it made a query twice as slow.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its errors share no base class of their own
-        raise EmbeddingError(f"ONNX Runtime cannot load {path}: {error}") from error
-
-
 def _open_tokenizer() -> Any:
     from tokenizers import Tokenizer
 
@@ -218,10 +172,3 @@ def _open_tokenizer() -> Any:
     # "[SEP]" in a stored text is six characters somebody wrote, not the end of a sequence.
     tokenizer.encode_special_tokens = True
     return tokenizer
-
-
-def _usable_cores() -> int:
-    """Cores this process may run on, which in a container can be fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1  # macOS

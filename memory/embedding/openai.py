@@ -41,6 +41,16 @@ IN_PLACE_OF_EMPTY = "."
 _TOKEN = re.compile(r"[A-Za-z0-9_]{1,4}|\S")
 
 
+def approximate_tokens(text: str) -> int:
+    return sum(1 for _ in _TOKEN.finditer(text))
+
+
+def cut_to(text: str, max_tokens: int) -> str:
+    """The beginning of `text` that has at most so many tokens, approximately."""
+    past = next(islice(_TOKEN.finditer(text), max_tokens, None), None)
+    return text if past is None else text[: past.start()]
+
+
 class _BatchTooLargeError(EmbeddingError):
     """The server takes fewer texts at once."""
 
@@ -125,7 +135,7 @@ class OpenAIEmbedder:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """An approximation, rather too high: see `token_offsets`."""
-        return [sum(1 for _ in _TOKEN.finditer(text)) for text in checked_texts(texts)]
+        return [approximate_tokens(text) for text in checked_texts(texts)]
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         """An approximation, since the endpoint has no tokenizer to ask: pieces of words of up to
@@ -140,9 +150,7 @@ class OpenAIEmbedder:
         self._endpoint.leave_parent()
 
     def _fit(self, text: str) -> str:
-        past = next(islice(_TOKEN.finditer(text), self.max_tokens, None), None)
-        if past is not None:
-            text = text[: past.start()]
+        text = cut_to(text, self.max_tokens)
         return text if text.strip() else IN_PLACE_OF_EMPTY
 
     def _embed_batch(self, batch: list[str], deadline: float | None) -> Vectors:

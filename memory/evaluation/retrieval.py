@@ -36,12 +36,17 @@ class Report:
     dataset: str
     documents: int
     outcomes: dict[SearchMode, list[Outcome]] = field(default_factory=dict)
+    # Queries that a configured reranker failed on, and why the last did.
+    not_reranked: int = 0
+    rerank_problem: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Means, all in all and by category; `without_5` leaves out LoCoMo's adversarial ones."""
         return {
             "dataset": self.dataset,
             "documents": self.documents,
+            "not_reranked": self.not_reranked,
+            "rerank_problem": self.rerank_problem,
             "modes": {mode.value: _means(found) for mode, found in self.outcomes.items()},
         }
 
@@ -64,11 +69,11 @@ def measure(
         with scratch_workspace(group, actor=actor) as scratch:
             for mode in modes:
                 progress(f"{group.id}, {number} of {len(dataset.groups)}: {mode.value}")
-                report.outcomes.setdefault(mode, []).extend(_ask(group, scratch, mode))
+                report.outcomes.setdefault(mode, []).extend(_ask(group, scratch, mode, report))
     return report
 
 
-def _ask(group: Group, scratch: Scratch, mode: SearchMode) -> Iterable[Outcome]:
+def _ask(group: Group, scratch: Scratch, mode: SearchMode, report: Report) -> Iterable[Outcome]:
     # What stands in no thread is one of its own.
     thread_of = {d.id: d.thread or f"alone {d.id}" for d in group.documents}
     for asked in group.queries:
@@ -82,6 +87,9 @@ def _ask(group: Group, scratch: Scratch, mode: SearchMode) -> Iterable[Outcome]:
             }
         )
         answer = ask(scratch.workspace_id, query)
+        if answer.rerank_unavailable:
+            report.not_reranked += 1
+            report.rerank_problem = answer.rerank_unavailable
         found = [scratch.documents[hit.id] for hit in answer.hits]
         threads = list(dict.fromkeys(thread_of[one] for one in found))
         yield Outcome(

@@ -1,29 +1,58 @@
 """The way from a request to its answer, for REST, MCP, commands and measurements.
 
 The query's vectors are made outside any transaction, since that may take a network call; then
-the funnel searches in a scope of its own.
+the funnel searches in a scope of its own. Where a reranker is configured, it orders the hits
+outside of any as well, and what stands beside them is read in a second.
 """
 
+import time
 import uuid
+from collections.abc import Callable
 
 from config.lib.scope import workspace_scope
-from memory.search.funnel import search
+from memory.search.funnel import complete, look, search
 from memory.search.parse import parse
 from memory.search.ranking import keywords
+from memory.search.rerank import hits_wanted, rerank, reranker_for
 from memory.search.schemas import SearchAnswer, SearchMode, SearchQuery
 from memory.search.speakers import speakers_of
 from memory.search.vectors import NOT_ASKED, QueryVector, embed_query
 
+# Told the answer, and the milliseconds it took without the query's embedding.
+Told = Callable[[SearchAnswer, float], None]
 
-def ask(workspace_id: uuid.UUID, query: SearchQuery) -> SearchAnswer:
+
+def ask(workspace_id: uuid.UUID, query: SearchQuery, *, tell: Told | None = None) -> SearchAnswer:
     """What the workspace knows of `query`, best first. Call it outside any scope.
 
-    Raises Invalid naming the field that cannot be searched for.
+    `tell` is called with the finished answer inside the search's last scope. Raises Invalid naming
+    the field that cannot be searched for.
     """
     query.check()
     vector = embed(workspace_id, query)
+    reranker, problem = reranker_for(query)
+    if reranker is None:
+        with workspace_scope(workspace_id):
+            began = time.perf_counter()
+            answer = search(query=query, query_vector=vector)
+            answer.rerank_unavailable = problem or None
+            if tell is not None:
+                tell(answer, _ms_since(began))
+        return answer
+    wider = query.model_copy(update={"limit": hits_wanted(query)})
     with workspace_scope(workspace_id):
-        return search(query=query, query_vector=vector)
+        began = time.perf_counter()
+        answer = look(query=wider, query_vector=vector)
+    rerank(reranker, query, answer)
+    with workspace_scope(workspace_id):
+        complete(answer, query)
+        if tell is not None:
+            tell(answer, _ms_since(began))
+    return answer
+
+
+def _ms_since(began: float) -> float:
+    return (time.perf_counter() - began) * 1000
 
 
 def embed(workspace_id: uuid.UUID, query: SearchQuery) -> QueryVector:

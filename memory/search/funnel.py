@@ -40,14 +40,18 @@ def search(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Sear
     vectors of another model) a hybrid or semantic search is made by words, and the answer says
     why. Raises Invalid naming the field that cannot be searched for.
     """
+    answer = look(query=query, query_vector=query_vector)
+    complete(answer, query)
+    return answer
+
+
+def look(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> SearchAnswer:
+    """As `search`, with nothing beside the hits yet: their order may change before that."""
     found = find(query=query, query_vector=query_vector)
     kept = [one for one in found.scored if one.score >= query.min_score]
     hits = make_hits(kept, terms=found.terms, limit=query.limit, explain=query.explain)
-    add_neighbours(hits, query.neighbours)
-    add_evidence(hits)
     return SearchAnswer(
         hits=hits,
-        context=None if query.max_tokens is None else make_block(hits, query.max_tokens),
         mode=query.mode,
         legs=found.legs,
         semantic_unavailable=found.problem or None,
@@ -55,6 +59,14 @@ def search(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Sear
         not_embedded=count_pending(),
         period=None if found.period is None else PeriodOut.model_validate(found.period),
     )
+
+
+def complete(answer: SearchAnswer, query: SearchQuery) -> None:
+    """Adds what is read for the hits that are given: neighbours, evidence, a context block."""
+    add_neighbours(answer.hits, query.neighbours)
+    add_evidence(answer.hits)
+    if query.max_tokens is not None:
+        answer.context = make_block(answer.hits, query.max_tokens)
 
 
 @dataclass(frozen=True, slots=True)

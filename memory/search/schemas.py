@@ -81,6 +81,11 @@ class Asked(Input):
     states: list[MemoryState] = Field([MemoryState.ACTIVE], min_length=1, max_length=MAX_FILTERS)
     limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
     min_score: Number = Field(0.0, ge=0.0, le=1.0)
+    rerank: bool = Field(
+        True,
+        description="Whether a reranker orders the first hits, where one is configured and the "
+        "mode is hybrid.",
+    )
 
     @field_validator("q")
     @classmethod
@@ -150,6 +155,12 @@ class Explanation(Output):
     parts: dict[str, float] | None = Field(
         None, description="Hybrid only: what each feature added; see the page on search."
     )
+    rerank_score: float | None = Field(
+        default=None, description="How well the hit answers by the reranker; higher is better."
+    )
+    rank_before: int | None = Field(
+        default=None, description="Its place before it was reranked, from 1."
+    )
 
 
 class EvidenceOut(Output):
@@ -179,7 +190,8 @@ class Hit(RowOut):
     id: uuid.UUID = Field(description="Of the memory, message, event, session or project.")
     score: float = Field(
         description="hybrid: about how likely the row answers, 0 to 1; lexical: share of the best "
-        "hit's BM25; semantic: cosine. Comparable within one answer."
+        "hit's BM25; semantic: cosine. Comparable within one answer. A reranker changes the order "
+        "and not the score."
     )
     text: str = Field(description="The passage that matched: the row's text, or a part of it.")
     snippet: str = Field(
@@ -243,12 +255,15 @@ class SearchAnswer(Output):
     mode: SearchMode
     legs: list[str] = Field(
         description="What ran: lexical, semantic; or recent, where the query has no searchable "
-        "word and the newest rows are given."
+        "word and the newest rows are given; then rerank, where a reranker ordered the first hits."
     )
     semantic_unavailable: str | None = Field(
         None, description="Why the search was by words alone though meaning was asked for."
     )
-    context: ContextBlock | None = Field(None, description="Where max_tokens asked for it.")
+    rerank_unavailable: str | None = Field(
+        default=None, description="Why a reranker that is configured did not order the hits."
+    )
+    context: ContextBlock | None = Field(default=None, description="Where max_tokens asked for it.")
     period: PeriodOut | None = Field(None, description="The time that q was found to speak of.")
     passages: int = Field(description="Passages in the workspace.")
     not_embedded: int = Field(

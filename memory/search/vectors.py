@@ -1,21 +1,19 @@
 """A query's vector, made before any transaction: it may take a model's run or a network call."""
 
 import threading
-import time
 import uuid
 from collections import OrderedDict
 from dataclasses import dataclass
 
 from config.lib.scope import workspace_scope
 from memory.embedding import Embedder, EmbeddingError, embedder_for, get_embedder
+from memory.endpoints.pause import Pause
 from memory.search.corpus import Kept, Space, active_space
 
 # The same question comes again (a person pages, agents of one team ask alike). 1.5 kB each.
 MOST_KEPT = 1000
 # A search is answered by words alone rather than late.
 BUDGET_SECONDS = 2.0
-# After a failure the endpoint is left alone for so long: not every search must wait for it.
-PAUSE_SECONDS = 10.0
 # Which space is active; one that was left a moment ago can still be read (corpus.space_of).
 SPACE_KEPT_SECONDS = 5.0
 MOST_SPACES_KEPT = 10_000
@@ -41,7 +39,7 @@ NOT_ASKED = QueryVector()
 _spaces: Kept[Space] = Kept(MOST_SPACES_KEPT)
 _lock = threading.Lock()
 _kept: OrderedDict[tuple[str, str, int, str, str], QueryVector] = OrderedDict()
-_paused: dict[tuple[str, str], tuple[float, str]] = {}
+_pause = Pause()
 
 
 def embed_query(text: str, workspace_id: uuid.UUID, *, keywords: str = "") -> QueryVector:
@@ -64,15 +62,13 @@ def embed_query(text: str, workspace_id: uuid.UUID, *, keywords: str = "") -> Qu
         if key in _kept:
             _kept.move_to_end(key)
             return _kept[key]
-        until, problem = _paused.get(key[:2], (0.0, ""))
-    if time.monotonic() < until:
+    if problem := _pause.problem(key[:2]):
         return QueryVector(problem=problem)
     try:
         texts = [text, keywords] if keywords and keywords != text else [text]
         rows = embedder.embed(texts, budget=BUDGET_SECONDS)
     except EmbeddingError as error:
-        with _lock:
-            _paused[key[:2]] = (time.monotonic() + PAUSE_SECONDS, str(error))
+        _pause.begin(key[:2], error)
         return QueryVector(problem=str(error))
     vectors = [as_text(row.tolist()) for row in rows]
     made = QueryVector(vectors[0], *key[:3], keywords=vectors[-1])
@@ -104,7 +100,7 @@ def forget() -> None:
     _spaces.clear()
     with _lock:
         _kept.clear()
-        _paused.clear()
+    _pause.forget()
 
 
 def as_text(numbers: list[float]) -> str:

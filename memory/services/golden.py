@@ -150,7 +150,7 @@ def _read_ids(expected: Sequence[uuid.UUID | str]) -> list[uuid.UUID]:
 
 @dataclass(slots=True)
 class _Found:
-    """Where each expected row came back, or why the search could not be made."""
+    """Where each expected row came back; why the search, or its reranking, could not be made."""
 
     ranks: dict[str, int] = field(default_factory=dict)
     problem: str = ""
@@ -198,7 +198,11 @@ def _ask(workspace_id: uuid.UUID, golden: GoldenQuery) -> _Found:
         return _Found(problem=error.detail[:300])
     wanted = set(golden.expected)
     found = {str(hit.id): rank for rank, hit in enumerate(answer.hits, 1)}
-    return _Found({row_id: rank for row_id, rank in found.items() if row_id in wanted})
+    failed = answer.rerank_unavailable
+    return _Found(
+        {row_id: rank for row_id, rank in found.items() if row_id in wanted},
+        f"not reranked: {failed}"[:300] if failed else "",
+    )
 
 
 def _keep_run(found: Mapping[uuid.UUID, _Found], reason: str, took_ms: float) -> GoldenRun | None:

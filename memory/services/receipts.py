@@ -4,7 +4,6 @@ Nothing here changes what a search finds: feedback is for people and golden quer
 """
 
 import hashlib
-import time
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,9 +27,8 @@ from contacts.services import funnel
 from memory import search as ranking
 from memory.models import Receipt, SearchFeedback
 from memory.models.passage import PassageKind, SpaceState
-from memory.search.ask import ask, embed
+from memory.search.ask import ask
 from memory.search.filters import Filter, resolve
-from memory.search.funnel import search
 from memory.search.schemas import Hit, SearchAnswer, SearchQuery
 
 log = structlog.get_logger()
@@ -75,15 +73,13 @@ def ask_and_keep(
     """
     if not query.receipt or settings.RECEIPT_DAYS == 0:
         return ask(workspace_id, query)
-    query.check()
-    vector = embed(workspace_id, query)
-    with workspace_scope(workspace_id):
-        began = time.perf_counter()
-        answer = search(query=query.model_copy(update={"explain": True}), query_vector=vector)
-        took_ms = (time.perf_counter() - began) * 1000
+
+    def tell(answer: SearchAnswer, took_ms: float) -> None:
         answer.receipt_id = keep(
             query=query, answer=answer, took_ms=took_ms, actor=actor, api_key_id=api_key_id
         )
+
+    answer = ask(workspace_id, query.model_copy(update={"explain": True}), tell=tell)
     if not query.explain:
         for hit in answer.hits:
             hit.explain = None

@@ -13,6 +13,8 @@ from contacts.models import Workspace
 from memory.evaluation.datasets import DatasetError, read_dataset
 from memory.evaluation.metrics import mean, of_query
 from memory.models import Passage
+from memory.reranking import reset_reranker
+from memory.search import rerank
 from memory.search.ranking import PARTS, WEIGHTS
 from sessions.models import Message
 
@@ -131,6 +133,7 @@ def test_the_command_measures_and_leaves_nothing(workspace, embedder, tmp_path, 
     report = json.loads(capsys.readouterr().out)
     assert (report["dataset"], report["documents"]) == ("tiny", 3)
     assert set(report["modes"]) == {"hybrid", "lexical", "semantic"}
+    assert (report["not_reranked"], report["rerank_problem"]) == (0, "")
     lexical = report["modes"]["lexical"]
     assert lexical["documents"]["all"]["queries"] == 2
     assert lexical["documents"]["all"]["frac@10"] == 1.0
@@ -142,6 +145,16 @@ def test_the_command_measures_and_leaves_nothing(workspace, embedder, tmp_path, 
         assert not Passage.objects.exists()
         cursor.execute("SELECT count(*) FROM contacts_workspace")
         assert cursor.fetchone() == (1,)
+
+
+@pytest.mark.usefixtures("owner_login")
+def test_the_command_says_that_a_reranker_failed(workspace, embedder, settings, tmp_path, capsys):
+    settings.RERANKER, settings.RERANKER_PATH = "local", tmp_path
+    data = write(tmp_path / "tiny.json", GENERAL)
+    call_command("benchmark", "retrieval", "--data", str(data), "--mode", "hybrid")
+    reset_reranker()
+    rerank.forget()
+    assert f"2 queries were not reranked: {tmp_path} is not a folder" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("owner_login")

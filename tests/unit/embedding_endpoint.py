@@ -60,6 +60,7 @@ class Endpoint:
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
         self.script: list[Behaviour] = []
+        self.usual: Behaviour = well_behaved
         self.width = 4
         self.most_texts = 1000
         self.released = threading.Event()
@@ -78,7 +79,7 @@ class Endpoint:
                 endpoint.requests.append(request)
                 endpoint.headers.append({k.lower(): v for k, v in self.headers.items()})
                 endpoint.paths.append(self.path)
-                behaviour = endpoint.script.pop(0) if endpoint.script else well_behaved
+                behaviour = endpoint.script.pop(0) if endpoint.script else endpoint.usual
                 reply = behaviour(endpoint, request)
                 if reply is None:
                     self.close_connection = True

@@ -18,7 +18,8 @@ import pytest
 
 from memory.embedding import files
 from memory.embedding.base import EmbeddingError, encodable
-from memory.embedding.local import LocalEmbedder, batches_by_length, slices
+from memory.embedding.local import LocalEmbedder, slices
+from memory.embedding.runtime import batches_by_length
 from tests.unit.numpy_bert import NumpyBert
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,5 +1,6 @@
 """Settings come from the environment; wrong ones are refused by name."""
 
+import re
 import subprocess
 import sys
 
@@ -43,6 +44,8 @@ def test_an_empty_value_is_the_default():
         ("REMEMBRANCER_SEARCH_ROLE", "App Search", "begin with a letter"),
         ("REMEMBRANCER_SUMMARY_PROVIDER", "magic", "extractive, openai, anthropic"),
         ("REMEMBRANCER_SUMMARY_TIMEOUT", "0", "from 0.05 to 600"),
+        ("REMEMBRANCER_RERANKER", "magic", "none, local, http"),
+        ("REMEMBRANCER_RERANKER_DEPTH", "1", "from 2 to 100"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(name, value, why):
@@ -128,3 +131,22 @@ def test_a_model_that_summarises_needs_an_address(tmp_path):
     done = run("manage.py check", **environment, REMEMBRANCER_SUMMARY_PROVIDER="anthropic")
     assert done.returncode != 0
     assert "REMEMBRANCER_SUMMARY_URL and REMEMBRANCER_SUMMARY_MODEL" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"REMEMBRANCER_RERANKER": "http"}, "REMEMBRANCER_RERANKER_URL: needed with"),
+        ({"REMEMBRANCER_RERANKER": "local"}, "REMEMBRANCER_RERANKER_PATH: .*got nothing"),
+        (
+            {"REMEMBRANCER_RERANKER": "local", "REMEMBRANCER_RERANKER_PATH": "/nowhere"},
+            "REMEMBRANCER_RERANKER_PATH: with REMEMBRANCER_RERANKER=local it must be a folder with "
+            r"tokenizer\.json and model\.onnx or onnx/model\.onnx \(got /nowhere\)$",
+        ),
+    ],
+)
+def test_a_reranker_that_is_nowhere_is_refused_at_the_start(tmp_path, environment, said):
+    place = {**PRODUCTION, "REMEMBRANCER_DATA_DIR": str(tmp_path)}
+    done = run("manage.py check", **place, **environment)
+    assert done.returncode != 0
+    assert re.search(said, done.stderr.strip().splitlines()[-1]), done.stderr

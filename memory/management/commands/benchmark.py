@@ -100,6 +100,10 @@ class Command(ShellCommand):
     def _print(self, report: Report) -> None:
         found = report.as_dict()
         self.stdout.write(f"{found['dataset']}: {found['documents']:,} documents")
+        if found["not_reranked"]:
+            self.stdout.write(
+                f"{found['not_reranked']:,} queries were not reranked: {found['rerank_problem']}"
+            )
         self.stdout.write(f"{'':34}{'queries':>8}" + "".join(f"{name:>9}" for name in SHOWN))
         for mode, levels in found["modes"].items():
             for level, parts in levels.items():
