@@ -43,7 +43,7 @@ def search(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Sear
     found = find(query=query, query_vector=query_vector)
     kept = [one for one in found.scored if one.score >= query.min_score]
     hits = make_hits(kept, terms=found.terms, limit=query.limit, explain=query.explain)
-    add_neighbours(hits, query.neighbours)
+    add_neighbours(hits, query.neighbours, as_of=query.as_of)
     add_evidence(hits)
     return SearchAnswer(
         hits=hits,
