@@ -7,6 +7,7 @@ the funnel searches in a scope of its own.
 import uuid
 
 from config.lib.scope import workspace_scope
+from memory.embedding import Embedder
 from memory.search.funnel import search
 from memory.search.parse import parse
 from memory.search.ranking import keywords
@@ -26,11 +27,15 @@ def ask(workspace_id: uuid.UUID, query: SearchQuery) -> SearchAnswer:
         return search(query=query, query_vector=vector)
 
 
-def embed(workspace_id: uuid.UUID, query: SearchQuery) -> QueryVector:
-    """The query's vectors, as far as its mode looks at meaning."""
+def embed(
+    workspace_id: uuid.UUID, query: SearchQuery, *, embedder: Embedder | None = None
+) -> QueryVector:
+    """The query's vectors, as far as its mode looks at meaning, by the model that searches read
+    unless another is given."""
     text = parse(query.q).text
     if query.mode is SearchMode.LEXICAL or not text.strip():
         return NOT_ASKED
     if query.mode is SearchMode.SEMANTIC:
-        return embed_query(text, workspace_id)
-    return embed_query(text, workspace_id, keywords=keywords(text, speakers_of(workspace_id)))
+        return embed_query(text, workspace_id, embedder=embedder)
+    told = keywords(text, speakers_of(workspace_id))
+    return embed_query(text, workspace_id, keywords=told, embedder=embedder)

@@ -105,6 +105,8 @@ def _meaning(query: QueryVector) -> tuple[Meaning | None, str]:
         return None, query.problem
     if not query.vector:
         return None, "the query's vector was not made"
+    if query.space_id is not None:
+        return Meaning(query.vector, query.keywords, query.space_id), ""
     space = space_of(query.provider, query.model, query.dimensions)
     if space is not None:
         return Meaning(query.vector, query.keywords, space.id), ""
