@@ -188,19 +188,6 @@ def test_they_are_asked_once_the_index_was_made_anew(api, workspace, golden, emb
     assert [one["reason"] for one in all_items(api, "/golden-runs")] == ["reindex"]
 
 
-def test_after_a_change_of_model_they_are_asked_when_its_vectors_are_made(
-    api, workspace, golden, embedder, monkeypatch
-):
-    embed_all(workspace)
-    embedder.model = "another"
-    monkeypatch.setattr("memory.management.commands.reindex.get_embedder", lambda: embedder)
-    waiting = ProcrastinateJob.objects.filter(task_name=service.CHECK_TASK, status="todo")
-    call_command("reindex", "--workspace", workspace.slug, stdout=io.StringIO())
-    assert not waiting.exists()
-    tasks.embed_passages(str(workspace.id), Lane.BULK.value)
-    assert waiting.count() == 1
-
-
 def test_they_are_asked_once_bulk_work_is_embedded(api, workspace, golden, monkeypatch):
     monkeypatch.setattr(tasks.embedding, "SLICE_SECONDS", {Lane.INTERACTIVE: 60, Lane.BULK: 60})
     waiting = ProcrastinateJob.objects.filter(task_name=service.CHECK_TASK, status="todo")
