@@ -82,8 +82,9 @@ class PlainSql:
         cursor.execute(
             "INSERT INTO memory_passage (workspace_id, id, created_at, of_message_id, kind, chunk, "
             "memory_kind, session_id, thread_id, idx, occurred_at, trust, state, text, lexical, "
-            "token_count, lane, tags) VALUES (%s, %s, now(), %s, 'message', 0, '', %s, %s, %s, "
-            "now(), 'agent', 'active', %s, %s, 30, 0, '{}')",
+            "token_count, lane, tags, recorded_at, metadata) VALUES (%s, %s, now(), %s, "
+            "'message', 0, '', %s, %s, %s, now(), 'agent', 'active', %s, %s, 30, 0, '{}', now(), "
+            "'{}')",
             [
                 *(self.workspace, uuid.uuid4(), message, self.session, self.thread, idx),
                 *(MESSAGE, MESSAGE),

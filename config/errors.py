@@ -129,6 +129,9 @@ def validation_problem(request: HttpRequest, error: ValidationError) -> HttpResp
         if place == "body":
             path = path[1:]  # the name of the operation's parameter
             path = [p for n, p in enumerate(path) if n or p not in (ONE, MANY)]
+        elif place == "query" and len(path) > 2 and isinstance(path[2], int):
+            # Of one value in a list ninja says the parameter's name too.
+            path = path[1:]
         name = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
         below = one.get("ctx", {}).get("path", "")
         fields[f"{name}{below}" or str(place)] = _message(one)

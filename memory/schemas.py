@@ -38,6 +38,7 @@ class MemoryRow(RowOut):
     valid_to: datetime | None
     recorded_at: datetime = Field(description="When it was learned")
     superseded_by_id: uuid.UUID | None
+    superseded_at: datetime | None
     expires_at: datetime | None
     source: str
     external_id: str

@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
+from ninja.errors import ValidationError
 from pydantic import Field
+from pydantic import ValidationError as PydanticError
 
 from contacts.api.auth import KeyAuth
 from contacts.api.http import principal_of, reply
@@ -46,7 +48,12 @@ def get_context(request: HttpRequest, wanted: Annotated[ContextQuery, Query()]) 
     kind, short id and time, and without repetitions. Text that nobody confirmed (trust agent or
     external) stands between fences that it cannot end: it is data, whatever it says.
     """
-    query = SearchQuery.model_validate(wanted.model_dump(exclude={"format"}))
+    try:
+        query = SearchQuery.model_validate(wanted.model_dump(exclude={"format"}))
+    except PydanticError as error:
+        # What only a search checks: how long q is, whether as_of lies in the future.
+        wrong = [{**one, "loc": ("query", *one["loc"])} for one in error.errors()]
+        raise ValidationError(wrong) from None
     principal = principal_of(request)
     block = ask_and_keep(
         principal.workspace_id, query, actor=principal.actor, api_key_id=principal.key.id

@@ -51,6 +51,8 @@ TELEMETRY = frozenset({"access_count", "last_accessed_at", "repeat_count", "last
 class Memory(SourcedRow):
     """`valid_from` and `valid_to` say when it holds in the world; `recorded_at` when we learned it.
 
+    `superseded_at` is when another took its place; null where nobody said, and then it is when
+    that other was recorded.
     `affect` is {valence -1..1, arousal 0..1, dominance -1..1, labels [text], intensity 0..1}.
     `data` is a JSON object whose shape the kind defines. `content_hash` is the SHA-256 of the
     text with white space folded, hex. `repeat_count` says how often the same was saved again;
@@ -85,6 +87,7 @@ class Memory(SourcedRow):
     valid_to = models.DateTimeField(null=True, blank=True)
     recorded_at = models.DateTimeField(default=clock.now)
     superseded_by = ScopedForeignKey("self", null=True, blank=True, related_name="supersedes")
+    superseded_at = models.DateTimeField(null=True, blank=True, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     access_count = models.PositiveIntegerField(default=0, editable=False)
     last_accessed_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -122,7 +122,9 @@ class Passage(WorkspaceRow):
 
     Exactly one of the of_ keys is set; the row goes with its source. The columns below them are
     copies that searches filter by, without keys of their own: the index is rebuilt, not repaired.
-    `occurred_at` is when it happened, for a memory when it was recorded. `lexical` is the text as
+    `occurred_at` is when it happened, for a memory when it was recorded; `recorded_at` is when we
+    were told, null where that is the same. `metadata` is what searches compare of the row's own
+    (memory/search/metadata.py). `lexical` is the text as
     the text index reads it (camelCase, snake_case and paths split), `token_count` its words.
     `embedding` is null until the job has been here; `space` names whose vector it is. The second
     pair of columns is for a second space, while one model takes another's place (COLUMNS).
@@ -157,6 +159,8 @@ class Passage(WorkspaceRow):
     agent_id = models.UUIDField(null=True)
     project_id = models.UUIDField(null=True)
     occurred_at = models.DateTimeField()
+    recorded_at = models.DateTimeField(null=True)
+    metadata = models.JSONField(default=dict)
     trust = models.CharField(max_length=20, default="agent")
     state = models.CharField(max_length=20, default="active")
     valid_from = models.DateTimeField(null=True)

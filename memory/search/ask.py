@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable
 
 from config.lib.scope import workspace_scope
+from memory.embedding import Embedder
 from memory.search.funnel import complete, look, search
 from memory.search.parse import parse
 from memory.search.ranking import keywords
@@ -55,11 +56,15 @@ def _ms_since(began: float) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def embed(workspace_id: uuid.UUID, query: SearchQuery) -> QueryVector:
-    """The query's vectors, as far as its mode looks at meaning."""
+def embed(
+    workspace_id: uuid.UUID, query: SearchQuery, *, embedder: Embedder | None = None
+) -> QueryVector:
+    """The query's vectors, as far as its mode looks at meaning, by the model that searches read
+    unless another is given."""
     text = parse(query.q).text
     if query.mode is SearchMode.LEXICAL or not text.strip():
         return NOT_ASKED
     if query.mode is SearchMode.SEMANTIC:
-        return embed_query(text, workspace_id)
-    return embed_query(text, workspace_id, keywords=keywords(text, speakers_of(workspace_id)))
+        return embed_query(text, workspace_id, embedder=embedder)
+    told = keywords(text, speakers_of(workspace_id))
+    return embed_query(text, workspace_id, keywords=told, embedder=embedder)

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 
 from django.db import connection
 
@@ -15,9 +16,9 @@ MOST_CHARACTERS = 2000
 MOST_EVIDENCE = 10
 
 
-def add_neighbours(hits: Sequence[Hit], reach: int) -> None:
-    """To hits on messages, up to `reach` messages before and after each. Index
-    message_idx_unique."""
+def add_neighbours(hits: Sequence[Hit], reach: int, *, as_of: datetime | None) -> None:
+    """To hits on messages, up to `reach` messages before and after each, as far as they were
+    recorded by `as_of`. Index message_idx_unique."""
     placed = [hit for hit in hits if hit.kind is PassageKind.MESSAGE and hit.idx is not None]
     if not placed or not reach:
         return
@@ -27,7 +28,8 @@ def add_neighbours(hits: Sequence[Hit], reach: int) -> None:
             "FROM unnest(%s::uuid[], %s::uuid[], %s::int[]) AS wanted (hit, thread, idx) "
             "JOIN agent_sessions_message m ON m.workspace_id = %s "
             "AND m.thread_id = wanted.thread AND m.idx <> wanted.idx "
-            "AND m.idx BETWEEN wanted.idx - %s AND wanted.idx + %s ORDER BY m.idx",
+            "AND m.idx BETWEEN wanted.idx - %s AND wanted.idx + %s "
+            "AND (%s::timestamptz IS NULL OR m.created_at <= %s) ORDER BY m.idx",
             [
                 MOST_CHARACTERS,
                 [hit.id for hit in placed],
@@ -36,6 +38,8 @@ def add_neighbours(hits: Sequence[Hit], reach: int) -> None:
                 current_workspace_id(),
                 reach,
                 reach,
+                as_of,
+                as_of,
             ],
         )
         by_id = {hit.id: hit for hit in placed}

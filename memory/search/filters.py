@@ -1,6 +1,6 @@
 """What narrows a search: names become ids once, and then conditions for either leg.
 
-The same conditions stand in the function search_words (migration 0003), which cannot be given
+The same conditions stand in the function search_words (migration 0011), which cannot be given
 SQL; tests compare the two. Values are parameters, never SQL text.
 """
 
@@ -18,6 +18,7 @@ from config.lib.db.models import WorkspaceRow
 from config.lib.errors import Invalid, NotFound
 from contacts.models import Agent
 from memory.models.memory import MemoryState, Trust
+from memory.search.metadata import Condition, read_conditions
 from memory.search.schemas import SearchQuery
 from sessions.models import Project, Session
 
@@ -41,6 +42,7 @@ class Filter:
     before: datetime | None = None
     alive_at: datetime | None = None
     known_at: datetime | None = None
+    metadata: list[Condition] | None = None
 
     def within(self, start: datetime, end: datetime) -> "Filter":
         """This, and in the span; whichever bound is the closer one holds."""
@@ -68,7 +70,12 @@ class Filter:
         sql, parameters = "", []
         for field in fields(self):
             value = getattr(self, field.name)
-            if value is not None:
+            if field.name == "metadata":
+                for one in value or ():
+                    condition, given = one.as_sql()
+                    sql += f" AND {condition}"
+                    parameters += given
+            elif value is not None:
                 condition = _CONDITIONS[field.name]
                 sql += f" AND {condition}"
                 parameters += [value] * condition.count("%s")
@@ -87,7 +94,8 @@ _CONDITIONS = {
     "after": "p.occurred_at >= %s",
     "before": "p.occurred_at < %s",
     "alive_at": "(p.expires_at IS NULL OR p.expires_at > %s)",
-    "known_at": "p.occurred_at <= %s AND (p.valid_from IS NULL OR p.valid_from <= %s) "
+    "known_at": "coalesce(p.recorded_at, p.occurred_at) <= %s "
+    "AND (p.valid_from IS NULL OR p.valid_from <= %s) "
     "AND (p.valid_to IS NULL OR p.valid_to > %s) "
     "AND (p.superseded_at IS NULL OR p.superseded_at > %s)",
 }
@@ -112,6 +120,7 @@ def resolve(query: SearchQuery) -> Filter:
         before=query.before,
         alive_at=query.as_of or clock.now(),
         known_at=query.as_of,
+        metadata=read_conditions(query.metadata) or None,
     )
 
 

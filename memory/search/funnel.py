@@ -63,7 +63,7 @@ def look(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Search
 
 def complete(answer: SearchAnswer, query: SearchQuery) -> None:
     """Adds what is read for the hits that are given: neighbours, evidence, a context block."""
-    add_neighbours(answer.hits, query.neighbours)
+    add_neighbours(answer.hits, query.neighbours, as_of=query.as_of)
     add_evidence(answer.hits)
     if query.max_tokens is not None:
         answer.context = make_block(answer.hits, query.max_tokens)
@@ -117,6 +117,8 @@ def _meaning(query: QueryVector) -> tuple[Meaning | None, str]:
         return None, query.problem
     if not query.vector:
         return None, "the query's vector was not made"
+    if query.space_id is not None:
+        return Meaning(query.vector, query.keywords, query.space_id), ""
     space = space_of(query.provider, query.model, query.dimensions)
     if space is not None:
         return Meaning(query.vector, query.keywords, space.id), ""

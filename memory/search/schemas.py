@@ -3,9 +3,9 @@
 import uuid
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
 from config.lib import clock
@@ -13,6 +13,7 @@ from config.lib.errors import Invalid
 from config.lib.schema import Input, Moment, Number, Output, RowId, RowOut, Text
 from memory.models.memory import Kind, MemoryState, Trust
 from memory.models.passage import PassageKind
+from memory.search.metadata import check_conditions
 
 # A question, or an error message with its trace; not a file.
 MOST_QUERY_BYTES = 8192
@@ -24,6 +25,7 @@ LEAST_CONTEXT, MOST_CONTEXT = 200, 32_000
 
 Name = Annotated[Text, StringConstraints(max_length=300)]
 Tag = Annotated[Text, StringConstraints(max_length=100)]
+Conditions = Annotated[dict[str, Any], AfterValidator(check_conditions)]
 
 
 class SearchMode(StrEnum):
@@ -60,6 +62,13 @@ class Asked(Input):
     session: RowId | None = None
     conversation: Name | None = Field(None, description="A conversation_id: all its sessions.")
     tags: list[Tag] = Field([], max_length=MAX_FILTERS, description="Memories with all of these.")
+    metadata: Conditions = Field(
+        {},
+        description="Conditions on rows' metadata (of events, their data), all of which must hold: "
+        '{"ticket": "A-12", "build.number": {"gte": 3}}. A key inside another is named by its '
+        "path. Operators: eq, ne, in, not_in, exists, gt, gte, lt, lte, contains; see the page on "
+        "search.",
+    )
     after: Moment | None = Field(None, description="It happened then or later.")
     before: Moment | None = Field(None, description="It happened earlier than that.")
     dates: DateUse = Field(
@@ -72,8 +81,8 @@ class Asked(Input):
     )
     as_of: Moment | None = Field(
         None,
-        description="What was known and held then: rows recorded later are left out, and rows "
-        "superseded since are back.",
+        description="What was known and held then: rows recorded later are left out, whenever they "
+        "happened, and rows superseded or expired since are back.",
     )
     min_trust: Trust | None = Field(
         None, description="operator, verified, agent or external, from most to least."
@@ -114,8 +123,8 @@ class Asked(Input):
         return any(
             (
                 self.kinds, self.memory_kinds, self.agent, self.project, self.session,
-                self.conversation, self.tags, self.after, self.before, self.as_of, self.min_trust,
-                self.states != [MemoryState.ACTIVE],
+                self.conversation, self.tags, self.metadata, self.after, self.before, self.as_of,
+                self.min_trust, self.states != [MemoryState.ACTIVE],
             )
         )  # fmt: skip
 

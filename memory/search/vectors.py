@@ -23,7 +23,8 @@ MOST_SPACES_KEPT = 10_000
 class QueryVector:
     """`vector` in pgvector's text form, with the model it belongs to; or `problem`, why not.
 
-    `keywords` is that of the query without fillers and speakers' names.
+    `keywords` is that of the query without fillers and speakers' names. `space_id` names the space
+    to compare in, where that is not the one which searches read.
     """
 
     vector: str = ""
@@ -32,6 +33,7 @@ class QueryVector:
     dimensions: int = 0
     problem: str = ""
     keywords: str = ""
+    space_id: uuid.UUID | None = None
 
 
 NOT_ASKED = QueryVector()
@@ -42,9 +44,12 @@ _kept: OrderedDict[tuple[str, str, int, str, str], QueryVector] = OrderedDict()
 _pause = Pause()
 
 
-def embed_query(text: str, workspace_id: uuid.UUID, *, keywords: str = "") -> QueryVector:
-    """The vectors of a query and of its keywords by the model of the workspace's active space (the
-    configured one where there is none yet), or the reason why there is none.
+def embed_query(
+    text: str, workspace_id: uuid.UUID, *, keywords: str = "", embedder: Embedder | None = None
+) -> QueryVector:
+    """The vectors of a query and of its keywords by `embedder`, else by the model of the
+    workspace's active space (the configured one where there is none yet), or the reason why there
+    is none.
 
     Call it outside any scope. Loads the local model on its first call in a process (about half a
     second).
@@ -52,7 +57,7 @@ def embed_query(text: str, workspace_id: uuid.UUID, *, keywords: str = "") -> Qu
     if not text.strip():
         return NOT_ASKED
     try:
-        embedder = _embedder(workspace_id)
+        embedder = embedder or _embedder(workspace_id)
     except EmbeddingError as error:
         return QueryVector(problem=str(error))
     if embedder is None:

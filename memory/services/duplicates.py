@@ -223,7 +223,11 @@ def merge_duplicate(
     )
     funnel.update(
         lost,
-        {"state": MemoryState.SUPERSEDED, "superseded_by_id": kept.pk},
+        {
+            "state": MemoryState.SUPERSEDED,
+            "superseded_by_id": kept.pk,
+            "superseded_at": clock.now(),
+        },
         actor=actor,
         action="merge",
         reason=reason,
@@ -270,7 +274,7 @@ def unmerge_duplicate(*, actor: Actor, duplicate_id: uuid.UUID, reason: str = ""
         link.delete()
     funnel.update(
         lost,
-        {"state": MemoryState.ACTIVE, "superseded_by_id": None},
+        {"state": MemoryState.ACTIVE, "superseded_by_id": None, "superseded_at": None},
         actor=actor,
         action="unmerge",
         reason=reason,

@@ -17,7 +17,7 @@ from contacts.services import funnel
 from memory.models import GoldenQuery, GoldenResult, GoldenRun, Receipt
 from memory.search.ask import ask
 from memory.search.corpus import active_space
-from memory.search.schemas import MAX_LIMIT
+from memory.search.schemas import MAX_LIMIT, SearchAnswer, SearchQuery
 from memory.services.receipts import indexed_rows, read_request, weights_version
 
 QUEUE = "index"
@@ -174,7 +174,7 @@ def check_golden(workspace_id: uuid.UUID, *, reason: str = "job") -> GoldenRun |
     Opens its own scopes, one for each search, since a query's vector is made outside of them.
     """
     with workspace_scope(workspace_id):
-        queries = list(_enabled())
+        queries = list(enabled_queries())
     if not queries:
         return None
     began = time.perf_counter()
@@ -184,25 +184,31 @@ def check_golden(workspace_id: uuid.UUID, *, reason: str = "job") -> GoldenRun |
         return _keep_run(found, reason, took_ms)
 
 
-def _enabled() -> QuerySet[GoldenQuery]:
+def enabled_queries() -> QuerySet[GoldenQuery]:
     """The primary key; there are few."""
     return GoldenQuery.objects.filter(enabled=True).order_by("id")[:MAX_QUERIES]
 
 
 def _ask(workspace_id: uuid.UUID, golden: GoldenQuery) -> _Found:
     try:
-        query = read_request({**golden.request, "limit": min(golden.within, MAX_LIMIT)})
-        answer = ask(workspace_id, query)
+        answer = ask(workspace_id, request_of(golden))
     except DomainError as error:
         # Its project was deleted, say: nothing came back, and the result says why.
         return _Found(problem=error.detail[:300])
+    failed = answer.rerank_unavailable
+    return _Found(ranks_of(golden, answer), f"not reranked: {failed}"[:300] if failed else "")
+
+
+def request_of(golden: GoldenQuery) -> SearchQuery:
+    """Its search. Conflict where a later version of searches refuses it."""
+    return read_request({**golden.request, "limit": min(golden.within, MAX_LIMIT)})
+
+
+def ranks_of(golden: GoldenQuery, answer: SearchAnswer) -> dict[str, int]:
+    """expected row -> its place, from 1, of those that came back."""
     wanted = set(golden.expected)
     found = {str(hit.id): rank for rank, hit in enumerate(answer.hits, 1)}
-    failed = answer.rerank_unavailable
-    return _Found(
-        {row_id: rank for row_id, rank in found.items() if row_id in wanted},
-        f"not reranked: {failed}"[:300] if failed else "",
-    )
+    return {row_id: rank for row_id, rank in found.items() if row_id in wanted}
 
 
 def _keep_run(found: Mapping[uuid.UUID, _Found], reason: str, took_ms: float) -> GoldenRun | None:

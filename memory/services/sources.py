@@ -5,7 +5,7 @@ Not for writing them (passages.py) or cutting texts (chunks.py).
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from contacts.services.addresses import spellings
 from memory.models import Memory
 from memory.models.memory import MemoryState, Trust
 from memory.models.passage import Lane, PassageKind
+from memory.search.metadata import searchable
 from memory.search.words import count_words, lexical_text
 from memory.services.chunks import chunk_text
 from sessions.models import Message, Project, Session, SessionEvent, Task
@@ -36,6 +37,8 @@ class NewPassage:
     kind: str
     text: str
     occurred_at: datetime
+    recorded_at: datetime | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     chunk: int = 0
     lexical: str = ""
     token_count: int = 0
@@ -90,6 +93,7 @@ def of_memories(rows: Sequence[Memory], lane: Lane) -> list[NewPassage]:
             kind=PassageKind.MEMORY.value,
             text=row.text,
             occurred_at=row.recorded_at,
+            metadata=searchable(row.metadata),
             memory_kind=row.kind,
             tags=list(row.tags),
             session_id=row.session_id,
@@ -108,9 +112,11 @@ def of_memories(rows: Sequence[Memory], lane: Lane) -> list[NewPassage]:
 
 
 def _superseded_at(memory: Memory) -> datetime | None:
-    """When a later memory took its place: since then it no longer counts as known."""
+    """When another memory took its place: since then it no longer counts as known."""
     if memory.state != MemoryState.SUPERSEDED:
         return None
+    if memory.superseded_at is not None:
+        return memory.superseded_at
     by = memory.superseded_by
     return by.recorded_at if by is not None else memory.updated_at
 
@@ -124,6 +130,8 @@ def of_sessions(rows: Sequence[Session], lane: Lane) -> list[NewPassage]:
             kind=PassageKind.SUMMARY.value,
             text=text,
             occurred_at=row.started_at,
+            recorded_at=_told_at(row),
+            metadata=searchable(row.metadata),
             session_id=row.id,
             agent_id=row.agent_id,
             project_id=row.project_id,
@@ -131,6 +139,13 @@ def of_sessions(rows: Sequence[Session], lane: Lane) -> list[NewPassage]:
         )
         passages += _chunks(first)
     return passages
+
+
+def _told_at(session: Session) -> datetime:
+    """When all that a session says of itself was known: what sums it up, not before its end."""
+    if not (session.summary or session.summary_data):
+        return session.created_at
+    return max(session.created_at, session.ended_at or session.updated_at)
 
 
 # More of a prompt than this is read in the thread's first message.
@@ -157,6 +172,7 @@ def of_projects(rows: Sequence[Project], lane: Lane) -> list[NewPassage]:
             kind=PassageKind.PROJECT.value,
             text="\n\n".join(p for p in (row.title, row.description, row.repo_url) if p.strip()),
             occurred_at=row.created_at,
+            metadata=searchable(row.metadata),
             project_id=row.id,
             lane=lane.value,
         )
@@ -172,6 +188,7 @@ def of_tasks(rows: Sequence[Task], lane: Lane) -> list[NewPassage]:
             kind=PassageKind.TASK.value,
             text="\n\n".join(p for p in (row.title, row.feature, row.description) if p.strip()),
             occurred_at=row.created_at,
+            metadata=searchable(row.metadata),
             project_id=row.project_id,
             lane=lane.value,
         )
@@ -195,6 +212,7 @@ def of_contacts(rows: Sequence[Contact], lane: Lane) -> list[NewPassage]:
             kind=PassageKind.CONTACT.value,
             text="\n\n".join(part for part in parts if part.strip()),
             occurred_at=row.created_at,
+            metadata=searchable(row.metadata),
             tags=tags,
             lane=lane.value,
         )
@@ -230,6 +248,8 @@ def of_messages(rows: Sequence[Message], lane: Lane) -> list[NewPassage]:
             kind=PassageKind.MESSAGE.value,
             text=row.content,
             occurred_at=row.occurred_at,
+            recorded_at=row.created_at,
+            metadata=searchable(row.metadata),
             session_id=row.session_id,
             thread_id=row.thread_id,
             idx=row.idx,
@@ -254,6 +274,9 @@ def of_events(rows: Sequence[SessionEvent], lane: Lane) -> list[NewPassage]:
             kind=PassageKind.EVENT.value,
             text=row.text,
             occurred_at=row.occurred_at,
+            recorded_at=row.created_at,
+            # What a caller says of an event beside its text.
+            metadata=searchable(row.data),
             session_id=row.session_id,
             agent_id=agent_id,
             project_id=project_id,

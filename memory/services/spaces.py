@@ -29,6 +29,7 @@ from memory.services.embedding import (
     make_vectors,
     write_vectors,
 )
+from memory.services.golden import check_job
 from memory.services.queue import defer_now
 
 # Texts in one call, and in one transaction.
@@ -131,7 +132,7 @@ def switch(workspace_id: uuid.UUID, space_id: uuid.UUID, *, refused: Iterable[uu
     own scopes.
 
     `refused` leave the queue. Whatever else has no vector here is queued for the job, and found by
-    its words until then.
+    its words until then. The golden queries are asked by the job behind it.
     """
     with workspace_scope(workspace_id):
         slot = Slot(_space(space_id).slot)
@@ -148,6 +149,7 @@ def switch(workspace_id: uuid.UUID, space_id: uuid.UUID, *, refused: Iterable[uu
                 one.state, one.switched_at = wanted, now
                 one.save(update_fields=["state", "switched_at"])
     defer_now(workspace_id, Lane.BULK)
+    check_job(workspace_id, "reembed").defer()
 
 
 def give_up(workspace_id: uuid.UUID, space_id: uuid.UUID) -> int:

@@ -5,6 +5,7 @@ there is `manage.py reindex`, which --fix calls for the rows that are told here.
 """
 
 # ruff: noqa: S608  (what is put into SQL here is names and constants of our own)
+import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from config.lib.db.models import VersionedRow
 from contacts.models import Contact
 from memory.models import Memory, Passage
 from memory.models.passage import Lane
+from memory.search.metadata import searchable
 from memory.services.passages import SOURCES, reindex
 from memory.services.sources import MAKERS
 from memory.verify.report import MOST_NAMED, Check, Options, fetch, patient_scope
@@ -39,7 +41,11 @@ SEARCHED = {
 REQUIRED = {Session: "s.name <> '' OR s.summary <> '' OR s.summary_data <> '{}'"}
 # A passage's copies: column -> the source's. A source's key that became null is not compared:
 # deleting what it pointed at leaves the copy, which then names nothing that could be asked for.
-_OF_SESSION = {"session_id": "s.session_id", "occurred_at": "s.occurred_at"}
+_OF_SESSION = {
+    "session_id": "s.session_id",
+    "occurred_at": "s.occurred_at",
+    "recorded_at": "s.created_at",
+}
 COPIES: dict[type[Any], dict[str, str]] = {
     Memory: {
         "memory_kind": "s.kind",
@@ -66,6 +72,8 @@ COPIES: dict[type[Any], dict[str, str]] = {
     Project: {"project_id": "s.id"},
     Task: {"project_id": "s.project_id"},
 }
+# Where a row has what it says of itself; compared in Python, since it is kept flat and in part.
+METADATA = dict.fromkeys(MAKERS, "metadata") | {SessionEvent: "data"}
 # The source's text, where a passage is a part of it as it stands.
 TEXTS = {Memory: "s.text", Message: "s.content", SessionEvent: "s.text"}
 _NULLED = ("session_id", "agent_id", "project_id")
@@ -245,7 +253,36 @@ def _stale(
         "ORDER BY 1",
         workspace_id, *ids, workspace_id, *ids,
     )  # fmt: skip
-    return [row_id for (row_id,) in rows]
+    stale = {row_id for (row_id,) in rows}
+    return sorted(stale | _of_other_metadata(workspace_id, model, among))
+
+
+def _of_other_metadata(
+    workspace_id: uuid.UUID, model: type[Any], among: list[uuid.UUID] | None
+) -> set[uuid.UUID]:
+    """Sources with a passage that keeps other metadata than theirs. Those that have none and keep
+    none are not read."""
+    column, table = SOURCES[MAKERS[model][0]], model._meta.db_table
+    some, ids = ("", []) if among is None else (f"AND p.{column} = ANY(%s)", [among])
+    stale: set[uuid.UUID] = set()
+    last = uuid.UUID(int=0)
+    while True:
+        rows = fetch(
+            f"SELECT p.id, p.{column}, p.metadata, s.{METADATA[model]} FROM memory_passage p "
+            f"JOIN {table} s ON s.workspace_id = p.workspace_id AND s.id = p.{column} "
+            f"WHERE p.workspace_id = %s AND p.id > %s {some} "
+            f"AND (p.metadata <> '{{}}' OR s.{METADATA[model]} <> '{{}}') ORDER BY p.id LIMIT %s",
+            workspace_id, last, *ids, BATCH,
+        )  # fmt: skip
+        stale.update(of for _, of, kept, own in rows if _json(kept) != searchable(_json(own)))
+        if len(rows) < BATCH:
+            return stale
+        last = rows[-1][0]
+
+
+def _json(value: Any) -> Any:
+    """jsonb as a cursor gives it, which Django leaves as text."""
+    return json.loads(value) if isinstance(value, str) else value
 
 
 def _renew(workspace_id: uuid.UUID, model: type[Any], stale: list[uuid.UUID]) -> set[uuid.UUID]:

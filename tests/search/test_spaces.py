@@ -10,16 +10,19 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from procrastinate.contrib.django.models import ProcrastinateJob
 
 from config.lib import clock
 from config.lib.errors import Conflict
 from config.lib.scope import workspace_scope
+from memory import tasks_recall
 from memory.embedding import EmbeddingError, reset_embedder
-from memory.models import EmbeddingSpace, Passage
+from memory.models import EmbeddingSpace, GoldenRun, Passage
 from memory.models.passage import Lane
 from memory.search import dense, vectors
 from memory.services import space_report, spaces
 from memory.services.embedding import embed_pending
+from memory.services.golden import CHECK_TASK, create_golden
 from memory.services.memories import update_memory
 from tests.factories import ALICE, make_memory, make_workspace
 from tests.search.asking import ask_fully, embed_all
@@ -133,6 +136,66 @@ def test_it_builds_beside_switches_when_complete_and_goes_back(workspace, models
     assert models["other"].batches == []
     assert states(workspace)["other"] == ("active", 2)
     assert change().startswith("greenhouse: search reads test other (384) already")
+
+
+def pin(workspace, name: str, q: str, *texts: str) -> None:
+    with workspace_scope(workspace.id):
+        rows = Passage.objects.filter(text__in=texts).values_list("of_memory_id", flat=True)
+        request = {"q": q, "mode": "semantic"}
+        create_golden(
+            actor=ALICE, name=name, request=request, expected=list(rows), within=len(texts)
+        )
+
+
+class Backwards(HashEmbedder):
+    """A model that finds what a query does not say."""
+
+    def one(self, text):
+        return -super().one(text) if len(text.split()) < 3 else super().one(text)
+
+
+def test_golden_queries_are_asked_of_both_before_it_switches_and_by_the_job_after(
+    workspace, models
+):
+    fill(workspace)
+    assert "golden" not in change("hash")
+    ferns = [note for note in NOTES if "fern" in note]
+    pin(workspace, "ferns", "fern", *ferns)
+    pin(workspace, "moss", "moss in greenhouse 2", "The moss in greenhouse 2 was watered.")
+    models["other"] = Backwards()
+    models["other"].model = "other"
+    said = change("other", "--build-only")
+    assert "golden queries (2): recall 1.000 by test hash (384), 0.500 by test other (384)" in said
+    assert "1.000 -> 0.000 within 4  ferns; lost: " in said
+    assert "within 1  moss" not in said
+    # Nothing of it is kept, and search still reads the first.
+    with workspace_scope(workspace.id):
+        assert not GoldenRun.objects.exists()
+    assert states(workspace)["hash"] == ("active", 1)
+    jobs = ProcrastinateJob.objects.filter(
+        task_name=CHECK_TASK, args__workspace_id=str(workspace.id)
+    )
+    assert not jobs.exists()
+    change("other")
+    (job,) = jobs
+    assert job.args == {"workspace_id": str(workspace.id), "reason": "reembed"}
+    tasks_recall.ask_golden_queries(**job.args)
+    with workspace_scope(workspace.id):
+        run = GoldenRun.objects.get()
+        assert (run.reason, run.space, run.recall) == ("reembed", "test other (384)", 0.5)
+    said = reembed("--rollback")
+    assert "recall 0.500 by test other (384), 1.000 by test hash (384)" in said
+    assert "0.000 -> 1.000 within 4  ferns; gained: " in said
+
+
+def test_a_model_that_is_gone_leaves_golden_queries_uncompared(workspace, models):
+    fill(workspace)
+    pin(workspace, "ferns", "fern", NOTES[0])
+    models["other"] = other()
+    del models["hash"]
+    said = change()
+    assert "golden queries are not compared: no setting says where the model" in said
+    assert states(workspace)["other"] == ("active", 2)
 
 
 def test_search_is_whole_at_every_moment_of_it(workspace, models, monkeypatch):

@@ -426,6 +426,16 @@ def test_what_is_lost_is_named_and_stays_a_finding(filled, verify, statement, na
             "is not what its passages say",
         ),
         (
+            "UPDATE memory_passage SET metadata = '{\"=key\": 1}' WHERE kind = 'event'",
+            "passages as their source",
+            "is not what its passages say",
+        ),
+        (
+            "UPDATE memory_passage SET recorded_at = '2020-01-01' WHERE kind = 'message'",
+            "passages as their source",
+            "is not what its passages say",
+        ),
+        (
             "UPDATE memory_passage SET idx = 40 + idx WHERE kind = 'message'",
             "passages as their source",
             "is not what its passages say",

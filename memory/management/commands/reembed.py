@@ -16,6 +16,7 @@ from memory.embedding.files import MODEL
 from memory.models import EmbeddingSpace
 from memory.models.passage import SpaceState
 from memory.services import space_report, spaces
+from memory.services.golden_spaces import compare_golden
 
 EVERY = "all"
 SHOWN_EVERY_SECONDS = 2.0
@@ -113,7 +114,7 @@ class Command(ShellCommand):
                     dimensions=left.dimensions,
                 )
             if embedder is not None:
-                self._change(workspace, embedder, options)
+                self._change(workspace, embedder, configured, options)
         for one in space_report.standings(workspace.id):
             self._say(
                 workspace,
@@ -121,7 +122,13 @@ class Command(ShellCommand):
                 + ("" if one.indexed else ", no index: searches compare all"),
             )
 
-    def _change(self, workspace: Workspace, embedder: Embedder, options: dict[str, Any]) -> None:
+    def _change(
+        self,
+        workspace: Workspace,
+        embedder: Embedder,
+        configured: Embedder | None,
+        options: dict[str, Any],
+    ) -> None:
         space = spaces.begin(workspace.id, embedder)
         if space.state == SpaceState.ACTIVE:
             self._say(workspace, f"search reads {space} already")
@@ -145,7 +152,7 @@ class Command(ShellCommand):
         if refused:
             self._say(workspace, f"{len(refused):,} refused by the provider, found by words only")
         self._index(workspace, space)
-        self._compare(workspace, space)
+        self._compare(workspace, space, embedder, configured)
         if options["build_only"]:
             self._say(workspace, f"{space} is complete; run again without --build-only to switch")
             return
@@ -182,7 +189,13 @@ class Command(ShellCommand):
         except psycopg.Error as error:
             self._say(workspace, f"{name} was not made; searches compare all: {error}")
 
-    def _compare(self, workspace: Workspace, space: EmbeddingSpace) -> None:
+    def _compare(
+        self,
+        workspace: Workspace,
+        space: EmbeddingSpace,
+        embedder: Embedder,
+        configured: Embedder | None,
+    ) -> None:
         active = next(
             (
                 one.space
@@ -199,6 +212,46 @@ class Command(ShellCommand):
             f"of the {space_report.NEAREST} nearest by {active}, {found.overlap:.0%} are among the "
             f"{space_report.NEAREST} nearest by {space} ({found.asked} passages asked)",
         )
+        try:
+            by_active = embedder_for(
+                configured,
+                provider=active.provider,
+                model=active.model,
+                dimensions=active.dimensions,
+            )
+        except EmbeddingError as error:
+            self._say(workspace, f"golden queries are not compared: {error}")
+            return
+        if by_active is not None:
+            self._golden(workspace, old=(active, by_active), new=(space, embedder))
+
+    def _golden(
+        self,
+        workspace: Workspace,
+        *,
+        old: tuple[EmbeddingSpace, Embedder],
+        new: tuple[EmbeddingSpace, Embedder],
+    ) -> None:
+        """The golden queries by both spaces; those that differ by name."""
+        asked = compare_golden(workspace.id, old=old, new=new)
+        if not asked:
+            return
+        before, after = (sum(getattr(a, s) for a in asked) / len(asked) for s in ("old", "new"))
+        self._say(
+            workspace,
+            f"golden queries ({len(asked)}): recall {before:.3f} by {old[0]}, {after:.3f} by "
+            f"{new[0]}",
+        )
+        for one in asked:
+            if one.lost or one.gained or one.problem:
+                line = f"  {one.old:.3f} -> {one.new:.3f} within {one.within}  {one.name}"
+                for what, said in (
+                    ("lost", ", ".join(one.lost)),
+                    ("gained", ", ".join(one.gained)),
+                    ("problem", one.problem),
+                ):
+                    line += f"; {what}: {said}" if said else ""
+                self._say(workspace, line)
 
     def _say(self, workspace: Workspace, text: str) -> None:
         self.stdout.write(f"{workspace.slug}: {text}")
