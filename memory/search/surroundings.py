@@ -19,9 +19,11 @@ from memory.search.dense import place_of
 from memory.search.filters import Filter
 from memory.search.lexical import Words
 from memory.search.ranking import Neighbour, Row
+from memory.search.schemas import MAX_LIMIT
 
-# Rows whose surroundings are looked at; the others would hardly come into an answer.
-MOST_ROWS = 80
+# Rows whose surroundings are looked at: as many as an answer may have, and where an answer has
+# few, the others would hardly come into it.
+MOST_ROWS = MAX_LIMIT
 # A longer row speaks for itself (ranking.HALF_WORDS), and of a neighbour the beginning counts.
 MOST_LENGTH = 300
 MOST_NEIGHBOUR_CHUNKS = 2
