@@ -69,9 +69,7 @@ def measure(
         with scratch_workspace(group, actor=actor) as scratch:
             for mode in modes:
                 progress(f"{group.id}, {number} of {len(dataset.groups)}: {mode.value}")
-                report.outcomes.setdefault(mode, []).extend(
-                    _ask(group, scratch, mode, report)
-                )
+                report.outcomes.setdefault(mode, []).extend(_ask(group, scratch, mode, report))
     return report
 
 

@@ -9,6 +9,7 @@ from config.lib import clock
 from config.lib.scope import workspace_scope
 from contacts.models import Revision
 from memory.models import Receipt, SearchFeedback
+from memory.search.funnel import search
 from memory.services import receipts
 from memory.services.receipts import forget_receipts
 from tests.api.caller import Caller, all_items, caller, made, problem, wrong_fields
@@ -90,7 +91,7 @@ def test_a_search_answers_though_its_receipt_cannot_be_written(api, boiler, monk
 def test_a_receipt_costs_one_statement(workspace, api, boiler, django_assert_max_num_queries):
     query = receipts.SearchQuery(q="boiler")
     with workspace_scope(workspace.id):
-        answer = receipts.search(query=query)
+        answer = search(query=query)
         actor = receipts.Actor("key", "k", "k", "api")
         # The statement, and the savepoint and setting around it.
         with django_assert_max_num_queries(4):
