@@ -80,7 +80,7 @@ class GoldenResultOut(Output):
     missing: list[uuid.UUID]
     lost: list[uuid.UUID] = Field(description="Came back in the run before, and now do not")
     regained: list[uuid.UUID]
-    problem: str = Field(description="Why the search could not be made")
+    problem: str = Field(description="Why the search could not be made, or was not reranked")
     created_at: datetime
 
 
