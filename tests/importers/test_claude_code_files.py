@@ -128,7 +128,7 @@ def sqlite(path: Path, *tables: str) -> Path:
         ("a.sql", b"--\n-- PostgreSQL database dump\n--\n", "import archon"),
         (
             "a.sql.gz",
-            gzip.compress(b"-- PostgreSQL database dump\n"),
+            gzip.compress(b"-- PostgreSQL database dump\n", mtime=0),
             "gzip file with a PostgreSQL",
         ),
         ("conversations.json", b'[{"title": "x", "mapping": {}, "current_node": 1}]', "chatgpt"),
