@@ -63,6 +63,17 @@ def django_db_setup(
         log_in(database_server.owner)
 
 
+@pytest.fixture(autouse=True)
+def _no_jobs_are_left(request: pytest.FixtureRequest, django_db_blocker: Any) -> Iterator[None]:
+    """Django's clean-up after a test that commits knows its own tables, not the job queue's."""
+    yield
+    marker = request.node.get_closest_marker("django_db")
+    commits = marker is not None and marker.kwargs.get("transaction", False)
+    if commits or "transactional_db" in request.fixturenames:
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute("TRUNCATE procrastinate_jobs, procrastinate_periodic_defers CASCADE")
+
+
 @pytest.fixture
 def workspace(db: None) -> Workspace:
     """Where alice works."""
