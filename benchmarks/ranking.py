@@ -142,17 +142,9 @@ def collect(dataset: Any, names: Sequence[str]) -> Iterator[Judged]:
 
 
 def judge(dataset: str, group: str, asked: Any, scratch: Any, names: Sequence[str]) -> Judged:
-    from config.lib.scope import workspace_scope
-    from memory.evaluation.retrieval import KINDS
-    from memory.search.ask import embed
-    from memory.search.funnel import find
-    from memory.search.schemas import SearchQuery
+    from memory.evaluation.ablation import ranked_rows
 
-    query = SearchQuery(q=asked.q, kinds=KINDS, asked_at=asked.time)
-    vector = embed(scratch.workspace_id, query)
-    with workspace_scope(scratch.workspace_id):
-        found = find(query=query, query_vector=vector)
-    rows = [one for one in found.scored if one.features is not None]
+    rows = [one for one in ranked_rows(asked, scratch) if one.features is not None]
     gold = [n for n, one in enumerate(rows) if scratch.documents[one.source] in asked.gold]
     matrix = np.array([[one.features[name] for name in names] for one in rows], dtype=float)
     return Judged(

@@ -64,7 +64,7 @@ def ablate(
 
 def _variants(asked: Query, scratch: Scratch) -> dict[str, list[str]]:
     """Variant -> the documents it finds, best first."""
-    rows = _hybrid(asked, scratch)
+    rows = ranked_rows(asked, scratch)
     found = {WHOLE: _ordered(rows, frozenset(), scratch)}
     for part, names in PARTS.items():
         found[f"without {part}"] = _ordered(rows, names, scratch)
@@ -86,7 +86,8 @@ def _query(asked: Query, mode: SearchMode) -> SearchQuery:
     )
 
 
-def _hybrid(asked: Query, scratch: Scratch) -> list[Scored]:
+def ranked_rows(asked: Query, scratch: Scratch) -> list[Scored]:
+    """The rows that hybrid search ranks, with what it saw of each. Opens its own scopes."""
     query = _query(asked, SearchMode.HYBRID)
     vector = embed(scratch.workspace_id, query)
     with workspace_scope(scratch.workspace_id):

@@ -23,7 +23,7 @@ from memory.search.lexical import Words
 from memory.search.parse import Parsed, parse
 from memory.search.ranking import features, probability
 from memory.search.schemas import DateUse, PeriodOut, SearchAnswer, SearchMode, SearchQuery
-from memory.search.scoring import Scored, fuse
+from memory.search.scoring import Scored, by_meaning, by_words, in_order, leg_figures
 from memory.search.surroundings import Meaning, gather
 from memory.search.vectors import NOT_ASKED, QueryVector
 
@@ -106,6 +106,7 @@ def _period(query: SearchQuery, parsed: Parsed) -> Period | None:
     if query.dates is DateUse.IGNORE:
         return None
     now = query.asked_at or clock.now()
+    # Most queries speak of none, and the time zone is a statement of its own.
     if find_period(parsed.text, now) is None:
         return None
     return find_period(parsed.text, now.astimezone(preferences().timezone))
@@ -158,17 +159,17 @@ def _candidates(asked: _Search) -> tuple[list[str], list[Scored]]:
             most=asked.most,
         )
         if asked.mode is SearchMode.SEMANTIC:
-            return ["semantic"], fuse({}, cosine, mode=asked.mode)
+            return ["semantic"], by_meaning(cosine)
     if not asked.words.searchable:
         if asked.meaning is not None:
-            return ["semantic"], fuse({}, cosine, mode=asked.mode)
+            return ["semantic"], by_meaning(cosine)
         # Nothing to look for: stop words, punctuation, or filters alone.
         return ["recent"], _recent(asked.narrowed, asked.words.condition, asked.most)
     bm25, beside = lexical.find(
         asked.words, asked.figures, asked.narrowed, others=list(cosine), most=asked.most
     )
     if asked.meaning is None:
-        return ["lexical"], fuse(bm25, {}, mode=SearchMode.LEXICAL)
+        return ["lexical"], by_words(bm25)
     return ["lexical", "semantic"], _ranked(asked, bm25 | beside, cosine, asked.meaning)
 
 
@@ -188,23 +189,19 @@ def _ranked(
         narrowed=asked.narrowed,
     )
     best = [candidate.best for candidate in candidates]
-    by_passage = {
-        one.passage: one
-        for one in fuse(
-            {one.id: bm25[one.id] for one in best if one.id in bm25},
-            {one.id: one.meaning for one in best if one.meaning is not None},
-            mode=SearchMode.HYBRID,
-        )
-    }
+    legs = leg_figures(
+        {one.id: bm25[one.id] for one in best if one.id in bm25},
+        {one.id: one.meaning for one in best if one.meaning is not None},
+    )
     seen = features(asked.parsed.text, [c.row for c in candidates], asked.period)
     found = []
-    for candidate, figures in zip(candidates, seen, strict=True):
+    for candidate, values in zip(candidates, seen, strict=True):
         passage = candidate.best.id
-        one = by_passage.get(passage) or Scored(passage, 0.0)
-        one.source, one.features, one.score = candidate.source, figures, probability(figures)
+        one = legs.get(passage) or Scored(passage, 0.0)
+        one.source, one.chunks = candidate.source, candidate.row.chunks
+        one.features, one.score = values, probability(values)
         found.append(one)
-    found.sort(key=lambda one: (one.score, one.passage.int), reverse=True)
-    return found
+    return in_order(found)
 
 
 def _recent(narrowed: Filter, condition: str, most: int) -> list[Scored]:

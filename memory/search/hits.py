@@ -51,7 +51,7 @@ def make_hits(
             hits.append(_hit(one, row, terms, explain))
             if len(hits) == limit:
                 break
-    _count_chunks(hits)
+    _count_chunks([hit for hit in hits if not hit.chunks])
     return hits
 
 
@@ -79,6 +79,8 @@ def _hit(one: Scored, row: dict[str, Any], terms: Sequence[str], explain: bool) 
             and {name: round(WEIGHTS[name] * value, 4) for name, value in one.features.items()},
         )
     values = {name: value for name, value in row.items() if name not in ("passage", "source")}
+    # Ranking has counted them already.
+    values["chunks"] = one.chunks or 0
     return Hit(
         id=row["source"],
         score=round(one.score, 6),

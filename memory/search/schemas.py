@@ -199,8 +199,8 @@ class Hit(RowOut):
     id: uuid.UUID = Field(description="Of the memory, message, event, session or project.")
     score: float = Field(
         description="hybrid: about how likely the row answers, 0 to 1; lexical: share of the best "
-        "hit's BM25; semantic: cosine. Comparable within one answer. A reranker changes the order "
-        "and not the score."
+        "hit's BM25; semantic, and hybrid where q has no searchable word: cosine. Comparable "
+        "within one answer. A reranker changes the order and not the score."
     )
     text: str = Field(description="The passage that matched: the row's text, or a part of it.")
     snippet: str = Field(

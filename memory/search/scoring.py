@@ -1,17 +1,11 @@
-"""One score from two legs: the mean of their min-max normalised values.
-
-Measured on LoCoMo this sum beats either leg and reciprocal-rank fusion, which throws the size of
-the differences away. Not for finding candidates (lexical.py, dense.py).
+"""What each leg says of its passages: value, share of the best, rank. With one leg that is the
+order; what both say together is weighed in ranking.py. Not for finding candidates (lexical.py,
+dense.py).
 """
 
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-
-from memory.search.schemas import SearchMode
-
-# Fixed in this version, and equal: which leg knows more differs from corpus to corpus.
-LEXICAL_WEIGHT, SEMANTIC_WEIGHT = 0.5, 0.5
 
 
 @dataclass(slots=True)
@@ -26,24 +20,37 @@ class Scored:
     cosine: float | None = None
     cosine_share: float | None = None
     cosine_rank: int | None = None
-    # Of ranked rows alone (ranking.py).
+    # Of ranked rows alone (ranking.py): the row, its number of passages, what was seen of it.
     source: uuid.UUID | None = None
+    chunks: int | None = None
     features: dict[str, float] | None = None
 
 
-def fuse(
-    bm25: Mapping[uuid.UUID, float], cosine: Mapping[uuid.UUID, float], *, mode: SearchMode
-) -> list[Scored]:
-    """All candidates of either leg, best first; of equals the newer id first.
+def by_words(bm25: Mapping[uuid.UUID, float]) -> list[Scored]:
+    """Best first, each with its share of the best as score; of equals the newer id first."""
+    found = leg_figures(bm25, {})
+    for one in found.values():
+        one.score = one.bm25_share or 0.0
+    return in_order(found.values())
 
-    `mode` is what ran. Hybrid without a single matching word ranks by meaning alone.
-    """
+
+def by_meaning(cosine: Mapping[uuid.UUID, float]) -> list[Scored]:
+    """Best first, each with its cosine as score; of equals the newer id first."""
+    found = leg_figures({}, cosine)
+    for one in found.values():
+        one.score = one.cosine or 0.0
+    return in_order(found.values())
+
+
+def leg_figures(
+    bm25: Mapping[uuid.UUID, float], cosine: Mapping[uuid.UUID, float]
+) -> dict[uuid.UUID, Scored]:
+    """passage -> what the legs say of it, all that either has, without a score."""
     words = _shares(bm25, lowest=0.0)
     meaning = _shares(cosine, lowest=min(cosine.values(), default=0.0))
     word_ranks, meaning_ranks = _ranks(bm25), _ranks(cosine)
-    scored = []
-    for passage in bm25.keys() | cosine.keys():
-        one = Scored(
+    return {
+        passage: Scored(
             passage,
             0.0,
             bm25.get(passage),
@@ -53,24 +60,12 @@ def fuse(
             meaning.get(passage),
             meaning_ranks.get(passage),
         )
-        one.score = _score(one, mode=mode, has_words=bool(words))
-        scored.append(one)
-    scored.sort(key=lambda one: (one.score, one.passage.int), reverse=True)
-    return scored
+        for passage in bm25.keys() | cosine.keys()
+    }
 
 
-def _score(one: Scored, *, mode: SearchMode, has_words: bool) -> float:
-    if mode is SearchMode.LEXICAL:
-        return one.bm25_share or 0.0
-    if mode is SearchMode.SEMANTIC:
-        return one.cosine or 0.0
-    if not has_words:
-        return one.cosine_share or 0.0
-    share = one.bm25_share or 0.0
-    # What was written a moment ago has no vector yet. Its words then speak for both, so that it
-    # does not stand behind everything that has one.
-    meaning = share if one.cosine_share is None else one.cosine_share
-    return LEXICAL_WEIGHT * share + SEMANTIC_WEIGHT * meaning
+def in_order(found: Iterable[Scored]) -> list[Scored]:
+    return sorted(found, key=lambda one: (one.score, one.passage.int), reverse=True)
 
 
 def _shares(values: Mapping[uuid.UUID, float], *, lowest: float) -> dict[uuid.UUID, float]:
