@@ -124,8 +124,9 @@ class Passage(WorkspaceRow):
     copies that searches filter by, without keys of their own: the index is rebuilt, not repaired.
     `occurred_at` is when it happened, for a memory when it was recorded; `recorded_at` is when we
     were told, null where that is the same. `metadata` is what searches compare of the row's own
-    (memory/search/metadata.py). `lexical` is the text as
-    the text index reads it (camelCase, snake_case and paths split), `token_count` its words.
+    (memory/search/metadata.py). `lexical` is the text as the text index reads it (camelCase,
+    snake_case and paths split), `token_count` its words. `asks` says whether the text ends with a
+    question mark: ranking asks it of a hit's neighbours, whose texts it does not read.
     `embedding` is null until the job has been here; `space` names whose vector it is. The second
     pair of columns is for a second space, while one model takes another's place (COLUMNS).
     """
@@ -170,6 +171,7 @@ class Passage(WorkspaceRow):
     text = models.TextField()
     lexical = models.TextField()
     token_count = models.PositiveIntegerField(default=0)
+    asks = models.BooleanField(default=False, db_default=False)
     # PostgreSQL refuses a tsvector above 1 MB, so a prefix is indexed; chunks are far shorter.
     # The workspace stands in the vector as a word of its own, so that one index serves a thousand
     # tenants without reading each other's entries.

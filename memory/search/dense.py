@@ -1,7 +1,6 @@
 """The leg that finds by meaning: cosine similarity over the passages' vectors."""
 
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import connection
@@ -30,6 +29,7 @@ LIVE = Filter(states=[MemoryState.ACTIVE.value])
 class Place:
     """Where a space's vectors are; for as long as the space is, the same."""
 
+    slot: Slot
     columns: Columns
     dimensions: int
 
@@ -49,7 +49,7 @@ def place_of(space_id: uuid.UUID) -> Place:
                 [current_workspace_id(), space_id],
             )
             slot, dimensions = cursor.fetchone() or (Slot.FIRST, 0)
-        place = Place(COLUMNS[Slot(slot)], dimensions)
+        place = Place(Slot(slot), COLUMNS[Slot(slot)], dimensions)
         if dimensions:
             _places[space_id] = place
     return place
@@ -110,23 +110,6 @@ def _compare_all(figures: Corpus, narrowed: Filter, condition: str, most: int) -
         return True
     by_index = most / max(figures.share, 1e-9)
     return by_index > MOST_SCANNED or figures.passages <= by_index * INDEX_COST
-
-
-def cosines(
-    vector: str, *, space_id: uuid.UUID, ids: Sequence[uuid.UUID]
-) -> dict[uuid.UUID, float]:
-    """passage -> cosine, of those of `ids` that have a vector. Index memory_passage_pkey."""
-    if not ids:
-        return {}
-    at = place_of(space_id).columns
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT p.id, 1 - (p.{at.vector} <=> %s::halfvec) FROM memory_passage p "  # noqa: S608
-            f"WHERE p.workspace_id = %s AND p.id = ANY(%s::uuid[]) AND p.{at.space} = %s "
-            f"AND p.{at.vector} IS NOT NULL",
-            [vector, current_workspace_id(), list(ids), space_id],
-        )
-        return dict(cursor.fetchall())
 
 
 def _exact(

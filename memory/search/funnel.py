@@ -5,8 +5,10 @@ REST and MCP call `search` inside a workspace_scope, with the query's vector mad
 """
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 from django.db import connection
 
 from config.lib import clock
@@ -21,16 +23,20 @@ from memory.search.filters import Filter, resolve
 from memory.search.hits import make_hits
 from memory.search.lexical import Words
 from memory.search.parse import Parsed, parse
-from memory.search.ranking import features, probability
+from memory.search.ranking import NAMES, add_texts, features, probability, totals
+from memory.search.rows import Meaning, gather, read_texts
 from memory.search.schemas import DateUse, PeriodOut, SearchAnswer, SearchMode, SearchQuery
 from memory.search.scoring import Scored, by_meaning, by_words, in_order, leg_figures
-from memory.search.surroundings import Meaning, gather
 from memory.search.vectors import NOT_ASKED, QueryVector
 
 # From each leg. Chunks of one row share a place in the answer, and a hit may be first in one leg
 # only, so more than are asked for.
 LEAST_CANDIDATES = 200
 CANDIDATES_PER_HIT = 5
+# Rows whose texts are read, of which four features of ranking.py are: what stands behind them
+# without could hardly come before the last hit with.
+LEAST_READ = 60
+READ_PER_HIT = 2
 
 
 def search(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> SearchAnswer:
@@ -89,6 +95,7 @@ def find(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Found:
     parsed, figures, narrowed = parse(query.q), corpus(), resolve(query)
     words = lexical.analyse(parsed, figures)
     most = max(LEAST_CANDIDATES, query.limit * CANDIDATES_PER_HIT)
+    read = max(LEAST_READ, query.limit * READ_PER_HIT)
     period = _period(query, parsed)
     if period is not None and query.dates is DateUse.FILTER:
         narrowed = narrowed.within(period.start, period.end)
@@ -96,7 +103,7 @@ def find(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Found:
     if parsed.text and query.mode is not SearchMode.LEXICAL:
         meaning, problem = _meaning(query_vector)
     legs, scored = _candidates(
-        _Search(query.mode, parsed, words, meaning, figures, narrowed, period, most)
+        _Search(query.mode, parsed, words, meaning, figures, narrowed, period, most, read)
     )
     return Found(legs, scored, words.terms, problem, figures.passages, period)
 
@@ -144,6 +151,7 @@ class _Search:
     narrowed: Filter
     period: Period | None
     most: int
+    read: int
 
 
 def _candidates(asked: _Search) -> tuple[list[str], list[Scored]]:
@@ -165,43 +173,41 @@ def _candidates(asked: _Search) -> tuple[list[str], list[Scored]]:
             return ["semantic"], by_meaning(cosine)
         # Nothing to look for: stop words, punctuation, or filters alone.
         return ["recent"], _recent(asked.narrowed, asked.words.condition, asked.most)
-    bm25, beside = lexical.find(
-        asked.words, asked.figures, asked.narrowed, others=list(cosine), most=asked.most
-    )
     if asked.meaning is None:
-        return ["lexical"], by_words(bm25)
-    return ["lexical", "semantic"], _ranked(asked, bm25 | beside, cosine, asked.meaning)
+        found = lexical.find(asked.words, asked.figures, asked.narrowed, most=asked.most)
+        return ["lexical"], by_words(found)
+    return ["lexical", "semantic"], _ranked(asked, cosine, asked.meaning)
 
 
-def _ranked(
-    asked: _Search,
-    bm25: dict[uuid.UUID, float],
-    cosine: dict[uuid.UUID, float],
-    meaning: Meaning,
-) -> list[Scored]:
-    """Rows by their best passage, in the order of ranking.py."""
-    candidates = gather(
-        bm25,
-        cosine,
+def _ranked(asked: _Search, near: Iterable[uuid.UUID], meaning: Meaning) -> list[Scored]:
+    """Rows in the order of ranking.py: all by what is known of them without their texts, and the
+    first of those with their texts."""
+    found = gather(
+        near,
         meaning=meaning,
         words=asked.words,
         figures=asked.figures,
         narrowed=asked.narrowed,
+        most=asked.most,
+        wanted=asked.read,
     )
-    best = [candidate.best for candidate in candidates]
+    seen = features(found, asked.period)
+    first = np.argsort(-totals(seen), kind="stable")[: asked.read]
+    rows, seen = [found.rows[number] for number in first], seen[first]
+    texts = read_texts([row.passage for row in rows])
+    add_texts(seen, asked.parsed.text, [texts.get(row.passage, "") for row in rows])
     legs = leg_figures(
-        {one.id: bm25[one.id] for one in best if one.id in bm25},
-        {one.id: one.meaning for one in best if one.meaning is not None},
+        {row.passage: row.bm25 for row in found.rows if row.bm25 > 0},
+        {row.passage: row.cosine for row in found.rows if row.cosine is not None},
     )
-    seen = features(asked.parsed.text, [c.row for c in candidates], asked.period)
-    found = []
-    for candidate, values in zip(candidates, seen, strict=True):
-        passage = candidate.best.id
-        one = legs.get(passage) or Scored(passage, 0.0)
-        one.source, one.chunks = candidate.source, candidate.row.chunks
-        one.features, one.score = values, probability(values)
-        found.append(one)
-    return in_order(found)
+    chunks = found.column("chunks")[first].astype(int).tolist()
+    ranked = []
+    for place, (row, total) in enumerate(zip(rows, totals(seen).tolist(), strict=True)):
+        one = legs.get(row.passage) or Scored(row.passage, 0.0)
+        one.source, one.chunks, one.score = row.source, chunks[place], probability(total)
+        one.features = dict(zip(NAMES, seen[place].tolist(), strict=True))
+        ranked.append(one)
+    return in_order(ranked)
 
 
 def _recent(narrowed: Filter, condition: str, most: int) -> list[Scored]:

@@ -2,13 +2,15 @@
 
 Okapi BM25 with k1 = 1.2, b = 0.75 (Robertson and Zaragoza, The Probabilistic Relevance
 Framework, 2009) and idf = ln(1 + (N - n + 0.5) / (n + 0.5)), all figures of the workspace. The
-look-ups run in SECURITY DEFINER functions, see migration 0003.
+look-ups run in SECURITY DEFINER functions, see migrations 0003 and 0012.
 """
 
 import math
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
 
 from django.db import connection
 
@@ -21,26 +23,31 @@ from memory.search.words import lexical_text
 K1 = 1.2
 # A pasted trace has hundreds of words; the longest are the rarest and tell the most.
 MOST_TERMS = 32
-# Rows that are scored: those with the rarest of the query's words, until there are this many.
+# Rows that are scored, 3 us each: those with the rarest of the query's words, or with two of the
+# others, until there are about so many; and where these are too few, so many of the newest with one
+# of the others. No query looks at more, however common its words.
 ENOUGH_CANDIDATES = 3000
-# No query looks at more rows, however common its words.
-MOST_SCANNED = 20_000
+# Of the common words the rarest are looked for in pairs.
+MOST_PAIRED = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
     """A query as the text index has it.
 
-    `terms` are its lexemes that occur, rarest first, with their weights; those before
-    `first_terms` choose the candidates. `searchable` says whether it had any lexeme at all, and
-    `condition` is the tsquery of its phrases and exclusions.
+    `terms` are its lexemes that occur, rarest first, with their weights. `wanted` is the tsquery
+    that chooses candidates, and `more` that of the words it leaves out, among the `newest` so many
+    passages. `searchable` says whether there was any lexeme at all, and `condition` is the tsquery
+    of the query's phrases and exclusions. All four are empty where there is nothing to say.
     """
 
     searchable: bool
     condition: str
     terms: list[str]
     weights: list[float]
-    first_terms: int
+    wanted: str = ""
+    more: str = ""
+    newest: int | None = None
     # What words that occur nowhere would weigh, together.
     unknown: float = 0.0
 
@@ -48,16 +55,6 @@ class Words:
     def ideal(self) -> float:
         """What a passage could have at most that had all the query's words, of endless length."""
         return sum(self.weights) + self.unknown
-
-    @property
-    def quoted(self) -> list[str]:
-        """The terms as tsqueries of one word each."""
-        return ["'" + term.replace("\\", "\\\\").replace("'", "''") + "'" for term in self.terms]
-
-    def coverage(self, held: Sequence[int]) -> float:
-        """How much of the query's weight the terms of these numbers (from 1) have."""
-        had = sum(self.weights[number - 1] for number in held)
-        return had / self.ideal if self.ideal else 0.0
 
 
 def analyse(parsed: Parsed, corpus: Corpus) -> Words:
@@ -70,77 +67,91 @@ def analyse(parsed: Parsed, corpus: Corpus) -> Words:
     total = max([corpus.passages, *counted.values()])
     unknown = sum(not counted.get(term) for term in terms) * (K1 + 1) * idf(0, total)
     terms = sorted((term for term in terms if counted.get(term)), key=lambda t: (counted[t], t))
-    first = rows = 0
+    weights = [(K1 + 1) * idf(counted[term], total) for term in terms]
+    wanted, left_out = _candidates(terms, counted, total)
+    rows = min(sum(counted[term] for term in left_out), total)
+    return Words(
+        searchable,
+        condition,
+        terms,
+        weights,
+        wanted,
+        " | ".join(map(_quoted, left_out)),
+        # As many of the newest as should have enough rows with one of the words.
+        total * ENOUGH_CANDIDATES // rows if rows > ENOUGH_CANDIDATES else None,
+        unknown,
+    )
+
+
+def _candidates(
+    terms: Sequence[str], counted: Mapping[str, int], total: int
+) -> tuple[str, list[str]]:
+    """(the tsquery of rows that are worth scoring, the terms which alone are not enough for it).
+
+    The rarest terms, as long as few rows have them. Of the others a row should have two: such rows
+    are few, and their scores stand above those with one.
+    """
+    rows = 0
+    rare = 0
     for term in terms:
         rows += counted[term]
-        if first and rows > ENOUGH_CANDIDATES:
+        if rows > ENOUGH_CANDIDATES:
+            rows -= counted[term]
             break
-        first += 1
-    weights = [(K1 + 1) * idf(counted[term], total) for term in terms]
-    return Words(searchable, condition, terms, weights, first, unknown)
+        rare += 1
+    chosen = [_quoted(term) for term in terms[:rare]]
+    common = terms[rare:]
+    pairs = sorted(
+        (counted[one] * counted[other] // total, one, other)
+        for one, other in combinations(common[:MOST_PAIRED], 2)
+    )
+    for expected, one, other in pairs:
+        rows += expected
+        if rows > ENOUGH_CANDIDATES:
+            break
+        chosen.append(f"{_quoted(one)} & {_quoted(other)}")
+    return " | ".join(chosen), list(common)
+
+
+def _quoted(term: str) -> str:
+    """A term as a tsquery."""
+    return "'" + term.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def idf(frequency: int, total: int) -> float:
     return math.log(1 + (total - frequency + 0.5) / (frequency + 0.5))
 
 
-def find(
-    words: Words, corpus: Corpus, narrowed: Filter, *, others: Sequence[uuid.UUID], most: int
-) -> tuple[dict[uuid.UUID, float], dict[uuid.UUID, float]]:
-    """(passage -> BM25 of the `most` best, the same of those of `others` that have a word).
-
-    `others` are passages that meaning found; they have passed the filter already.
-    """
+def find(words: Words, corpus: Corpus, narrowed: Filter, *, most: int) -> dict[uuid.UUID, float]:
+    """passage -> BM25 of the `most` best. Index passage_words."""
     if not words.terms:
-        return {}, {}
-    scores = _look_up(
-        words,
-        corpus,
-        condition=words.condition,
-        filters=narrowed.as_json(),
-        others=others,
-        scanned=MOST_SCANNED,
-        most=most,
-    )
-    best = sorted(scores.items(), key=lambda row: row[1], reverse=True)
-    return dict(best[:most]), dict(best[most:])
-
-
-def score(words: Words, corpus: Corpus, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, float]:
-    """passage -> BM25 of those of `ids` that have one of the words. No others are looked for."""
-    if not words.terms or not ids:
         return {}
-    return _look_up(words, corpus, condition="", filters="{}", others=ids, scanned=0, most=0)
-
-
-def _look_up(
-    words: Words,
-    corpus: Corpus,
-    *,
-    condition: str,
-    filters: str,
-    others: Sequence[uuid.UUID],
-    scanned: int,
-    most: int,
-) -> dict[uuid.UUID, float]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT passage, score FROM search_words(%s::text[], %s::float8[], %s, %s, %s, "
-            "%s::jsonb, %s::uuid[], %s, %s)",
-            [
-                words.terms,
-                words.weights,
-                words.first_terms,
-                condition,
-                max(corpus.average_length, 1.0),
-                filters,
-                list(others),
-                scanned,
-                most,
-            ],
+            "SELECT passage, score FROM search_words(%s::text[], %s::float8[], %s, %s, %s, %s, %s, "
+            "%s::jsonb, %s, %s)",
+            asked_of(words, corpus, narrowed, most=most),
         )
-        # One of `others` may be among the best as well, and then comes twice.
-        return {passage: score for passage, score in cursor.fetchall() if score > 0}
+        return dict(cursor.fetchall())
+
+
+def asked_of(words: Words, corpus: Corpus, narrowed: Filter, *, most: int) -> list[Any]:
+    """The arguments that search_words and search_rows begin with.
+
+    A filter may leave old rows alone, so under one the newest are not enough.
+    """
+    return [
+        words.terms,
+        words.weights,
+        max(corpus.average_length, 1.0),
+        words.wanted,
+        words.more,
+        None if narrowed.is_narrow else words.newest,
+        words.condition,
+        narrowed.as_json(),
+        ENOUGH_CANDIDATES,
+        most,
+    ]
 
 
 def _lexemes(parsed: Parsed) -> tuple[list[str], str]:

@@ -5,16 +5,19 @@ fitted (memory/evaluation/fitting.py) so that what answers a query stands first,
 the rows (Cao et al., Learning to Rank: From Pairwise Approach to Listwise Approach, 2007). What
 makes it fit short turns and long messages alike is that the features know the texts' lengths: the
 best of many chunks is good by chance, and a short text says little without its neighbours. Not
-for finding candidates (lexical.py, dense.py) or reading what stands around them (surroundings.py).
+for finding candidates (lexical.py, dense.py) or reading what stands around them (rows.py).
 """
 
 import math
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from datetime import timedelta
 from itertools import pairwise
+from typing import Any
+
+import numpy as np
 
 from memory.search.dates import Period
 from memory.search.language import ASKS_WHEN, FILLERS, STOP, TELLS_WHEN
@@ -74,164 +77,173 @@ PARTS: dict[str, frozenset[str]] = {
 }  # fmt: skip
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Row:
-    """A candidate: figures of its best passages, of its neighbours in the thread, and its text.
+    """A candidate: its best passage, what that is of, and its place. `bm25` and `cosine` are the
+    passage's figures of the two legs; None where there is no vector."""
 
-    `words` is BM25 as a share of what a passage could have that has all the query's words, the
-    similarities are cosines; None where there is no vector. `before` and `after` are the thread's
-    neighbours, nearest first, None where there is none.
+    passage: uuid.UUID
+    source: uuid.UUID
+    kind: str
+    thread: uuid.UUID | None
+    bm25: float
+    cosine: float | None
+
+
+# What is known of a row in numbers; nan where there is none. `occurred_at` is in seconds since
+# 1970. `words` is BM25 as a share of what a passage could have that has all the query's words, of
+# the best of the row's passages, and `coverage` the same of the words alone; the three meanings are
+# cosines. The others are of the messages before and after it.
+FIGURES = (
+    "occurred_at", "chunks", "length", "words", "coverage", "meaning", "opening_meaning",
+    "keyword_meaning", "before_words", "before_meaning", "before_keywords", "before_asks",
+    "second_before_words", "after_words", "after_keywords",
+)  # fmt: skip
+_COLUMN = {name: number for number, name in enumerate(FIGURES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Candidates, with a line of FIGURES each."""
+
+    rows: Sequence[Row]
+    figures: Any
+
+    def column(self, name: str) -> Any:
+        return self.figures[:, _COLUMN[name]]
+
+    def known(self, name: str) -> Any:
+        """A column with 0 for what there is none of."""
+        return np.nan_to_num(self.column(name))
+
+
+# In the order of the columns of a matrix of features.
+NAMES = tuple(WEIGHTS)
+_PLACE = {name: number for number, name in enumerate(NAMES)}
+_WEIGHTS = np.array(list(WEIGHTS.values()))
+
+
+def features(rows: Rows, period: Period | None = None) -> Any:
+    """A line for each row with a column for each of NAMES: all that can be said without its text.
+
+    Rows without a vector are judged by their words instead. `period` is the time that the query
+    speaks of.
     """
+    found = np.zeros((len(rows.rows), len(NAMES)))
+    if not len(found):
+        return found
 
-    words: float = 0.0
-    meaning: float | None = None
-    opening_meaning: float | None = None
-    keyword_meaning: float | None = None
-    coverage: float = 0.0
-    chunks: int = 1
-    length: int = 0
-    text: str = ""
-    thread: uuid.UUID | None = None
-    occurred_at: datetime | None = None
-    before: list["Neighbour"] = field(default_factory=list)
-    after: list["Neighbour"] = field(default_factory=list)
+    def put(name: str, values: Any) -> None:
+        found[:, _PLACE[name]] = values
 
-
-@dataclass(slots=True)
-class Neighbour:
-    words: float = 0.0
-    meaning: float = 0.0
-    keyword_meaning: float = 0.0
-    asks: bool = False
-
-
-def features(
-    query: str, rows: Sequence[Row], period: Period | None = None
-) -> list[dict[str, float]]:
-    """The features of each row, by the names of WEIGHTS. Rows without a vector are judged by
-    their words instead. `period` is the time that the query speaks of."""
-    top = _Tops(rows)
-    threads = _threads(rows)
-    speakers = _named_speakers(query, rows)
-    pairs = _pairs(query)
-    asks_when = ASKS_WHEN.match(query) is not None
-    found = [_features(row, top, threads, speakers, pairs, asks_when) for row in rows]
+    tops = [_largest(rows.column(name)) for name in ("words", "meaning", "keyword_meaning")]
+    top_words, top_meaning, top_keywords = tops
+    length, own_words = rows.column("length"), rows.column("words")
+    alone = np.array([row.thread is None for row in rows.rows])
+    # What stands in no thread was written to be read alone.
+    short = np.where(alone, 0.0, 1 / (1 + (length / HALF_WORDS) ** 2))
+    words = _share(own_words, top_words)
+    before, after = rows.known("before_words"), rows.known("after_words")
+    after_keywords = _share(rows.known("after_keywords"), top_keywords)
+    before_keywords = _share(rows.known("before_keywords"), top_keywords)
+    put("words", words)
+    put("meaning", _share(rows.column("meaning"), top_meaning, words))
+    put("opening_meaning", _share(rows.column("opening_meaning"), top_meaning, words))
+    put("keyword_meaning", _share(rows.column("keyword_meaning"), top_keywords, words))
+    put("chunks", np.log(np.maximum(rows.column("chunks"), 1)) / 3)
+    put("coverage", rows.column("coverage"))
+    put("thread", _of_threads(rows.rows, own_words) * short)
+    put(
+        "answers",
+        rows.known("before_asks") * _share(rows.known("before_meaning"), top_meaning) * short,
+    )
+    put("before_words", before * short)
+    put("second_before_words", rows.known("second_before_words") * short)
+    put("after_keywords", after_keywords * short)
+    put("beside_keywords", np.maximum(before_keywords, after_keywords) * short)
+    put("around_words", np.maximum(np.maximum(before, after), own_words) * short)
+    put("short", short)
+    put("length", np.log1p(length) / 5)
+    put("alone", alone)
     if period is not None:
-        for row, one in zip(rows, found, strict=True):
-            one["period"] = _closeness(row.occurred_at, period)
+        put("period", _closeness(rows.column("occurred_at"), period))
     return found
 
 
-def _closeness(moment: datetime | None, period: Period) -> float:
-    """1 within the period; 0.5 some days away, for one speaks of things before and after them."""
-    if moment is None:
-        return 0.0
-    away = max(period.start - moment, moment - period.end, timedelta(0))
-    half = NEAR + (period.end - period.start) / 4
-    return 1 / (1 + (away / half) ** 2)
+def add_texts(found: Any, query: str, texts: Sequence[str]) -> None:
+    """To features `found` of as many rows, what their texts say."""
+    if not texts:
+        return
+    said = [speaker(text) for text in texts]
+    named = _named_speakers(query, {name for name in said if name is not None})
+    pairs = _pairs(query)
+    asks_when = ASKS_WHEN.match(query) is not None
+    asks = np.array([text.rstrip().endswith("?") for text in texts])
+    found[:, _PLACE["pairs"]] = [_share_of_pairs(text, pairs) for text in texts]
+    found[:, _PLACE["speaker"]] = [name in named for name in said]
+    if asks_when:
+        found[:, _PLACE["time"]] = [TELLS_WHEN.search(text) is not None for text in texts]
+    found[:, _PLACE["question"]] = asks
+    found[:, _PLACE["short_question"]] = asks * found[:, _PLACE["short"]]
+
+
+def totals(found: Any) -> Any:
+    """Each row's sum of weighted features."""
+    return found @ _WEIGHTS
 
 
 # The sum at which a row answers as likely as not, and how fast that grows: on agents' work.
 EVEN, STEEPNESS = 7.6, 1.0
 
 
-def probability(found: Mapping[str, float]) -> float:
-    """How likely a row with these features answers the query, 0 to 1."""
-    total = sum(weight * found[name] for name, weight in WEIGHTS.items())
+def probability(total: float) -> float:
+    """How likely a row with that sum answers the query, 0 to 1."""
     return 1 / (1 + math.exp(STEEPNESS * (EVEN - total)))
 
 
-class _Tops:
-    """The largest of each figure, which stands for 1."""
-
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self.words = _largest(row.words for row in rows)
-        self.meaning = _largest(row.meaning for row in rows)
-        self.keywords = _largest(row.keyword_meaning for row in rows)
-
-
-def _largest(values: Iterable[float | None]) -> float:
-    return max((value for value in values if value), default=0.0)
+def _closeness(moments: Any, period: Period) -> Any:
+    """1 within the period; 0.5 some days away, for one speaks of things before and after them."""
+    start, end = period.start.timestamp(), period.end.timestamp()
+    away = np.maximum(np.maximum(start - moments, moments - end), 0.0)
+    half = NEAR.total_seconds() + (end - start) / 4
+    return 1 / (1 + (away / half) ** 2)
 
 
-def _share(value: float | None, top: float, instead: float = 0.0) -> float:
-    if value is None:
-        return instead
-    return max(value, 0.0) / top if top > 0 else 0.0
+def _largest(values: Any) -> float:
+    """The largest of a figure, which stands for 1; nan is none."""
+    return float(np.nanmax(values, initial=0.0))
 
 
-def _features(
-    row: Row,
-    top: _Tops,
-    threads: Mapping[uuid.UUID, float],
-    speakers: frozenset[str],
-    pairs: Sequence[str],
-    asks_when: bool,
-) -> dict[str, float]:
-    # What stands in no thread was written to be read alone.
-    short = 0.0 if row.thread is None else 1 / (1 + (row.length / HALF_WORDS) ** 2)
-    words = _share(row.words, top.words)
-    text = row.text
-    asks = text.rstrip().endswith("?")
-    before, second = _at(row.before, 0), _at(row.before, 1)
-    after = _at(row.after, 0)
-    beside = [_share(one.keyword_meaning, top.keywords) for one in (before, after)]
-    said = " ".join(_TOKEN.findall(text.lower())) if pairs else ""
-    return {
-        "words": words,
-        "meaning": _share(row.meaning, top.meaning, words),
-        "opening_meaning": _share(row.opening_meaning, top.meaning, words),
-        "keyword_meaning": _share(row.keyword_meaning, top.keywords, words),
-        "chunks": math.log(max(row.chunks, 1)) / 3,
-        "coverage": row.coverage,
-        "pairs": sum(pair in said for pair in pairs) / len(pairs) if pairs else 0.0,
-        "thread": _of_thread(row, threads) * short,
-        "speaker": float(speaker(text) in speakers),
-        "time": float(asks_when and TELLS_WHEN.search(text) is not None),
-        "question": float(asks),
-        "short_question": asks * short,
-        "answers": before.asks * _share(before.meaning, top.meaning) * short,
-        "before_words": before.words * short,
-        "second_before_words": second.words * short,
-        "after_keywords": beside[1] * short,
-        "beside_keywords": max(beside) * short,
-        "around_words": max(before.words, after.words, row.words) * short,
-        "short": short,
-        "length": math.log1p(row.length) / 5,
-        "alone": float(row.thread is None),
-        "period": 0.0,
-    }
+def _share(values: Any, top: float, instead: Any = 0.0) -> Any:
+    shares = np.maximum(values, 0.0) / top if top > 0 else np.zeros(len(values))
+    return np.where(np.isnan(values), instead, shares)
 
 
-_NOBODY = Neighbour()
-
-
-def _at(neighbours: Sequence[Neighbour], place: int) -> Neighbour:
-    return neighbours[place] if place < len(neighbours) else _NOBODY
-
-
-def _threads(rows: Sequence[Row]) -> dict[uuid.UUID, float]:
-    """How much each thread is about the query: the mean of its best rows' words."""
+def _of_threads(rows: Sequence[Row], words: Any) -> Any:
+    """How much each row's thread is about the query: the mean of its best rows' words."""
     found: dict[uuid.UUID, list[float]] = {}
-    for row in rows:
+    for row, value in zip(rows, words.tolist(), strict=True):
         if row.thread is not None:
-            found.setdefault(row.thread, []).append(row.words)
-    return {
+            found.setdefault(row.thread, []).append(value)
+    about = {
         thread: sum(sorted(values, reverse=True)[:THREAD_ROWS]) / THREAD_ROWS
         for thread, values in found.items()
     }
+    return np.array([0.0 if row.thread is None else about[row.thread] for row in rows])
 
 
-def _of_thread(row: Row, threads: Mapping[uuid.UUID, float]) -> float:
-    return 0.0 if row.thread is None else threads.get(row.thread, 0.0)
-
-
-def _named_speakers(query: str, rows: Sequence[Row]) -> frozenset[str]:
-    """The speakers whom the query names, unless it names all there are."""
+def _named_speakers(query: str, names: Set[str]) -> frozenset[str]:
+    """Those of `names` that the query names, unless it names all there are."""
     asked = f" {' '.join(_TOKEN.findall(query.casefold()))} "
-    names = {name for row in rows if (name := speaker(row.text)) is not None}
     named = {name for name in names if f" {' '.join(_TOKEN.findall(name))} " in asked}
     return frozenset(named if named != names else ())
+
+
+def _share_of_pairs(text: str, pairs: Sequence[str]) -> float:
+    if not pairs:
+        return 0.0
+    said = " ".join(_TOKEN.findall(text.lower()))
+    return sum(pair in said for pair in pairs) / len(pairs)
 
 
 def _pairs(query: str) -> list[str]:

@@ -30,7 +30,7 @@ BULK_ROWS = 50
 INSERT_ROWS = 1000
 # What a change of the source copies onto its passages, where the text stays the same.
 COPIED = (
-    "lexical", "token_count", "memory_kind", "tags", "session_id", "agent_id", "project_id",
+    "lexical", "token_count", "asks", "memory_kind", "tags", "session_id", "agent_id", "project_id",
     "occurred_at", "recorded_at", "metadata", "trust", "state", "valid_from", "valid_to",
     "superseded_at", "expires_at",
 )  # fmt: skip
@@ -50,13 +50,13 @@ _INSERT = f"""
         id, workspace_id, created_at, {", ".join(SOURCES.values())}, kind, chunk, memory_kind,
         tags, session_id, thread_id, idx, agent_id, project_id, occurred_at, recorded_at,
         metadata, trust, state, valid_from, valid_to, superseded_at, expires_at, text, lexical,
-        token_count, lane, space_id, embedding, second_space_id, second_embedding)
+        token_count, asks, lane, space_id, embedding, second_space_id, second_embedding)
     SELECT x.id, %s, %s,
            {", ".join(f"CASE WHEN x.kind = '{kind.value}' THEN x.of END" for kind in SOURCES)},
            x.kind, x.chunk, x.memory_kind, x.tags, x.session_id, x.thread_id, x.idx, x.agent_id,
            x.project_id, x.occurred_at, x.recorded_at, x.metadata, x.trust, x.state,
            x.valid_from, x.valid_to, x.superseded_at, x.expires_at, x.text, x.lexical,
-           x.token_count, x.lane, x.space_id, x.embedding::halfvec,
+           x.token_count, x.asks, x.lane, x.space_id, x.embedding::halfvec,
            coalesce(x.second_space_id, (SELECT e.id FROM memory_embeddingspace e
                 WHERE e.workspace_id = %s AND e.slot = {Slot.SECOND.value}
                   AND e.state IN ('building', 'active'))),
@@ -67,7 +67,7 @@ _INSERT = f"""
            occurred_at timestamptz, recorded_at timestamptz, metadata jsonb, trust text,
            state text, valid_from timestamptz, valid_to timestamptz, superseded_at timestamptz,
            expires_at timestamptz, text text, lexical text, token_count integer,
-           lane smallint, space_id uuid, embedding text, second_space_id uuid,
+           asks boolean, lane smallint, space_id uuid, embedding text, second_space_id uuid,
            second_embedding text)
     ON CONFLICT DO NOTHING
 """  # noqa: S608  (constants of this module)

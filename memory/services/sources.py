@@ -42,6 +42,7 @@ class NewPassage:
     chunk: int = 0
     lexical: str = ""
     token_count: int = 0
+    asks: bool = False
     memory_kind: str = ""
     tags: Sequence[str] = ()
     session_id: uuid.UUID | None = None
@@ -77,6 +78,7 @@ def _chunks(first: NewPassage, extra_words: str = "") -> list[NewPassage]:
                 text=text,
                 lexical=lexical,
                 token_count=count_words(lexical),
+                asks=text.endswith("?"),
             )
         )
     return passages

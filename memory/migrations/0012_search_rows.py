@@ -1,0 +1,22 @@
+"""Hybrid search finds what it ranks in one statement, and a common word costs no scan of its rows.
+
+Passages of before say whether they ask something after `manage.py reindex`: writing every row, with
+its place in the index of vectors, would take longer than anybody wants to wait for a migration.
+"""
+
+from django.db import migrations, models
+
+from memory.migrations.sql.search_rows import STATEMENTS
+
+
+class Migration(migrations.Migration):
+    dependencies = [("memory", "0011_metadata")]
+
+    operations = [
+        migrations.AddField(
+            model_name="passage",
+            name="asks",
+            field=models.BooleanField(db_default=False, default=False),
+        ),
+        *(migrations.RunSQL(forwards, backwards) for forwards, backwards in STATEMENTS),
+    ]

@@ -1,0 +1,278 @@
+"""SQL of migration 0012: search_words that never scans a common word's rows, and search_rows, which
+finds what hybrid search ranks in one statement. Frozen with it; a change is a new one.
+
+As in 0003 both run as the search role, which sees every row of the passages and nothing else. They
+compare the workspace themselves, and without one return nothing. What comes from the caller enters
+their statements as a parameter or as a quoted literal (%L), and what was quoted is never looked
+through for placeholders again.
+"""
+
+from memory.migrations.sql.search_functions import _WORDS_SIGNATURE, SEARCH, _function
+from memory.migrations.sql.search_metadata import WORDS_AND_METADATA
+
+_CASES = WORDS_AND_METADATA[
+    WORDS_AND_METADATA.index("' AND ' || CASE key") : WORDS_AND_METADATA.index("INTO kept")
+].rstrip()
+_GIVEN = WORDS_AND_METADATA[
+    WORDS_AND_METADATA.index("FROM (SELECT key,") : WORDS_AND_METADATA.index("IF condition")
+].rstrip()
+
+# The conditions of a filter and of a query's phrases on passages p; each begins with AND.
+CONDITIONS = f"""
+CREATE FUNCTION search_conditions(filters jsonb, condition text) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $body$
+DECLARE
+    kept text;
+BEGIN
+    SELECT coalesce(string_agg({_CASES}
+      INTO kept
+      {_GIVEN}
+    IF condition <> '' THEN
+        kept := kept || format(' AND p.tsv @@ %L::tsquery', condition);
+    END IF;
+    RETURN kept;
+END
+$body$
+"""
+
+# BM25 of passages p, as three lists of expressions: what is read of the row (`figures`), and the
+# score and the weight of the words it has, made of those. They stand apart because a frequency is
+# used three times and must be computed once.
+#
+# A single term's ts_rank with all weights 1 is H2(n) * 6 / pi^2, where H2(n) is 1 + 1/4 + ... +
+# 1/n^2 and n its frequency in the row; pi^2 / 6 - H2(n) is about 1 / (n + 1/2). So n is what
+# rounding gives, exactly.
+FORMULAS = """
+CREATE FUNCTION search_formulas(
+    terms text[], weights double precision[], average_length double precision,
+    OUT figures text, OUT score text, OUT held text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $body$
+    SELECT format('1.2 * (0.25 + 0.75 * p.token_count / %L::float8) AS norm', average_length)
+           || coalesce(string_agg(format(
+               ', round(1 / (1.64493406685 - 1.64493406685 * '
+               'ts_rank(''{1,1,1,1}'', p.tsv, %L::tsquery)::float8) - 0.5) AS f%s', q, i), ''
+               ORDER BY i), ''),
+           coalesce(string_agg(format('%L::float8 * f%s / (f%s + norm)', w, i, i), ' + '
+               ORDER BY i), '0::float8'),
+           coalesce(string_agg(format('CASE WHEN f%s > 0 THEN %L::float8 ELSE 0 END', i, w), ' + '
+               ORDER BY i), '0::float8')
+      FROM (SELECT '''' || replace(replace(t, '\\', '\\\\'), '''', '''''') || '''' AS q, w, i
+              FROM unnest(terms, weights) WITH ORDINALITY AS x (t, w, i)) AS quoted
+$body$
+"""
+
+# Two lists of passages with their scores: those that `wanted` finds, and where they are too few the
+# newest of those that only `more` finds. $1 workspace, $2 wanted, $3 more, $4 rows that may be
+# scored, $5 rows that are returned, $6 among how many of the newest passages `more` is looked for.
+_SCAN = """
+wanted AS MATERIALIZED (
+    SELECT id, %2$s AS score FROM (
+        SELECT p.id, %1$s FROM public.memory_passage p
+         WHERE p.workspace_id = $1%4$s AND p.tsv @@ $2 LIMIT $4 OFFSET 0) s
+     ORDER BY score DESC, id DESC LIMIT $5
+), more AS MATERIALIZED (
+    SELECT id, %2$s AS score FROM (
+        SELECT p.id, %1$s FROM public.memory_passage p
+         WHERE p.workspace_id = $1%4$s AND p.tsv @@ $3 AND (p.tsv @@ $2) IS NOT TRUE
+           AND p.id >= coalesce(CASE WHEN $6 IS NOT NULL THEN (
+               SELECT q.id FROM public.memory_passage q WHERE q.workspace_id = $1
+                ORDER BY q.id DESC OFFSET $6 LIMIT 1) END, '00000000-0000-0000-0000-000000000000')
+           AND (SELECT count(*) FROM wanted) < $5 LIMIT $4 OFFSET 0) s
+     ORDER BY score DESC, id DESC LIMIT $5
+)"""
+
+_ARGUMENTS = """
+    terms text[], weights double precision[], average_length double precision,
+    wanted text, more text, newest integer, condition text, filters jsonb,
+    scanned integer, most integer"""
+
+# The two queries, each within the workspace: its id is a word of its own in every row of it.
+_QUERIES = """
+    own_word := quote_literal('w' || replace(own::text, '-', ''))::tsquery;
+    first := own_word && nullif(wanted, '')::tsquery;
+    second := own_word && nullif(more, '')::tsquery;
+"""
+
+WORDS = f"""
+CREATE FUNCTION search_words({_ARGUMENTS})
+RETURNS TABLE (passage uuid, score double precision)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $body$
+DECLARE
+    own uuid := nullif(current_setting('app.workspace', true), '')::uuid;
+    own_word tsquery;
+    first tsquery;
+    second tsquery;
+    formulas record;
+BEGIN
+    IF own IS NULL THEN
+        RETURN;
+    END IF;
+    {_QUERIES}
+    formulas := public.search_formulas(terms, weights, average_length);
+    RETURN QUERY EXECUTE format(
+        $sql$WITH {_SCAN} SELECT id, score FROM wanted UNION ALL SELECT id, score FROM more
+        ORDER BY 2 DESC, 1 DESC LIMIT $5$sql$,
+        formulas.figures, formulas.score, formulas.held,
+        public.search_conditions(filters, condition))
+    USING own, first, second, scanned, most, newest;
+END
+$body$
+"""
+
+_SOURCES = ("memory", "summary", "event", "message", "project", "task", "contact")
+_PARTS = "\n         UNION ALL ".join(
+    f"SELECT p.chunk, p.token_count, %5$s AS meaning FROM public.memory_passage p "  # noqa: S608
+    f"WHERE p.workspace_id = $1 AND p.of_{source}_id = r.source AND r.kind = '{source}'"
+    for source in _SOURCES
+)
+_BEST = """SELECT *, row_number() OVER row AS place,
+               max(words) OVER part AS most_words, max(meaning) OVER part AS most_meaning,
+               max(keyword_meaning) OVER part AS most_keyword_meaning"""
+_WINDOWS = """WINDOW part AS (PARTITION BY source),
+               row AS (PARTITION BY source ORDER BY words + coalesce(meaning, 0) DESC, id)"""
+_ROW = (
+    "id, kind, source, thread_id, idx, occurred_at, words, most_words, coverage, meaning, "
+    "most_meaning, most_keyword_meaning"
+)
+
+# $7 the passages that meaning found, $8 the space's id, $9 rows that are returned and $10 how many
+# of them have their neighbours for candidates, $11 words of a row that needs no neighbours, $12 the
+# sum of all the query's words.
+_ROWS = f"""
+WITH {_SCAN}, ids AS MATERIALIZED (
+    SELECT id FROM wanted UNION SELECT id FROM more UNION SELECT unnest($7)
+), seen AS MATERIALIZED (
+    SELECT s.*, %2$s / $12 AS words, %3$s / $12 AS coverage
+      -- OFFSET 0: one look-up for each id, whatever the planner thinks of their number.
+      FROM ids, LATERAL (
+        SELECT p.id, p.kind, p.thread_id, p.idx, p.token_count, p.occurred_at,
+               coalesce(p.of_memory_id, p.of_summary_id, p.of_event_id, p.of_message_id,
+                        p.of_project_id, p.of_task_id, p.of_contact_id) AS source,
+               %5$s AS meaning, %6$s AS keyword_meaning, %1$s
+          FROM public.memory_passage p WHERE p.workspace_id = $1 AND p.id = ids.id OFFSET 0) s
+), best AS MATERIALIZED (
+    -- A first guess: the legs' figures, and what the best of many chunks owes to their number.
+    SELECT *, row_number() OVER (ORDER BY promise DESC, id) AS number FROM (
+        {_BEST}, max(token_count) OVER part AS length,
+               max(words) OVER part + coalesce(max(meaning) OVER part, 0)
+               + coalesce(max(keyword_meaning) OVER part, 0) - 0.1 * sqrt(count(*) OVER part)
+               AS promise
+          FROM seen {_WINDOWS}) s
+     WHERE place = 1 ORDER BY promise DESC, id LIMIT $9
+), centres AS MATERIALIZED (
+    SELECT thread_id, idx, number <= $10 AS spreads FROM best
+     WHERE thread_id IS NOT NULL AND idx IS NOT NULL AND length <= $11
+), beside AS MATERIALIZED (
+    SELECT s.*, %2$s / $12 AS words, %3$s / $12 AS coverage
+      FROM (SELECT DISTINCT thread_id, idx + step AS idx
+              FROM centres, unnest(ARRAY[-3, -2, -1, 0, 1, 2]) step
+             WHERE spreads OR step IN (-2, -1, 1)) places, LATERAL (
+        SELECT p.id, p.kind, p.thread_id, p.idx, p.token_count, p.occurred_at,
+               p.of_message_id AS source, %5$s AS meaning, %6$s AS keyword_meaning,
+               p.asks, (true%4$s) AS passes, %1$s
+          FROM public.memory_passage p
+         WHERE p.workspace_id = $1 AND p.thread_id = places.thread_id AND p.idx = places.idx
+           AND p.of_message_id IS NOT NULL AND p.chunk < 2 OFFSET 0) s
+), around AS MATERIALIZED (
+    SELECT thread_id, idx, max(words) AS words, max(coalesce(meaning, 0)) AS meaning,
+           max(coalesce(keyword_meaning, 0)) AS keywords, bool_or(asks)::int AS asks
+      FROM beside GROUP BY thread_id, idx
+), spread AS (
+    SELECT thread_id, idx + step AS idx FROM centres, unnest(ARRAY[-1, 1]) step WHERE spreads
+    EXCEPT SELECT thread_id, idx FROM best
+), rows AS (
+    SELECT {_ROW} FROM best
+    UNION ALL SELECT {_ROW} FROM (
+        {_BEST} FROM beside JOIN spread USING (thread_id, idx) WHERE passes {_WINDOWS}) s
+     WHERE place = 1
+)
+SELECT r.id, r.source, r.kind::text, r.thread_id, r.words * $12, r.meaning,
+       extract(epoch FROM r.occurred_at)::float8, part.chunks::int, part.length::int,
+       r.most_words, r.coverage, r.most_meaning, part.opening_meaning, r.most_keyword_meaning,
+       b.words, b.meaning, b.keywords, b.asks, bb.words, a.words, a.keywords
+  FROM rows r
+  CROSS JOIN LATERAL (
+    SELECT count(*) AS chunks, sum(q.token_count) AS length,
+           max(CASE WHEN q.chunk = 0 THEN q.meaning END) AS opening_meaning
+      FROM ({_PARTS}) q) part
+  LEFT JOIN around b ON b.thread_id = r.thread_id AND b.idx = r.idx - 1
+  LEFT JOIN around bb ON bb.thread_id = r.thread_id AND bb.idx = r.idx - 2
+  LEFT JOIN around a ON a.thread_id = r.thread_id AND a.idx = r.idx + 1"""
+
+ROWS = f"""
+CREATE FUNCTION search_rows({_ARGUMENTS},
+    near uuid[], slot integer, space uuid, vector text, keywords text, rows integer,
+    spreading integer, longest integer, ideal double precision)
+RETURNS TABLE (
+    passage uuid, source uuid, kind text, thread uuid, bm25 double precision,
+    cosine double precision, occurred_at double precision, chunks integer, length integer,
+    words double precision, coverage double precision, meaning double precision,
+    opening_meaning double precision, keyword_meaning double precision,
+    before_words double precision, before_meaning double precision,
+    before_keywords double precision, before_asks integer, second_before_words double precision,
+    after_words double precision, after_keywords double precision)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $body$
+DECLARE
+    own uuid := nullif(current_setting('app.workspace', true), '')::uuid;
+    own_word tsquery;
+    first tsquery;
+    second tsquery;
+    formulas record;
+    cosine_of text := 'CASE WHEN p.%1$I = $8 '
+        'THEN 1 - (p.%2$I OPERATOR(public.<=>) %3$L::public.halfvec) END';
+    of_space text := CASE slot WHEN 1 THEN 'space_id' ELSE 'second_space_id' END;
+    of_vector text := CASE slot WHEN 1 THEN 'embedding' ELSE 'second_embedding' END;
+BEGIN
+    IF own IS NULL THEN
+        RETURN;
+    END IF;
+    {_QUERIES}
+    formulas := public.search_formulas(terms, weights, average_length);
+    RETURN QUERY EXECUTE format($sql${_ROWS}$sql$,
+        formulas.figures, '(' || formulas.score || ')', '(' || formulas.held || ')',
+        public.search_conditions(filters, condition),
+        format(cosine_of, of_space, of_vector, vector),
+        format(cosine_of, of_space, of_vector, keywords))
+    USING own, first, second, scanned, most, newest, near, space, rows, spreading, longest,
+          greatest(ideal, 1e-9);
+END
+$body$
+"""
+
+_NAMES = "text[], double precision[], double precision, text, text, integer, text, jsonb, integer"
+_NEW_WORDS = f"search_words({_NAMES}, integer)"
+_ROWS_SIGNATURE = (
+    f"search_rows({_NAMES}, integer, uuid[], integer, uuid, text, text, integer, integer, "
+    "integer, double precision)"
+)
+
+
+def _own(create: str, signature: str, *, called: bool) -> list[tuple[str, str]]:
+    """As `_function`; what only the other functions call is nobody else's."""
+    statements = _function(create, signature)
+    return [one for one in statements if called or not one[0].startswith("GRANT")]
+
+
+# The function belongs to the search role, which alone may drop it.
+_DROP = f"SET LOCAL ROLE {SEARCH}; DROP FUNCTION {_WORDS_SIGNATURE}; RESET ROLE"
+# (forwards, backwards), to be undone in reverse order.
+STATEMENTS = [
+    (
+        _DROP,
+        [sql for sql, _ in _function(WORDS_AND_METADATA, _WORDS_SIGNATURE)],
+    ),
+    *_own(CONDITIONS, "search_conditions(jsonb, text)", called=False),
+    *_own(FORMULAS, "search_formulas(text[], double precision[], double precision)", called=False),
+    *_own(WORDS, _NEW_WORDS, called=True),
+    *_own(ROWS, _ROWS_SIGNATURE, called=True),
+]

@@ -1,0 +1,89 @@
+"""The rows that hybrid search ranks, with all that ranking asks of them but their texts.
+
+One statement finds the passages with the query's words, joins those that meaning found, takes the
+most promising rows of both, reads what stands around them in their threads, and adds the messages
+beside the best of them: an answer may have no word of its question (search_rows, migration 0012).
+Not for scoring (ranking.py).
+"""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from django.db import connection
+
+from config.lib.scope import current_workspace_id
+from memory.search.corpus import Corpus
+from memory.search.dense import place_of
+from memory.search.filters import Filter
+from memory.search.lexical import Words, asked_of
+from memory.search.ranking import FIGURES, Row, Rows
+
+# Rows whose surroundings are looked at, unless more are to be given: the others would hardly come
+# into an answer.
+LEAST_ROWS = 100
+# Of these the messages beside them become candidates themselves.
+MOST_SPREAD = 40
+# A row of more words speaks for itself (ranking.HALF_WORDS).
+MOST_LENGTH = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """The query's vectors, of itself and of its keywords, in pgvector's text form, and the space
+    they are compared in."""
+
+    vector: str
+    keywords: str
+    space_id: uuid.UUID
+
+
+def gather(
+    near: Iterable[uuid.UUID],
+    *,
+    meaning: Meaning,
+    words: Words,
+    figures: Corpus,
+    narrowed: Filter,
+    most: int,
+    wanted: int,
+) -> Rows:
+    """Rows of the `most` best passages by words and of the passages `near` by meaning.
+
+    At least `wanted` of them, where there are so many. Indexes passage_words, memory_passage_pkey,
+    passage_thread and passage_of_*_unique.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT * FROM search_rows(%s::text[], %s::float8[], %s, %s, %s, %s, %s, %s::jsonb, "
+            "%s, %s, %s::uuid[], %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                *asked_of(words, figures, narrowed, most=most),
+                # Written by hand: psycopg takes 2 us for each UUID of a list.
+                "{" + ",".join(map(str, near)) + "}",
+                place_of(meaning.space_id).slot,
+                meaning.space_id,
+                meaning.vector,
+                meaning.keywords or meaning.vector,
+                max(LEAST_ROWS, wanted),
+                MOST_SPREAD,
+                MOST_LENGTH,
+                words.ideal,
+            ],
+        )
+        found = cursor.fetchall()
+    rows = [Row(*one[: -len(FIGURES)]) for one in found]
+    numbers: Any = np.array([one[-len(FIGURES) :] for one in found], dtype=float)
+    return Rows(rows, numbers.reshape(-1, len(FIGURES)))
+
+
+def read_texts(passages: Sequence[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """passage -> its text. Index memory_passage_pkey."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, text FROM memory_passage WHERE workspace_id = %s AND id = ANY(%s::uuid[])",
+            [current_workspace_id(), "{" + ",".join(map(str, passages)) + "}"],
+        )
+        return dict(cursor.fetchall())
