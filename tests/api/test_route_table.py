@@ -124,8 +124,7 @@ def test_a_key_without_the_scope_is_refused(workspace, method, path, operation):
     assert scope in body["detail"]
 
 
-@pytest.fixture
-def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
+def make_rows(api: Caller, workspace: Workspace) -> dict[str, str]:
     """One row of each kind in alice's workspace, by the name of the path's parameter."""
     conversation = str(uuid.uuid4())
     fields = {"project": "greenhouse", "conversation_id": conversation}
@@ -186,6 +185,11 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
         "priority_id": made(api.post("/priorities", {"content": "p"}))["id"],
         "duplicate_id": duplicate,
     }
+
+
+@pytest.fixture
+def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
+    return make_rows(api, workspace)
 
 
 def test_every_row_of_another_workspace_is_not_found(api, stranger, rows):
