@@ -4,6 +4,7 @@ Tables are made by the owner's login; then every test runs as the runtime role, 
 row-level security holds in tests as it does for users.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -16,6 +17,15 @@ from config.embedded.temporary import TemporaryUrls, temporary_server
 from config.lib.scope import workspace_scope
 from contacts.models import Workspace
 from tests import factories
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole files, slow ones first: what several processes take last must be short, or all but one
+    of them wait for it."""
+    tests = Counter(item.path for item in items)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path not in slow, -tests[item.path], item.path))
 
 
 @pytest.fixture(scope="session")
