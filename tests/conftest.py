@@ -4,17 +4,28 @@ Tables are made by the owner's login; then every test runs as the runtime role, 
 row-level security holds in tests as it does for users.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import environ
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from config.embedded.temporary import TemporaryUrls, temporary_server
 from config.lib.scope import workspace_scope
 from contacts.models import Workspace
 from tests import factories
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole files, slow ones first: what several processes take last must be short, or all but one
+    of them wait for it."""
+    tests = Counter(item.path for item in items)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path not in slow, -tests[item.path], item.path))
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +83,32 @@ def _no_jobs_are_left(request: pytest.FixtureRequest, django_db_blocker: Any) ->
     if commits or "transactional_db" in request.fixturenames:
         with django_db_blocker.unblock(), connection.cursor() as cursor:
             cursor.execute("TRUNCATE procrastinate_jobs, procrastinate_periodic_defers CASCADE")
+
+
+Making = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture(scope="module")
+def module_rows(
+    request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: Any
+) -> Iterator[Making]:
+    """For fixtures of a module's scope: `with module_rows():` rows are made once for all its tests.
+
+    A transaction around the whole module, in which each test has its savepoint: every test finds
+    the rows as they were made, whatever the one before did to them. Not for tests that commit.
+    """
+    for item in request.session.items:
+        if item.path == request.path and (marker := item.get_closest_marker("django_db")):
+            assert not marker.kwargs.get("transaction"), f"{item.nodeid} commits"
+    with django_db_blocker.unblock():
+        whole = transaction.atomic()
+        # Scopes are durable transactions, and take their test's savepoint for none.
+        whole._from_testcase = True  # type: ignore[attr-defined]
+        whole.__enter__()
+    yield django_db_blocker.unblock
+    with django_db_blocker.unblock():
+        transaction.set_rollback(True)
+        whole.__exit__(None, None, None)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
-"""Named people: alice owns greenhouse, vera may look, rita reviews, otto operates, charlie is of
-another workspace."""
+"""Named people: alice owns a workspace, vera may look, rita reviews, otto operates, charlie is
+of another workspace."""
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +11,9 @@ from django.test import Client
 from config.lib.scope import workspace_scope
 from contacts.models import Workspace
 from contacts.services.workspaces import add_member, create_user
-from tests.factories import ALICE
+from tests.admin.pages import Rows, fill
+from tests.conftest import Making
+from tests.factories import ALICE, make_workspace
 
 SignIn = Callable[..., Client]
 
@@ -27,6 +30,30 @@ def signed_in(user: User) -> Client:
     client = Client(raise_request_exception=True)
     client.force_login(user)
     return client
+
+
+@pytest.fixture(scope="module")
+def filled(module_rows: Making) -> tuple[Workspace, Rows]:
+    """A workspace with a member and one row of each model."""
+    with module_rows():
+        workspace = make_workspace("orangery")
+        person("gwen", (workspace, "owner"))
+        return workspace, fill(workspace)
+
+
+@pytest.fixture
+def rows(filled: tuple[Workspace, Rows], db: None) -> Rows:
+    """One row of each model in alice's workspace, as they were made."""
+    return copy.deepcopy(filled[1])
+
+
+@pytest.fixture
+def workspace(request: pytest.FixtureRequest, db: None) -> Workspace:
+    """Where alice works: empty, unless the test asks for `rows`."""
+    if "rows" in request.fixturenames:
+        filled, _ = request.getfixturevalue("filled")
+        return copy.deepcopy(filled)
+    return make_workspace("greenhouse")
 
 
 @pytest.fixture

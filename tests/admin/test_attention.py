@@ -13,7 +13,7 @@ from sessions.models import Ping, PingChannel, PingDelivery, StagedContent
 from sessions.services.ping_channels import create_channel
 from sessions.services.pings import create_ping
 from tests.admin.conftest import person, signed_in
-from tests.admin.pages import fill, form_of, url
+from tests.admin.pages import form_of, url
 from tests.factories import ALICE
 
 NEW = "/admin/pings/new/"
@@ -24,8 +24,8 @@ def reread(workspace, row):
         return type(row).objects.get(pk=row.pk)
 
 
-def test_a_reviewer_answers_with_an_option_or_own_words(rita, workspace):
-    ping = fill(workspace)[Ping]
+def test_a_reviewer_answers_with_an_option_or_own_words(rita, workspace, rows):
+    ping = rows[Ping]
     address = url(Ping, "change", ping.pk)
     assert reread(workspace, ping).seen_at is None
     form = form_of(rita, address)
@@ -45,29 +45,28 @@ def test_a_reviewer_answers_with_an_option_or_own_words(rita, workspace):
     assert reread(workspace, other).answer == "Not before dawn."
 
 
-def test_a_ping_is_acknowledged_and_settled_by_buttons(rita, workspace):
-    ping = fill(workspace)[Ping]
+def test_a_ping_is_acknowledged_and_settled_by_buttons(rita, workspace, rows):
+    ping = rows[Ping]
     for action, state in (("acknowledge", "acknowledged"), ("resolve", "resolved")):
         assert rita.post(url(Ping, "do", ping.pk, action)).status_code == 302
         assert reread(workspace, ping).state == state
 
 
-def test_a_viewer_who_looks_has_not_seen_it_for_the_agent(vera, workspace):
-    ping = fill(workspace)[Ping]
+def test_a_viewer_who_looks_has_not_seen_it_for_the_agent(vera, workspace, rows):
+    ping = rows[Ping]
     assert vera.get(url(Ping, "change", ping.pk)).status_code == 200
     assert reread(workspace, ping).seen_at is None
     assert vera.post(url(Ping, "do", ping.pk, "resolve")).status_code == 403
 
 
-def test_pings_are_filtered_by_state(alice, workspace):
-    fill(workspace)
+def test_pings_are_filtered_by_state(alice, rows):
     for state, there in (("open", True), ("resolved", False)):
         page = alice.get(url(Ping, "changelist"), {"state": state}).content.decode()
         assert ("May the pump start?" in page) is there
 
 
-def test_a_secret_goes_in_and_never_comes_out(alice, workspace):
-    channel = fill(workspace)[PingChannel]
+def test_a_secret_goes_in_and_never_comes_out(alice, workspace, rows):
+    channel = rows[PingChannel]
     address = url(PingChannel, "change", channel.pk)
     kept = "a secret of many characters"
     assert kept not in alice.get(address).content.decode()
@@ -84,8 +83,8 @@ def test_a_secret_goes_in_and_never_comes_out(alice, workspace):
     assert "of many characters" not in told
 
 
-def test_only_an_owner_sees_where_a_channel_leads_and_changes_it(alice, otto, workspace):
-    channel = fill(workspace)[PingChannel]
+def test_only_an_owner_sees_where_a_channel_leads_and_changes_it(alice, otto, rows):
+    channel = rows[PingChannel]
     address = url(PingChannel, "change", channel.pk)
     assert "secret-path" in alice.get(address).content.decode()
     page = otto.get(address).content.decode()
@@ -111,8 +110,8 @@ def test_an_owner_sets_a_channel_up_and_tests_it(alice, workspace):
     assert "This is a test of the channel" in log
 
 
-def test_the_board_is_shown_without_what_was_dismissed(alice, workspace):
-    row = fill(workspace)[StagedContent]
+def test_the_board_is_shown_without_what_was_dismissed(alice, workspace, rows):
+    row = rows[StagedContent]
     board = url(StagedContent, "changelist")
     assert "Water the ferns" in alice.get(board).content.decode()
     assert alice.post(url(StagedContent, "do", row.pk, "pin")).status_code == 302
@@ -123,8 +122,8 @@ def test_the_board_is_shown_without_what_was_dismissed(alice, workspace):
     assert (after.pinned, after.dismissed_at is None) == (True, False)
 
 
-def test_home_shows_what_needs_a_person_with_the_way_there(alice, workspace):
-    ping = fill(workspace)[Ping]
+def test_home_shows_what_needs_a_person_with_the_way_there(alice, workspace, rows):
+    ping = rows[Ping]
     page = alice.get(reverse("admin:index")).content.decode()
     assert "Needs you" in page
     assert "May the pump start?" in page

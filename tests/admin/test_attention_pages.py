@@ -5,7 +5,7 @@ import pytest
 from config.lib.scope import workspace_scope
 from sessions.models import Handoff, Notification
 from sessions.services.handoffs import create_handoff
-from tests.admin.pages import fill, url
+from tests.admin.pages import url
 from tests.factories import ALICE, make_session
 
 ACTIONS = [(Notification, "acknowledge"), (Handoff, "reject"), (Handoff, "fail")]
@@ -16,8 +16,8 @@ def now_of(workspace, row):
         return type(row).objects.get(pk=row.pk)
 
 
-def test_a_notification_is_acknowledged_by_its_button_and_then_has_none(otto, workspace):
-    row = fill(workspace)[Notification]
+def test_a_notification_is_acknowledged_by_its_button_and_then_has_none(otto, workspace, rows):
+    row = rows[Notification]
     action = url(Notification, "do", row.pk, "acknowledge")
     assert action in otto.get(url(Notification, "change", row.pk)).content.decode()
     otto.post(action)
@@ -37,8 +37,8 @@ def test_many_notifications_are_acknowledged_from_the_list(otto, workspace):
 
 
 @pytest.mark.parametrize(("name", "status"), [("reject", "rejected"), ("fail", "failed")])
-def test_a_handoff_nobody_takes_is_ended_by_its_button(otto, workspace, name, status):
-    row = fill(workspace)[Handoff]
+def test_a_handoff_nobody_takes_is_ended_by_its_button(otto, workspace, rows, name, status):
+    row = rows[Handoff]
     action = url(Handoff, "do", row.pk, name)
     otto.post(action, {"_reason": "stale"})
     found = now_of(workspace, row)
@@ -47,8 +47,8 @@ def test_a_handoff_nobody_takes_is_ended_by_its_button(otto, workspace, name, st
 
 
 @pytest.mark.parametrize(("model", "name"), ACTIONS)
-def test_who_may_only_look_settles_nothing(vera, workspace, model, name):
-    row = fill(workspace)[model]
+def test_who_may_only_look_settles_nothing(vera, workspace, rows, model, name):
+    row = rows[model]
     assert vera.post(url(model, "do", row.pk, name)).status_code == 403
     assert now_of(workspace, row).created_at == row.created_at
     page = vera.get(url(model, "change", row.pk)).content.decode()
@@ -56,7 +56,7 @@ def test_who_may_only_look_settles_nothing(vera, workspace, model, name):
 
 
 @pytest.mark.parametrize("model", [Notification, Handoff])
-def test_nobody_reaches_into_another_workspace(charlie, workspace, model):
-    row = fill(workspace)[model]
+def test_nobody_reaches_into_another_workspace(charlie, rows, model):
+    row = rows[model]
     assert charlie.get(url(model, "change", row.pk)).status_code in (302, 404)
     assert charlie.post(url(model, "do", row.pk, "acknowledge")).status_code == 404

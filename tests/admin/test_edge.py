@@ -12,7 +12,7 @@ from contacts.models import Agent
 from contacts.selectors import memberships_of
 from sessions.models import Session
 from tests.admin.conftest import person
-from tests.admin.pages import fill, url
+from tests.admin.pages import url
 from tests.factories import ALICE, make_agent
 
 
@@ -103,8 +103,7 @@ def test_without_a_connection_not_even_the_session_is_read_for_the_answer():
     assert "Sign out" not in response.content.decode()
 
 
-def test_every_page_has_a_policy_without_inline_scripts(alice, client, workspace):
-    rows = fill(workspace)
+def test_every_page_has_a_policy_without_inline_scripts(alice, client, rows):
     for who, page in (
         (alice, "/admin/"),
         (client, "/admin/login/"),

@@ -8,7 +8,7 @@ from contacts.models import Agent, Revision, Workspace
 from memory.models import Memory
 from memory.services.memories import update_memory
 from sessions.models import Project, Session, Thread
-from tests.admin.pages import fill, form_of, sent_by, url
+from tests.admin.pages import form_of, sent_by, url
 from tests.factories import ALICE, make_agent, make_memory, make_session
 
 
@@ -34,8 +34,8 @@ def reread(workspace, row):
     ],
     ids=lambda value: getattr(getattr(value, "_meta", None), "model_name", None),
 )
-def test_an_edit_leaves_a_revision_by_the_person(alice, workspace, model, field, value):
-    row = fill(workspace)[model]
+def test_an_edit_leaves_a_revision_by_the_person(alice, workspace, rows, model, field, value):
+    row = rows[model]
     address = url(model, "change", row.pk)
     data = form_of(alice, address) | {field: value, "_reason": "it was asked for"}
     response = alice.post(address, data)
@@ -50,11 +50,11 @@ def test_an_edit_leaves_a_revision_by_the_person(alice, workspace, model, field,
 
 
 @pytest.mark.parametrize("model", [Agent, Project, Session, Thread, Memory, Workspace])
-def test_saving_a_page_untouched_changes_nothing(alice, workspace, model):
+def test_saving_a_page_untouched_changes_nothing(alice, workspace, rows, model):
     with workspace_scope(workspace.id):
         make_memory("Two\nlines, and a space at the end. \n", tags=["a, b", "c"])
         make_agent("lister")
-    row = fill(workspace)[model]
+    row = rows[model]
     before = last_change(workspace, row)
     assert (
         alice.post(
@@ -75,8 +75,8 @@ def test_a_text_keeps_its_lines_spaces_and_tags_with_commas(alice, workspace):
     assert last_change(workspace, memory).after == {"confidence": 0.9}
 
 
-def test_an_emptied_list_is_an_empty_list(alice, workspace):
-    memory = fill(workspace)[Memory]
+def test_an_emptied_list_is_an_empty_list(alice, workspace, rows):
+    memory = rows[Memory]
     address = url(Memory, "change", memory.pk)
     data = form_of(alice, address) | {"tags": "", "metadata": ""}
     assert alice.post(address, data).status_code == 302
@@ -84,8 +84,8 @@ def test_an_emptied_list_is_an_empty_list(alice, workspace):
     assert reread(workspace, memory).metadata == {}
 
 
-def test_a_stale_page_is_refused_with_both_versions_shown(alice, workspace):
-    memory = fill(workspace)[Memory]
+def test_a_stale_page_is_refused_with_both_versions_shown(alice, workspace, rows):
+    memory = rows[Memory]
     address = url(Memory, "change", memory.pk)
     opened = form_of(alice, address)
     with workspace_scope(workspace.id):
@@ -114,16 +114,15 @@ def test_a_stale_page_is_refused_with_both_versions_shown(alice, workspace):
 
 
 @pytest.mark.parametrize("version", ["", "0", "nonsense", "99999999999", "²"])
-def test_a_page_that_does_not_say_what_it_saw_is_refused(alice, workspace, version):
-    session = fill(workspace)[Session]
+def test_a_page_that_does_not_say_what_it_saw_is_refused(alice, workspace, rows, version):
+    session = rows[Session]
     address = url(Session, "change", session.pk)
     data = form_of(alice, address) | {"name": "taken over", "_version": version}
     assert alice.post(address, data).status_code == 409
     assert reread(workspace, session).name == "Water the seedlings"
 
 
-def test_what_a_service_refuses_is_said_in_the_form_and_nothing_is_kept(alice, workspace):
-    rows = fill(workspace)
+def test_what_a_service_refuses_is_said_in_the_form_and_nothing_is_kept(alice, workspace, rows):
     with workspace_scope(workspace.id):
         make_agent("taken")
     address = url(Agent, "change", rows[Agent].pk)
@@ -140,8 +139,7 @@ def test_what_a_service_refuses_is_said_in_the_form_and_nothing_is_kept(alice, w
     assert "lies before valid_from" in str(response.context["adminform"].form.errors["valid_to"])
 
 
-def test_new_rows_are_made_by_their_services(alice, workspace):
-    rows = fill(workspace)
+def test_new_rows_are_made_by_their_services(alice, workspace, rows):
     made = alice.post(url(Project, "add"), {"title": "Orchard", "description": "", "repo_url": ""})
     assert made.status_code == 302
     made = alice.post(
@@ -173,8 +171,8 @@ def test_new_rows_are_made_by_their_services(alice, workspace):
             assert (created.actor_label, created.channel) == ("alice", "admin")
 
 
-def test_deleting_shows_what_goes_and_leaves_a_revision(alice, workspace):
-    session = fill(workspace)[Session]
+def test_deleting_shows_what_goes_and_leaves_a_revision(alice, workspace, rows):
+    session = rows[Session]
     address = url(Session, "delete", session.pk)
     page = alice.get(address).content.decode()
     assert "Messages: 2" in page
@@ -188,8 +186,8 @@ def test_deleting_shows_what_goes_and_leaves_a_revision(alice, workspace):
     assert LogEntry.objects.count() == 0
 
 
-def test_what_others_need_is_not_deleted(alice, workspace):
-    agent = fill(workspace)[Agent]
+def test_what_others_need_is_not_deleted(alice, workspace, rows):
+    agent = rows[Agent]
     page = alice.get(url(Agent, "delete", agent.pk)).content.decode()
     assert "1 sessions belong to it" in page
     assert alice.post(url(Agent, "delete", agent.pk), {"post": "yes"}).status_code in (200, 302)
@@ -236,8 +234,8 @@ def test_many_memories_are_decided_at_once(alice, workspace):
     assert {reread(workspace, row).state for row in rows} == {"active"}
 
 
-def test_history_shows_who_changed_what_word_by_word(alice, workspace):
-    memory = fill(workspace)[Memory]
+def test_history_shows_who_changed_what_word_by_word(alice, rows):
+    memory = rows[Memory]
     address = url(Memory, "change", memory.pk)
     alice.post(address, form_of(alice, address) | {"text": "The pump starts at one."})
     page = alice.get(url(Memory, "history", memory.pk)).content.decode()

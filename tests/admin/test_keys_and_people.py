@@ -10,11 +10,11 @@ from config.lib.scope import workspace_scope
 from contacts.models import Agent, ApiKey, Invitation, Membership, Revision, Workspace
 from contacts.scopes import AGENT_SCOPES
 from tests.admin.conftest import person, signed_in
-from tests.admin.pages import fill, form_of, sent_by, url
+from tests.admin.pages import form_of, sent_by, url
 
 
-def test_a_new_key_is_shown_once_and_works(alice, client, workspace):
-    agent = fill(workspace)[Agent]
+def test_a_new_key_is_shown_once_and_works(alice, client, workspace, rows):
+    agent = rows[Agent]
     sent = form_of(alice, url(ApiKey, "add")) | {"agent": str(agent.pk), "name": "laptop"}
     assert sent["scopes"] == AGENT_SCOPES
     made = alice.post(url(ApiKey, "add"), sent)
@@ -29,14 +29,14 @@ def test_a_new_key_is_shown_once_and_works(alice, client, workspace):
         assert token not in alice.get(page).content.decode()
 
 
-def test_a_key_without_scopes_is_refused(alice, workspace):
-    agent = fill(workspace)[Agent]
+def test_a_key_without_scopes_is_refused(alice, rows):
+    agent = rows[Agent]
     response = alice.post(url(ApiKey, "add"), {"agent": str(agent.pk), "name": "", "scopes": []})
     assert response.context["adminform"].form.errors["scopes"]
 
 
-def test_a_key_is_revoked_by_a_button(alice, workspace):
-    key = fill(workspace)[ApiKey]
+def test_a_key_is_revoked_by_a_button(alice, workspace, rows):
+    key = rows[ApiKey]
     page = alice.get(url(ApiKey, "change", key.pk)).content.decode()
     assert "/do/revoke/" in page
     assert alice.post(url(ApiKey, "do", key.pk, "revoke")).status_code == 302
@@ -46,8 +46,8 @@ def test_a_key_is_revoked_by_a_button(alice, workspace):
     assert "/do/revoke/" not in alice.get(url(ApiKey, "change", key.pk)).content.decode()
 
 
-def test_what_a_key_may_do_is_fixed(alice, workspace):
-    key = fill(workspace)[ApiKey]
+def test_what_a_key_may_do_is_fixed(alice, rows):
+    key = rows[ApiKey]
     address = url(ApiKey, "change", key.pk)
     assert not {"scopes", "agent"} & form_of(alice, address).keys()
 

@@ -12,7 +12,6 @@ from tests.admin.pages import (
     MAX_QUERIES,
     READ_ONLY,
     WORKSPACE_MODELS,
-    fill,
     queries_of,
     registered,
     url,
@@ -25,24 +24,22 @@ def test_the_admin_shows_what_it_should_and_nothing_else():
 
 
 @pytest.mark.parametrize("model", WORKSPACE_MODELS, ids=lambda m: m._meta.model_name)
-def test_a_list_and_its_rows_page_answer_within_the_bound(alice, workspace, model):
-    row = fill(workspace)[model]
+def test_a_list_and_its_rows_page_answer_within_the_bound(alice, rows, model):
+    row = rows[model]
     for page, args in (("changelist", ()), ("change", (row.pk,)), ("history", (row.pk,))):
         statements = queries_of(alice, url(model, page, *args))
         assert len(statements) <= MAX_QUERIES, (page, len(statements), statements)
 
 
 @pytest.mark.parametrize("model", WORKSPACE_MODELS, ids=lambda m: m._meta.model_name)
-def test_a_list_reads_no_bodies_and_no_vectors(alice, workspace, model):
-    fill(workspace)
+def test_a_list_reads_no_bodies_and_no_vectors(alice, rows, model):
     statements = queries_of(alice, url(model, "changelist"))
     for column in ('"blocks"', '"embedding"', '"tsv"', '"lexical"', '"raw"', '"digest"'):
         selected = [s.split(" FROM ")[0] for s in statements]
         assert not [s for s in selected if f".{column}" in s and "LEFT(" not in s.upper()], column
 
 
-def test_more_rows_cost_no_more_queries(alice, workspace):
-    fill(workspace)
+def test_more_rows_cost_no_more_queries(alice, workspace, rows):
     pages = [url(Session, "changelist"), reverse("admin:index")]
     alice.get(pages[0])  # the first visit also remembers the workspace
     few = [len(queries_of(alice, page)) for page in pages]
@@ -53,8 +50,8 @@ def test_more_rows_cost_no_more_queries(alice, workspace):
 
 
 @pytest.mark.parametrize("page", ["conversation", "events", "memories", "raw"])
-def test_a_sessions_reading_pages_answer_within_the_bound(alice, workspace, page):
-    session = fill(workspace)[Session]
+def test_a_sessions_reading_pages_answer_within_the_bound(alice, rows, page):
+    session = rows[Session]
     statements = queries_of(alice, url(Session, page, session.pk))
     assert len(statements) <= MAX_QUERIES, statements
 
@@ -71,8 +68,7 @@ def test_a_list_never_counts_past_its_limit(alice, workspace, monkeypatch):
     assert all("LIMIT 6" in s for s in counts)
 
 
-def test_lists_are_searched_and_filtered(alice, workspace):
-    fill(workspace)
+def test_lists_are_searched_and_filtered(alice, workspace, rows):
     with workspace_scope(workspace.id):
         make_session(name="Repot the fern")
     found = alice.get(url(Session, "changelist"), {"q": "fern"}).content.decode()
@@ -85,21 +81,19 @@ def test_lists_are_searched_and_filtered(alice, workspace):
 @pytest.mark.parametrize("query", ["q=%00", "current_state__exact=%00", "e=%ff", "p=99999",
                                    "agent__id__exact=nonsense", "started_at_from=yesterday",
                                    "nonsense=1", "o=99"])  # fmt: skip
-def test_a_wrong_filter_is_no_server_error(alice, workspace, query):
-    fill(workspace)
+def test_a_wrong_filter_is_no_server_error(alice, rows, query):
     assert alice.get(f"{url(Session, 'changelist')}?{query}").status_code < 500
 
 
 @pytest.mark.parametrize("model", READ_ONLY, ids=lambda m: m._meta.model_name)
-def test_append_only_rows_are_to_look_at(alice, workspace, model):
-    row = fill(workspace)[model]
+def test_append_only_rows_are_to_look_at(alice, rows, model):
+    row = rows[model]
     assert alice.get(url(model, "add")).status_code == 403
     assert alice.get(url(model, "delete", row.pk)).status_code == 403
     assert alice.post(url(model, "change", row.pk), {}).status_code == 403
 
 
-def test_home_leads_from_each_number_to_its_rows(alice, workspace):
-    fill(workspace)
+def test_home_leads_from_each_number_to_its_rows(alice, workspace, rows):
     with workspace_scope(workspace.id):
         make_memory("Perhaps the moon waters them.", state="quarantined")
     response = alice.get(reverse("admin:index"))
@@ -120,22 +114,19 @@ def test_an_empty_workspace_says_what_to_do(alice):
     assert "Nothing to review" in page
 
 
-def test_an_unknown_page_and_a_wrong_id_are_not_found(alice, workspace):
-    fill(workspace)
+def test_an_unknown_page_and_a_wrong_id_are_not_found(alice, rows):
     assert alice.get("/admin/nothing/here/").status_code == 404
     assert alice.get("/admin/memory/memory/not-an-id/change/").status_code == 302
     assert alice.get("/admin/memory/memory/%00/change/").status_code == 302
 
 
-def test_looking_around_writes_no_log(alice, workspace):
-    rows = fill(workspace)
+def test_looking_around_writes_no_log(alice, rows):
     for model in WORKSPACE_MODELS:
         alice.get(url(model, "change", rows[model].pk))
     assert LogEntry.objects.count() == 0
 
 
-def test_a_long_conversation_comes_in_pages(alice, workspace):
-    rows = fill(workspace)
+def test_a_long_conversation_comes_in_pages(alice, workspace, rows):
     with workspace_scope(workspace.id):
         said = [NewMessage(role="user", content=f"Line {n}.") for n in range(250)]
         append_messages(actor=ALICE, thread_id=rows[Thread].id, messages=said)
@@ -153,8 +144,8 @@ def test_a_long_conversation_comes_in_pages(alice, workspace):
     assert "Earlier messages" in middle
 
 
-def test_a_page_has_the_scripts_of_its_own_widgets_only(alice, workspace):
+def test_a_page_has_the_scripts_of_its_own_widgets_only(alice, rows):
     """Unfold keeps the last list's request on the class, and its scripts with it."""
-    session = fill(workspace)[Session]
+    session = rows[Session]
     assert "calendar.js" in alice.get(url(Session, "changelist")).content.decode()
     assert "calendar.js" not in alice.get(url(Session, "delete", session.pk)).content.decode()

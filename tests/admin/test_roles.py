@@ -8,7 +8,7 @@ from contacts.models import Agent, ApiKey, Invitation, Membership, Workspace
 from memory.models import Memory
 from sessions.models import Project, Session, Thread
 from tests.admin.conftest import person, signed_in
-from tests.admin.pages import WORKSPACE_MODELS, fill, form_of, url
+from tests.admin.pages import WORKSPACE_MODELS, form_of, url
 from tests.factories import make_memory
 
 OPERATED = [Agent, Project, Session, Thread]
@@ -16,8 +16,8 @@ OWNED = [ApiKey, Membership, Workspace]
 
 
 @pytest.mark.parametrize("model", WORKSPACE_MODELS, ids=lambda m: m._meta.model_name)
-def test_a_viewer_sees_everything_and_changes_nothing(vera, workspace, model):
-    row = fill(workspace)[model]
+def test_a_viewer_sees_everything_and_changes_nothing(vera, rows, model):
+    row = rows[model]
     assert vera.get(url(model, "changelist")).status_code == 200
     page = vera.get(url(model, "change", row.pk))
     assert page.status_code == 200
@@ -27,8 +27,7 @@ def test_a_viewer_sees_everything_and_changes_nothing(vera, workspace, model):
     assert vera.post(url(model, "delete", row.pk), {"post": "yes"}).status_code == 403
 
 
-def test_a_viewer_runs_no_action(vera, workspace):
-    rows = fill(workspace)
+def test_a_viewer_runs_no_action(vera, workspace, rows):
     for model, name in ((Memory, "archive"), (Session, "end"), (ApiKey, "revoke")):
         assert vera.post(url(model, "do", rows[model].pk, name)).status_code == 403
     sent = {"action": "archive", "_selected_action": [str(rows[Memory].pk)]}
@@ -38,8 +37,8 @@ def test_a_viewer_runs_no_action(vera, workspace):
         assert Memory.objects.get(pk=rows[Memory].pk).state == "active"
 
 
-def test_a_reviewer_decides_on_state_and_trust_only(rita, workspace):
-    memory = fill(workspace)[Memory]
+def test_a_reviewer_decides_on_state_and_trust_only(rita, workspace, rows):
+    memory = rows[Memory]
     address = url(Memory, "change", memory.pk)
     sent = form_of(rita, address)
     assert {"state", "trust"} <= sent.keys()
@@ -56,29 +55,29 @@ def test_a_reviewer_decides_on_state_and_trust_only(rita, workspace):
 
 
 @pytest.mark.parametrize("model", OPERATED + OWNED, ids=lambda m: m._meta.model_name)
-def test_a_reviewer_edits_nothing_else(rita, workspace, model):
-    row = fill(workspace)[model]
+def test_a_reviewer_edits_nothing_else(rita, rows, model):
+    row = rows[model]
     assert rita.post(url(model, "change", row.pk), {"_version": "1"}).status_code == 403
 
 
 @pytest.mark.parametrize("model", OPERATED, ids=lambda m: m._meta.model_name)
-def test_an_operator_edits_the_work(otto, workspace, model):
-    row = fill(workspace)[model]
+def test_an_operator_edits_the_work(otto, rows, model):
+    row = rows[model]
     address = url(model, "change", row.pk)
     assert otto.post(address, form_of(otto, address)).status_code == 302
 
 
 @pytest.mark.parametrize("model", OWNED, ids=lambda m: m._meta.model_name)
-def test_an_operator_does_not_touch_keys_and_people(otto, workspace, model):
-    row = fill(workspace)[model]
+def test_an_operator_does_not_touch_keys_and_people(otto, rows, model):
+    row = rows[model]
     assert otto.post(url(model, "change", row.pk), {"_version": "1"}).status_code == 403
     assert otto.get(url(ApiKey, "add")).status_code == 403
     assert otto.get(url(Invitation, "add")).status_code == 403
 
 
-def test_superusers_have_the_role_of_their_membership(workspace):
+def test_superusers_have_the_role_of_their_membership(workspace, rows):
     root = signed_in(person("root", (workspace, "viewer"), superuser=True))
-    row = fill(workspace)[Agent]
+    row = rows[Agent]
     assert root.get(url(Agent, "change", row.pk)).status_code == 200
     assert root.post(url(Agent, "change", row.pk), {"_version": "1"}).status_code == 403
 

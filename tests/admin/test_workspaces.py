@@ -9,13 +9,13 @@ from config.lib.scope import workspace_scope
 from contacts.models import Membership
 from sessions.models import Session
 from tests.admin.conftest import person, signed_in
-from tests.admin.pages import WORKSPACE_MODELS, fill, url
+from tests.admin.pages import WORKSPACE_MODELS, url
 from tests.factories import NOBODYS_ID, make_session
 
 
 @pytest.mark.parametrize("model", WORKSPACE_MODELS, ids=lambda m: m._meta.model_name)
-def test_charlie_sees_nothing_of_alices(alice, charlie, workspace, model):
-    row = fill(workspace)[model]
+def test_charlie_sees_nothing_of_alices(alice, charlie, rows, model):
+    row = rows[model]
     listed = charlie.get(url(model, "changelist")).content.decode()
     assert str(row.pk) not in listed
     for page in ("change", "delete", "history"):
@@ -25,21 +25,20 @@ def test_charlie_sees_nothing_of_alices(alice, charlie, workspace, model):
 
 
 @pytest.mark.parametrize("page", ["conversation", "events", "memories", "raw"])
-def test_charlie_reads_no_session_of_alices(charlie, workspace, page):
-    session = fill(workspace)[Session]
+def test_charlie_reads_no_session_of_alices(charlie, rows, page):
+    session = rows[Session]
     assert charlie.get(url(Session, page, session.pk)).status_code == 404
 
 
-def test_charlie_runs_no_action_on_a_row_of_alices(charlie, workspace):
-    session = fill(workspace)[Session]
+def test_charlie_runs_no_action_on_a_row_of_alices(charlie, workspace, rows):
+    session = rows[Session]
     assert charlie.post(url(Session, "do", session.pk, "end")).status_code == 404
     with workspace_scope(workspace.id):
         assert Session.objects.get(pk=session.pk).ended_at is None
 
 
-def test_autocomplete_and_palette_find_ones_own_only(alice, charlie, workspace):
+def test_autocomplete_and_palette_find_ones_own_only(alice, charlie, rows):
     cache.clear()
-    fill(workspace)
     field = {"app_label": "agent_sessions", "model_name": "thread", "field_name": "session"}
     auto, palette = reverse("admin:autocomplete"), reverse("admin:search")
     for client, sees in ((alice, True), (charlie, False), (alice, True)):

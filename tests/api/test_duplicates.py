@@ -8,6 +8,7 @@ from config.lib.scope import workspace_scope
 from contacts.models import Revision
 from memory import tasks
 from memory.models import Memory, MemoryDuplicate
+from memory.models.passage import Lane
 from memory.services import duplicates
 from memory.services.duplicates import propose
 from memory.services.embedding import embed_pending
@@ -305,6 +306,9 @@ def test_the_job_comes_after_the_embedding_and_the_sweep_finds_what_it_missed(
     monkeypatch,
 ):
     monkeypatch.setattr(tasks, "COLLECT_SECONDS", 0.0)
+    # A turn that a busy machine does not cut short.
+    monkeypatch.setattr(tasks, "COMPARING_SECONDS", 60.0)
+    monkeypatch.setattr(tasks.embedding, "SLICE_SECONDS", {Lane.INTERACTIVE: 60, Lane.BULK: 60})
     monkeypatch.setattr(tasks, "get_embedder", lambda: embedder)
     monkeypatch.setattr(duplicates, "COMPARED_AT_ONCE", 2)
     with workspace_scope(workspace.id):

@@ -7,10 +7,13 @@ import orjson
 import pytest
 from django.test import Client
 
-from tests.api.caller import Caller
-from tests.api.test_route_table import BODIES, OPERATIONS, rows
+from contacts.models import Workspace
+from tests.api.caller import Caller, caller
+from tests.api.test_route_table import BODIES, OPERATIONS, make_rows
+from tests.conftest import Making
+from tests.factories import make_workspace
 
-__all__ = ["rows"]  # the fixture
+pytestmark = pytest.mark.django_db
 
 # As they stand in a body. Text first, then what is none.
 VALUES = [
@@ -32,6 +35,24 @@ LEAST: dict[str, dict[str, Any]] = {
     "create_handoff": {"from_session_id": "01990000-0000-7000-8000-00000000abcd", "content": "c"},
     "find_threads": {"text": "t"},
 }
+
+
+@pytest.fixture(scope="module")
+def workspace(module_rows: Making) -> Workspace:
+    with module_rows():
+        return make_workspace("greenhouse")
+
+
+@pytest.fixture(scope="module")
+def api(module_rows: Making, workspace: Workspace) -> Caller:
+    with module_rows():
+        return caller(workspace)
+
+
+@pytest.fixture(scope="module")
+def rows(module_rows: Making, api: Caller, workspace: Workspace) -> dict[str, str]:
+    with module_rows():
+        return make_rows(api, workspace)
 
 
 @pytest.fixture(scope="module")

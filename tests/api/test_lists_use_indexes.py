@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
+import pytest
 from django.apps import apps
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -18,6 +19,8 @@ from config.lib.scope import workspace_scope
 from contacts.models import Workspace
 from tests.api.caller import ROOT, Caller, caller
 from tests.api.many_rows import FEW_WORDS, fill
+
+pytestmark = pytest.mark.slow
 
 # A page of 50 of which one row in twenty fits, and what is looked up beside it.
 MOST_READ = 2_500

@@ -16,7 +16,8 @@ from contacts.services import funnel
 from contacts.services.keys import revoke_key
 from memory.models import MemoryDuplicate
 from tests.api.caller import Caller, caller, made, problem
-from tests.factories import ALICE, NOBODYS_ID, make_key
+from tests.conftest import Making
+from tests.factories import ALICE, NOBODYS_ID, make_key, make_workspace
 
 OPERATIONS = [
     (operation.operation_id, method, path, operation)
@@ -97,17 +98,42 @@ def test_every_operation_asks_for_a_key_and_a_known_scope(method, path, operatio
     assert auth.scope is None or auth.scope in SCOPES
 
 
-@named(OPERATIONS)
-def test_nobody_gets_in_without_a_live_key(workspace, method, path, operation):
-    expiring, expired = make_key(workspace, expires_at=clock.now() + timedelta(hours=1))
-    revoked_key, revoked = make_key(workspace)
-    with workspace_scope(workspace.id):
-        ApiKey.objects.filter(pk=expiring.pk).update(expires_at=clock.now() - timedelta(seconds=1))
-        revoke_key(actor=ALICE, key_id=revoked_key.id)
-    _, live = make_key(workspace)
+@pytest.fixture(scope="module")
+def orangery(module_rows: Making) -> Workspace:
+    with module_rows():
+        return make_workspace("orangery")
+
+
+@pytest.fixture(scope="module")
+def dead_tokens(module_rows: Making, orangery: Workspace) -> list[str | None]:
+    """None, no token at all, and those of keys that open nothing."""
+    with module_rows():
+        expiring, expired = make_key(orangery, expires_at=clock.now() + timedelta(hours=1))
+        revoked_key, revoked = make_key(orangery)
+        with workspace_scope(orangery.id):
+            past = clock.now() - timedelta(seconds=1)
+            ApiKey.objects.filter(pk=expiring.pk).update(expires_at=past)
+            revoke_key(actor=ALICE, key_id=revoked_key.id)
+        _, live = make_key(orangery)
     flipped = live[:-10] + ("A" if live[-10] != "A" else "B") + live[-9:]
+    return [None, "", "garbage", "rmb_a_b", flipped, expired, revoked]
+
+
+@pytest.fixture(scope="module")
+def weak_callers(module_rows: Making, orangery: Workspace) -> dict[str, Caller]:
+    """By scope: a program whose key has all others."""
+    with module_rows():
+        return {
+            scope: caller(orangery, scopes=[other for other in SCOPES if other != scope])
+            for scope in SCOPES
+        }
+
+
+@named(OPERATIONS)
+@pytest.mark.django_db
+def test_nobody_gets_in_without_a_live_key(dead_tokens, method, path, operation):
     bodies = set()
-    for token in (None, "", "garbage", "rmb_a_b", flipped, expired, revoked):
+    for token in dead_tokens:
         answer = Caller(token).call(method, fill(path))
         body = problem(answer, 401)
         assert answer["WWW-Authenticate"].startswith("Bearer")
@@ -116,16 +142,15 @@ def test_nobody_gets_in_without_a_live_key(workspace, method, path, operation):
 
 
 @named([case for case in OPERATIONS if case[3].auth_callbacks[0].scope is not None])
-def test_a_key_without_the_scope_is_refused(workspace, method, path, operation):
+@pytest.mark.django_db
+def test_a_key_without_the_scope_is_refused(weak_callers, method, path, operation):
     scope = operation.auth_callbacks[0].scope
-    weak = caller(workspace, scopes=[other for other in SCOPES if other != scope])
-    body = problem(weak.call(method, fill(path)), 403)
+    body = problem(weak_callers[scope].call(method, fill(path)), 403)
     assert body["code"] == "scope_missing"
     assert scope in body["detail"]
 
 
-@pytest.fixture
-def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
+def make_rows(api: Caller, workspace: Workspace) -> dict[str, str]:
     """One row of each kind in alice's workspace, by the name of the path's parameter."""
     conversation = str(uuid.uuid4())
     fields = {"project": "greenhouse", "conversation_id": conversation}
@@ -186,6 +211,11 @@ def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
         "priority_id": made(api.post("/priorities", {"content": "p"}))["id"],
         "duplicate_id": duplicate,
     }
+
+
+@pytest.fixture
+def rows(api: Caller, workspace: Workspace) -> dict[str, str]:
+    return make_rows(api, workspace)
 
 
 def test_every_row_of_another_workspace_is_not_found(api, stranger, rows):

@@ -16,7 +16,7 @@ from django.db import connection
 from config.embedded.temporary import TemporaryUrls
 from tests.api.caller import Caller, all_items
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 LIMIT = 100_000
 
 

@@ -19,6 +19,8 @@ from tests.admin.pages import fill, url
 from tests.browser.conftest import Visit, sign_in
 from tests.factories import ALICE, make_session, make_thread
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "a long password"
 HOSTILE = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>'
 

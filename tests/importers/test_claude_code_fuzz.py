@@ -21,6 +21,8 @@ from memory.importers.claude_code.events import KNOWN_TYPES
 from memory.importers.problems import SourceError
 from tests.importers.transcripts import NOON, SESSION
 
+pytestmark = pytest.mark.slow
+
 
 def assert_storable(items: list[Item]) -> None:
     """The write funnel takes every text and every JSON, and the columns every length."""

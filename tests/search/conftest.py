@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
 
 from memory.search import corpus, speakers, vectors
+from tests.conftest import Making
 
 
 class HashEmbedder:
@@ -53,10 +55,27 @@ def _nothing_kept() -> Iterator[None]:
     speakers.forget()
 
 
-@pytest.fixture
-def embedder(monkeypatch: pytest.MonkeyPatch) -> HashEmbedder:
-    """The process's embedder, for queries and for passages."""
+def put_in_place(monkeypatch: pytest.MonkeyPatch) -> HashEmbedder:
     made = HashEmbedder()
     monkeypatch.setattr("memory.search.vectors.get_embedder", lambda: made)
     monkeypatch.setattr("memory.services.embedding.get_embedder", lambda: made)
     return made
+
+
+@pytest.fixture
+def embedder(monkeypatch: pytest.MonkeyPatch) -> HashEmbedder:
+    """The process's embedder, for queries and for passages."""
+    return put_in_place(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def embedded_rows(module_rows: Making) -> Making:
+    """As `module_rows`, with the embedder in place."""
+
+    @contextmanager
+    def making() -> Iterator[None]:
+        with module_rows(), pytest.MonkeyPatch.context() as monkeypatch:
+            put_in_place(monkeypatch)
+            yield
+
+    return making

@@ -7,7 +7,7 @@ import pytest
 from config.lib import clock
 from config.lib.scope import workspace_scope
 from tests.api.caller import caller, made, wrong_fields
-from tests.factories import make_memory, nowhere
+from tests.factories import make_memory, make_workspace, nowhere
 from tests.search.asking import embed_all
 
 TOMORROW = (clock.now() + timedelta(days=1)).isoformat()
@@ -39,13 +39,20 @@ BAD = [
 ]
 
 
+@pytest.fixture(scope="module")
+def callers(embedded_rows):
+    with embedded_rows():
+        workspace = make_workspace("greenhouse")
+        with workspace_scope(workspace.id):
+            make_memory("The pump is off.")
+            make_memory("It is what it is.")
+        embed_all(workspace)
+        return caller(workspace)
+
+
 @pytest.fixture
-def api(workspace, embedder):
-    with workspace_scope(workspace.id):
-        make_memory("The pump is off.")
-        make_memory("It is what it is.")
-    embed_all(workspace)
-    return caller(workspace)
+def api(callers, embedder, db):
+    return callers
 
 
 @pytest.mark.parametrize(("body", "field"), BAD)

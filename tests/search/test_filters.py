@@ -15,42 +15,57 @@ from sessions.services.events import NewEvent, append_events
 from sessions.services.projects import create_project
 from sessions.services.sessions import update_session
 from sessions.services.threads import NewMessage, append_messages
-from tests.factories import ALICE, make_agent, make_memory, make_session, make_thread, nowhere
+from tests.factories import (
+    ALICE,
+    make_agent,
+    make_memory,
+    make_session,
+    make_thread,
+    make_workspace,
+    nowhere,
+)
 from tests.search.asking import ask, ask_fully, embed_all, texts
 
 MAY = datetime(2024, 5, 1, tzinfo=UTC)
 JUNE = datetime(2024, 6, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-def garden(workspace, embedder):
+@pytest.fixture(scope="module")
+def garden_rows(embedded_rows):
     """Rows that differ in one respect each; all of them match "water"."""
-    with workspace_scope(workspace.id):
-        project = create_project(actor=ALICE, title="Orangery", description="water house")
-        codex = make_agent("codex")
-        session = make_session(
-            agent=codex, project=project.id, conversation_id="chief-2024-05-01", started_at=MAY
-        )
-        thread = make_thread(session)
-        append_messages(
-            actor=ALICE,
-            thread_id=thread.id,
-            messages=[
-                NewMessage(role="user", content="water message", occurred_at=MAY),
-                NewMessage(role="tool", content="water output", occurred_at=MAY),
-            ],
-        )
-        append_events(
-            actor=ALICE,
-            session_id=session.id,
-            events=[NewEvent("note", text="water event", occurred_at=MAY)],
-        )
-        make_memory("water fact", kind="fact", tags=["wet", "blue"], recorded_at=JUNE)
-        make_memory("water wish", kind="preference", tags=["wet"], recorded_at=JUNE)
-        make_memory("water trusted", trust="operator", recorded_at=JUNE)
-        make_memory("water aside", state="archived", recorded_at=JUNE)
-    embed_all(workspace)
-    return workspace, session, thread
+    with embedded_rows():
+        workspace = make_workspace("garden")
+        with workspace_scope(workspace.id):
+            project = create_project(actor=ALICE, title="Orangery", description="water house")
+            codex = make_agent("codex")
+            session = make_session(
+                agent=codex, project=project.id, conversation_id="chief-2024-05-01", started_at=MAY
+            )
+            thread = make_thread(session)
+            append_messages(
+                actor=ALICE,
+                thread_id=thread.id,
+                messages=[
+                    NewMessage(role="user", content="water message", occurred_at=MAY),
+                    NewMessage(role="tool", content="water output", occurred_at=MAY),
+                ],
+            )
+            append_events(
+                actor=ALICE,
+                session_id=session.id,
+                events=[NewEvent("note", text="water event", occurred_at=MAY)],
+            )
+            make_memory("water fact", kind="fact", tags=["wet", "blue"], recorded_at=JUNE)
+            make_memory("water wish", kind="preference", tags=["wet"], recorded_at=JUNE)
+            make_memory("water trusted", trust="operator", recorded_at=JUNE)
+            make_memory("water aside", state="archived", recorded_at=JUNE)
+        embed_all(workspace)
+        return workspace, session, thread
+
+
+@pytest.fixture
+def garden(garden_rows, embedder, db):
+    return garden_rows
 
 
 NOTHING_NARROWS = {
@@ -180,23 +195,30 @@ def test_a_session_takes_what_it_holds_to_another_project(garden):
     assert not {hit.kind for hit in left} & {"event", "message"}
 
 
+@pytest.fixture(scope="module")
+def readings(embedded_rows):
+    """Three thousand rows, and three that the filter leaves."""
+    with embedded_rows():
+        workspace = make_workspace("readings")
+        with workspace_scope(workspace.id):
+            session = make_session()
+            for _ in range(3):
+                events = [NewEvent("note", text=f"humidity reading {n} water") for n in range(1000)]
+                append_events(actor=ALICE, session_id=session.id, events=events)
+            for n in range(3):
+                make_memory(f"unlike {n}", tags=["rare"])
+        embed_all(workspace)
+        return workspace
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("approximate", [False, True])
-def test_a_filter_of_a_thousandth_finds_all_there_are(
-    workspace, embedder, monkeypatch, approximate
-):
-    with workspace_scope(workspace.id):
-        session = make_session()
-        for _ in range(3):
-            events = [NewEvent("note", text=f"humidity reading {n} water") for n in range(1000)]
-            append_events(actor=ALICE, session_id=session.id, events=events)
-        for n in range(3):
-            make_memory(f"unlike {n}", tags=["rare"])
-    embed_all(workspace)
+def test_a_filter_of_a_thousandth_finds_all_there_are(readings, embedder, monkeypatch, approximate):
     if approximate:
         monkeypatch.setattr(dense, "_compare_all", lambda *_: False)
     for mode in ("semantic", "hybrid"):
-        found = texts(ask_fully(workspace, "humidity water", mode=mode, tags=["rare"]))
+        found = texts(ask_fully(readings, "humidity water", mode=mode, tags=["rare"]))
         assert sorted(found) == ["unlike 0", "unlike 1", "unlike 2"]
-        found = ask_fully(workspace, "humidity water", mode=mode, limit=100)
+        found = ask_fully(readings, "humidity water", mode=mode, limit=100)
         assert len(found.hits) == 100
-    assert len(texts(ask_fully(workspace, "reading unlike", mode="lexical", tags=["rare"]))) == 3
+    assert len(texts(ask_fully(readings, "reading unlike", mode="lexical", tags=["rare"]))) == 3

@@ -9,6 +9,8 @@ from memory.search import dense
 from tests.factories import make_memory, make_session
 from tests.search.asking import ask_fully, embed_all
 
+pytestmark = pytest.mark.slow
+
 ROWS, RARE, SOME = 20_000, 1000, 20
 # Rows share vectors, eighty each.
 DISTINCT = 250

@@ -16,6 +16,8 @@ from sessions.services.threads import NewMessage, append_messages, delete_thread
 from tests.factories import ALICE, make_memory, make_thread
 from tests.search.asking import ask, ask_fully, embed_all, texts
 
+pytestmark = pytest.mark.slow
+
 
 def say(thread, *contents: str) -> list[Message]:
     rows, _ = append_messages(

@@ -30,7 +30,7 @@ from tests.search.conftest import HashEmbedder
 from tests.unit.embedding_endpoint import Behaviour, Endpoint, answer, refusal
 from tests.unit.embedding_endpoint import vectors as given
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 NOTES = [f"The {word} in greenhouse {n} was watered." for n in range(4)
          for word in ("fern", "palm", "orchid", "cactus", "moss")]  # fmt: skip

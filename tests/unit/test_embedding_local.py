@@ -22,6 +22,8 @@ from memory.embedding.local import LocalEmbedder, slices
 from memory.embedding.runtime import batches_by_length
 from tests.unit.numpy_bert import NumpyBert
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 MIXED_TEXTS = [
