@@ -26,7 +26,7 @@ from memory.search.parse import Parsed, parse
 from memory.search.ranking import NAMES, add_texts, features, probability, totals
 from memory.search.rows import Meaning, gather, read_texts
 from memory.search.schemas import DateUse, PeriodOut, SearchAnswer, SearchMode, SearchQuery
-from memory.search.scoring import Scored, by_meaning, by_words, in_order, leg_figures
+from memory.search.scoring import NEITHER, Scored, by_meaning, by_words, in_order, leg_figures
 from memory.search.vectors import NOT_ASKED, QueryVector
 
 # From each leg. Chunks of one row share a place in the answer, and a hit may be first in one leg
@@ -192,22 +192,28 @@ def _ranked(asked: _Search, near: Iterable[uuid.UUID], meaning: Meaning) -> list
         wanted=asked.read,
     )
     seen = features(found, asked.period)
-    first = np.argsort(-totals(seen), kind="stable")[: asked.read]
-    rows, seen = [found.rows[number] for number in first], seen[first]
+    numbers = np.argsort(-totals(seen), kind="stable")[: asked.read].tolist()
+    rows, seen = [found.rows[number] for number in numbers], seen[numbers]
     texts = read_texts([row.passage for row in rows])
     add_texts(seen, asked.parsed.text, [texts.get(row.passage, "") for row in rows])
     legs = leg_figures(
-        {row.passage: row.bm25 for row in found.rows if row.bm25 > 0},
-        {row.passage: row.cosine for row in found.rows if row.cosine is not None},
+        {number: row.bm25 for number, row in enumerate(found.rows) if row.bm25 > 0},
+        {number: row.cosine for number, row in enumerate(found.rows) if row.cosine is not None},
     )
-    chunks = found.column("chunks")[first].astype(int).tolist()
-    ranked = []
-    for place, (row, total) in enumerate(zip(rows, totals(seen).tolist(), strict=True)):
-        one = legs.get(row.passage) or Scored(row.passage, 0.0)
-        one.source, one.chunks, one.score = row.source, chunks[place], probability(total)
-        one.features = dict(zip(NAMES, seen[place].tolist(), strict=True))
-        ranked.append(one)
-    return in_order(ranked)
+    chunks = found.column("chunks").astype(int).tolist()
+    return in_order(
+        Scored(
+            row.passage,
+            probability(total),
+            legs.get(number, NEITHER),
+            source=row.source,
+            chunks=chunks[number],
+            features=dict(zip(NAMES, values, strict=True)),
+        )
+        for number, row, total, values in zip(
+            numbers, rows, totals(seen).tolist(), seen.tolist(), strict=True
+        )
+    )
 
 
 def _recent(narrowed: Filter, condition: str, most: int) -> list[Scored]:

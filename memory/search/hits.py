@@ -10,7 +10,7 @@ from config.lib.scope import current_workspace_id
 from memory.search.ranking import WEIGHTS
 from memory.search.schemas import Explanation, Hit
 from memory.search.scoring import Scored
-from memory.search.snippets import snippet
+from memory.search.snippets import Snippets
 
 # Several passages of one row are often among the best, so more are read than are wanted.
 READ_AHEAD = 2
@@ -45,10 +45,13 @@ def make_hits(
     """The first `limit` rows of the passages in `scored`, which are in order."""
     hits: list[Hit] = []
     seen: set[uuid.UUID] = set()
-    for one, row in _rows(scored, limit * READ_AHEAD):
+    shown = Snippets(terms)
+    # Ranked rows come once already.
+    once = bool(scored) and scored[0].source is not None
+    for one, row in _rows(scored, limit if once else limit * READ_AHEAD):
         if row["source"] not in seen:
             seen.add(row["source"])
-            hits.append(_hit(one, row, terms, explain))
+            hits.append(_hit(one, row, shown, explain))
             if len(hits) == limit:
                 break
     _count_chunks([hit for hit in hits if not hit.chunks])
@@ -65,16 +68,11 @@ def _rows(scored: Sequence[Scored], step: int) -> Iterator[tuple[Scored, dict[st
         yield from ((one, rows[one.passage]) for one in part if one.passage in rows)
 
 
-def _hit(one: Scored, row: dict[str, Any], terms: Sequence[str], explain: bool) -> Hit:
+def _hit(one: Scored, row: dict[str, Any], shown: Snippets, explain: bool) -> Hit:
     explanation = None
     if explain:
         explanation = Explanation(
-            bm25=one.bm25,
-            bm25_share=one.bm25_share,
-            bm25_rank=one.bm25_rank,
-            cosine=one.cosine,
-            cosine_share=one.cosine_share,
-            cosine_rank=one.cosine_rank,
+            **one.legs._asdict(),
             parts=one.features
             and {name: round(WEIGHTS[name] * value, 4) for name, value in one.features.items()},
         )
@@ -84,7 +82,7 @@ def _hit(one: Scored, row: dict[str, Any], terms: Sequence[str], explain: bool) 
     return Hit(
         id=row["source"],
         score=round(one.score, 6),
-        snippet=snippet(row["text"], terms),
+        snippet=shown.of(row["text"]),
         explain=explanation,
         **values,
     )

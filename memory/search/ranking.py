@@ -85,17 +85,17 @@ class Row:
     passage: uuid.UUID
     source: uuid.UUID
     kind: str
-    thread: uuid.UUID | None
     bm25: float
     cosine: float | None
 
 
-# What is known of a row in numbers; nan where there is none. `occurred_at` is in seconds since
-# 1970. `words` is BM25 as a share of what a passage could have that has all the query's words, of
-# the best of the row's passages, and `coverage` the same of the words alone; the three meanings are
-# cosines. The others are of the messages before and after it.
+# What is known of a row in numbers; nan where there is none. Rows of one thread have one number
+# for it, and `occurred_at` is in seconds since 1970. `words` is BM25 as a share of what a passage
+# could have that has all the query's words, of the best of the row's passages, and `coverage` the
+# same of the words alone; the three meanings are cosines. The others are of the messages before and
+# after it.
 FIGURES = (
-    "occurred_at", "chunks", "length", "words", "coverage", "meaning", "opening_meaning",
+    "thread", "occurred_at", "chunks", "length", "words", "coverage", "meaning", "opening_meaning",
     "keyword_meaning", "before_words", "before_meaning", "before_keywords", "before_asks",
     "second_before_words", "after_words", "after_keywords",
 )  # fmt: skip
@@ -139,7 +139,7 @@ def features(rows: Rows, period: Period | None = None) -> Any:
     tops = [_largest(rows.column(name)) for name in ("words", "meaning", "keyword_meaning")]
     top_words, top_meaning, top_keywords = tops
     length, own_words = rows.column("length"), rows.column("words")
-    alone = np.array([row.thread is None for row in rows.rows])
+    alone = np.isnan(rows.column("thread"))
     # What stands in no thread was written to be read alone.
     short = np.where(alone, 0.0, 1 / (1 + (length / HALF_WORDS) ** 2))
     words = _share(own_words, top_words)
@@ -152,7 +152,7 @@ def features(rows: Rows, period: Period | None = None) -> Any:
     put("keyword_meaning", _share(rows.column("keyword_meaning"), top_keywords, words))
     put("chunks", np.log(np.maximum(rows.column("chunks"), 1)) / 3)
     put("coverage", rows.column("coverage"))
-    put("thread", _of_threads(rows.rows, own_words) * short)
+    put("thread", _of_threads(rows.column("thread"), own_words) * short)
     put(
         "answers",
         rows.known("before_asks") * _share(rows.known("before_meaning"), top_meaning) * short,
@@ -219,17 +219,13 @@ def _share(values: Any, top: float, instead: Any = 0.0) -> Any:
     return np.where(np.isnan(values), instead, shares)
 
 
-def _of_threads(rows: Sequence[Row], words: Any) -> Any:
+def _of_threads(threads: Any, words: Any) -> Any:
     """How much each row's thread is about the query: the mean of its best rows' words."""
-    found: dict[uuid.UUID, list[float]] = {}
-    for row, value in zip(rows, words.tolist(), strict=True):
-        if row.thread is not None:
-            found.setdefault(row.thread, []).append(value)
-    about = {
-        thread: sum(sorted(values, reverse=True)[:THREAD_ROWS]) / THREAD_ROWS
-        for thread, values in found.items()
-    }
-    return np.array([0.0 if row.thread is None else about[row.thread] for row in rows])
+    found = np.zeros(len(threads))
+    for thread in set(threads[~np.isnan(threads)].tolist()):
+        held = threads == thread
+        found[held] = np.sort(words[held])[-THREAD_ROWS:].sum() / THREAD_ROWS
+    return found
 
 
 def _named_speakers(query: str, names: Set[str]) -> frozenset[str]:

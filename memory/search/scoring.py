@@ -4,8 +4,23 @@ dense.py).
 """
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+
+class Legs(NamedTuple):
+    """What the two legs say of a passage; None where one has not found it."""
+
+    bm25: float | None = None
+    bm25_share: float | None = None
+    bm25_rank: int | None = None
+    cosine: float | None = None
+    cosine_share: float | None = None
+    cosine_rank: int | None = None
+
+
+NEITHER = Legs()
 
 
 @dataclass(slots=True)
@@ -14,12 +29,7 @@ class Scored:
 
     passage: uuid.UUID
     score: float
-    bm25: float | None = None
-    bm25_share: float | None = None
-    bm25_rank: int | None = None
-    cosine: float | None = None
-    cosine_share: float | None = None
-    cosine_rank: int | None = None
+    legs: Legs = NEITHER
     # Of ranked rows alone (ranking.py): the row, its number of passages, what was seen of it.
     source: uuid.UUID | None = None
     chunks: int | None = None
@@ -28,39 +38,34 @@ class Scored:
 
 def by_words(bm25: Mapping[uuid.UUID, float]) -> list[Scored]:
     """Best first, each with its share of the best as score; of equals the newer id first."""
-    found = leg_figures(bm25, {})
-    for one in found.values():
-        one.score = one.bm25_share or 0.0
-    return in_order(found.values())
+    legs = leg_figures(bm25, {})
+    return in_order(Scored(one, legs[one].bm25_share or 0.0, legs[one]) for one in legs)
 
 
 def by_meaning(cosine: Mapping[uuid.UUID, float]) -> list[Scored]:
     """Best first, each with its cosine as score; of equals the newer id first."""
-    found = leg_figures({}, cosine)
-    for one in found.values():
-        one.score = one.cosine or 0.0
-    return in_order(found.values())
+    legs = leg_figures({}, cosine)
+    return in_order(Scored(one, legs[one].cosine or 0.0, legs[one]) for one in legs)
 
 
-def leg_figures(
-    bm25: Mapping[uuid.UUID, float], cosine: Mapping[uuid.UUID, float]
-) -> dict[uuid.UUID, Scored]:
-    """passage -> what the legs say of it, all that either has, without a score."""
+K = TypeVar("K", bound=Hashable)
+
+
+def leg_figures(bm25: Mapping[K, float], cosine: Mapping[K, float]) -> dict[K, Legs]:
+    """passage -> what the legs say of it, all that either has."""
     words = _shares(bm25, lowest=0.0)
     meaning = _shares(cosine, lowest=min(cosine.values(), default=0.0))
     word_ranks, meaning_ranks = _ranks(bm25), _ranks(cosine)
     return {
-        passage: Scored(
-            passage,
-            0.0,
-            bm25.get(passage),
-            words.get(passage),
-            word_ranks.get(passage),
-            cosine.get(passage),
-            meaning.get(passage),
-            meaning_ranks.get(passage),
+        key: Legs(
+            bm25.get(key),
+            words.get(key),
+            word_ranks.get(key),
+            cosine.get(key),
+            meaning.get(key),
+            meaning_ranks.get(key),
         )
-        for passage in bm25.keys() | cosine.keys()
+        for key in bm25.keys() | cosine.keys()
     }
 
 
@@ -68,7 +73,7 @@ def in_order(found: Iterable[Scored]) -> list[Scored]:
     return sorted(found, key=lambda one: (one.score, one.passage.int), reverse=True)
 
 
-def _shares(values: Mapping[uuid.UUID, float], *, lowest: float) -> dict[uuid.UUID, float]:
+def _shares(values: Mapping[K, float], *, lowest: float) -> dict[K, float]:
     """Each value's place between the lowest and the highest, 0 to 1."""
     highest = max(values.values(), default=0.0)
     if highest <= lowest:
@@ -77,6 +82,6 @@ def _shares(values: Mapping[uuid.UUID, float], *, lowest: float) -> dict[uuid.UU
     return {key: (value - lowest) / (highest - lowest) for key, value in values.items()}
 
 
-def _ranks(values: Mapping[uuid.UUID, float]) -> dict[uuid.UUID, int]:
-    ordered: Iterable[uuid.UUID] = sorted(values, key=lambda key: values[key], reverse=True)
+def _ranks(values: Mapping[K, float]) -> dict[K, int]:
+    ordered = sorted(values, key=values.__getitem__, reverse=True)
     return {key: rank for rank, key in enumerate(ordered, 1)}

@@ -15,60 +15,69 @@ _RUN = re.compile(r"[\w@./\\:~+-]*\w")
 _NAME = re.compile(r"\w+")
 
 
-def snippet(text: str, terms: Sequence[str]) -> str:
-    """About 240 characters around the most different of `terms`, each occurrence marked."""
-    exact, stems = _matchers(terms)
-    places = [
-        (match.start(), match.end(), hit)
-        for match in _RUN.finditer(text)
-        if (hit := _hit(match.group(), exact, stems))
-    ]
-    start, end = _window(text, places)
-    shown, place = [], start
-    for left, right, _ in places:
-        if left >= start and right <= end:
-            shown += [text[place:left], MARK, text[left:right], MARK]
-            place = right
-    shown.append(text[place:end])
-    body = "".join(shown).strip()
-    return ("… " if start > 0 else "") + body + (" …" if end < len(text) else "")
-
-
-def _matchers(terms: Sequence[str]) -> tuple[set[str], tuple[str, ...]]:
-    """Lexemes as words to equal and stems to begin with: the English stemmer cuts endings off,
-    and turns a last y into i."""
-    exact = set(terms)
-    stems = [term for term in terms if len(term) >= 3]
-    stems += [f"{term[:-1]}y" for term in stems if term.endswith("i")]
-    return exact, tuple(stems)
-
-
 # A stem and what was cut off it: -ing, -ation, -ement and their like; more is another word.
 LONGEST_ENDING = 6
 
 
-def _hit(run: str, exact: set[str], stems: tuple[str, ...]) -> str:
-    """The lexeme that a run holds, or nothing."""
-    lower = run.lower()
-    if lower in exact:
-        return lower
-    if lower == run and run.isalpha():
-        return _stem(run, stems)
-    names = [name.lower() for name in _NAME.findall(run)]
-    for word in {lower, *names, *(part.lower() for part in parts_of(run))}:
-        if word in exact:
-            return word
-        if found := _stem(word, stems):
-            return found
-    return ""
+class Snippets:
+    """Pieces of texts with the lexemes `terms` marked.
 
+    Lexemes are words to equal and stems to begin with: the English stemmer cuts endings off, and
+    turns a last y into i.
+    """
 
-def _stem(word: str, stems: tuple[str, ...]) -> str:
-    if word.startswith(stems):
-        for stem in stems:
-            if word.startswith(stem) and len(word) - len(stem) <= LONGEST_ENDING:
-                return stem
-    return ""
+    def __init__(self, terms: Sequence[str]) -> None:
+        self._exact = set(terms)
+        stems = [term for term in terms if len(term) >= 3]
+        stems += [f"{term[:-1]}y" for term in stems if term.endswith("i")]
+        self._stems = tuple(stems)
+        # The same words stand in text after text.
+        self._seen: dict[str, str] = {}
+
+    def of(self, text: str) -> str:
+        """About 240 characters around the most different terms, each occurrence marked."""
+        places = [
+            (match.start(), match.end(), hit)
+            for match in _RUN.finditer(text)
+            if (hit := self._hit(match.group()))
+        ]
+        start, end = _window(text, places)
+        shown, place = [], start
+        for left, right, _ in places:
+            if left >= start and right <= end:
+                shown += [text[place:left], MARK, text[left:right], MARK]
+                place = right
+        shown.append(text[place:end])
+        body = "".join(shown).strip()
+        return ("… " if start > 0 else "") + body + (" …" if end < len(text) else "")
+
+    def _hit(self, run: str) -> str:
+        """The lexeme that a run holds, or nothing."""
+        found = self._seen.get(run)
+        if found is None:
+            found = self._seen[run] = self._look(run)
+        return found
+
+    def _look(self, run: str) -> str:
+        lower = run.lower()
+        if lower in self._exact:
+            return lower
+        if lower == run and run.isalpha():
+            return self._stem(run)
+        names = [name.lower() for name in _NAME.findall(run)]
+        for word in {lower, *names, *(part.lower() for part in parts_of(run))}:
+            if word in self._exact:
+                return word
+            if found := self._stem(word):
+                return found
+        return ""
+
+    def _stem(self, word: str) -> str:
+        if word.startswith(self._stems):
+            for stem in self._stems:
+                if word.startswith(stem) and len(word) - len(stem) <= LONGEST_ENDING:
+                    return stem
+        return ""
 
 
 def _window(text: str, places: Sequence[tuple[int, int, str]]) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory.search.parse import Parsed, parse
-from memory.search.snippets import MARK, snippet
+from memory.search.snippets import MARK, Snippets
 from memory.search.words import count_words, lexical_text
 
 
@@ -71,7 +71,7 @@ def test_a_query_is_read_liberally(q, parsed):
 
 def test_a_snippet_shows_the_stretch_with_most_of_the_words():
     text = "nothing here " * 40 + "the valves were opened by the pump " + "nothing there " * 40
-    shown = snippet(text, ["valv", "open", "pump"])
+    shown = Snippets(["valv", "open", "pump"]).of(text)
     assert "the **valves** were **opened** by the **pump**" in shown
     assert shown.startswith("… ")
     assert shown.endswith(" …")
@@ -79,7 +79,7 @@ def test_a_snippet_shows_the_stretch_with_most_of_the_words():
 
 
 def test_a_stem_marks_its_forms_and_no_other_word():
-    assert snippet("Happy to reply, replies repliconically", ["happi", "repli"]) == (
+    assert Snippets(["happi", "repli"]).of("Happy to reply, replies repliconically") == (
         "**Happy** to **reply**, **replies** repliconically"
     )
 
@@ -88,5 +88,5 @@ def test_a_stem_marks_its_forms_and_no_other_word():
 @settings(max_examples=200, deadline=None)
 def test_a_snippet_is_of_the_text_and_only_marks_it(text, terms):
     text = text.replace(MARK, "")
-    shown = snippet(text, terms).replace(MARK, "").removeprefix("… ").removesuffix(" …")
+    shown = Snippets(terms).of(text).replace(MARK, "").removeprefix("… ").removesuffix(" …")
     assert shown.strip() in text or len(text) <= 240

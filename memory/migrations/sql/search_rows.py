@@ -193,7 +193,8 @@ WITH {_SCAN}, ids AS MATERIALIZED (
         {_BEST} FROM beside JOIN spread USING (thread_id, idx) WHERE passes {_WINDOWS}) s
      WHERE place = 1
 )
-SELECT r.id, r.source, r.kind::text, r.thread_id, r.words * $12, r.meaning,
+SELECT r.id, r.source, r.kind::text, r.words * $12, r.meaning,
+       CASE WHEN r.thread_id IS NOT NULL THEN dense_rank() OVER (ORDER BY r.thread_id) END,
        extract(epoch FROM r.occurred_at)::float8, part.chunks::int, part.length::int,
        r.most_words, r.coverage, r.most_meaning, part.opening_meaning, r.most_keyword_meaning,
        b.words, b.meaning, b.keywords, b.asks, bb.words, a.words, a.keywords
@@ -211,8 +212,8 @@ CREATE FUNCTION search_rows({_ARGUMENTS},
     near uuid[], slot integer, space uuid, vector text, keywords text, rows integer,
     spreading integer, longest integer, ideal double precision)
 RETURNS TABLE (
-    passage uuid, source uuid, kind text, thread uuid, bm25 double precision,
-    cosine double precision, occurred_at double precision, chunks integer, length integer,
+    passage uuid, source uuid, kind text, bm25 double precision, cosine double precision,
+    thread bigint, occurred_at double precision, chunks integer, length integer,
     words double precision, coverage double precision, meaning double precision,
     opening_meaning double precision, keyword_meaning double precision,
     before_words double precision, before_meaning double precision,
