@@ -41,10 +41,15 @@ def topics(count: int, seed: int) -> list[list[str]]:
     return made
 
 
+def topics_in(count: int) -> int:
+    """How many topics `count` texts are about."""
+    return max(20, count // 50)
+
+
 def texts(count: int, *, seed: int = 7) -> Iterator[tuple[int, str]]:
     """(topic, text): sentences of 20 to 200 words, some with code, paths and traces."""
     dice = random.Random(seed)
-    themes = topics(max(20, count // 50), seed)
+    themes = topics(topics_in(count), seed)
     # Old words come up often and new ones rarely, as in any language.
     rare = [f"{''.join(dice.choices(SYLLABLES, k=4))}" for _ in range(20_000)]
     for _ in range(count):
@@ -70,7 +75,7 @@ def texts(count: int, *, seed: int = 7) -> Iterator[tuple[int, str]]:
 def queries(count: int, *, seed: int = 11, topics_of: int = 10_000) -> list[str]:
     """What an agent asks: a few of a topic's words, sometimes a name, a path or a question."""
     dice = random.Random(seed)
-    themes = topics(max(20, topics_of // 50), 7)
+    themes = topics(topics_in(topics_of), 7)
     made = []
     for _ in range(count):
         words = dice.choice(themes)
