@@ -81,9 +81,7 @@ def streams(bench: Bench) -> Iterator[Streams]:
             statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
                 sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
             )
-            copy = stack.enter_context(
-                stack.enter_context(connection.cursor()).copy(statement)
-            )
+            copy = stack.enter_context(stack.enter_context(connection.cursor()).copy(statement))
             copy.set_types([types[column] for column in columns])
             copies.append(copy)
         yield Streams(*copies)
@@ -141,7 +139,7 @@ def _rows(
     of_messages = "kind = 'message'" if table == "memory_passage" else "true"
     kept = []
     for (row,) in connection.execute(
-        f"SELECT to_jsonb(t) FROM {table} t WHERE workspace_id = %s AND {of_messages} "  # noqa: S608
+        f"SELECT to_jsonb(t) FROM {table} t WHERE workspace_id = %s AND {of_messages} "
         "ORDER BY t.thread_id, t.idx, t.id",
         [workspace],
     ):

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Sequence
-from typing import Any
 
 from benchmarks._fill import Home
 from benchmarks._server import Bench, superuser

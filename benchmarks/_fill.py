@@ -86,16 +86,14 @@ class Filled:
     def __init__(
         self, bench: Bench, homes: Sequence[Home], vectors: Vectors, told: dict[str, Any]
     ) -> None:
-        from config.lib.actor import Actor
-
         self.bench, self.homes, self.vectors, self.told = bench, homes, vectors, told
-        self.actor = Actor(kind="import", id="benchmark", label="benchmark", channel="import")
+        self.actor = import_actor()
 
     def by_services(self, source: Iterator[tuple[int, str]]) -> None:
         """As an import would, and its vectors as the job writes them, indexes in place."""
         begun, topics, count = time.perf_counter(), dict[str, int](), 0
         for home in self.homes:
-            for part in self._threads(home, islice(source, home.texts)):
+            for part in threads_of(self.actor, home, islice(source, home.texts)):
                 topics |= {text: topic for topic, text in part.texts}
                 part.append()
                 count += len(part.texts)
@@ -122,7 +120,7 @@ class Filled:
             with streams(self.bench) as into:
                 for home in self.homes:
                     space = self._space(home)
-                    for part in self._threads(home, islice(source, home.texts)):
+                    for part in threads_of(self.actor, home, islice(source, home.texts)):
                         part.copy(into, space, self.vectors)
             copied = time.perf_counter() - begun
             others = self._embed_rest({})
@@ -137,38 +135,14 @@ class Filled:
         topics = {text: topic for topic, text in first}
         ways = [Home(*make_workspace(f"way-{n}"), len(first)) for n in ("services", "copy")]
         with streams(self.bench) as into:
-            for part in self._threads(ways[1], iter(first)):
+            for part in threads_of(self.actor, ways[1], iter(first)):
                 part.copy(into, self._space(ways[1]), self.vectors)
-        for part in self._threads(ways[0], iter(first)):
+        for part in threads_of(self.actor, ways[0], iter(first)):
             part.append()
         self._embed_rest(topics, ways)
         self.told["rows_compared_with_services"] = same_as_services(
             self.bench, ways[0].workspace_id, ways[1].workspace_id, self.vectors.known
         )
-
-    def _threads(self, home: Home, source: Iterable[tuple[int, str]]) -> Iterator["Part"]:
-        """New threads, each with the texts that belong into it."""
-        from django.db import connection
-
-        from config.lib.scope import workspace_scope
-        from contacts.services.agents import ensure_agent
-        from sessions.services.sessions import create_session
-        from sessions.services.threads import create_thread
-
-        source, number, session = iter(source), 0, None
-        while part := list(islice(source, PER_THREAD)):
-            # Plans of a connection that saw the tables empty would stay bad for its whole life.
-            connection.close()
-            with workspace_scope(home.workspace_id):
-                if number % THREADS_PER_SESSION == 0:
-                    agent = ensure_agent(actor=self.actor, name="benchmark")
-                    name = f"Session {number // THREADS_PER_SESSION + 1}"
-                    session, _ = create_session(actor=self.actor, agent=agent, name=name)
-                assert session is not None
-                thread = create_thread(actor=self.actor, session_id=session.id)
-            number += 1
-            yield Part(self.actor, home.workspace_id, thread.id, part)
-        connection.close()
 
     def _space(self, home: Home) -> uuid.UUID:
         from config.lib.scope import workspace_scope
@@ -190,6 +164,43 @@ class Filled:
             count += embed_pending(home.workspace_id, seconds=3600, embedder=stored).embedded
         connection.close()
         return count
+
+
+def import_actor() -> Any:
+    from config.lib.actor import Actor
+
+    return Actor(kind="import", id="benchmark", label="benchmark", channel="import")
+
+
+def import_texts(home: Home, source: Iterable[tuple[int, str]]) -> None:
+    """Through the services; what waits for its vector is the job worker's."""
+    for part in threads_of(import_actor(), home, source):
+        part.append()
+
+
+def threads_of(actor: Any, home: Home, source: Iterable[tuple[int, str]]) -> Iterator["Part"]:
+    """New threads, each with the texts that belong into it."""
+    from django.db import connection
+
+    from config.lib.scope import workspace_scope
+    from contacts.services.agents import ensure_agent
+    from sessions.services.sessions import create_session
+    from sessions.services.threads import create_thread
+
+    source, number, session = iter(source), 0, None
+    while part := list(islice(source, PER_THREAD)):
+        # Plans of a connection that saw the tables empty would stay bad for its whole life.
+        connection.close()
+        with workspace_scope(home.workspace_id):
+            if number % THREADS_PER_SESSION == 0:
+                agent = ensure_agent(actor=actor, name="benchmark")
+                name = f"Session {number // THREADS_PER_SESSION + 1}"
+                session, _ = create_session(actor=actor, agent=agent, name=name)
+            assert session is not None
+            thread = create_thread(actor=actor, session_id=session.id)
+        number += 1
+        yield Part(actor, home.workspace_id, thread.id, part)
+    connection.close()
 
 
 class Part:

@@ -26,7 +26,7 @@ BOTH = f"""
           FROM words w FULL JOIN meaning m USING (id) ORDER BY score DESC LIMIT 10)
     SELECT p.id, s.score, p.text FROM summed s
       JOIN memory_passage p ON p.workspace_id = %(own)s AND p.id = s.id
-"""  # noqa: S608
+"""
 WORDS = """
     SELECT id, ts_rank(tsv, %(words)s::tsquery) AS score, text FROM memory_passage
      WHERE tsv @@ %(words)s::tsquery AND workspace_id = %(own)s ORDER BY score DESC LIMIT 10
