@@ -55,7 +55,6 @@ class Asking:
                 for place in range(warmup):
                     self.one(client, place)
                 ready.wait()
-                client.renew()
                 while (place := next(places)) < times:
                     taken.append(self.one(client, warmup + place))
             except BaseException as error:

@@ -100,7 +100,8 @@ class Writes:
         status, answer = self.client.post(path, body)
         if status >= 300:
             raise RuntimeError(f"{path}: {status} {answer.decode()[:500]}")
-        return str(json.loads(answer)["id"])
+        made = json.loads(answer)
+        return str(made.get("items", [made])[0]["id"])
 
 
 def measure(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
@@ -123,7 +124,8 @@ def measure(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
     # The web processes load the model, and the worker begins.
     writes.one()
     search()
-    writes.waited.clear(), writes.answered.clear(), taken.clear()
+    for warm in (writes.waited, writes.answered, taken):
+        warm.clear()
     with Memory(bench).watching() as memory, superuser(bench, autocommit=True) as connection:
         before, begun = _waiting(connection), time.perf_counter()
         background.repeat(writes.one, every=PAUSE_SECONDS)
