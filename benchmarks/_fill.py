@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks._bulk import Streams, same_as_services, streams, without_large_indexes
 from benchmarks._server import Bench, make_workspace
 from benchmarks._texts import texts, topics_in
-from benchmarks._vectors import SAMPLE, Stored, Vectors
+from benchmarks._vectors import PAIRS, SAMPLE, Stored, Vectors
 
 PER_THREAD = 500
 THREADS_PER_SESSION = 4
@@ -57,7 +57,8 @@ def fill(
     made += [Home(*make_workspace(f"home-{n}"), size) for n, size in enumerate(sizes[1:], 2)]
     stream = texts(count)
     sample = list(islice(stream, real))
-    vectors = Vectors(get_embedder(), sample, topics_in(count))
+    again = list(islice(texts(count, seed=8), min(PAIRS, real, topics_in(count))))
+    vectors = Vectors(get_embedder(), sample, again, topics_in(count))
     told: dict[str, Any] = {
         "messages": count,
         "workspaces": homes,
@@ -65,6 +66,8 @@ def fill(
         "median_workspace": sizes[len(sizes) // 2],
         "filled_by": "copy" if bulk else "services",
         "real_vectors": len(sample),
+        "topics": topics_in(count),
+        "topics_asked_for": vectors.sampled_topics,
         "model_texts_per_s": round(vectors.rate),
         "cosine_within_topic": {
             "real": round(vectors.real_cosine, 3),

@@ -27,6 +27,7 @@ WRITE = "/api/v1/threads/{}/messages"
 # Between two writes, and between two looks whether the last one has its vector.
 PAUSE_SECONDS, LOOK_SECONDS = 0.5, 0.01
 MOST_WAITED_SECONDS = 60.0
+WARM_CONNECTIONS = 8
 WITHIN_MS, LEAST_TEXTS = 1000.0, 100.0
 WAITING = "SELECT count(*) FROM memory_passage WHERE lane = 1 AND embedding IS NULL"
 EMBEDDED = """
@@ -121,9 +122,11 @@ def measure(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
         taken.append(asking.one(searcher, 0))
 
     background = Background()
-    # The web processes load the model, and the worker begins.
+    # Both web processes load the model, and the worker begins.
     writes.one()
-    search()
+    for _ in range(WARM_CONNECTIONS):
+        asking.asked = [next(new)]
+        asking.one(bench.client(), 0)
     for warm in (writes.waited, writes.answered, taken):
         warm.clear()
     with Memory(bench).watching() as memory, superuser(bench, autocommit=True) as connection:

@@ -35,7 +35,9 @@ RECALL_QUERIES = 40
 def measure(bench: Bench, filled: Filled, options: argparse.Namespace) -> dict[str, Any]:
     """All but the sizes. The order matters little: whatever is asked is warmed up first."""
     homes, times = filled.homes, options.times
-    asked = queries(times + 20, topics_of=options.passages)
+    asked = queries(
+        times + 20, topics_of=options.passages, first_topics=filled.vectors.sampled_topics
+    )
     few = random.Random(1).sample(asked, min(FEW, len(asked)))
     result: dict[str, Any] = {}
     hybrid = Asking(bench, homes, "hybrid", few)
