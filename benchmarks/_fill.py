@@ -41,8 +41,8 @@ def shares(total: int, homes: int) -> list[int]:
     weights = [1 / (k + 1) for k in range(homes)]
     scale = max(0, total - homes) / sum(weights)
     sizes = [1 + int(scale * weight) for weight in weights]
-    sizes[0] += total - sum(sizes)
-    return sizes
+    rest = total - sum(sizes)
+    return [size + (k < rest) for k, size in enumerate(sizes)]
 
 
 def fill(
