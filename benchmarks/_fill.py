@@ -50,15 +50,13 @@ def fill(
 ) -> "Filled":
     """`count` texts over so many workspaces, `real` of them embedded by the model, with what that
     took."""
-    from memory.embedding import get_embedder
-
     sizes = shares(count, homes)
     made = [Home(bench.workspace_id, bench.token, sizes[0])]
     made += [Home(*make_workspace(f"home-{n}"), size) for n, size in enumerate(sizes[1:], 2)]
     stream = texts(count)
     sample = list(islice(stream, real))
     again = list(islice(texts(count, seed=8), min(PAIRS, real, topics_in(count))))
-    vectors = Vectors(get_embedder(), sample, again, topics_in(count))
+    vectors = Vectors(real_embedder(), sample, again, topics_in(count))
     told: dict[str, Any] = {
         "messages": count,
         "workspaces": homes,
@@ -151,7 +149,7 @@ class Filled:
         from config.lib.scope import workspace_scope
         from memory.services.embedding import ensure_space
 
-        stored: Any = Stored(get_real(), self.vectors, {})
+        stored: Any = Stored(real_embedder(), self.vectors, {})
         with workspace_scope(home.workspace_id):
             return ensure_space(stored).id
 
@@ -161,7 +159,7 @@ class Filled:
 
         from memory.services.embedding import embed_pending
 
-        stored: Any = Stored(get_real(), self.vectors, topics)
+        stored: Any = Stored(real_embedder(), self.vectors, topics)
         count = 0
         for home in homes or self.homes:
             count += embed_pending(home.workspace_id, seconds=3600, embedder=stored).embedded
@@ -255,7 +253,7 @@ class Part:
         return [NewMessage(role="user", content=text) for _, text in self.texts]
 
 
-def get_real() -> Any:
+def real_embedder() -> Any:
     from memory.embedding import get_embedder
 
     return get_embedder()
