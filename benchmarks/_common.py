@@ -46,8 +46,8 @@ def common_queries(words: Sequence[str]) -> list[str]:
 
 
 def rows_read(home: Home, asked: Sequence[str]) -> dict[str, int]:
-    """Passages that a search by words reads for such a query, by PostgreSQL's own counters:
-    with the frequencies unknown, and with those that the process keeps."""
+    """Passages that a search by words reads for such a query, by PostgreSQL's own counters: where
+    the process keeps no figures of the corpus and of words yet, and where it does."""
     from django.db import connection
 
     from memory.search import corpus
@@ -65,10 +65,10 @@ def rows_read(home: Home, asked: Sequence[str]) -> dict[str, int]:
             return int(cursor.fetchone()[0])
 
     told = {}
-    for name in ("first_time", "again"):
+    for name in ("nothing_kept", "kept"):
         before = counter()
         for query in asked:
-            if name == "first_time":
+            if name == "nothing_kept":
                 corpus.forget()
             ask(home.workspace_id, SearchQuery(q=query, mode=SearchMode.LEXICAL))
         told[name] = round((counter() - before) / len(asked))
