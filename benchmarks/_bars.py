@@ -22,6 +22,9 @@ def bars(result: dict[str, Any], *, passages: int, workspaces: int, clients: int
         limits = {"p50_ms": 40.0}
     for name, most in limits.items():
         found.append(at_most(f"hybrid {name}, one client", hybrid[name], most))
+    if "hybrid_largest" in result and "p95_ms" in limits:
+        value = result["hybrid_largest"]["p95_ms"]
+        found.append(at_most("hybrid p95_ms, the largest workspaces", value, limits["p95_ms"]))
     if clients > 1:
         for name in ("p50", "p95"):
             ratio = result["hybrid_at_once"][f"ratio_{name}"]
