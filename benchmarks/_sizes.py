@@ -1,15 +1,13 @@
 """How much room the index takes on disk, and the processes in memory."""
 
 import contextlib
-import threading
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
 
 from benchmarks._server import Bench, superuser
 
-SAMPLED_SECONDS = 2.0
 MB = 2**20
 
 
@@ -44,10 +42,11 @@ def sizes(bench: Bench) -> dict[str, Any]:
 
 
 class Memory:
-    """The most that the web processes and PostgreSQL had in memory, looked at every two seconds.
+    """The most that the web processes and PostgreSQL had in memory, as seen by `look`.
 
     PSS shares what several processes map (shared_buffers, the model's file) between them, so that
-    a sum counts it once; RSS counts it in each.
+    a sum counts it once; RSS counts it in each. To look takes a tenth of a second of the cores
+    that are measured, so it is done between measurements.
     """
 
     def __init__(self, bench: Bench) -> None:
@@ -58,40 +57,33 @@ class Memory:
 
     def look(self) -> None:
         for name, root in self.roots.items():
-            found = {"pss_mb": 0.0, "private_mb": 0.0, "largest_rss_mb": 0.0, "processes": 0.0}
+            found = {"pss_mb": 0.0, "private_mb": 0.0, "peak_rss_mb": 0.0, "processes": 0.0}
             for process in _with_children(root):
                 # It may have ended by now.
                 with contextlib.suppress(psutil.Error):
                     full = process.memory_full_info()
                     found["pss_mb"] += full.pss / MB
                     found["private_mb"] += full.uss / MB
-                    found["largest_rss_mb"] = max(found["largest_rss_mb"], full.rss / MB)
+                    found["peak_rss_mb"] = max(found["peak_rss_mb"], _peak_rss(process) / MB)
                     found["processes"] += 1
             peaks = self.peaks[name]
             for key, value in found.items():
                 peaks[key] = round(max(peaks.get(key, 0.0), value), 1)
-
-    @contextlib.contextmanager
-    def watching(self) -> Iterator["Memory"]:
-        done = threading.Event()
-
-        def watch() -> None:
-            while not done.wait(SAMPLED_SECONDS):
-                self.look()
-
-        thread = threading.Thread(target=watch, daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            done.set()
-            thread.join()
 
 
 def _postmaster(bench: Bench) -> int:
     from config.embedded.layout import Paths
 
     return int((Paths(bench.urls.data_dir).cluster / "postmaster.pid").read_text().split()[0])
+
+
+def _peak_rss(process: psutil.Process) -> int:
+    """Bytes, of the process's whole life where the kernel keeps that (Linux), else now."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return int(process.memory_info().rss)
 
 
 def _with_children(pid: int) -> list[psutil.Process]:

@@ -129,7 +129,8 @@ def measure(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
         asking.one(bench.client(), 0)
     for warm in (writes.waited, writes.answered, taken):
         warm.clear()
-    with Memory(bench).watching() as memory, superuser(bench, autocommit=True) as connection:
+    memory = Memory(bench)
+    with superuser(bench, autocommit=True) as connection:
         before, begun = _waiting(connection), time.perf_counter()
         background.repeat(writes.one, every=PAUSE_SECONDS)
         background.repeat(search, every=1 / options.searches_per_second)
@@ -140,6 +141,7 @@ def measure(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
             left = _waiting(connection)
         seconds = time.perf_counter() - begun
         background.stop()
+        memory.look()
     return result | {
         "waiting_before": before,
         "waiting_after": left,

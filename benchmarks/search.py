@@ -39,11 +39,11 @@ LARGEST = 10
 def measure(bench: Bench, filled: Filled, options: argparse.Namespace) -> dict[str, Any]:
     """All but the sizes. The order matters little: whatever is asked is warmed up first."""
     homes, times = filled.homes, options.times
-    asked = queries(
-        times + 20, topics_of=options.passages, first_topics=filled.vectors.sampled_topics
-    )
+    sampled = filled.vectors.sampled_topics
+    asked = queries(times + 20, topics_of=options.passages, first_topics=sampled)
     few = random.Random(1).sample(asked, min(FEW, len(asked)))
     result: dict[str, Any] = {}
+    memory = Memory(bench)
     hybrid = Asking(bench, homes, "hybrid", few)
     result["hybrid"] = hybrid.run(times, warmup=len(few))
     if len(homes) > LARGEST:
@@ -52,19 +52,23 @@ def measure(bench: Bench, filled: Filled, options: argparse.Namespace) -> dict[s
     if options.clients > 1:
         many = hybrid.run(times * 2, clients=options.clients, warmup=len(few))
         result["hybrid_at_once"] = many | many_and_one(result["hybrid"], many)
-    result["hybrid_new_queries"] = Asking(bench, homes, "hybrid", asked).run(times)
+    memory.look()
+    new = queries(times + 20, seed=12, topics_of=options.passages, first_topics=sampled)
+    result["hybrid_new_queries"] = Asking(bench, homes, "hybrid", new).run(times)
     result["semantic"] = Asking(bench, homes, "semantic", few).run(times, warmup=len(few))
     result["lexical"] = Asking(bench, homes, "lexical", asked).run(times)
     result["query_embedding"] = embedding(filled, asked, times)
     sql = PlainSql(bench, homes)
     result["plain_sql"] = sql.run(BOTH, few, times)
     result["hybrid_over_plain_sql"] = _ratio(result["hybrid"], result["plain_sql"])
-    result["common_words"] = common(bench, filled, sql, times)
+    result["common_words"] = common(bench, filled, times)
+    memory.look()
+    result["memory"] = memory.peaks
     result["recall"] = recall(bench, homes, asked[: options.recall_queries])
     return result
 
 
-def common(bench: Bench, filled: Filled, sql: PlainSql, times: int) -> dict[str, Any]:
+def common(bench: Bench, filled: Filled, times: int) -> dict[str, Any]:
     """Queries of the commonest words of the largest workspace, asked there."""
     home = filled.homes[0]
     words = common_words(bench, home)
@@ -119,9 +123,7 @@ def main() -> None:
         )
         result["corpus"] = filled.told
         result["sizes"] = sizes(bench)
-        with Memory(bench).watching() as memory:
-            result |= measure(bench, filled, options)
-        result["memory"] = memory.peaks
+        result |= measure(bench, filled, options)
     result["bars"] = bars(
         result,
         passages=options.passages,
