@@ -28,6 +28,7 @@ COMMON = (
     "start stop open close call return set get make use find show need want look keep try"
 ).split()
 SYLLABLES = "ba co du fe gi ha ko lu me ni or pa qui re so ta ul ve wa xi yo zen".split()
+TOPICS_SEED = 7
 VERBS = "get set load parse build render merge fetch store check resolve split".split()
 
 
@@ -41,14 +42,22 @@ def topics(count: int, seed: int) -> list[list[str]]:
     return made
 
 
+def topics_in(count: int) -> int:
+    """How many topics `count` texts are about."""
+    return max(20, count // 50)
+
+
 def texts(count: int, *, seed: int = 7) -> Iterator[tuple[int, str]]:
-    """(topic, text): sentences of 20 to 200 words, some with code, paths and traces."""
+    """(topic, text): sentences of 20 to 200 words, some with code, paths and traces.
+
+    The first have a topic each, as far as they reach; `seed` changes the texts, not the topics.
+    """
     dice = random.Random(seed)
-    themes = topics(max(20, count // 50), seed)
+    themes = topics(topics_in(count), TOPICS_SEED)
     # Old words come up often and new ones rarely, as in any language.
     rare = [f"{''.join(dice.choices(SYLLABLES, k=4))}" for _ in range(20_000)]
-    for _ in range(count):
-        topic = dice.randrange(len(themes))
+    for number in range(count):
+        topic = number if number < len(themes) else dice.randrange(len(themes))
         words = themes[topic]
         length = int(min(200, max(12, dice.lognormvariate(3.9, 0.7))))
         out: list[str] = []
@@ -67,10 +76,12 @@ def texts(count: int, *, seed: int = 7) -> Iterator[tuple[int, str]]:
         yield topic, " ".join(out)
 
 
-def queries(count: int, *, seed: int = 11, topics_of: int = 10_000) -> list[str]:
+def queries(
+    count: int, *, seed: int = 11, topics_of: int = 10_000, first_topics: int | None = None
+) -> list[str]:
     """What an agent asks: a few of a topic's words, sometimes a name, a path or a question."""
     dice = random.Random(seed)
-    themes = topics(max(20, topics_of // 50), 7)
+    themes = topics(topics_in(topics_of), TOPICS_SEED)[:first_topics]
     made = []
     for _ in range(count):
         words = dice.choice(themes)
