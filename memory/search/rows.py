@@ -23,7 +23,7 @@ from memory.search.ranking import FIGURES, Row, Rows
 
 # Rows whose surroundings are looked at, unless more are to be given: the others would hardly come
 # into an answer.
-LEAST_ROWS = 100
+LEAST_ROWS = 80
 # Of these the messages beside them become candidates themselves.
 MOST_SPREAD = 40
 # A row of more words speaks for itself (ranking.HALF_WORDS).

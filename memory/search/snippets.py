@@ -31,15 +31,18 @@ class Snippets:
         stems = [term for term in terms if len(term) >= 3]
         stems += [f"{term[:-1]}y" for term in stems if term.endswith("i")]
         self._stems = tuple(stems)
-        # The same words stand in text after text.
+        # What a run holds: the same words stand in text after text.
         self._seen: dict[str, str] = {}
 
     def of(self, text: str) -> str:
         """About 240 characters around the most different terms, each occurrence marked."""
+        seen = self._seen
+        for run in set(_RUN.findall(text)) - seen.keys():
+            seen[run] = self._look(run)
         places = [
             (match.start(), match.end(), hit)
             for match in _RUN.finditer(text)
-            if (hit := self._hit(match.group()))
+            if (hit := seen[match.group()])
         ]
         start, end = _window(text, places)
         shown, place = [], start
@@ -51,14 +54,8 @@ class Snippets:
         body = "".join(shown).strip()
         return ("… " if start > 0 else "") + body + (" …" if end < len(text) else "")
 
-    def _hit(self, run: str) -> str:
-        """The lexeme that a run holds, or nothing."""
-        found = self._seen.get(run)
-        if found is None:
-            found = self._seen[run] = self._look(run)
-        return found
-
     def _look(self, run: str) -> str:
+        """The lexeme that a run holds, or nothing."""
         lower = run.lower()
         if lower in self._exact:
             return lower

@@ -12,15 +12,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from config.lib.scope import workspace_scope
-from memory.models import Memory, Passage
+from memory.models import EmbeddingSpace, Memory, Passage
 from memory.search import lexical
 from memory.search.corpus import corpus
 from memory.search.filters import Filter
 from memory.search.parse import Parsed
+from memory.search.rows import Meaning, gather
+from memory.search.vectors import as_text
 from sessions.services.events import NewEvent, append_events
 from tests.factories import ALICE, make_memory, make_session, make_workspace
-from tests.search.asking import ask
+from tests.search.asking import ask, embed_all
 
+EVERYTHING = Filter(states=["active"])
 VOCABULARY = ["alder", "birch", "cedar", "dogwood", "elders", "fir", "gorse", "hazel", "iris"]
 
 
@@ -46,10 +49,10 @@ def reference(q: str) -> dict[str, float]:
     return {passage: score for passage, score in scores.items() if score > 0}
 
 
-def found(q: str, most: int = 500) -> dict[str, float]:
+def found(q: str, most: int = 500, narrowed: Filter = EVERYTHING) -> dict[str, float]:
     figures = corpus()
     words = lexical.analyse(Parsed(q), figures)
-    rows, _ = lexical.find(words, figures, Filter(), others=[], most=most)
+    rows = lexical.find(words, figures, narrowed, most=most)
     return {str(passage): score for passage, score in rows.items()}
 
 
@@ -84,28 +87,49 @@ def test_a_terms_frequency_is_read_exactly_from_its_rank(db):
         assert all(n == read for n, read in cursor.fetchall())
 
 
-def test_common_words_are_added_where_rare_ones_find_too_few(scoped, monkeypatch):
-    plant(random.Random(1), 60)
-    make_memory("alder quince")
-    monkeypatch.setattr(lexical, "ENOUGH_CANDIDATES", 2)
-    figures = corpus()
-    words = lexical.analyse(Parsed("alder quince"), figures)
-    assert (words.terms[0], words.first_terms) == ("quinc", 1)
-    assert found("alder quince") == pytest.approx(reference("alder quince"))
-    # Where they find enough, rows with common words alone are not even looked at.
-    assert len(found("alder quince", most=1)) == 1
+def test_common_words_are_looked_for_in_pairs_and_alone_among_the_newest(scoped, monkeypatch):
+    monkeypatch.setattr(lexical, "ENOUGH_CANDIDATES", 20)
+    quince = make_memory("quince")
+    for n in range(30):
+        make_memory(f"the {n}th alder")
+    both = make_memory("alder and birch")
+    new = [make_memory(f"the {n}th birch") for n in range(30)]
+    asked = "alder birch quince"
+    words = lexical.analyse(Parsed(asked), corpus())
+    assert words.wanted == "'quinc' | 'alder' & 'birch'"
+    assert words.more == "'alder' | 'birch'"
+    # 62 of 62 passages should have one of the two, so of the newest 20 are enough.
+    assert words.newest == 20
+    everything = reference(asked)
+    assert len(everything) == 62
+    scores = found(asked)
+    assert scores == pytest.approx({key: everything[key] for key in scores})
+    texts = set(Passage.objects.filter(pk__in=list(scores)).values_list("text", flat=True))
+    rare = {quince.text, both.text}
+    assert rare < texts
+    assert texts - rare < {memory.text for memory in new}
+    assert len(texts - rare) == 20
+    # Where there are enough of the others, they are not even looked at.
+    assert len(found(asked, most=2)) == 2
 
 
-def test_the_rows_that_meaning_found_are_scored_too(scoped):
-    plant(random.Random(2), 30)
-    figures = corpus()
-    words = lexical.analyse(Parsed("alder birch"), figures)
-    everything = list(Passage.objects.values_list("pk", flat=True))
-    best, beside = lexical.find(words, figures, Filter(), others=everything, most=3)
-    assert len(best) == 3
-    assert not best.keys() & beside.keys()
-    together = {str(k): v for k, v in (best | beside).items()}
-    assert together == pytest.approx(reference("alder birch"))
+def test_under_a_filter_the_newest_are_not_enough(scoped, monkeypatch):
+    tagged = make_memory("alder", tags=["yard"])
+    for n in range(30):
+        make_memory(f"the {n}th alder")
+    monkeypatch.setattr(lexical, "ENOUGH_CANDIDATES", 3)
+    passage = str(tagged.passages.get().pk)
+    assert passage not in found("alder")
+    narrowed = Filter(states=["active"], tags=["yard"])
+    assert list(found("alder", narrowed=narrowed)) == [passage]
+
+
+def test_a_term_cannot_leave_its_quotes(scoped):
+    """The functions write terms into a statement of theirs."""
+    make_memory("alder")
+    for term in ("alder'", "a\\", "%1$s", "{0}", "' OR true --", "$1", "$sql$", "$body$"):
+        words = lexical.Words(True, "", ["alder", term], [1.0, 1.0], wanted="'alder'")
+        assert len(lexical.find(words, corpus(), EVERYTHING, most=5)) == 1
 
 
 def index_scans() -> int:
@@ -130,8 +154,7 @@ def test_the_text_index_is_used_as_the_runtime_role(database_server):
         figures = corpus()
         before = index_scans()
         words = lexical.analyse(Parsed("quince"), figures)
-        best, _ = lexical.find(words, figures, Filter(), others=[], most=10)
-        assert len(best) == 1
+        assert len(lexical.find(words, figures, Filter(), most=10)) == 1
         # Once to count the word's passages, once to score them.
         assert index_scans() == before + 2
         # By the role's own hand the policy stands before `@@`, and the index is of no use. Should
@@ -149,30 +172,47 @@ def analyse_table(owner_url: str) -> None:
         owner.execute("ANALYZE memory_passage")
 
 
-def test_neither_function_returns_another_workspaces_rows(workspace, other_workspace):
+def test_no_function_returns_another_workspaces_rows(workspace, other_workspace, embedder):
     with workspace_scope(other_workspace.id):
         make_memory("the alder of charlie")
         theirs = list(Passage.objects.values_list("pk", flat=True))
     with workspace_scope(workspace.id):
         mine = make_memory("the alder of alice")
+    embed_all(workspace)
+    embed_all(other_workspace)
+    with workspace_scope(workspace.id):
         figures = corpus()
         assert figures.passages == 1
         words = lexical.analyse(Parsed("alder charlie"), figures)
         assert words.terms == ["alder"]
-        best, beside = lexical.find(words, figures, Filter(), others=theirs, most=10)
-        assert len(best) == 1
-        assert beside == {}
+        assert len(lexical.find(words, figures, EVERYTHING, most=10)) == 1
+        vector = as_text([0.1] * 384)
+        found = gather(
+            theirs,
+            meaning=Meaning(vector, vector, EmbeddingSpace.objects.get().pk),
+            words=words,
+            figures=figures,
+            narrowed=EVERYTHING,
+            most=10,
+            wanted=10,
+        )
+        assert [row.source for row in found.rows] == [mine.id]
         assert [hit.id for hit in ask("alder charlie").hits] == [mine.id]
 
 
 def test_without_a_workspace_the_functions_return_nothing(workspace):
     with workspace_scope(workspace.id):
         make_memory("alder")
+    vector = as_text([0.1] * 384)
+    asked = "ARRAY['alder'], ARRAY[1.0], 5, $$'alder'$$, '', NULL, '', '{}', 10, 10"
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM search_term_counts(ARRAY['alder'], 10)")
         assert cursor.fetchall() == []
+        cursor.execute(f"SELECT * FROM search_words({asked})")
+        assert cursor.fetchall() == []
         cursor.execute(
-            "SELECT * FROM search_words(ARRAY['alder'], ARRAY[1.0], 1, '', 5, '{}', '{}', 10, 10)"
+            f"SELECT * FROM search_rows({asked}, '{{}}', 1, %s, %s, %s, 10, 5, 300, 1)",
+            [workspace.id, vector, vector],
         )
         assert cursor.fetchall() == []
 
@@ -190,13 +230,15 @@ def test_the_functions_belong_to_a_role_that_sees_nothing_else(db):
             "has_function_privilege('public', p.oid, 'EXECUTE'), "
             "has_function_privilege('app_rw', p.oid, 'EXECUTE'), array_to_string(p.proconfig, ' ') "
             "FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner "
-            "WHERE p.proname ~ '^search_(term|words)'"
+            "WHERE p.proname ~ '^search_(term|words|rows|conditions|formulas)'"
         )
         rows = cursor.fetchall()
-        assert len(rows) == 2
-        for _, owner, can_login, definer, public, runtime, config in rows:
+        assert len(rows) == 5
+        for name, owner, can_login, definer, public, runtime, config in rows:
+            # Two read nothing: they write SQL for the others.
+            reads = name not in ("search_conditions", "search_formulas")
             assert (owner, can_login, definer, public, runtime) == (
-                "app_search", False, True, False, True,
+                "app_search", False, reads, False, True,
             )  # fmt: skip
             assert "search_path=pg_catalog, pg_temp" in config
         cursor.execute(

@@ -187,12 +187,12 @@ def test_what_looks_like_sql_is_a_value_like_others(workspace, embedder):
 
 def test_an_operator_that_the_database_does_not_know_lets_nothing_through(scoped):
     make_memory("water")
-    words = Words(True, "", ["water"], [1.0], 1)
+    words = Words(True, "", ["water"], [1.0], wanted="water")
     from memory.search.corpus import corpus
 
     unknown = Filter(metadata=[Condition("like", "=x", '"y"')])
-    assert find(words, corpus(), Filter(), others=[], most=5)[0]
-    assert not find(words, corpus(), unknown, others=[], most=5)[0]
+    assert find(words, corpus(), Filter(), most=5)
+    assert not find(words, corpus(), unknown, most=5)
 
 
 def test_nothing_of_another_workspace_passes(workspace, other_workspace, embedder):

@@ -70,13 +70,13 @@ $body$
 # scored, $5 rows that are returned, $6 among how many of the newest passages `more` is looked for.
 _SCAN = """
 wanted AS MATERIALIZED (
-    SELECT id, %2$s AS score FROM (
-        SELECT p.id, %1$s FROM public.memory_passage p
+    SELECT id, place, %2$s AS score, %3$s AS held FROM (
+        SELECT p.id, p.ctid AS place, %1$s FROM public.memory_passage p
          WHERE p.workspace_id = $1%4$s AND p.tsv @@ $2 LIMIT $4 OFFSET 0) s
      ORDER BY score DESC, id DESC LIMIT $5
 ), more AS MATERIALIZED (
-    SELECT id, %2$s AS score FROM (
-        SELECT p.id, %1$s FROM public.memory_passage p
+    SELECT id, place, %2$s AS score, %3$s AS held FROM (
+        SELECT p.id, p.ctid AS place, %1$s FROM public.memory_passage p
          WHERE p.workspace_id = $1%4$s AND p.tsv @@ $3 AND (p.tsv @@ $2) IS NOT TRUE
            AND p.id >= coalesce(CASE WHEN $6 IS NOT NULL THEN (
                SELECT q.id FROM public.memory_passage q WHERE q.workspace_id = $1
@@ -137,6 +137,14 @@ _BEST = """SELECT *, row_number() OVER row AS place,
                max(keyword_meaning) OVER part AS most_keyword_meaning"""
 _WINDOWS = """WINDOW part AS (PARTITION BY source),
                row AS (PARTITION BY source ORDER BY words + coalesce(meaning, 0) DESC, id)"""
+_COLUMNS = (
+    "s.id, s.kind, s.thread_id, s.idx, s.token_count, s.occurred_at, s.source, s.meaning, "
+    "s.keyword_meaning"
+)
+_CANDIDATE = """p.id, p.kind, p.thread_id, p.idx, p.token_count, p.occurred_at,
+               coalesce(p.of_memory_id, p.of_summary_id, p.of_event_id, p.of_message_id,
+                        p.of_project_id, p.of_task_id, p.of_contact_id) AS source,
+               %5$s AS meaning, %6$s AS keyword_meaning"""
 _ROW = (
     "id, kind, source, thread_id, idx, occurred_at, words, most_words, coverage, meaning, "
     "most_meaning, most_keyword_meaning"
@@ -144,19 +152,21 @@ _ROW = (
 
 # $7 the passages that meaning found, $8 the space's id, $9 rows that are returned and $10 how many
 # of them have their neighbours for candidates, $11 words of a row that needs no neighbours, $12 the
-# sum of all the query's words.
+# sum of all the query's words, $13 and $14 the vectors of the query and of its keywords.
 _ROWS = f"""
-WITH {_SCAN}, ids AS MATERIALIZED (
-    SELECT id FROM wanted UNION SELECT id FROM more UNION SELECT unnest($7)
+WITH {_SCAN}, named AS MATERIALIZED (
+    SELECT id, place, score, held FROM wanted UNION ALL SELECT id, place, score, held FROM more
 ), seen AS MATERIALIZED (
-    SELECT s.*, %2$s / $12 AS words, %3$s / $12 AS coverage
-      -- OFFSET 0: one look-up for each id, whatever the planner thinks of their number.
-      FROM ids, LATERAL (
-        SELECT p.id, p.kind, p.thread_id, p.idx, p.token_count, p.occurred_at,
-               coalesce(p.of_memory_id, p.of_summary_id, p.of_event_id, p.of_message_id,
-                        p.of_project_id, p.of_task_id, p.of_contact_id) AS source,
-               %5$s AS meaning, %6$s AS keyword_meaning, %1$s
-          FROM public.memory_passage p WHERE p.workspace_id = $1 AND p.id = ids.id OFFSET 0) s
+    -- OFFSET 0: one look-up for each, whatever the planner thinks of their number.
+    SELECT s.*, named.score / $12 AS words, named.held / $12 AS coverage
+      FROM named, LATERAL (
+        SELECT {_CANDIDATE} FROM public.memory_passage p
+         WHERE p.ctid = named.place AND p.workspace_id = $1 OFFSET 0) s
+    UNION ALL
+    SELECT {_COLUMNS}, %2$s / $12, %3$s / $12
+      FROM (SELECT DISTINCT unnest($7) AS id EXCEPT SELECT id FROM named) near, LATERAL (
+        SELECT {_CANDIDATE}, %1$s FROM public.memory_passage p
+         WHERE p.workspace_id = $1 AND p.id = near.id OFFSET 0) s
 ), best AS MATERIALIZED (
     -- A first guess: the legs' figures, and what the best of many chunks owes to their number.
     SELECT *, row_number() OVER (ORDER BY promise DESC, id) AS number FROM (
@@ -188,8 +198,8 @@ WITH {_SCAN}, ids AS MATERIALIZED (
     SELECT thread_id, idx + step AS idx FROM centres, unnest(ARRAY[-1, 1]) step WHERE spreads
     EXCEPT SELECT thread_id, idx FROM best
 ), rows AS (
-    SELECT {_ROW} FROM best
-    UNION ALL SELECT {_ROW} FROM (
+    SELECT number, {_ROW} FROM best
+    UNION ALL SELECT NULL, {_ROW} FROM (
         {_BEST} FROM beside JOIN spread USING (thread_id, idx) WHERE passes {_WINDOWS}) s
      WHERE place = 1
 )
@@ -205,7 +215,8 @@ SELECT r.id, r.source, r.kind::text, r.words * $12, r.meaning,
       FROM ({_PARTS}) q) part
   LEFT JOIN around b ON b.thread_id = r.thread_id AND b.idx = r.idx - 1
   LEFT JOIN around bb ON bb.thread_id = r.thread_id AND bb.idx = r.idx - 2
-  LEFT JOIN around a ON a.thread_id = r.thread_id AND a.idx = r.idx + 1"""
+  LEFT JOIN around a ON a.thread_id = r.thread_id AND a.idx = r.idx + 1
+ ORDER BY r.number NULLS LAST, r.id"""
 
 ROWS = f"""
 CREATE FUNCTION search_rows({_ARGUMENTS},
@@ -229,8 +240,7 @@ DECLARE
     first tsquery;
     second tsquery;
     formulas record;
-    cosine_of text := 'CASE WHEN p.%1$I = $8 '
-        'THEN 1 - (p.%2$I OPERATOR(public.<=>) %3$L::public.halfvec) END';
+    cosine text := 'CASE WHEN p.%I = $8 THEN 1 - (p.%I OPERATOR(public.<=>) $%s) END';
     of_space text := CASE slot WHEN 1 THEN 'space_id' ELSE 'second_space_id' END;
     of_vector text := CASE slot WHEN 1 THEN 'embedding' ELSE 'second_embedding' END;
 BEGIN
@@ -242,10 +252,9 @@ BEGIN
     RETURN QUERY EXECUTE format($sql${_ROWS}$sql$,
         formulas.figures, '(' || formulas.score || ')', '(' || formulas.held || ')',
         public.search_conditions(filters, condition),
-        format(cosine_of, of_space, of_vector, vector),
-        format(cosine_of, of_space, of_vector, keywords))
+        format(cosine, of_space, of_vector, 13), format(cosine, of_space, of_vector, 14))
     USING own, first, second, scanned, most, newest, near, space, rows, spreading, longest,
-          greatest(ideal, 1e-9);
+          greatest(ideal, 1e-9), vector::public.halfvec, keywords::public.halfvec;
 END
 $body$
 """
@@ -258,12 +267,6 @@ _ROWS_SIGNATURE = (
 )
 
 
-def _own(create: str, signature: str, *, called: bool) -> list[tuple[str, str]]:
-    """As `_function`; what only the other functions call is nobody else's."""
-    statements = _function(create, signature)
-    return [one for one in statements if called or not one[0].startswith("GRANT")]
-
-
 # The function belongs to the search role, which alone may drop it.
 _DROP = f"SET LOCAL ROLE {SEARCH}; DROP FUNCTION {_WORDS_SIGNATURE}; RESET ROLE"
 # (forwards, backwards), to be undone in reverse order.
@@ -272,8 +275,8 @@ STATEMENTS = [
         _DROP,
         [sql for sql, _ in _function(WORDS_AND_METADATA, _WORDS_SIGNATURE)],
     ),
-    *_own(CONDITIONS, "search_conditions(jsonb, text)", called=False),
-    *_own(FORMULAS, "search_formulas(text[], double precision[], double precision)", called=False),
-    *_own(WORDS, _NEW_WORDS, called=True),
-    *_own(ROWS, _ROWS_SIGNATURE, called=True),
+    *_function(CONDITIONS, "search_conditions(jsonb, text)"),
+    *_function(FORMULAS, "search_formulas(text[], double precision[], double precision)"),
+    *_function(WORDS, _NEW_WORDS),
+    *_function(ROWS, _ROWS_SIGNATURE),
 ]

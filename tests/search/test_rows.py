@@ -1,0 +1,167 @@
+"""What ranking is told of rows is what stands in the tables: counted here in Python once more."""
+
+import math
+import random
+import uuid
+
+import numpy as np
+import pytest
+
+from config.lib.scope import workspace_scope
+from memory.models import EmbeddingSpace, Passage
+from memory.search import lexical, rows
+from memory.search.corpus import corpus
+from memory.search.filters import Filter
+from memory.search.parse import Parsed
+from memory.search.ranking import FIGURES
+from memory.search.rows import Meaning, gather
+from memory.search.vectors import as_text
+from sessions.services.threads import NewMessage, append_messages
+from tests.factories import ALICE, make_memory, make_session, make_thread
+from tests.search.asking import embed_all
+from tests.search.test_lexical import reference
+
+LIVE = Filter(states=["active"])
+WORDS = ["alder", "birch", "cedar", "dogwood", "elder", "fir", "gorse", "hazel", "iris", "juniper"]
+
+
+@pytest.fixture
+def grove(workspace, embedder):
+    """Two threads of short messages, some of them questions, one long, and some memories."""
+    dice = random.Random(7)
+    with workspace_scope(workspace.id):
+        session = make_session()
+        for _ in range(2):
+            thread = make_thread(session)
+            said = [
+                " ".join(dice.choices(WORDS, k=dice.randint(2, 9))) + dice.choice(["", "?"])
+                for _ in range(30)
+            ]
+            said[12] = " ".join(dice.choices(WORDS, k=900))
+            messages = [NewMessage(role="user", content=text) for text in said]
+            append_messages(actor=ALICE, thread_id=thread.id, messages=messages)
+        for _ in range(5):
+            make_memory(" ".join(dice.choices(WORDS, k=20)))
+    embed_all(workspace)
+    return workspace
+
+
+class Told:
+    """A search's rows with the figures by name, and the passages as the tables have them."""
+
+    def __init__(self, workspace, embedder, q, narrowed=LIVE, **changed):
+        with workspace_scope(workspace.id):
+            figures = corpus()
+            self.words = lexical.analyse(Parsed(q), figures)
+            self.bm25 = {uuid.UUID(key): score for key, score in reference(q).items()}
+            self.passages = list(Passage.objects.all())
+            self.asked, self.keywords = embedder.one(q), embedder.one(q.split()[0])
+            near = sorted(self.passages, key=lambda p: -self.cosine(p, self.asked))[:8]
+            found = gather(
+                [passage.pk for passage in near],
+                meaning=Meaning(
+                    as_text(self.asked.tolist()),
+                    as_text(self.keywords.tolist()),
+                    EmbeddingSpace.objects.get().pk,
+                ),
+                words=self.words,
+                figures=figures,
+                narrowed=narrowed,
+                **({"most": 10, "wanted": 10} | changed),
+            )
+        self.rows = found.rows
+        self.figures = {
+            row.source: dict(zip(FIGURES, line.tolist(), strict=True))
+            for row, line in zip(found.rows, found.figures, strict=True)
+        }
+
+    def cosine(self, passage, vector):
+        return float(np.array(passage.embedding) @ vector)
+
+    def of(self, source):
+        return [p for p in self.passages if source in (p.of_message_id, p.of_memory_id)]
+
+    def at(self, thread, idx):
+        return [p for p in self.passages if p.thread_id == thread and p.idx == idx and p.chunk < 2]
+
+    def share(self, passages):
+        return max((self.bm25.get(p.pk, 0.0) for p in passages), default=0.0) / self.words.ideal
+
+
+def close(value):
+    return pytest.approx(value, abs=2e-3)  # vectors are kept in half precision
+
+
+@pytest.mark.parametrize("q", ["alder birch", "gorse hazel iris cedar", "juniper", "fir unheard"])
+def test_every_figure_is_that_of_the_tables(grove, embedder, q):
+    told = Told(grove, embedder, q)
+    assert len(told.rows) > 12
+    known_neighbours = 0
+    for row in told.rows:
+        mine, figure = told.of(row.source), told.figures[row.source]
+        best = next(p for p in mine if p.pk == row.passage)
+        assert row.bm25 == pytest.approx(told.bm25.get(row.passage, 0.0))
+        assert row.cosine == close(told.cosine(best, told.asked))
+        assert figure["occurred_at"] == pytest.approx(best.occurred_at.timestamp())
+        assert figure["chunks"] == len(mine)
+        assert figure["length"] == sum(p.token_count for p in mine)
+        assert figure["opening_meaning"] == close(
+            told.cosine(next(p for p in mine if p.chunk == 0), told.asked)
+        )
+        if len(mine) == 1:
+            assert figure["words"] == pytest.approx(told.share(mine))
+            assert figure["meaning"] == close(told.cosine(best, told.asked))
+            assert figure["keyword_meaning"] == close(told.cosine(best, told.keywords))
+        assert 0 <= figure["coverage"] <= 1
+        assert (figure["coverage"] > 0) == (row.bm25 > 0)
+        assert math.isnan(figure["thread"]) == (best.thread_id is None)
+        if best.thread_id is None or len(mine) > 1:
+            continue
+        before, second, after = (told.at(best.thread_id, best.idx + step) for step in (-1, -2, 1))
+        assert math.isnan(figure["before_words"]) == (not before)
+        if before:
+            known_neighbours += 1
+            assert figure["before_words"] == pytest.approx(told.share(before))
+            assert figure["before_meaning"] == close(
+                max(told.cosine(p, told.asked) for p in before)
+            )
+            assert figure["before_keywords"] == close(
+                max(told.cosine(p, told.keywords) for p in before)
+            )
+            assert figure["before_asks"] == any(p.text.endswith("?") for p in before)
+        if second:
+            assert figure["second_before_words"] == pytest.approx(told.share(second))
+        if after:
+            assert figure["after_words"] == pytest.approx(told.share(after))
+            assert figure["after_keywords"] == close(
+                max(told.cosine(p, told.keywords) for p in after)
+            )
+    assert known_neighbours > 5
+    threads = {p.pk: p.thread_id for p in told.passages}
+    assert len({told.figures[r.source]["thread"] for r in told.rows if threads[r.passage]}) == len(
+        {threads[r.passage] for r in told.rows if threads[r.passage]}
+    )
+
+
+def test_the_best_rows_neighbours_are_candidates_and_pass_the_filter(grove, embedder, monkeypatch):
+    monkeypatch.setattr(rows, "LEAST_ROWS", 3)
+    monkeypatch.setattr(rows, "MOST_SPREAD", 3)
+    told = Told(grove, embedder, "alder birch", most=3, wanted=3)
+    places = {p.pk: (p.thread_id, p.idx) for p in told.passages}
+    first = [places[row.passage] for row in told.rows[:3]]
+    beside = {(thread, idx + step) for thread, idx in first if thread for step in (-1, 1)} - set(
+        first
+    )
+    expected = {place for place in beside if place in places.values()}
+    assert expected
+    assert {places[row.passage] for row in told.rows[3:]} == expected
+    none = Told(grove, embedder, "alder birch", most=3, wanted=3, narrowed=Filter(kinds=["memory"]))
+    found = {places[row.passage] for row in none.rows[3:]}
+    assert not found
+
+
+def test_as_many_rows_as_are_wanted(grove, embedder, monkeypatch):
+    monkeypatch.setattr(rows, "LEAST_ROWS", 1)
+    monkeypatch.setattr(rows, "MOST_SPREAD", 0)
+    assert len(Told(grove, embedder, "alder birch", most=50, wanted=30).rows) == 30
+    assert len(Told(grove, embedder, "alder birch", most=5, wanted=1).rows) == 1
