@@ -26,16 +26,16 @@ from memory.search.parse import Parsed, parse
 from memory.search.ranking import NAMES, add_texts, features, probability, totals
 from memory.search.rows import Meaning, gather, read_texts
 from memory.search.schemas import DateUse, PeriodOut, SearchAnswer, SearchMode, SearchQuery
-from memory.search.scoring import NEITHER, Scored, by_meaning, by_words, in_order, leg_figures
+from memory.search.scoring import Scored, by_meaning, by_words, in_order, leg_figures
 from memory.search.vectors import NOT_ASKED, QueryVector
 
 # From each leg. Chunks of one row share a place in the answer, and a hit may be first in one leg
 # only, so more than are asked for.
-LEAST_CANDIDATES = 200
+LEAST_CANDIDATES = 120
 CANDIDATES_PER_HIT = 5
 # Rows whose texts are read, of which four features of ranking.py are: what stands behind them
 # without could hardly come before the last hit with.
-LEAST_READ = 60
+LEAST_READ = 50
 READ_PER_HIT = 2
 
 
@@ -196,16 +196,14 @@ def _ranked(asked: _Search, near: Iterable[uuid.UUID], meaning: Meaning) -> list
     rows, seen = [found.rows[number] for number in numbers], seen[numbers]
     texts = read_texts([row.passage for row in rows])
     add_texts(seen, asked.parsed.text, [texts.get(row.passage, "") for row in rows])
-    legs = leg_figures(
-        {number: row.bm25 for number, row in enumerate(found.rows) if row.bm25 > 0},
-        {number: row.cosine for number, row in enumerate(found.rows) if row.cosine is not None},
-    )
+    bm25 = found.column("bm25")
+    legs = leg_figures(np.where(bm25 > 0, bm25, np.nan), found.column("cosine"))
     chunks = found.column("chunks").astype(int).tolist()
     return in_order(
         Scored(
             row.passage,
             probability(total),
-            legs.get(number, NEITHER),
+            legs[number],
             source=row.source,
             chunks=chunks[number],
             features=dict(zip(NAMES, values, strict=True)),

@@ -30,6 +30,7 @@ NEAR = timedelta(days=3)
 # Of a thread, so many of its best rows say how much it is about the query.
 THREAD_ROWS = 3
 _TOKEN = re.compile(r"\w+")
+_BETWEEN = re.compile(r"\W+")
 
 # Fitted on short turns of talk, on long messages of work with an assistant, and on agents' work.
 WEIGHTS: dict[str, float] = {
@@ -79,25 +80,22 @@ PARTS: dict[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A candidate: its best passage, what that is of, and its place. `bm25` and `cosine` are the
-    passage's figures of the two legs; None where there is no vector."""
+    """A candidate: its best passage, and what that is of."""
 
     passage: uuid.UUID
     source: uuid.UUID
     kind: str
-    bm25: float
-    cosine: float | None
 
 
-# What is known of a row in numbers; nan where there is none. Rows of one thread have one number
-# for it, and `occurred_at` is in seconds since 1970. `words` is BM25 as a share of what a passage
-# could have that has all the query's words, of the best of the row's passages, and `coverage` the
-# same of the words alone; the three meanings are cosines. The others are of the messages before and
-# after it.
+# What is known of a row in numbers; nan where there is none. `bm25` and `cosine` are what the legs
+# say of the best passage. Rows of one thread have one number for it; `occurred_at` is in seconds
+# since 1970. `words` is BM25 as a share of what a passage has at most, with all the query's words,
+# of the best of the row's passages, and `coverage` the same of the words alone; the three meanings
+# are cosines. The others are of the messages before and after it.
 FIGURES = (
-    "thread", "occurred_at", "chunks", "length", "words", "coverage", "meaning", "opening_meaning",
-    "keyword_meaning", "before_words", "before_meaning", "before_keywords", "before_asks",
-    "second_before_words", "after_words", "after_keywords",
+    "bm25", "cosine", "thread", "occurred_at", "chunks", "length", "words", "coverage", "meaning",
+    "opening_meaning", "keyword_meaning", "before_words", "before_meaning", "before_keywords",
+    "before_asks", "second_before_words", "after_words", "after_keywords",
 )  # fmt: skip
 _COLUMN = {name: number for number, name in enumerate(FIGURES)}
 
@@ -238,7 +236,7 @@ def _named_speakers(query: str, names: Set[str]) -> frozenset[str]:
 def _share_of_pairs(text: str, pairs: Sequence[str]) -> float:
     if not pairs:
         return 0.0
-    said = " ".join(_TOKEN.findall(text.lower()))
+    said = _BETWEEN.sub(" ", text.lower())
     return sum(pair in said for pair in pairs) / len(pairs)
 
 

@@ -4,9 +4,11 @@ dense.py).
 """
 
 import uuid
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
+
+import numpy as np
 
 
 class Legs(NamedTuple):
@@ -38,50 +40,45 @@ class Scored:
 
 def by_words(bm25: Mapping[uuid.UUID, float]) -> list[Scored]:
     """Best first, each with its share of the best as score; of equals the newer id first."""
-    legs = leg_figures(bm25, {})
-    return in_order(Scored(one, legs[one].bm25_share or 0.0, legs[one]) for one in legs)
+    values = np.array(list(bm25.values()), dtype=float)
+    legs = leg_figures(values, np.full(len(values), np.nan))
+    return in_order(map(Scored, bm25, (one.bm25_share or 0.0 for one in legs), legs))
 
 
 def by_meaning(cosine: Mapping[uuid.UUID, float]) -> list[Scored]:
     """Best first, each with its cosine as score; of equals the newer id first."""
-    legs = leg_figures({}, cosine)
-    return in_order(Scored(one, legs[one].cosine or 0.0, legs[one]) for one in legs)
+    values = np.array(list(cosine.values()), dtype=float)
+    legs = leg_figures(np.full(len(values), np.nan), values)
+    return in_order(map(Scored, cosine, (one.cosine or 0.0 for one in legs), legs))
 
 
-K = TypeVar("K", bound=Hashable)
-
-
-def leg_figures(bm25: Mapping[K, float], cosine: Mapping[K, float]) -> dict[K, Legs]:
-    """passage -> what the legs say of it, all that either has."""
-    words = _shares(bm25, lowest=0.0)
-    meaning = _shares(cosine, lowest=min(cosine.values(), default=0.0))
-    word_ranks, meaning_ranks = _ranks(bm25), _ranks(cosine)
-    return {
-        key: Legs(
-            bm25.get(key),
-            words.get(key),
-            word_ranks.get(key),
-            cosine.get(key),
-            meaning.get(key),
-            meaning_ranks.get(key),
-        )
-        for key in bm25.keys() | cosine.keys()
-    }
+def leg_figures(bm25: Any, cosine: Any) -> list[Legs]:
+    """What the legs say of each passage, given in arrays; nan where one has not found it."""
+    words = (bm25, _shares(bm25, 0.0), _ranks(bm25))
+    lowest = float(np.nanmin(cosine, initial=np.inf))
+    meaning = (cosine, _shares(cosine, lowest), _ranks(cosine))
+    columns = [
+        [None if value != value else value for value in column.tolist()]
+        for column in (*words, *meaning)
+    ]
+    return [Legs(*values) for values in zip(*columns, strict=True)]
 
 
 def in_order(found: Iterable[Scored]) -> list[Scored]:
     return sorted(found, key=lambda one: (one.score, one.passage.int), reverse=True)
 
 
-def _shares(values: Mapping[K, float], *, lowest: float) -> dict[K, float]:
+def _shares(values: Any, lowest: float) -> Any:
     """Each value's place between the lowest and the highest, 0 to 1."""
-    highest = max(values.values(), default=0.0)
+    highest = float(np.nanmax(values, initial=0.0))
     if highest <= lowest:
         # All alike, so all are the best.
-        return dict.fromkeys(values, 1.0) if highest > 0 else {}
-    return {key: (value - lowest) / (highest - lowest) for key, value in values.items()}
+        return np.where(np.isnan(values), np.nan, 1.0 if highest > 0 else 0.0)
+    return (values - lowest) / (highest - lowest)
 
 
-def _ranks(values: Mapping[K, float]) -> dict[K, int]:
-    ordered = sorted(values, key=values.__getitem__, reverse=True)
-    return {key: rank for rank, key in enumerate(ordered, 1)}
+def _ranks(values: Any) -> Any:
+    ranks = np.full(len(values), None)
+    found = np.flatnonzero(~np.isnan(values))
+    ranks[found[np.argsort(-values[found], kind="stable")]] = range(1, len(found) + 1)
+    return ranks
