@@ -23,13 +23,17 @@ from memory.models.passage import COLUMNS, Slot, SpaceState
 # Below this a count takes about a millisecond and is always fresh.
 SMALL = 2000
 KEPT_SECONDS = 30.0
+# Counting reads every passage, so no more than so much of the time is spent on it.
+COUNTING_SHARE = 1 / 300
 MOST_KEPT = 1000
 # Counting a word takes 2 us for each row that has it, so only the common ones are worth keeping.
 COMMON = 200
-COMMON_KEPT_SECONDS = 120.0
+COMMON_KEPT_SECONDS = 600.0
 MOST_COMMON_KEPT = 50_000
-# A word that more rows have says little; beyond this they are estimated, not counted.
+# A word that more rows have says little; beyond this they are estimated, not counted. In workspaces
+# that hold more than so many passages the planner's statistics are believed from MANY rows on.
 MOST_COUNTED = 20_000
+MANY = 2000
 # Counting what waits is for information; an import's backlog need not be counted to the end.
 MOST_PENDING = 100_000
 # A space that was left is read for so long by queries that were embedded for it; longer than a
@@ -79,11 +83,13 @@ _frequencies: Kept[int] = Kept(MOST_COMMON_KEPT)
 
 
 def corpus() -> Corpus:
-    """Of the current workspace, at most 30 s old. Index memory_passage_pkey, or a scan."""
+    """Of the current workspace, at most 30 s old, of a large one some minutes. Index
+    memory_passage_pkey, or a scan."""
     workspace_id = current_workspace_id()
     kept = _figures.get(workspace_id)
     if kept is not None:
         return kept
+    began = time.monotonic()
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*), coalesce(avg(token_count), 0)::float8, "
@@ -95,15 +101,16 @@ def corpus() -> Corpus:
         passages, length, everywhere = cursor.fetchone()
     found = Corpus(passages, length, passages / max(everywhere, passages, 1))
     if found.passages > SMALL:
-        _figures.keep(workspace_id, found, KEPT_SECONDS)
+        spent = time.monotonic() - began
+        _figures.keep(workspace_id, found, max(KEPT_SECONDS, spent / COUNTING_SHARE))
     return found
 
 
 def frequencies(terms: Sequence[str], figures: Corpus) -> dict[str, int]:
     """lexeme -> passages of the workspace that have it. Index passage_words.
 
-    Common ones of a large workspace are at most two minutes old, and estimated where more than
-    20,000 have them: between that and all, the middle by ratio.
+    Common ones of a large workspace are at most ten minutes old, and the planner's estimate. Where
+    more than 20,000 have one and nothing is known of it: between that and all, the middle by ratio.
     """
     workspace_id = current_workspace_id()
     found: dict[str, int] = {}
@@ -116,11 +123,11 @@ def frequencies(terms: Sequence[str], figures: Corpus) -> dict[str, int]:
         return found
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT term, documents FROM search_term_counts(%s::text[], %s)",
-            [missing, MOST_COUNTED],
+            "SELECT term, documents FROM search_term_counts(%s::text[], %s, %s)",
+            [missing, MOST_COUNTED, MANY if figures.passages > MOST_COUNTED else None],
         )
         for term, count in cursor.fetchall():
-            if count >= MOST_COUNTED:
+            if count == MOST_COUNTED:
                 count = max(MOST_COUNTED, math.isqrt(MOST_COUNTED * figures.passages))
             found[term] = count
             if count >= COMMON and figures.passages > SMALL:

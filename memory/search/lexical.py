@@ -29,6 +29,8 @@ MOST_TERMS = 32
 ENOUGH_CANDIDATES = 1000
 # Of the common words the rarest are looked for in pairs.
 MOST_PAIRED = 8
+# What reading one of the newest passages costs, in entries of a word in the text index.
+ROW_COST = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class Words:
 
     `terms` are its lexemes that occur, rarest first, with their weights. `wanted` is the tsquery
     that chooses candidates, and `more` that of the words it leaves out, among the `newest` so many
-    passages. `searchable` says whether there was any lexeme at all, and `condition` is the tsquery
+    passages, which are read `row_by_row` where they are fewer than the words' places in the index.
+    `searchable` says whether there was any lexeme at all, and `condition` is the tsquery
     of the query's phrases and exclusions. All four are empty where there is nothing to say.
     """
 
@@ -48,6 +51,7 @@ class Words:
     wanted: str = ""
     more: str = ""
     newest: int | None = None
+    row_by_row: bool = False
     # What words that occur nowhere would weigh, together.
     unknown: float = 0.0
 
@@ -70,6 +74,8 @@ def analyse(parsed: Parsed, corpus: Corpus) -> Words:
     weights = [(K1 + 1) * idf(counted[term], total) for term in terms]
     wanted, left_out = _candidates(terms, counted, total)
     rows = min(sum(counted[term] for term in left_out), total)
+    # As many of the newest as should have enough rows with one of the words.
+    newest = total * ENOUGH_CANDIDATES // rows if rows > ENOUGH_CANDIDATES else None
     return Words(
         searchable,
         condition,
@@ -77,8 +83,8 @@ def analyse(parsed: Parsed, corpus: Corpus) -> Words:
         weights,
         wanted,
         " | ".join(map(_quoted, left_out)),
-        # As many of the newest as should have enough rows with one of the words.
-        total * ENOUGH_CANDIDATES // rows if rows > ENOUGH_CANDIDATES else None,
+        newest,
+        newest is not None and newest * ROW_COST < rows,
         unknown,
     )
 
@@ -129,7 +135,7 @@ def find(words: Words, corpus: Corpus, narrowed: Filter, *, most: int) -> dict[u
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT passage, score FROM search_words(%s::text[], %s::float8[], %s, %s, %s, %s, %s, "
-            "%s::jsonb, %s, %s)",
+            "%s, %s::jsonb, %s, %s)",
             asked_of(words, corpus, narrowed, most=most),
         )
         return dict(cursor.fetchall())
@@ -140,13 +146,15 @@ def asked_of(words: Words, corpus: Corpus, narrowed: Filter, *, most: int) -> li
 
     A filter may leave old rows alone, so under one the newest are not enough.
     """
+    newest = None if narrowed.is_narrow else words.newest
     return [
         words.terms,
         words.weights,
         max(corpus.average_length, 1.0),
         words.wanted,
         words.more,
-        None if narrowed.is_narrow else words.newest,
+        newest,
+        newest is not None and words.row_by_row,
         words.condition,
         narrowed.as_json(),
         ENOUGH_CANDIDATES,

@@ -233,18 +233,21 @@ def _named_speakers(query: str, names: Set[str]) -> frozenset[str]:
     return frozenset(named if named != names else ())
 
 
-def _share_of_pairs(text: str, pairs: Sequence[str]) -> float:
-    if not pairs:
+def _share_of_pairs(text: str, pairs: Sequence[tuple[str, str]]) -> float:
+    """Of `pairs`, how many stand in the text, one word after the other."""
+    text = text.lower()
+    possible = [pair for pair in pairs if pair[0] in text and pair[1] in text]
+    if not possible:
         return 0.0
-    said = _BETWEEN.sub(" ", text.lower())
-    return sum(pair in said for pair in pairs) / len(pairs)
+    said = _BETWEEN.sub(" ", text)
+    return sum(f"{first} {second}" in said for first, second in possible) / len(pairs)
 
 
-def _pairs(query: str) -> list[str]:
+def _pairs(query: str) -> list[tuple[str, str]]:
     """Neighbouring words of the query, those of two fillers left out."""
     tokens = _TOKEN.findall(query.lower())
     return [
-        f"{first} {second}"
+        (first, second)
         for first, second in pairwise(tokens)
         if not (first in FILLERS and second in FILLERS)
     ]

@@ -204,9 +204,9 @@ def test_without_a_workspace_the_functions_return_nothing(workspace):
     with workspace_scope(workspace.id):
         make_memory("alder")
     vector = as_text([0.1] * 384)
-    asked = "ARRAY['alder'], ARRAY[1.0], 5, $$'alder'$$, '', NULL, '', '{}', 10, 10"
+    asked = "ARRAY['alder'], ARRAY[1.0], 5, $$'alder'$$, '', NULL, false, '', '{}', 10, 10"
     with connection.cursor() as cursor:
-        cursor.execute("SELECT * FROM search_term_counts(ARRAY['alder'], 10)")
+        cursor.execute("SELECT * FROM search_term_counts(ARRAY['alder'], 10, 5)")
         assert cursor.fetchall() == []
         cursor.execute(f"SELECT * FROM search_words({asked})")
         assert cursor.fetchall() == []

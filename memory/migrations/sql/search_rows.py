@@ -7,7 +7,13 @@ their statements as a parameter or as a quoted literal (%L), and what was quoted
 through for placeholders again.
 """
 
-from memory.migrations.sql.search_functions import _WORDS_SIGNATURE, SEARCH, _function
+from memory.migrations.sql.search_functions import (
+    _COUNTS_SIGNATURE,
+    _WORDS_SIGNATURE,
+    SEARCH,
+    _function,
+)
+from memory.migrations.sql.search_functions import TERM_COUNTS as TERM_COUNTS_BEFORE
 from memory.migrations.sql.search_metadata import WORDS_AND_METADATA
 
 _CASES = WORDS_AND_METADATA[
@@ -65,8 +71,57 @@ AS $body$
 $body$
 """
 
+# How many passages have each word. Counting a very common one means to read through its place in
+# the text index, so where `many` is given the planner is asked first: its statistics know common
+# words well, and the workspaces that hold much. Volatile, because EXPLAIN may stand in no other.
+TERM_COUNTS = """
+CREATE FUNCTION search_term_counts(terms text[], most integer, many integer)
+RETURNS TABLE (term text, documents integer)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_custom_plan
+AS $body$
+DECLARE
+    own uuid := nullif(current_setting('app.workspace', true), '')::uuid;
+    own_word tsquery;
+    wanted tsquery;
+    plan json;
+    ask boolean := many IS NOT NULL;
+    guess text := 'EXPLAIN (FORMAT JSON) SELECT FROM public.memory_passage p WHERE p.tsv @@ $1';
+BEGIN
+    IF own IS NULL THEN
+        RETURN;
+    END IF;
+    own_word := quote_literal('w' || replace(own::text, '-', ''))::tsquery;
+    IF ask THEN
+        SELECT string_agg(quoted, ' | ')::tsquery INTO wanted FROM (
+            SELECT '''' || replace(replace(t, '\\', '\\\\'), '''', '''''') || ''''
+              FROM unnest(terms) AS x (t)) AS y (quoted);
+        EXECUTE guess INTO plan USING own_word && wanted;
+        ask := (plan -> 0 -> 'Plan' ->> 'Plan Rows')::float8 > many;
+    END IF;
+    FOREACH term IN ARRAY terms LOOP
+        wanted := own_word
+            && ('''' || replace(replace(term, '\\', '\\\\'), '''', '''''') || '''')::tsquery;
+        documents := NULL;
+        IF ask THEN
+            EXECUTE guess INTO plan USING wanted;
+            documents := (plan -> 0 -> 'Plan' ->> 'Plan Rows')::float8;
+        END IF;
+        IF documents IS NULL OR documents <= many THEN
+            SELECT count(*) INTO documents FROM (
+                SELECT FROM public.memory_passage p
+                 WHERE p.tsv @@ wanted AND p.workspace_id = own LIMIT most) counted;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END
+$body$
+"""
+
 # Two lists of passages with their scores: those that `wanted` finds, and where they are too few the
-# newest of those that only `more` finds. $1 workspace, $2 wanted, $3 more, $4 rows that may be
+# newest of those that only `more` finds: by the text index, or row by row where %7$s calls the
+# operator's function, which no index answers. $1 workspace, $2 wanted, $3 more, $4 rows that may be
 # scored, $5 rows that are returned, $6 among how many of the newest passages `more` is looked for.
 _SCAN = """
 wanted AS MATERIALIZED (
@@ -77,7 +132,7 @@ wanted AS MATERIALIZED (
 ), more AS MATERIALIZED (
     SELECT id, place, %2$s AS score, %3$s AS held FROM (
         SELECT p.id, p.ctid AS place, %1$s FROM public.memory_passage p
-         WHERE p.workspace_id = $1%4$s AND p.tsv @@ $3 AND (p.tsv @@ $2) IS NOT TRUE
+         WHERE p.workspace_id = $1%4$s AND %7$s AND (p.tsv @@ $2) IS NOT TRUE
            AND p.id >= coalesce(CASE WHEN $6 IS NOT NULL THEN (
                SELECT q.id FROM public.memory_passage q WHERE q.workspace_id = $1
                 ORDER BY q.id DESC OFFSET $6 LIMIT 1) END, '00000000-0000-0000-0000-000000000000')
@@ -87,7 +142,7 @@ wanted AS MATERIALIZED (
 
 _ARGUMENTS = """
     terms text[], weights double precision[], average_length double precision,
-    wanted text, more text, newest integer, condition text, filters jsonb,
+    wanted text, more text, newest integer, row_by_row boolean, condition text, filters jsonb,
     scanned integer, most integer"""
 
 # The two queries, each within the workspace: its id is a word of its own in every row of it.
@@ -95,6 +150,7 @@ _QUERIES = """
     own_word := quote_literal('w' || replace(own::text, '-', ''))::tsquery;
     first := own_word && nullif(wanted, '')::tsquery;
     second := own_word && nullif(more, '')::tsquery;
+    matches := CASE WHEN row_by_row THEN 'ts_match_vq(p.tsv, $3)' ELSE 'p.tsv @@ $3' END;
 """
 
 WORDS = f"""
@@ -109,6 +165,7 @@ DECLARE
     own_word tsquery;
     first tsquery;
     second tsquery;
+    matches text;
     formulas record;
 BEGIN
     IF own IS NULL THEN
@@ -120,7 +177,7 @@ BEGIN
         $sql$WITH {_SCAN} SELECT id, score FROM wanted UNION ALL SELECT id, score FROM more
         ORDER BY 2 DESC, 1 DESC LIMIT $5$sql$,
         formulas.figures, formulas.score, formulas.held,
-        public.search_conditions(filters, condition))
+        public.search_conditions(filters, condition), '', '', matches)
     USING own, first, second, scanned, most, newest;
 END
 $body$
@@ -239,6 +296,7 @@ DECLARE
     own_word tsquery;
     first tsquery;
     second tsquery;
+    matches text;
     formulas record;
     cosine text := 'CASE WHEN p.%I = $8 THEN 1 - (p.%I OPERATOR(public.<=>) $%s) END';
     of_space text := CASE slot WHEN 1 THEN 'space_id' ELSE 'second_space_id' END;
@@ -252,14 +310,16 @@ BEGIN
     RETURN QUERY EXECUTE format($sql${_ROWS}$sql$,
         formulas.figures, '(' || formulas.score || ')', '(' || formulas.held || ')',
         public.search_conditions(filters, condition),
-        format(cosine, of_space, of_vector, 13), format(cosine, of_space, of_vector, 14))
+        format(cosine, of_space, of_vector, 13), format(cosine, of_space, of_vector, 14), matches)
     USING own, first, second, scanned, most, newest, near, space, rows, spreading, longest,
           greatest(ideal, 1e-9), vector::public.halfvec, keywords::public.halfvec;
 END
 $body$
 """
 
-_NAMES = "text[], double precision[], double precision, text, text, integer, text, jsonb, integer"
+_NAMES = (
+    "text[], double precision[], double precision, text, text, integer, boolean, text, jsonb, integer"
+)
 _NEW_WORDS = f"search_words({_NAMES}, integer)"
 _ROWS_SIGNATURE = (
     f"search_rows({_NAMES}, integer, uuid[], integer, uuid, text, text, integer, integer, "
@@ -267,14 +327,25 @@ _ROWS_SIGNATURE = (
 )
 
 
-# The function belongs to the search role, which alone may drop it.
-_DROP = f"SET LOCAL ROLE {SEARCH}; DROP FUNCTION {_WORDS_SIGNATURE}; RESET ROLE"
+_COUNTS = "search_term_counts(text[], integer, integer)"
+
+
+def _drop(signature: str) -> str:
+    """The functions belong to the search role, which alone may drop them."""
+    return f"SET LOCAL ROLE {SEARCH}; DROP FUNCTION {signature}; RESET ROLE"
+
+
 # (forwards, backwards), to be undone in reverse order.
 STATEMENTS = [
     (
-        _DROP,
+        _drop(_WORDS_SIGNATURE),
         [sql for sql, _ in _function(WORDS_AND_METADATA, _WORDS_SIGNATURE)],
     ),
+    (
+        _drop(_COUNTS_SIGNATURE),
+        [sql for sql, _ in _function(TERM_COUNTS_BEFORE, _COUNTS_SIGNATURE)],
+    ),
+    *_function(TERM_COUNTS, _COUNTS),
     *_function(CONDITIONS, "search_conditions(jsonb, text)"),
     *_function(FORMULAS, "search_formulas(text[], double precision[], double precision)"),
     *_function(WORDS, _NEW_WORDS),
