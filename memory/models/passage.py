@@ -37,6 +37,9 @@ class Columns:
     pending: str
 
 
+# How wide an index of vectors searches for the neighbours of a new one (migration 0012).
+EF_CONSTRUCTION = 128
+
 # A row written while the second slot is in use names that space before it has its vector, so that
 # the index of what waits holds nothing in the workspaces (most) that use the first slot alone.
 COLUMNS = {

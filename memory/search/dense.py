@@ -1,5 +1,6 @@
 """The leg that finds by meaning: cosine similarity over the passages' vectors."""
 
+import math
 import uuid
 from dataclasses import dataclass
 
@@ -19,7 +20,9 @@ MOST_EXACT = 20_000
 INDEX_COST = 12
 # How far the approximate search may go on, where other workspaces take most away.
 MOST_SCANNED = 40_000
-MOST_EF = 1000  # pgvector's own limit of hnsw.ef_search
+# How many rows the index keeps in view (hnsw.ef_search; at most 1,000 for pgvector). The more there
+# are, the more it overlooks, and of a large index nobody expects the answer of a small one's time.
+LEAST_EF, MOST_EF = 200, 1000
 INDEX_KEPT_SECONDS = 30.0
 # What every search asks for at least.
 LIVE = Filter(states=[MemoryState.ACTIVE.value])
@@ -93,7 +96,7 @@ def nearest(
     """
     by_index = not _compare_all(figures, narrowed if thorough else LIVE, condition, most)
     if by_index and is_indexed(place_of(space_id)):
-        found = _approximate(vector, space_id, narrowed, condition, most)
+        found = _approximate(vector, space_id, _width(figures, most), narrowed, condition, most)
         if len(found) >= most or not thorough:
             return found
     return _exact(vector, space_id, narrowed, condition, most)
@@ -119,8 +122,13 @@ def _exact(
     return _run(column, "%s::halfvec", "", vector, space_id, narrowed, condition, most)
 
 
+def _width(figures: Corpus, most: int) -> int:
+    everywhere = figures.passages / max(figures.share, 1e-9)
+    return min(max(most, LEAST_EF, math.isqrt(int(everywhere)) * 2 // 3), MOST_EF)
+
+
 def _approximate(
-    vector: str, space_id: uuid.UUID, narrowed: Filter, condition: str, most: int
+    vector: str, space_id: uuid.UUID, width: int, narrowed: Filter, condition: str, most: int
 ) -> dict[uuid.UUID, float]:
     """Index passage_vectors, or another of the slot and length. strict_order: the rows come
     nearest first, as the limit expects."""
@@ -129,7 +137,7 @@ def _approximate(
     with connection.cursor() as cursor:
         cursor.execute(
             "SET LOCAL hnsw.iterative_scan = strict_order; "
-            f"SET LOCAL hnsw.ef_search = {min(most, MOST_EF):d}; "
+            f"SET LOCAL hnsw.ef_search = {width:d}; "
             f"SET LOCAL hnsw.max_scan_tuples = {MOST_SCANNED:d}"
         )
     return _run(

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from config.lib.scope import current_workspace_id, set_local, workspace_scope
 from memory.models import EmbeddingSpace
-from memory.models.passage import COLUMNS, Slot
+from memory.models.passage import COLUMNS, EF_CONSTRUCTION, Slot
 from memory.search.corpus import corpus
 from memory.search.dense import forget_indexes, is_indexed, nearest, place_of
 from memory.search.filters import Filter
@@ -151,5 +151,5 @@ def index_sql(space: EmbeddingSpace) -> tuple[str, sql.SQL]:
     return name, sql.SQL(
         f"CREATE INDEX CONCURRENTLY {name} ON memory_passage "
         f"USING hnsw (({vector}::halfvec({n})) halfvec_cosine_ops) "
-        f"WHERE vector_dims({vector}) = {n}"
+        f"WITH (ef_construction = {EF_CONSTRUCTION}) WHERE vector_dims({vector}) = {n}"
     )
