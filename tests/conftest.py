@@ -4,6 +4,7 @@ Tables are made by the owner's login; then every test runs as the runtime role, 
 row-level security holds in tests as it does for users.
 """
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -17,6 +18,13 @@ from config.embedded.temporary import TemporaryUrls, temporary_server
 from config.lib.scope import workspace_scope
 from contacts.models import Workspace
 from tests import factories
+
+MOST_PROCESSES = 4
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: tests of servers and workers mostly wait for them."""
+    return min((os.cpu_count() or 1) + 1, MOST_PROCESSES)
 
 
 @pytest.hookimpl(trylast=True)

@@ -6,7 +6,9 @@ its place in the index of vectors, would take longer than anybody wants to wait 
 
 from django.db import migrations, models
 
-from memory.migrations.sql.search_rows import STATEMENTS
+from config.lib.db.sql_objects import SqlFunction
+from memory.migrations.sql.search_functions import SEARCH
+from memory.migrations.sql.search_rows import CONDITIONS, FORMULAS, STATEMENTS
 
 
 class Migration(migrations.Migration):
@@ -27,6 +29,15 @@ class Migration(migrations.Migration):
                 f"ALTER INDEX {index} RESET (ef_construction)",
             )
             for index in ("passage_vectors", "passage_second_vectors")
+        ),
+        # These two read nothing: they write SQL for the others, which run them as themselves.
+        SqlFunction("search_conditions", "jsonb, text", CONDITIONS),
+        SqlFunction(
+            "search_formulas", "text[], double precision[], double precision", FORMULAS
+        ),
+        migrations.RunSQL(
+            f"GRANT EXECUTE ON FUNCTION search_conditions, search_formulas TO {SEARCH}",
+            migrations.RunSQL.noop,
         ),
         *(migrations.RunSQL(forwards, backwards) for forwards, backwards in STATEMENTS),
     ]

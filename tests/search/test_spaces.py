@@ -314,7 +314,7 @@ def test_another_length_gets_an_index_of_its_own(workspace, models, database_ser
             assert dense.is_indexed(place)
             found = dense._approximate(
                 vectors.as_text(list(models["other"].one("fern"))),
-                space.id, dense.Filter(), "", 20,
+                space.id, 200, dense.Filter(), "", 20,
             )  # fmt: skip
             plan = plan_of(place, space.id)
         assert len(found) == 20

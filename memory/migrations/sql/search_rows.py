@@ -346,8 +346,6 @@ STATEMENTS = [
         [sql for sql, _ in _function(TERM_COUNTS_BEFORE, _COUNTS_SIGNATURE)],
     ),
     *_function(TERM_COUNTS, _COUNTS),
-    *_function(CONDITIONS, "search_conditions(jsonb, text)"),
-    *_function(FORMULAS, "search_formulas(text[], double precision[], double precision)"),
     *_function(WORDS, _NEW_WORDS),
     *_function(ROWS, _ROWS_SIGNATURE),
 ]
