@@ -22,7 +22,7 @@ run: $(VENV)/.base  ## Install what is missing and run Remembrancer (Ctrl-C stop
 # All of them on several processes, each with a database server of its own, files in the order of
 # tests/conftest.py; a choice on one.
 test: $(VENV)/.test  ## Run the tests; ARGS="tests/unit -k name" chooses among them
-	@exec $(BIN)/python -m pytest $(or $(ARGS),-n auto --dist loadfile --no-loadscope-reorder)
+	@exec $(BIN)/python -m pytest $(or $(ARGS),-n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder)
 
 lint: $(VENV)/.test  ## Check style, types, import direction and missing migrations
 	$(BIN)/ruff check .

@@ -4,7 +4,7 @@ Tables are made by the owner's login; then every test runs as the runtime role, 
 row-level security holds in tests as it does for users.
 """
 
-import os
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -19,13 +19,6 @@ from config.lib.scope import workspace_scope
 from contacts.models import Workspace
 from tests import factories
 
-MOST_PROCESSES = 4
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: tests of servers and workers mostly wait for them."""
-    return min((os.cpu_count() or 1) + 1, MOST_PROCESSES)
-
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,6 +27,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tests = Counter(item.path for item in items)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (item.path not in slow, -tests[item.path], item.path))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: garbage is looked for in what is new."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 @pytest.fixture(scope="session")

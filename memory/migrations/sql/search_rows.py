@@ -87,7 +87,8 @@ DECLARE
     wanted tsquery;
     plan json;
     ask boolean := many IS NOT NULL;
-    guess text := 'EXPLAIN (FORMAT JSON) SELECT FROM public.memory_passage p WHERE p.tsv @@ $1';
+    guess text := 'EXPLAIN (FORMAT JSON) SELECT FROM public.memory_passage p '
+        'WHERE p.workspace_id = $1 AND p.tsv @@ $2';
 BEGIN
     IF own IS NULL THEN
         RETURN;
@@ -97,21 +98,20 @@ BEGIN
         SELECT string_agg(quoted, ' | ')::tsquery INTO wanted FROM (
             SELECT '''' || replace(replace(t, '\\', '\\\\'), '''', '''''') || ''''
               FROM unnest(terms) AS x (t)) AS y (quoted);
-        EXECUTE guess INTO plan USING own_word && wanted;
+        EXECUTE guess INTO plan USING own, wanted;
         ask := (plan -> 0 -> 'Plan' ->> 'Plan Rows')::float8 > many;
     END IF;
     FOREACH term IN ARRAY terms LOOP
-        wanted := own_word
-            && ('''' || replace(replace(term, '\\', '\\\\'), '''', '''''') || '''')::tsquery;
+        wanted := ('''' || replace(replace(term, '\\', '\\\\'), '''', '''''') || '''')::tsquery;
         documents := NULL;
         IF ask THEN
-            EXECUTE guess INTO plan USING wanted;
+            EXECUTE guess INTO plan USING own, wanted;
             documents := (plan -> 0 -> 'Plan' ->> 'Plan Rows')::float8;
         END IF;
         IF documents IS NULL OR documents <= many THEN
             SELECT count(*) INTO documents FROM (
                 SELECT FROM public.memory_passage p
-                 WHERE p.tsv @@ wanted AND p.workspace_id = own LIMIT most) counted;
+                 WHERE p.tsv @@ (own_word && wanted) AND p.workspace_id = own LIMIT most) counted;
         END IF;
         RETURN NEXT;
     END LOOP;
