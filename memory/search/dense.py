@@ -124,7 +124,7 @@ def _exact(
 
 def _width(figures: Corpus, most: int) -> int:
     everywhere = figures.passages / max(figures.share, 1e-9)
-    return min(max(most, LEAST_EF, math.isqrt(int(everywhere)) * 2 // 3), MOST_EF)
+    return min(max(most, LEAST_EF, math.isqrt(int(everywhere))), MOST_EF)
 
 
 def _approximate(
