@@ -173,6 +173,14 @@ def test_the_text_index_is_used_as_the_runtime_role(database_server):
             assert "passage_words" not in str(cursor.fetchall())
 
 
+def test_a_word_that_the_planner_does_not_know_is_counted(scoped):
+    for n in range(7):
+        make_memory(f"medlar {n}")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT documents FROM search_term_counts(ARRAY['medlar'], 20000, 0)")
+        assert cursor.fetchone() == (7,)
+
+
 def analyse_table(owner_url: str) -> None:
     """As autovacuum does within a minute; the planner knows nothing of a new table before."""
     parts = urlsplit(owner_url)

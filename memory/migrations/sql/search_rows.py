@@ -73,7 +73,7 @@ $body$
 
 # How many passages have each word. Counting a very common one means to read through its place in
 # the text index, so where `many` is given the planner is asked first: its statistics know common
-# words well, and the workspaces that hold much. Volatile, because EXPLAIN may stand in no other.
+# words well, and the workspaces that hold much. What it does not know is counted. Volatile, because EXPLAIN may stand in no other.
 TERM_COUNTS = """
 CREATE FUNCTION search_term_counts(terms text[], most integer, many integer)
 RETURNS TABLE (term text, documents integer)
@@ -100,6 +100,12 @@ BEGIN
               FROM unnest(terms) AS x (t)) AS y (quoted);
         EXECUTE guess INTO plan USING own, wanted;
         ask := (plan -> 0 -> 'Plan' ->> 'Plan Rows')::float8 > many;
+    END IF;
+    IF ask THEN
+        -- Of words that are not in its statistics the planner assumes all the same, in a large table
+        -- more than `many`. No lexeme has blanks in it, so this is one of those.
+        EXECUTE guess INTO plan USING own, '''no such word'''::tsquery;
+        many := greatest(many, (plan -> 0 -> 'Plan' ->> 'Plan Rows')::float8);
     END IF;
     FOREACH term IN ARRAY terms LOOP
         wanted := ('''' || replace(replace(term, '\\', '\\\\'), '''', '''''') || '''')::tsquery;
