@@ -38,8 +38,9 @@ class Words:
     """A query as the text index has it.
 
     `terms` are its lexemes that occur, rarest first, with their weights. `wanted` is the tsquery
-    that chooses candidates, and `more` that of the words it leaves out, among the `newest` so many
-    passages, which are read `row_by_row` where they are fewer than the words' places in the index.
+    that chooses candidates, and `more` that of the words it leaves out, first among the `newest` so
+    many passages, which are read `row_by_row` where they are fewer than the words' places in the
+    index.
     `searchable` says whether there was any lexeme at all, and `condition` is the tsquery
     of the query's phrases and exclusions. All four are empty where there is nothing to say.
     """
