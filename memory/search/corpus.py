@@ -23,8 +23,8 @@ from memory.models.passage import COLUMNS, Slot, SpaceState
 # Below this a count takes about a millisecond and is always fresh.
 SMALL = 2000
 KEPT_SECONDS = 30.0
-# Counting reads every passage, so no more than so much of the time is spent on it, unless the figures
-# would get old.
+# Counting reads every passage, so no more than so much of the time is spent on it, unless that
+# makes the figures old.
 COUNTING_SHARE = 1 / 300
 MOST_KEPT_SECONDS = 600.0
 MOST_KEPT = 1000

@@ -73,7 +73,8 @@ $body$
 
 # How many passages have each word. Counting a very common one means to read through its place in
 # the text index, so where `many` is given the planner is asked first: its statistics know common
-# words well, and the workspaces that hold much. What it does not know is counted. Volatile, because EXPLAIN may stand in no other.
+# words well, and the workspaces that hold much. Words they do not know are counted. Volatile, because
+# EXPLAIN may stand in no other.
 TERM_COUNTS = """
 CREATE FUNCTION search_term_counts(terms text[], most integer, many integer)
 RETURNS TABLE (term text, documents integer)
@@ -102,8 +103,8 @@ BEGIN
         ask := (plan -> 0 -> 'Plan' ->> 'Plan Rows')::float8 > many;
     END IF;
     IF ask THEN
-        -- Of words that are not in its statistics the planner assumes all the same, in a large table
-        -- more than `many`. No lexeme has blanks in it, so this is one of those.
+        -- Of words that are not in its statistics the planner assumes all the same, in a large
+        -- table more than `many`. No lexeme has blanks in it, so this is one of those.
         EXECUTE guess INTO plan USING own, '''no such word'''::tsquery;
         many := greatest(many, (plan -> 0 -> 'Plan' ->> 'Plan Rows')::float8);
     END IF;
@@ -127,9 +128,9 @@ $body$
 
 # Lists of passages with their scores: those that `wanted` finds, where they are too few the newest
 # of those that only `more` finds: by the text index, or row by row where %7$s calls the operator's
-# function, which no index answers; and where these are too few as well, the older ones. $1 workspace,
-# $2 wanted, $3 more, $4 rows that may be scored, $5 rows that are returned, $6 among how many of the
-# newest passages `more` is looked for first.
+# function, which no index answers; and where these are too few as well, the older ones. $1
+# workspace, $2 wanted, $3 more, $4 rows that may be scored, $5 rows that are returned, $6 among how
+# many of the newest passages `more` is looked for first.
 _SCAN = """
 wanted AS MATERIALIZED (
     SELECT id, place, %2$s AS score, %3$s AS held FROM (
