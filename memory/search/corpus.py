@@ -23,8 +23,10 @@ from memory.models.passage import COLUMNS, Slot, SpaceState
 # Below this a count takes about a millisecond and is always fresh.
 SMALL = 2000
 KEPT_SECONDS = 30.0
-# Counting reads every passage, so no more than so much of the time is spent on it.
+# Counting reads every passage, so no more than so much of the time is spent on it, unless that
+# makes the figures old.
 COUNTING_SHARE = 1 / 300
+MOST_KEPT_SECONDS = 600.0
 MOST_KEPT = 1000
 # Counting a word takes 2 us for each row that has it, so only the common ones are worth keeping.
 COMMON = 200
@@ -102,7 +104,8 @@ def corpus() -> Corpus:
     found = Corpus(passages, length, passages / max(everywhere, passages, 1))
     if found.passages > SMALL:
         spent = time.monotonic() - began
-        _figures.keep(workspace_id, found, max(KEPT_SECONDS, spent / COUNTING_SHARE))
+        seconds = min(max(KEPT_SECONDS, spent / COUNTING_SHARE), MOST_KEPT_SECONDS)
+        _figures.keep(workspace_id, found, seconds)
     return found
 
 

@@ -1,7 +1,7 @@
 """What narrows a search: names become ids once, and then conditions for either leg.
 
-The same conditions stand in the function search_words (migration 0011), which cannot be given
-SQL; tests compare the two. Values are parameters, never SQL text.
+The same conditions stand in the function search_conditions (migration 0012), for search_words and
+search_rows cannot be given SQL; tests compare the two. Values are parameters, never SQL text.
 """
 
 import unicodedata
@@ -61,7 +61,7 @@ class Filter:
         )
 
     def as_json(self) -> str:
-        """For search_words: only what narrows."""
+        """For search_conditions: only what narrows."""
         given = {f.name: getattr(self, f.name) for f in fields(self)}
         return orjson.dumps({k: v for k, v in given.items() if v is not None}).decode()
 

@@ -24,8 +24,8 @@ K1 = 1.2
 # A pasted trace has hundreds of words; the longest are the rarest and tell the most.
 MOST_TERMS = 32
 # Rows that are scored, 3 us each: those with the rarest of the query's words, or with two of the
-# others, until there are about so many; and where these are too few, so many of the newest with one
-# of the others. No query looks at more, however common its words.
+# others, until there are about so many; where these are too few, so many of the newest with one of
+# the others; and then so many older ones. No query looks at more, however common its words.
 ENOUGH_CANDIDATES = 1000
 # Of the common words the rarest are looked for in pairs.
 MOST_PAIRED = 8
@@ -38,8 +38,9 @@ class Words:
     """A query as the text index has it.
 
     `terms` are its lexemes that occur, rarest first, with their weights. `wanted` is the tsquery
-    that chooses candidates, and `more` that of the words it leaves out, among the `newest` so many
-    passages, which are read `row_by_row` where they are fewer than the words' places in the index.
+    that chooses candidates, and `more` that of the words it leaves out, first among the `newest` so
+    many passages, which are read `row_by_row` where they are fewer than the words' places in the
+    index.
     `searchable` says whether there was any lexeme at all, and `condition` is the tsquery
     of the query's phrases and exclusions. All four are empty where there is nothing to say.
     """

@@ -3,7 +3,7 @@
 A row's metadata is kept flat: the path of each value, its keys joined by dots, under `=path`; what
 reads as a time also under `@path`, as microseconds since 1970. What is too long to be compared is
 kept as {}, so that it is known to be there. The conditions' templates stand in the function
-search_words too (migration 0011); tests compare the two. Paths and values are parameters.
+search_conditions too (migration 0012); tests compare the two. Paths and values are parameters.
 """
 
 import json

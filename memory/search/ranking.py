@@ -1,7 +1,7 @@
 """How hybrid search orders rows: one sum of what the legs, the row and what stands around it say.
 
 Each feature of a row is a number near 0 to 1; its weight is the same for every corpus and was
-fitted (memory/evaluation/fitting.py) so that what answers a query stands first, as a softmax over
+fitted (benchmarks/ranking.py) so that what answers a query stands first, as a softmax over
 the rows (Cao et al., Learning to Rank: From Pairwise Approach to Listwise Approach, 2007). What
 makes it fit short turns and long messages alike is that the features know the texts' lengths: the
 best of many chunks is good by chance, and a short text says little without its neighbours. Not

@@ -70,7 +70,7 @@ def in_order(found: Iterable[Scored]) -> list[Scored]:
 
 def _shares(values: Any, lowest: float) -> Any:
     """Each value's place between the lowest and the highest, 0 to 1."""
-    highest = float(np.nanmax(values, initial=0.0))
+    highest = float(np.nanmax(values, initial=-np.inf))
     if highest <= lowest:
         # All alike, so all are the best.
         return np.where(np.isnan(values), np.nan, 1.0 if highest > 0 else 0.0)

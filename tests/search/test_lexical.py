@@ -102,7 +102,7 @@ def test_common_words_are_looked_for_in_pairs_and_alone_among_the_newest(scoped,
     assert words.newest == 20
     everything = reference(asked)
     assert len(everything) == 62
-    scores = found(asked)
+    scores = found(asked, most=22)
     assert scores == pytest.approx({key: everything[key] for key in scores})
     texts = set(Passage.objects.filter(pk__in=list(scores)).values_list("text", flat=True))
     rare = {quince.text, both.text}
@@ -113,13 +113,32 @@ def test_common_words_are_looked_for_in_pairs_and_alone_among_the_newest(scoped,
     assert len(found(asked, most=2)) == 2
 
 
+@pytest.mark.parametrize("row_cost", [0, 1000])
+def test_where_the_newest_have_no_such_word_the_older_are_found(scoped, monkeypatch, row_cost):
+    monkeypatch.setattr(lexical, "ENOUGH_CANDIDATES", 5)
+    monkeypatch.setattr(lexical, "ROW_COST", row_cost)
+    for n in range(8):
+        make_memory(f"the {n}th alder")
+    for n in range(30):
+        make_memory(f"the {n}th birch")
+    words = lexical.analyse(Parsed("alder"), corpus())
+    assert words.newest == 23
+    assert words.row_by_row == (row_cost == 0)
+    assert len(found("alder")) == 5
+    new = make_memory("a new alder")
+    scores = found("alder")
+    assert str(new.passages.get().pk) in scores
+    assert len(scores) == 6
+    assert len(found("alder", most=1)) == 1
+
+
 def test_under_a_filter_the_newest_are_not_enough(scoped, monkeypatch):
     tagged = make_memory("alder", tags=["yard"])
     for n in range(30):
         make_memory(f"the {n}th alder")
     monkeypatch.setattr(lexical, "ENOUGH_CANDIDATES", 3)
     passage = str(tagged.passages.get().pk)
-    assert passage not in found("alder")
+    assert passage not in found("alder", most=3)
     narrowed = Filter(states=["active"], tags=["yard"])
     assert list(found("alder", narrowed=narrowed)) == [passage]
 
@@ -171,6 +190,14 @@ def test_the_text_index_is_used_as_the_runtime_role(database_server):
         with connection.cursor() as cursor:
             cursor.execute("EXPLAIN SELECT id FROM memory_passage WHERE tsv @@ 'quinc'::tsquery")
             assert "passage_words" not in str(cursor.fetchall())
+
+
+def test_a_word_that_the_planner_does_not_know_is_counted(scoped):
+    for n in range(7):
+        make_memory(f"medlar {n}")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT documents FROM search_term_counts(ARRAY['medlar'], 20000, 0)")
+        assert cursor.fetchone() == (7,)
 
 
 def analyse_table(owner_url: str) -> None:

@@ -73,7 +73,8 @@ $body$
 
 # How many passages have each word. Counting a very common one means to read through its place in
 # the text index, so where `many` is given the planner is asked first: its statistics know common
-# words well, and the workspaces that hold much. Volatile, because EXPLAIN may stand in no other.
+# words well, and the workspaces that hold much. Words they do not know are counted. Volatile, because
+# EXPLAIN may stand in no other.
 TERM_COUNTS = """
 CREATE FUNCTION search_term_counts(terms text[], most integer, many integer)
 RETURNS TABLE (term text, documents integer)
@@ -101,6 +102,12 @@ BEGIN
         EXECUTE guess INTO plan USING own, wanted;
         ask := (plan -> 0 -> 'Plan' ->> 'Plan Rows')::float8 > many;
     END IF;
+    IF ask THEN
+        -- Of words that are not in its statistics the planner assumes all the same, in a large
+        -- table more than `many`. No lexeme has blanks in it, so this is one of those.
+        EXECUTE guess INTO plan USING own, '''no such word'''::tsquery;
+        many := greatest(many, (plan -> 0 -> 'Plan' ->> 'Plan Rows')::float8);
+    END IF;
     FOREACH term IN ARRAY terms LOOP
         wanted := ('''' || replace(replace(term, '\\', '\\\\'), '''', '''''') || '''')::tsquery;
         documents := NULL;
@@ -119,25 +126,37 @@ END
 $body$
 """
 
-# Two lists of passages with their scores: those that `wanted` finds, and where they are too few the
-# newest of those that only `more` finds: by the text index, or row by row where %7$s calls the
-# operator's function, which no index answers. $1 workspace, $2 wanted, $3 more, $4 rows that may be
-# scored, $5 rows that are returned, $6 among how many of the newest passages `more` is looked for.
+# Lists of passages with their scores: those that `wanted` finds, where they are too few the newest
+# of those that only `more` finds: by the text index, or row by row where %7$s calls the operator's
+# function, which no index answers; and where these are too few as well, the older ones. $1
+# workspace, $2 wanted, $3 more, $4 rows that may be scored, $5 rows that are returned, $6 among how
+# many of the newest passages `more` is looked for first.
 _SCAN = """
 wanted AS MATERIALIZED (
     SELECT id, place, %2$s AS score, %3$s AS held FROM (
         SELECT p.id, p.ctid AS place, %1$s FROM public.memory_passage p
          WHERE p.workspace_id = $1%4$s AND p.tsv @@ $2 LIMIT $4 OFFSET 0) s
      ORDER BY score DESC, id DESC LIMIT $5
+), older AS MATERIALIZED (
+    SELECT q.id FROM public.memory_passage q WHERE q.workspace_id = $1 AND $6 IS NOT NULL
+     ORDER BY q.id DESC OFFSET $6 LIMIT 1
 ), more AS MATERIALIZED (
     SELECT id, place, %2$s AS score, %3$s AS held FROM (
         SELECT p.id, p.ctid AS place, %1$s FROM public.memory_passage p
          WHERE p.workspace_id = $1%4$s AND %7$s AND (p.tsv @@ $2) IS NOT TRUE
-           AND p.id >= coalesce(CASE WHEN $6 IS NOT NULL THEN (
-               SELECT q.id FROM public.memory_passage q WHERE q.workspace_id = $1
-                ORDER BY q.id DESC OFFSET $6 LIMIT 1) END, '00000000-0000-0000-0000-000000000000')
+           AND p.id > coalesce((SELECT id FROM older), '00000000-0000-0000-0000-000000000000')
            AND (SELECT count(*) FROM wanted) < $5 LIMIT $4 OFFSET 0) s
      ORDER BY score DESC, id DESC LIMIT $5
+), rest AS MATERIALIZED (
+    SELECT id, place, %2$s AS score, %3$s AS held FROM (
+        SELECT p.id, p.ctid AS place, %1$s FROM public.memory_passage p
+         WHERE p.workspace_id = $1%4$s AND p.tsv @@ $3 AND (p.tsv @@ $2) IS NOT TRUE
+           AND p.id <= (SELECT id FROM older)
+           AND (SELECT count(*) FROM wanted) + (SELECT count(*) FROM more) < $5
+         LIMIT $4 OFFSET 0) s
+     ORDER BY score DESC, id DESC LIMIT $5
+), named AS MATERIALIZED (
+    SELECT * FROM wanted UNION ALL SELECT * FROM more UNION ALL SELECT * FROM rest
 )"""
 
 _ARGUMENTS = """
@@ -174,8 +193,7 @@ BEGIN
     {_QUERIES}
     formulas := public.search_formulas(terms, weights, average_length);
     RETURN QUERY EXECUTE format(
-        $sql$WITH {_SCAN} SELECT id, score FROM wanted UNION ALL SELECT id, score FROM more
-        ORDER BY 2 DESC, 1 DESC LIMIT $5$sql$,
+        $sql$WITH {_SCAN} SELECT id, score FROM named ORDER BY 2 DESC, 1 DESC LIMIT $5$sql$,
         formulas.figures, formulas.score, formulas.held,
         public.search_conditions(filters, condition), '', '', matches)
     USING own, first, second, scanned, most, newest;
@@ -211,9 +229,7 @@ _ROW = (
 # of them have their neighbours for candidates, $11 words of a row that needs no neighbours, $12 the
 # sum of all the query's words, $13 and $14 the vectors of the query and of its keywords.
 _ROWS = f"""
-WITH {_SCAN}, named AS MATERIALIZED (
-    SELECT id, place, score, held FROM wanted UNION ALL SELECT id, place, score, held FROM more
-), seen AS MATERIALIZED (
+WITH {_SCAN}, seen AS MATERIALIZED (
     -- OFFSET 0: one look-up for each, whatever the planner thinks of their number.
     SELECT s.*, named.score / $12 AS words, named.held / $12 AS coverage
       FROM named, LATERAL (
