@@ -36,6 +36,8 @@ MOST_COMMON_KEPT = 50_000
 # that hold more than so many passages the planner's statistics are believed from MANY rows on.
 MOST_COUNTED = 20_000
 MANY = 2000
+# The part of all passages from which on the planner's statistics are those of the workspace.
+MAIN_SHARE = 0.5
 # Counting what waits is for information; an import's backlog need not be counted to the end.
 MOST_PENDING = 100_000
 # A space that was left is read for so long by queries that were embedded for it; longer than a
@@ -124,10 +126,12 @@ def frequencies(terms: Sequence[str], figures: Corpus) -> dict[str, int]:
     missing = [term for term in terms if term not in found]
     if not missing:
         return found
+    # The statistics are of all workspaces together.
+    known = figures.passages > MOST_COUNTED and figures.share > MAIN_SHARE
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT term, documents FROM search_term_counts(%s::text[], %s, %s)",
-            [missing, MOST_COUNTED, MANY if figures.passages > MOST_COUNTED else None],
+            [missing, MOST_COUNTED, MANY if known else None],
         )
         for term, count in cursor.fetchall():
             if count == MOST_COUNTED:

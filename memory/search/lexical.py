@@ -37,12 +37,11 @@ ROW_COST = 5
 class Words:
     """A query as the text index has it.
 
-    `terms` are its lexemes that occur, rarest first, with their weights. `wanted` is the tsquery
-    that chooses candidates, and `more` that of the words it leaves out, first among the `newest` so
-    many passages, which are read `row_by_row` where they are fewer than the words' places in the
-    index.
-    `searchable` says whether there was any lexeme at all, and `condition` is the tsquery
-    of the query's phrases and exclusions. All four are empty where there is nothing to say.
+    `terms` are its lexemes that occur, rarest first, with their weights. `wanted` is the tsquery of
+    the rare ones, `pairs` of two others together, and `more` of the others alone, first among the
+    `newest` so many passages, which are read `row_by_row` where they are fewer than the words'
+    places in the index. `searchable` says whether there was any lexeme at all, and `condition` is
+    the tsquery of the query's phrases and exclusions. All are empty where there is nothing to say.
     """
 
     searchable: bool
@@ -50,6 +49,7 @@ class Words:
     terms: list[str]
     weights: list[float]
     wanted: str = ""
+    pairs: str = ""
     more: str = ""
     newest: int | None = None
     row_by_row: bool = False
@@ -73,7 +73,8 @@ def analyse(parsed: Parsed, corpus: Corpus) -> Words:
     unknown = sum(not counted.get(term) for term in terms) * (K1 + 1) * idf(0, total)
     terms = sorted((term for term in terms if counted.get(term)), key=lambda t: (counted[t], t))
     weights = [(K1 + 1) * idf(counted[term], total) for term in terms]
-    wanted, left_out = _candidates(terms, counted, total)
+    rare = _rare(terms, counted)
+    wanted, left_out = terms[:rare], terms[rare:]
     rows = min(sum(counted[term] for term in left_out), total)
     # As many of the newest as should have enough rows with one of the words.
     newest = total * ENOUGH_CANDIDATES // rows if rows > ENOUGH_CANDIDATES else None
@@ -82,7 +83,8 @@ def analyse(parsed: Parsed, corpus: Corpus) -> Words:
         condition,
         terms,
         weights,
-        wanted,
+        " | ".join(map(_quoted, wanted)),
+        _pairs(left_out, counted, total),
         " | ".join(map(_quoted, left_out)),
         newest,
         newest is not None and newest * ROW_COST < rows,
@@ -90,34 +92,30 @@ def analyse(parsed: Parsed, corpus: Corpus) -> Words:
     )
 
 
-def _candidates(
-    terms: Sequence[str], counted: Mapping[str, int], total: int
-) -> tuple[str, list[str]]:
-    """(the tsquery of rows that are worth scoring, the terms which alone are not enough for it).
-
-    The rarest terms, as long as few rows have them. Of the others a row should have two: such rows
-    are few, and their scores stand above those with one.
-    """
+def _rare(terms: Sequence[str], counted: Mapping[str, int]) -> int:
+    """How many of the terms, from the rarest on, few rows have."""
     rows = 0
-    rare = 0
-    for term in terms:
+    for number, term in enumerate(terms):
         rows += counted[term]
         if rows > ENOUGH_CANDIDATES:
-            rows -= counted[term]
-            break
-        rare += 1
-    chosen = [_quoted(term) for term in terms[:rare]]
-    common = terms[rare:]
+            return number
+    return len(terms)
+
+
+def _pairs(common: Sequence[str], counted: Mapping[str, int], total: int) -> str:
+    """The tsquery of rows with two of the common terms: these are few, and their scores stand above
+    those with one."""
     pairs = sorted(
         (counted[one] * counted[other] // total, one, other)
         for one, other in combinations(common[:MOST_PAIRED], 2)
     )
+    chosen, rows = [], 0
     for expected, one, other in pairs:
         rows += expected
         if rows > ENOUGH_CANDIDATES:
             break
         chosen.append(f"{_quoted(one)} & {_quoted(other)}")
-    return " | ".join(chosen), list(common)
+    return " | ".join(chosen)
 
 
 def _quoted(term: str) -> str:
@@ -136,7 +134,7 @@ def find(words: Words, corpus: Corpus, narrowed: Filter, *, most: int) -> dict[u
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT passage, score FROM search_words(%s::text[], %s::float8[], %s, %s, %s, %s, %s, "
-            "%s, %s::jsonb, %s, %s)",
+            "%s, %s, %s::jsonb, %s, %s)",
             asked_of(words, corpus, narrowed, most=most),
         )
         return dict(cursor.fetchall())
@@ -153,6 +151,7 @@ def asked_of(words: Words, corpus: Corpus, narrowed: Filter, *, most: int) -> li
         words.weights,
         max(corpus.average_length, 1.0),
         words.wanted,
+        words.pairs,
         words.more,
         newest,
         newest is not None and words.row_by_row,

@@ -57,7 +57,7 @@ def gather(
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT * FROM search_rows(%s::text[], %s::float8[], %s, %s, %s, %s, %s, %s, "
+            "SELECT * FROM search_rows(%s::text[], %s::float8[], %s, %s, %s, %s, %s, %s, %s, "
             "%s::jsonb, %s, %s, %s::uuid[], %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 *asked_of(words, figures, narrowed, most=most),

@@ -205,7 +205,8 @@ def test_the_printed_script_works_for_an_administrator_who_is_no_superuser(
     with psycopg.connect(as_runtime) as runtime:
         assert (
             runtime.execute(
-                "SELECT * FROM search_words('{a}', '{1}', 1, 'a', '', NULL, false, '', '{}', 9, 9)"
+                "SELECT * FROM search_words("
+                "'{a}', '{1}', 1, 'a', '', '', NULL, false, '', '{}', 9, 9)"
             ).fetchall()
             == []
         )

@@ -96,7 +96,8 @@ def test_common_words_are_looked_for_in_pairs_and_alone_among_the_newest(scoped,
     new = [make_memory(f"the {n}th birch") for n in range(30)]
     asked = "alder birch quince"
     words = lexical.analyse(Parsed(asked), corpus())
-    assert words.wanted == "'quinc' | 'alder' & 'birch'"
+    assert words.wanted == "'quinc'"
+    assert words.pairs == "'alder' & 'birch'"
     assert words.more == "'alder' | 'birch'"
     # 62 of 62 passages should have one of the two, so of the newest 20 are enough.
     assert words.newest == 20
@@ -130,6 +131,22 @@ def test_where_the_newest_have_no_such_word_the_older_are_found(scoped, monkeypa
     assert str(new.passages.get().pk) in scores
     assert len(scores) == 6
     assert len(found("alder", most=1)) == 1
+
+
+def test_words_that_always_stand_together_do_not_crowd_out_a_rare_one(scoped, monkeypatch):
+    for n in range(20):
+        make_memory(f"the {n}th alder by a birch")
+    for n in range(180):
+        make_memory(f"the {n}th cedar")
+    quince = make_memory("quince")
+    monkeypatch.setattr(lexical, "ENOUGH_CANDIDATES", 6)
+    words = lexical.analyse(Parsed("alder birch quince"), corpus())
+    # By chance two rows would have both; twenty have.
+    assert (words.wanted, words.pairs) == ("'quinc'", "'alder' & 'birch'")
+    scores = found("alder birch quince", most=10)
+    passage = str(quince.passages.get().pk)
+    assert max(scores, key=scores.__getitem__) == passage
+    assert 7 <= len(scores) <= 10
 
 
 def test_under_a_filter_the_newest_are_not_enough(scoped, monkeypatch):
@@ -240,7 +257,7 @@ def test_without_a_workspace_the_functions_return_nothing(workspace):
     with workspace_scope(workspace.id):
         make_memory("alder")
     vector = as_text([0.1] * 384)
-    asked = "ARRAY['alder'], ARRAY[1.0], 5, $$'alder'$$, '', NULL, false, '', '{}', 10, 10"
+    asked = "ARRAY['alder'], ARRAY[1.0], 5, $$'alder'$$, '', '', NULL, false, '', '{}', 10, 10"
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM search_term_counts(ARRAY['alder'], 10, 5)")
         assert cursor.fetchall() == []

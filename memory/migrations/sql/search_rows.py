@@ -126,16 +126,23 @@ END
 $body$
 """
 
-# Lists of passages with their scores: those that `wanted` finds, where they are too few the newest
-# of those that only `more` finds: by the text index, or row by row where %7$s calls the operator's
-# function, which no index answers; and where these are too few as well, the older ones. $1
+# Lists of passages with their scores: those that `wanted` finds; where they are too few, those of
+# `pairs` (%8$L); then the newest of those that `more` finds: by the text index, or row by row where
+# %7$s calls the operator's function, which no index answers; and at last the older ones. $1
 # workspace, $2 wanted, $3 more, $4 rows that may be scored, $5 rows that are returned, $6 among how
-# many of the newest passages `more` is looked for first.
+# many of the newest passages `more` is looked for first. What is wanted is rare, so its limit is for
+# figures that are out of date.
 _SCAN = """
 wanted AS MATERIALIZED (
     SELECT id, place, %2$s AS score, %3$s AS held FROM (
         SELECT p.id, p.ctid AS place, %1$s FROM public.memory_passage p
-         WHERE p.workspace_id = $1%4$s AND p.tsv @@ $2 LIMIT $4 OFFSET 0) s
+         WHERE p.workspace_id = $1%4$s AND p.tsv @@ $2 LIMIT 20 * $4 OFFSET 0) s
+     ORDER BY score DESC, id DESC LIMIT $5
+), paired AS MATERIALIZED (
+    SELECT id, place, %2$s AS score, %3$s AS held FROM (
+        SELECT p.id, p.ctid AS place, %1$s FROM public.memory_passage p
+         WHERE p.workspace_id = $1%4$s AND p.tsv @@ %8$L::tsquery AND (p.tsv @@ $2) IS NOT TRUE
+           AND (SELECT count(*) FROM wanted) < $5 LIMIT $4 OFFSET 0) s
      ORDER BY score DESC, id DESC LIMIT $5
 ), older AS MATERIALIZED (
     SELECT q.id FROM public.memory_passage q WHERE q.workspace_id = $1 AND $6 IS NOT NULL
@@ -144,30 +151,35 @@ wanted AS MATERIALIZED (
     SELECT id, place, %2$s AS score, %3$s AS held FROM (
         SELECT p.id, p.ctid AS place, %1$s FROM public.memory_passage p
          WHERE p.workspace_id = $1%4$s AND %7$s AND (p.tsv @@ $2) IS NOT TRUE
+           AND (p.tsv @@ %8$L::tsquery) IS NOT TRUE
            AND p.id > coalesce((SELECT id FROM older), '00000000-0000-0000-0000-000000000000')
-           AND (SELECT count(*) FROM wanted) < $5 LIMIT $4 OFFSET 0) s
+           AND (SELECT count(*) FROM wanted) + (SELECT count(*) FROM paired) < $5
+         LIMIT $4 OFFSET 0) s
      ORDER BY score DESC, id DESC LIMIT $5
 ), rest AS MATERIALIZED (
     SELECT id, place, %2$s AS score, %3$s AS held FROM (
         SELECT p.id, p.ctid AS place, %1$s FROM public.memory_passage p
          WHERE p.workspace_id = $1%4$s AND p.tsv @@ $3 AND (p.tsv @@ $2) IS NOT TRUE
-           AND p.id <= (SELECT id FROM older)
-           AND (SELECT count(*) FROM wanted) + (SELECT count(*) FROM more) < $5
+           AND (p.tsv @@ %8$L::tsquery) IS NOT TRUE AND p.id <= (SELECT id FROM older)
+           AND (SELECT count(*) FROM wanted) + (SELECT count(*) FROM paired)
+               + (SELECT count(*) FROM more) < $5
          LIMIT $4 OFFSET 0) s
      ORDER BY score DESC, id DESC LIMIT $5
 ), named AS MATERIALIZED (
-    SELECT * FROM wanted UNION ALL SELECT * FROM more UNION ALL SELECT * FROM rest
+    SELECT * FROM wanted UNION ALL SELECT * FROM paired
+    UNION ALL SELECT * FROM more UNION ALL SELECT * FROM rest
 )"""
 
 _ARGUMENTS = """
     terms text[], weights double precision[], average_length double precision,
-    wanted text, more text, newest integer, row_by_row boolean, condition text, filters jsonb,
+    wanted text, pairs text, more text, newest integer, row_by_row boolean, condition text, filters jsonb,
     scanned integer, most integer"""
 
-# The two queries, each within the workspace: its id is a word of its own in every row of it.
+# The three queries, each within the workspace: its id is a word of its own in every row of it.
 _QUERIES = """
     own_word := quote_literal('w' || replace(own::text, '-', ''))::tsquery;
     first := own_word && nullif(wanted, '')::tsquery;
+    two_words := own_word && nullif(pairs, '')::tsquery;
     second := own_word && nullif(more, '')::tsquery;
     matches := CASE WHEN row_by_row THEN 'ts_match_vq(p.tsv, $3)' ELSE 'p.tsv @@ $3' END;
 """
@@ -183,6 +195,7 @@ DECLARE
     own uuid := nullif(current_setting('app.workspace', true), '')::uuid;
     own_word tsquery;
     first tsquery;
+    two_words tsquery;
     second tsquery;
     matches text;
     formulas record;
@@ -195,7 +208,7 @@ BEGIN
     RETURN QUERY EXECUTE format(
         $sql$WITH {_SCAN} SELECT id, score FROM named ORDER BY 2 DESC, 1 DESC LIMIT $5$sql$,
         formulas.figures, formulas.score, formulas.held,
-        public.search_conditions(filters, condition), '', '', matches)
+        public.search_conditions(filters, condition), '', '', matches, two_words)
     USING own, first, second, scanned, most, newest;
 END
 $body$
@@ -311,6 +324,7 @@ DECLARE
     own uuid := nullif(current_setting('app.workspace', true), '')::uuid;
     own_word tsquery;
     first tsquery;
+    two_words tsquery;
     second tsquery;
     matches text;
     formulas record;
@@ -326,7 +340,8 @@ BEGIN
     RETURN QUERY EXECUTE format($sql${_ROWS}$sql$,
         formulas.figures, '(' || formulas.score || ')', '(' || formulas.held || ')',
         public.search_conditions(filters, condition),
-        format(cosine, of_space, of_vector, 13), format(cosine, of_space, of_vector, 14), matches)
+        format(cosine, of_space, of_vector, 13), format(cosine, of_space, of_vector, 14), matches,
+        two_words)
     USING own, first, second, scanned, most, newest, near, space, rows, spreading, longest,
           greatest(ideal, 1e-9), vector::public.halfvec, keywords::public.halfvec;
 END
@@ -334,7 +349,8 @@ $body$
 """
 
 _NAMES = (
-    "text[], double precision[], double precision, text, text, integer, boolean, text, jsonb, integer"
+    "text[], double precision[], double precision, text, text, text, integer, boolean, text, "
+    "jsonb, integer"
 )
 _NEW_WORDS = f"search_words({_NAMES}, integer)"
 _ROWS_SIGNATURE = (
