@@ -23,9 +23,9 @@ from memory.search.words import lexical_text
 K1 = 1.2
 # A pasted trace has hundreds of words; the longest are the rarest and tell the most.
 MOST_TERMS = 32
-# Rows that are scored, 3 us each: those with the rarest of the query's words, or with two of the
-# others, until there are about so many; where these are too few, so many of the newest with one of
-# the others; and then so many older ones. No query looks at more, however common its words.
+# Rows that are scored, 3 us each: those with the rarest of the query's words, if they are no more;
+# where these are too few, so many with two of the others, so many of the newest with one of them,
+# and so many older ones. No query looks at more, however common its words.
 ENOUGH_CANDIDATES = 1000
 # Of the common words the rarest are looked for in pairs.
 MOST_PAIRED = 8
