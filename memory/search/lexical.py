@@ -141,11 +141,7 @@ def find(words: Words, corpus: Corpus, narrowed: Filter, *, most: int) -> dict[u
 
 
 def asked_of(words: Words, corpus: Corpus, narrowed: Filter, *, most: int) -> list[Any]:
-    """The arguments that search_words and search_rows begin with.
-
-    A filter may leave old rows alone, so under one the newest are not enough.
-    """
-    newest = None if narrowed.is_narrow else words.newest
+    """The arguments that search_words and search_rows begin with."""
     return [
         words.terms,
         words.weights,
@@ -153,8 +149,8 @@ def asked_of(words: Words, corpus: Corpus, narrowed: Filter, *, most: int) -> li
         words.wanted,
         words.pairs,
         words.more,
-        newest,
-        newest is not None and words.row_by_row,
+        words.newest,
+        words.row_by_row,
         words.condition,
         narrowed.as_json(),
         ENOUGH_CANDIDATES,

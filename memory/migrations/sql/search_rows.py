@@ -175,13 +175,25 @@ _ARGUMENTS = """
     wanted text, pairs text, more text, newest integer, row_by_row boolean, condition text, filters jsonb,
     scanned integer, most integer"""
 
+_DECLARED = """    own uuid := nullif(current_setting('app.workspace', true), '')::uuid;
+    own_word tsquery;
+    first tsquery;
+    two_words tsquery;
+    second tsquery;
+    matches text;
+    formulas record;
+"""
+
 # The three queries, each within the workspace: its id is a word of its own in every row of it.
-_QUERIES = """
+_QUERIES = """    IF own IS NULL THEN
+        RETURN;
+    END IF;
     own_word := quote_literal('w' || replace(own::text, '-', ''))::tsquery;
     first := own_word && nullif(wanted, '')::tsquery;
     two_words := own_word && nullif(pairs, '')::tsquery;
     second := own_word && nullif(more, '')::tsquery;
     matches := CASE WHEN row_by_row THEN 'ts_match_vq(p.tsv, $3)' ELSE 'p.tsv @@ $3' END;
+    formulas := public.search_formulas(terms, weights, average_length);
 """
 
 WORDS = f"""
@@ -192,20 +204,8 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $body$
 DECLARE
-    own uuid := nullif(current_setting('app.workspace', true), '')::uuid;
-    own_word tsquery;
-    first tsquery;
-    two_words tsquery;
-    second tsquery;
-    matches text;
-    formulas record;
-BEGIN
-    IF own IS NULL THEN
-        RETURN;
-    END IF;
-    {_QUERIES}
-    formulas := public.search_formulas(terms, weights, average_length);
-    RETURN QUERY EXECUTE format(
+{_DECLARED}BEGIN
+{_QUERIES}    RETURN QUERY EXECUTE format(
         $sql$WITH {_SCAN} SELECT id, score FROM named ORDER BY 2 DESC, 1 DESC LIMIT $5$sql$,
         formulas.figures, formulas.score, formulas.held,
         public.search_conditions(filters, condition), '', '', matches, two_words)
@@ -321,23 +321,11 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $body$
 DECLARE
-    own uuid := nullif(current_setting('app.workspace', true), '')::uuid;
-    own_word tsquery;
-    first tsquery;
-    two_words tsquery;
-    second tsquery;
-    matches text;
-    formulas record;
-    cosine text := 'CASE WHEN p.%I = $8 THEN 1 - (p.%I OPERATOR(public.<=>) $%s) END';
+{_DECLARED}    cosine text := 'CASE WHEN p.%I = $8 THEN 1 - (p.%I OPERATOR(public.<=>) $%s) END';
     of_space text := CASE slot WHEN 1 THEN 'space_id' ELSE 'second_space_id' END;
     of_vector text := CASE slot WHEN 1 THEN 'embedding' ELSE 'second_embedding' END;
 BEGIN
-    IF own IS NULL THEN
-        RETURN;
-    END IF;
-    {_QUERIES}
-    formulas := public.search_formulas(terms, weights, average_length);
-    RETURN QUERY EXECUTE format($sql${_ROWS}$sql$,
+{_QUERIES}    RETURN QUERY EXECUTE format($sql${_ROWS}$sql$,
         formulas.figures, '(' || formulas.score || ')', '(' || formulas.held || ')',
         public.search_conditions(filters, condition),
         format(cosine, of_space, of_vector, 13), format(cosine, of_space, of_vector, 14), matches,
