@@ -4,9 +4,13 @@ import hmac
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
+
+from django.db import connection
 
 from config.lib import clock
 from config.lib.actor import Actor
+from config.lib.db.rows import made_of
 from config.lib.errors import Conflict, Invalid
 from config.lib.scope import current_workspace_id
 from config.lib.tokens import Token, make_token
@@ -50,12 +54,42 @@ def revoke_key(*, actor: Actor, key_id: uuid.UUID, reason: str = "") -> ApiKey:
     )
 
 
+_READ = (ApiKey, Agent)
+
+
+@cache
+def _find_key() -> str:
+    """The statement that reads a key and its agent."""
+    columns = ", ".join(
+        f'{model._meta.db_table}."{field.column}"'
+        for model in _READ
+        for field in model._meta.concrete_fields
+    )
+    key, agent = (model._meta.db_table for model in _READ)
+    return (
+        f"SELECT {columns} FROM {key} JOIN {agent} "  # noqa: S608
+        f"ON {agent}.workspace_id = {key}.workspace_id AND {agent}.id = {key}.agent_id "
+        f"WHERE {key}.workspace_id = %s AND {key}.id = %s"
+    )
+
+
 def verify_token(token: Token) -> ApiKey | None:
-    """The live key a token belongs to, or None. Reads only, in the token's workspace."""
-    key = ApiKey.objects.select_related("agent").filter(pk=token.key_id).first()
-    if key is None or not hmac.compare_digest(bytes(key.digest), token.digest):
+    """The live key a token belongs to, with its agent, or None. Reads only, in the token's
+    workspace.
+
+    Every request does this, and the ORM would take three times as long to make the statement as
+    PostgreSQL to answer it. Indexes contacts_apikey_pkey and contacts_agent_pkey.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_find_key(), [current_workspace_id(), token.key_id])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    key, agent = made_of(ApiKey, row), made_of(Agent, row[len(ApiKey._meta.concrete_fields) :])
+    if not hmac.compare_digest(bytes(key.digest), token.digest):
         return None
     now = clock.now()
     if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
         return None
+    key.agent = agent
     return key

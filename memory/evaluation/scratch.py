@@ -14,7 +14,7 @@ from contacts.services.agents import ensure_agent
 from contacts.services.removal import remove_workspace
 from contacts.services.workspaces import create_workspace
 from memory.evaluation.datasets import Document, Group
-from memory.search.corpus import count_pending
+from memory.search.corpus import standing
 from memory.services.embedding import embed_pending
 from memory.services.memories import NewMemory, create_memories
 from sessions.services.sessions import create_session
@@ -98,6 +98,6 @@ def _embed(workspace_id: uuid.UUID) -> None:
     while True:
         report = embed_pending(workspace_id, seconds=SLICE_SECONDS)
         with workspace_scope(workspace_id):
-            waiting = count_pending()
+            waiting = standing().pending
         if not waiting or not (report.embedded + report.skipped):
             return

@@ -18,7 +18,7 @@ from django.db import connection
 
 from config.lib import clock
 from config.lib.scope import current_workspace_id
-from memory.models.passage import COLUMNS, Slot, SpaceState
+from memory.models.passage import SpaceState
 
 # Below this a count takes about a millisecond and is always fresh.
 SMALL = 2000
@@ -36,7 +36,8 @@ MOST_COMMON_KEPT = 50_000
 # that hold more than so many passages the planner's statistics are believed from MANY rows on.
 MOST_COUNTED = 20_000
 MANY = 2000
-# The part of all passages from which on the planner's statistics are those of the workspace.
+# The part of all passages from which on the planner's statistics are those of the workspace, and
+# the text index is read without looking at whose the passages are.
 MAIN_SHARE = 0.5
 # Counting what waits is for information; an import's backlog need not be counted to the end.
 MOST_PENDING = 100_000
@@ -52,6 +53,11 @@ class Corpus:
     passages: int
     average_length: float
     share: float
+
+    @property
+    def is_main(self) -> bool:
+        """Whether what is known of all passages together says much of these."""
+        return self.share > MAIN_SHARE
 
 
 V = TypeVar("V")
@@ -126,8 +132,7 @@ def frequencies(terms: Sequence[str], figures: Corpus) -> dict[str, int]:
     missing = [term for term in terms if term not in found]
     if not missing:
         return found
-    # The statistics are of all workspaces together.
-    known = figures.passages > MOST_COUNTED and figures.share > MAIN_SHARE
+    known = figures.passages > MOST_COUNTED and figures.is_main
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT term, documents FROM search_term_counts(%s::text[], %s, %s)",
@@ -140,25 +145,6 @@ def frequencies(terms: Sequence[str], figures: Corpus) -> dict[str, int]:
             if count >= COMMON and figures.passages > SMALL:
                 _frequencies.keep((workspace_id, term), count, COMMON_KEPT_SECONDS)
     return found
-
-
-def count_pending() -> int:
-    """Passages without a vector of the active space. Index passage_pending, or where that space
-    is in the second slot passage_second_pending."""
-    own = current_workspace_id()
-    counted = {
-        slot: "(SELECT count(*) FROM (SELECT FROM memory_passage WHERE workspace_id = %s "  # noqa: S608
-        f"AND {columns.pending.format('')} LIMIT %s) pending)"
-        for slot, columns in COLUMNS.items()
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT CASE WHEN EXISTS (SELECT FROM memory_embeddingspace WHERE workspace_id = %s "  # noqa: S608
-            f"AND state = 'active' AND slot = {Slot.SECOND.value}) "
-            f"THEN {counted[Slot.SECOND]} ELSE {counted[Slot.FIRST]} END",
-            [own, own, MOST_PENDING, own, MOST_PENDING],
-        )
-        return int(cursor.fetchone()[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,24 +172,33 @@ def active_space() -> Space | None:
     return None if row is None else Space(*row)
 
 
-def space_of(provider: str, model: str, dimensions: int) -> Space | None:
-    """The space that a query's vector is compared in: the active one, or one that was until a
-    moment ago, whose vectors are still there. Index embeddingspace_unique.
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a search stands: `space_id` is that of the vectors a query's are compared with, if
+    there are any, `active` that of most queries, `pending` how many passages wait for a vector of
+    the latter."""
+
+    space_id: uuid.UUID | None
+    active: Space | None
+    pending: int
+
+
+def standing(provider: str = "", model: str = "", dimensions: int = 0) -> Standing:
+    """For a query's vector of that model: compared with the active space, or with one that was
+    until a moment ago, whose vectors are still there.
 
     A process may make a query's vector by the model of before for some seconds after a switch.
+    Indexes embeddingspace_one_active, embeddingspace_unique and passage_pending, or where the
+    active space is in the second slot passage_second_pending (search_standing, migration 0013).
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id, provider, model, dimensions FROM memory_embeddingspace "
-            "WHERE workspace_id = %s AND provider = %s AND model = %s AND dimensions = %s "
-            "AND (state = %s OR (state = %s AND switched_at > %s))",
-            [
-                current_workspace_id(), provider, model, dimensions, SpaceState.ACTIVE.value,
-                SpaceState.RETIRED.value, clock.now() - LEFT_READABLE,
-            ],
-        )  # fmt: skip
-        row = cursor.fetchone()
-    return None if row is None else Space(*row)
+            "SELECT space, pending, active, provider, model, dimensions "
+            "FROM search_standing(%s, %s, %s, %s, %s)",
+            [provider, model, dimensions, clock.now() - LEFT_READABLE, MOST_PENDING],
+        )
+        space_id, pending, active, *of = cursor.fetchone()
+    return Standing(space_id, None if active is None else Space(active, *of), pending)
 
 
 def forget() -> None:

@@ -1,6 +1,5 @@
 """The leg that finds by meaning: cosine similarity over the passages' vectors."""
 
-import math
 import uuid
 from dataclasses import dataclass
 
@@ -20,9 +19,11 @@ MOST_EXACT = 20_000
 INDEX_COST = 12
 # How far the approximate search may go on, where other workspaces take most away.
 MOST_SCANNED = 40_000
-# How many rows the index keeps in view (hnsw.ef_search; at most 1,000 for pgvector). The more there
-# are, the more it overlooks, and of a large index nobody expects the answer of a small one's time.
+# How many rows the index keeps in view (hnsw.ef_search; at most 1,000 for pgvector), and of how
+# many rows one is. The more there are, the more it overlooks, and of a large index nobody expects
+# the answer of a small one's time.
 LEAST_EF, MOST_EF = 200, 1000
+ROWS_PER_EF = 1000
 INDEX_KEPT_SECONDS = 30.0
 # What every search asks for at least.
 LIVE = Filter(states=[MemoryState.ACTIVE.value])
@@ -124,7 +125,7 @@ def _exact(
 
 def _width(figures: Corpus, most: int) -> int:
     everywhere = figures.passages / max(figures.share, 1e-9)
-    return min(max(most, LEAST_EF, math.isqrt(int(everywhere))), MOST_EF)
+    return min(max(most, LEAST_EF, int(everywhere) // ROWS_PER_EF), MOST_EF)
 
 
 def _approximate(

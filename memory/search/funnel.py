@@ -16,7 +16,7 @@ from config.lib.scope import current_workspace_id
 from contacts.preferences import preferences
 from memory.search import dense, lexical
 from memory.search.context import make_block
-from memory.search.corpus import Corpus, active_space, corpus, count_pending, space_of
+from memory.search.corpus import Corpus, Standing, corpus, standing
 from memory.search.dates import Period, find_period
 from memory.search.details import add_evidence, add_neighbours
 from memory.search.filters import Filter, resolve
@@ -62,7 +62,7 @@ def look(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Search
         legs=found.legs,
         semantic_unavailable=found.problem or None,
         passages=found.passages,
-        not_embedded=count_pending(),
+        not_embedded=found.pending,
         period=None if found.period is None else PeriodOut.model_validate(found.period),
     )
 
@@ -78,14 +78,15 @@ def complete(answer: SearchAnswer, query: SearchQuery) -> None:
 @dataclass(frozen=True, slots=True)
 class Found:
     """The passages that were found, best first, and how: `terms` are the query's lexemes,
-    `problem` says why meaning was not asked for, `passages` how many there are, `period` is the
-    time that the query speaks of."""
+    `problem` says why meaning was not asked for, `passages` how many there are, `pending` how many
+    of them wait for their vectors, `period` is the time that the query speaks of."""
 
     legs: list[str]
     scored: list[Scored]
     terms: list[str]
     problem: str
     passages: int
+    pending: int
     period: Period | None
 
 
@@ -99,13 +100,14 @@ def find(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Found:
     period = _period(query, parsed)
     if period is not None and query.dates is DateUse.FILTER:
         narrowed = narrowed.within(period.start, period.end)
+    stands = standing(query_vector.provider, query_vector.model, query_vector.dimensions)
     meaning, problem = None, ""
     if parsed.text and query.mode is not SearchMode.LEXICAL:
-        meaning, problem = _meaning(query_vector)
+        meaning, problem = _meaning(query_vector, stands)
     legs, scored = _candidates(
         _Search(query.mode, parsed, words, meaning, figures, narrowed, period, most, read)
     )
-    return Found(legs, scored, words.terms, problem, figures.passages, period)
+    return Found(legs, scored, words.terms, problem, figures.passages, stands.pending, period)
 
 
 def _period(query: SearchQuery, parsed: Parsed) -> Period | None:
@@ -119,22 +121,19 @@ def _period(query: SearchQuery, parsed: Parsed) -> Period | None:
     return find_period(parsed.text, now.astimezone(preferences().timezone))
 
 
-def _meaning(query: QueryVector) -> tuple[Meaning | None, str]:
+def _meaning(query: QueryVector, stands: Standing) -> tuple[Meaning | None, str]:
     """The query's vectors and the space they are compared in, or why there is none."""
     if query.problem:
         return None, query.problem
     if not query.vector:
         return None, "the query's vector was not made"
-    if query.space_id is not None:
-        return Meaning(query.vector, query.keywords, query.space_id), ""
-    space = space_of(query.provider, query.model, query.dimensions)
-    if space is not None:
-        return Meaning(query.vector, query.keywords, space.id), ""
-    active = active_space()
-    if active is None:
+    space_id = query.space_id or stands.space_id
+    if space_id is not None:
+        return Meaning(query.vector, query.keywords, space_id), ""
+    if stands.active is None:
         return None, "nothing is embedded yet"
     return None, (
-        f"the index holds vectors of {active}, the query has one of {query.provider} "
+        f"the index holds vectors of {stands.active}, the query has one of {query.provider} "
         f"{query.model} ({query.dimensions})"
     )
 

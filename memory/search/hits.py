@@ -15,34 +15,12 @@ from memory.search.snippets import Snippets
 # Several passages of one row are often among the best, so more are read than are wanted.
 READ_AHEAD = 2
 
-_COLUMNS = (
-    "passage", "source", "kind", "chunk", "chunks", "text", "memory_kind", "tags", "trust",
-    "state", "occurred_at", "valid_from", "valid_to", "agent_id", "agent", "project_id",
-    "project", "session_id", "session", "conversation_id", "thread_id", "idx", "role",
-)  # fmt: skip
-# Names by outer joins: the passages' copies have no keys, so what they name may be gone.
-_DETAILS = """
-    SELECT p.id, coalesce(p.of_memory_id, p.of_summary_id, p.of_event_id, p.of_message_id,
-                          p.of_project_id, p.of_task_id, p.of_contact_id),
-           p.kind, p.chunk, 0, p.text, nullif(p.memory_kind, ''), p.tags, p.trust, p.state,
-           p.occurred_at, p.valid_from, p.valid_to, a.id, a.name, j.id, j.title, s.id, s.name,
-           s.conversation_id, p.thread_id, p.idx, m.role
-      FROM memory_passage p
-      LEFT JOIN agent_sessions_session s
-             ON s.workspace_id = p.workspace_id AND s.id = p.session_id
-      LEFT JOIN contacts_agent a ON a.workspace_id = p.workspace_id AND a.id = p.agent_id
-      LEFT JOIN agent_sessions_project j
-             ON j.workspace_id = p.workspace_id AND j.id = p.project_id
-      LEFT JOIN agent_sessions_message m
-             ON m.workspace_id = p.workspace_id AND m.id = p.of_message_id
-     WHERE p.workspace_id = %s AND p.id = ANY(%s::uuid[])
-"""
-
 
 def make_hits(
     scored: Sequence[Scored], *, terms: Sequence[str], limit: int, explain: bool
 ) -> list[Hit]:
-    """The first `limit` rows of the passages in `scored`, which are in order."""
+    """The first `limit` rows of the passages in `scored`, which are in order. The function
+    search_details (migration 0013) reads them."""
     hits: list[Hit] = []
     seen: set[uuid.UUID] = set()
     shown = Snippets(terms)
@@ -62,8 +40,12 @@ def _rows(scored: Sequence[Scored], step: int) -> Iterator[tuple[Scored, dict[st
     for start in range(0, len(scored), step):
         part = scored[start : start + step]
         with connection.cursor() as cursor:
-            cursor.execute(_DETAILS, [current_workspace_id(), [one.passage for one in part]])
-            rows = {row[0]: dict(zip(_COLUMNS, row, strict=True)) for row in cursor.fetchall()}
+            cursor.execute(
+                "SELECT * FROM search_details(%s::uuid[])",
+                ["{" + ",".join(str(one.passage) for one in part) + "}"],
+            )
+            columns = [column.name for column in cursor.description]
+            rows = {row[0]: dict(zip(columns, row, strict=True)) for row in cursor.fetchall()}
         # A passage may have been replaced since its leg found it.
         yield from ((one, rows[one.passage]) for one in part if one.passage in rows)
 
@@ -77,13 +59,13 @@ def _hit(one: Scored, row: dict[str, Any], shown: Snippets, explain: bool) -> Hi
             and {name: round(WEIGHTS[name] * value, 4) for name, value in one.features.items()},
         )
     values = {name: value for name, value in row.items() if name not in ("passage", "source")}
-    # Ranking has counted them already.
-    values["chunks"] = one.chunks or 0
     return Hit(
         id=row["source"],
         score=round(one.score, 6),
         snippet=shown.of(row["text"]),
         explain=explanation,
+        # Ranking has counted them already.
+        chunks=one.chunks or 0,
         **values,
     )
 

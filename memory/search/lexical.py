@@ -2,7 +2,7 @@
 
 Okapi BM25 with k1 = 1.2, b = 0.75 (Robertson and Zaragoza, The Probabilistic Relevance
 Framework, 2009) and idf = ln(1 + (N - n + 0.5) / (n + 0.5)), all figures of the workspace. The
-look-ups run in SECURITY DEFINER functions, see migrations 0003 and 0012.
+look-ups run in SECURITY DEFINER functions, see migrations 0003 and 0013.
 """
 
 import math
@@ -134,7 +134,7 @@ def find(words: Words, corpus: Corpus, narrowed: Filter, *, most: int) -> dict[u
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT passage, score FROM search_words(%s::text[], %s::float8[], %s, %s, %s, %s, %s, "
-            "%s, %s, %s::jsonb, %s, %s)",
+            "%s, %s, %s, %s::jsonb, %s, %s)",
             asked_of(words, corpus, narrowed, most=most),
         )
         return dict(cursor.fetchall())
@@ -151,6 +151,7 @@ def asked_of(words: Words, corpus: Corpus, narrowed: Filter, *, most: int) -> li
         words.more,
         words.newest,
         words.row_by_row,
+        corpus.is_main,
         words.condition,
         narrowed.as_json(),
         ENOUGH_CANDIDATES,

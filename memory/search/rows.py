@@ -2,7 +2,7 @@
 
 One statement finds the passages with the query's words, joins those that meaning found, takes the
 most promising rows of both, reads what stands around them in their threads, and adds the messages
-beside the best of them: an answer may have no word of its question (search_rows, migration 0012).
+beside the best of them: an answer may have no word of its question (search_rows, migration 0013).
 Not for scoring (ranking.py).
 """
 
@@ -57,7 +57,7 @@ def gather(
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT * FROM search_rows(%s::text[], %s::float8[], %s, %s, %s, %s, %s, %s, %s, "
+            "SELECT * FROM search_rows(%s::text[], %s::float8[], %s, %s, %s, %s, %s, %s, %s, %s, "
             "%s::jsonb, %s, %s, %s::uuid[], %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 *asked_of(words, figures, narrowed, most=most),

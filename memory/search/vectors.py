@@ -14,7 +14,7 @@ from memory.search.corpus import Kept, Space, active_space
 MOST_KEPT = 1000
 # A search is answered by words alone rather than late.
 BUDGET_SECONDS = 2.0
-# Which space is active; one that was left a moment ago can still be read (corpus.space_of).
+# Which space is active; one that was left a moment ago can still be read (corpus.standing).
 SPACE_KEPT_SECONDS = 5.0
 MOST_SPACES_KEPT = 10_000
 

@@ -22,7 +22,7 @@ from config.lib.actor import Actor
 from config.lib.db.lookup import find_row
 from config.lib.errors import Conflict, DomainError, Invalid
 from config.lib.ids import new_id
-from config.lib.scope import current_workspace_id, set_local, workspace_scope
+from config.lib.scope import current_workspace_id, workspace_scope
 from contacts.services import funnel
 from memory import search as ranking
 from memory.models import Receipt, SearchFeedback
@@ -37,8 +37,9 @@ FORGOTTEN_AT_ONCE = 1000
 # What a receipt is about is not what it was asked for.
 _NOT_ASKED_FOR = {"receipt", "explain"}
 
-# One statement: the space is read where it is needed.
+# The space is read where it is needed.
 _INSERT = """
+    SET LOCAL synchronous_commit = off;
     INSERT INTO memory_receipt
            (id, workspace_id, created_at, q, request, filters, mode, legs, hits, hit_count, space,
             weights, took_ms, agent_id, api_key_id, asker)
@@ -97,16 +98,15 @@ def keep(
 ) -> uuid.UUID | None:
     """Write a receipt; its id, or None where that failed: a search is worth more than its receipt.
 
-    One statement in a savepoint, whose commit does not wait for the disk. `narrowed` is the query's
-    resolved filter; without it names are looked up once more.
+    The last that is done in a scope: a failure rolls it back. The commit does not wait for the
+    disk. `narrowed` is the query's resolved filter; without it names are looked up once more.
     """
     receipt_id = new_id()
     request = query.model_dump(mode="json", exclude_unset=True, exclude=_NOT_ASKED_FOR)
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            set_local("synchronous_commit", "off")
-            filters = orjson.loads((narrowed or resolve(query)).as_json())
-            filters.pop("alive_at", None)
+        filters = orjson.loads((narrowed or resolve(query)).as_json())
+        filters.pop("alive_at", None)
+        with connection.cursor() as cursor:
             cursor.execute(
                 _INSERT,
                 [
@@ -120,6 +120,7 @@ def keep(
             )  # fmt: skip
     except (DatabaseError, DomainError) as error:
         log.warning("receipt_not_kept", error=repr(error))
+        transaction.set_rollback(True)
         return None
     return receipt_id
 

@@ -206,7 +206,7 @@ def test_the_printed_script_works_for_an_administrator_who_is_no_superuser(
         assert (
             runtime.execute(
                 "SELECT * FROM search_words("
-                "'{a}', '{1}', 1, 'a', '', '', NULL, false, '', '{}', 9, 9)"
+                "'{a}', '{1}', 1, 'a', '', '', NULL, false, true, '', '{}', 9, 9)"
             ).fetchall()
             == []
         )

@@ -3,6 +3,7 @@
 import math
 import random
 import re
+from dataclasses import replace
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -225,7 +226,9 @@ def analyse_table(owner_url: str) -> None:
         owner.execute("ANALYZE memory_passage")
 
 
-def test_no_function_returns_another_workspaces_rows(workspace, other_workspace, embedder):
+@pytest.mark.parametrize("share", [1.0, 0.1])
+def test_no_function_returns_another_workspaces_rows(workspace, other_workspace, embedder, share):
+    """Neither where the text index is read for the workspace alone, nor where it has most rows."""
     with workspace_scope(other_workspace.id):
         make_memory("the alder of charlie")
         theirs = list(Passage.objects.values_list("pk", flat=True))
@@ -234,8 +237,8 @@ def test_no_function_returns_another_workspaces_rows(workspace, other_workspace,
     embed_all(workspace)
     embed_all(other_workspace)
     with workspace_scope(workspace.id):
-        figures = corpus()
-        assert figures.passages == 1
+        figures = replace(corpus(), share=share)
+        assert (figures.passages, figures.is_main) == (1, share == 1)
         words = lexical.analyse(Parsed("alder charlie"), figures)
         assert words.terms == ["alder"]
         assert len(lexical.find(words, figures, EVERYTHING, most=10)) == 1
@@ -253,14 +256,19 @@ def test_no_function_returns_another_workspaces_rows(workspace, other_workspace,
         assert [hit.id for hit in ask("alder charlie").hits] == [mine.id]
 
 
-def test_without_a_workspace_the_functions_return_nothing(workspace):
+@pytest.mark.parametrize("mainly", ["true", "false"])
+def test_without_a_workspace_the_functions_return_nothing(workspace, mainly):
     with workspace_scope(workspace.id):
         make_memory("alder")
     vector = as_text([0.1] * 384)
-    asked = "ARRAY['alder'], ARRAY[1.0], 5, $$'alder'$$, '', '', NULL, false, '', '{}', 10, 10"
+    asked = (
+        "ARRAY['alder'], ARRAY[1.0], 5, $$'alder'$$, '', '', NULL, "
+        f"false, {mainly}, '', '{{}}', 10, 10"
+    )
     with connection.cursor() as cursor:
-        cursor.execute("SELECT * FROM search_term_counts(ARRAY['alder'], 10, 5)")
-        assert cursor.fetchall() == []
+        for many in ("5", "NULL"):
+            cursor.execute(f"SELECT * FROM search_term_counts(ARRAY['alder'], 10, {many})")
+            assert cursor.fetchall() == []
         cursor.execute(f"SELECT * FROM search_words({asked})")
         assert cursor.fetchall() == []
         cursor.execute(
@@ -286,10 +294,12 @@ def test_the_functions_belong_to_a_role_that_sees_nothing_else(db):
             "WHERE p.proname ~ '^search_(term|words|rows)'"
         )
         rows = cursor.fetchall()
-        assert len(rows) == 3
-        for _, owner, can_login, definer, public, runtime, config in rows:
+        assert len(rows) == 8
+        for name, owner, can_login, definer, public, runtime, config in rows:
+            # What search_rows calls, nobody else needs.
+            called = name in ("search_term_counts", "search_words", "search_rows")
             assert (owner, can_login, definer, public, runtime) == (
-                "app_search", False, True, False, True,
+                "app_search", False, True, False, called,
             )  # fmt: skip
             assert "search_path=pg_catalog, pg_temp" in config
         cursor.execute(

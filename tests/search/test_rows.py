@@ -23,6 +23,7 @@ from tests.search.test_lexical import reference
 
 LIVE = Filter(states=["active"])
 WORDS = ["alder", "birch", "cedar", "dogwood", "elder", "fir", "gorse", "hazel", "iris", "juniper"]
+RARE = ["kale", "larch", "maple", "nettle", "oak", "pear", "quince", "rowan", "sorrel", "thyme"]
 
 
 @pytest.fixture
@@ -42,6 +43,7 @@ def grove(workspace, embedder):
             append_messages(actor=ALICE, thread_id=thread.id, messages=messages)
         for _ in range(5):
             make_memory(" ".join(dice.choices(WORDS, k=20)))
+        make_memory(" ".join(RARE))
     embed_all(workspace)
     return workspace
 
@@ -92,9 +94,24 @@ def close(value):
     return pytest.approx(value, abs=2e-3)  # vectors are kept in half precision
 
 
-@pytest.mark.parametrize("q", ["alder birch", "gorse hazel iris cedar", "juniper", "fir unheard"])
-def test_every_figure_is_that_of_the_tables(grove, embedder, q):
-    told = Told(grove, embedder, q)
+QUERIES = {
+    "two words": "alder birch",
+    "four": "gorse hazel iris cedar",
+    "one": "juniper",
+    "one unheard": "fir unheard",
+    "eight": " ".join(WORDS[:8]),
+    "ten": " ".join(WORDS),
+    "twenty": " ".join(WORDS + RARE),
+}
+# A statement of its own is made for a query with a filter like the second.
+FILTERS = {"live": LIVE, "kinds": Filter(states=["active"], kinds=["message", "memory"])}
+
+
+@pytest.mark.parametrize("narrowed", FILTERS.values(), ids=FILTERS)
+@pytest.mark.parametrize("q", QUERIES.values(), ids=QUERIES)
+def test_every_figure_is_that_of_the_tables(grove, embedder, q, narrowed):
+    # The parts of the two long messages would be all of the ten best.
+    told = Told(grove, embedder, q, narrowed, most=40)
     assert len(told.rows) > 12
     known_neighbours = 0
     for row in told.rows:
