@@ -80,11 +80,10 @@ PARTS: dict[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A candidate: its best passage, and what that is of."""
+    """A candidate: its best passage, and the row that is of."""
 
     passage: uuid.UUID
     source: uuid.UUID
-    kind: str
 
 
 # What is known of a row in numbers; nan where there is none. `bm25` and `cosine` are what the legs

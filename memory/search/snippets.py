@@ -36,13 +36,10 @@ class Snippets:
 
     def of(self, text: str) -> str:
         """About 240 characters around the most different terms, each occurrence marked."""
-        seen = self._seen
-        for run in set(_RUN.findall(text)) - seen.keys():
-            seen[run] = self._look(run)
         places = [
-            (match.start(), match.end(), hit)
+            (*match.span(), hit)
             for match in _RUN.finditer(text)
-            if (hit := seen[match.group()])
+            if (hit := self._term_in(match.group()))
         ]
         start, end = _window(text, places)
         shown, place = [], start
@@ -54,6 +51,12 @@ class Snippets:
         body = "".join(shown).strip()
         return ("… " if start > 0 else "") + body + (" …" if end < len(text) else "")
 
+    def _term_in(self, run: str) -> str:
+        found = self._seen.get(run)
+        if found is None:
+            found = self._seen[run] = self._look(run)
+        return found
+
     def _look(self, run: str) -> str:
         """The lexeme that a run holds, or nothing."""
         lower = run.lower()
@@ -62,7 +65,7 @@ class Snippets:
         if lower == run and run.isalpha():
             return self._stem(run)
         names = [name.lower() for name in _NAME.findall(run)]
-        for word in {lower, *names, *(part.lower() for part in parts_of(run))}:
+        for word in dict.fromkeys((lower, *names, *(part.lower() for part in parts_of(run)))):
             if word in self._exact:
                 return word
             if found := self._stem(word):
