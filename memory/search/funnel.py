@@ -33,6 +33,9 @@ from memory.search.vectors import NOT_ASKED, QueryVector
 # only, so more than are asked for.
 LEAST_CANDIDATES = 120
 CANDIDATES_PER_HIT = 5
+# Where the chunks of a few long rows are all that was found, so many times as many are looked for,
+# up to so many.
+WIDENED, MOST_CANDIDATES = 6, 5000
 # Rows whose texts are read, of which four features of ranking.py are: what stands behind them
 # without could hardly come before the last hit with.
 LEAST_READ = 50
@@ -53,9 +56,16 @@ def search(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Sear
 
 def look(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> SearchAnswer:
     """As `search`, with nothing beside the hits yet: their order may change before that."""
-    found = find(query=query, query_vector=query_vector)
-    kept = [one for one in found.scored if one.score >= query.min_score]
-    hits = make_hits(kept, terms=found.terms, limit=query.limit, explain=query.explain)
+    most = max(LEAST_CANDIDATES, query.limit * CANDIDATES_PER_HIT)
+    while True:
+        found = find(query=query, query_vector=query_vector, most=most)
+        kept = [one for one in found.scored if one.score >= query.min_score]
+        hits = make_hits(kept, terms=found.terms, limit=query.limit, explain=query.explain)
+        if len(hits) == query.limit or len(kept) < len(found.scored) or not found.cut:
+            break
+        if most == MOST_CANDIDATES:
+            break
+        most = min(most * WIDENED, MOST_CANDIDATES)
     return SearchAnswer(
         hits=hits,
         mode=query.mode,
@@ -79,7 +89,8 @@ def complete(answer: SearchAnswer, query: SearchQuery) -> None:
 class Found:
     """The passages that were found, best first, and how: `terms` are the query's lexemes,
     `problem` says why meaning was not asked for, `passages` how many there are, `pending` how many
-    of them wait for their vectors, `period` is the time that the query speaks of."""
+    of them wait for their vectors, `period` is the time that the query speaks of, and `cut` whether
+    a leg may have more than it was asked for."""
 
     legs: list[str]
     scored: list[Scored]
@@ -88,14 +99,19 @@ class Found:
     passages: int
     pending: int
     period: Period | None
+    cut: bool
 
 
-def find(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Found:
-    """As `search`, before hits are made of it."""
+def find(
+    *,
+    query: SearchQuery,
+    query_vector: QueryVector = NOT_ASKED,
+    most: int = LEAST_CANDIDATES,
+) -> Found:
+    """As `search`, before hits are made of it: of each leg the `most` best passages."""
     query.check()
     parsed, figures, narrowed = parse(query.q), corpus(), resolve(query)
     words = lexical.analyse(parsed, figures)
-    most = max(LEAST_CANDIDATES, query.limit * CANDIDATES_PER_HIT)
     read = max(LEAST_READ, query.limit * READ_PER_HIT)
     period = _period(query, parsed)
     if period is not None and query.dates is DateUse.FILTER:
@@ -104,10 +120,10 @@ def find(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Found:
     meaning, problem = None, ""
     if parsed.text and query.mode is not SearchMode.LEXICAL:
         meaning, problem = _meaning(query_vector, stands)
-    legs, scored = _candidates(
+    legs, scored, cut = _candidates(
         _Search(query.mode, parsed, words, meaning, figures, narrowed, period, most, read)
     )
-    return Found(legs, scored, words.terms, problem, figures.passages, stands.pending, period)
+    return Found(legs, scored, words.terms, problem, figures.passages, stands.pending, period, cut)
 
 
 def _period(query: SearchQuery, parsed: Parsed) -> Period | None:
@@ -153,8 +169,8 @@ class _Search:
     read: int
 
 
-def _candidates(asked: _Search) -> tuple[list[str], list[Scored]]:
-    """(the legs that ran, their passages with scores)."""
+def _candidates(asked: _Search) -> tuple[list[str], list[Scored], bool]:
+    """(the legs that ran, their passages with scores, whether a leg may have more)."""
     cosine: dict[uuid.UUID, float] = {}
     if asked.meaning is not None:
         cosine = dense.nearest(
@@ -165,17 +181,16 @@ def _candidates(asked: _Search) -> tuple[list[str], list[Scored]]:
             condition=asked.words.condition,
             most=asked.most,
         )
-        if asked.mode is SearchMode.SEMANTIC:
-            return ["semantic"], by_meaning(cosine)
+    cut = len(cosine) >= asked.most
+    if asked.meaning is not None:
+        if asked.mode is SearchMode.SEMANTIC or not asked.words.searchable:
+            return ["semantic"], by_meaning(cosine), cut
+        return ["lexical", "semantic"], _ranked(asked, cosine, asked.meaning), cut
     if not asked.words.searchable:
-        if asked.meaning is not None:
-            return ["semantic"], by_meaning(cosine)
-        # Nothing to look for: stop words, punctuation, or filters alone.
-        return ["recent"], _recent(asked.narrowed, asked.words.condition, asked.most)
-    if asked.meaning is None:
-        found = lexical.find(asked.words, asked.figures, asked.narrowed, most=asked.most)
-        return ["lexical"], by_words(found)
-    return ["lexical", "semantic"], _ranked(asked, cosine, asked.meaning)
+        # Nothing to look for: stop words, punctuation, or filters alone. One passage of each row.
+        return ["recent"], _recent(asked.narrowed, asked.words.condition, asked.most), False
+    found = lexical.find(asked.words, asked.figures, asked.narrowed, most=asked.most)
+    return ["lexical"], by_words(found), len(found) >= asked.most
 
 
 def _ranked(asked: _Search, near: Iterable[uuid.UUID], meaning: Meaning) -> list[Scored]:

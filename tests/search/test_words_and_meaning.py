@@ -14,7 +14,7 @@ from sessions.services.projects import create_project
 from sessions.services.sessions import end_session
 from sessions.services.threads import NewMessage, append_messages
 from tests.factories import ALICE, make_memory, make_session, make_thread
-from tests.search.asking import ask, ask_fully
+from tests.search.asking import ask, ask_fully, embed_all
 
 NOTES = {
     "pets": "The dog chased a ball across the lawn until it was dark.",
@@ -218,3 +218,19 @@ def test_the_same_question_is_embedded_once(workspace, embedder):
         ask_fully(workspace, "water at noon")
     # Whole, and by its keywords.
     assert embedder.batches == [["water at noon", "water noon"]]
+
+
+@pytest.mark.parametrize("mode", ["lexical", "semantic", "hybrid"])
+def test_the_parts_of_one_long_row_leave_room_for_others(workspace, embedder, mode, monkeypatch):
+    """Where the nearest passages are all of one row, more are looked for."""
+    monkeypatch.setattr("memory.search.funnel.LEAST_CANDIDATES", 10)
+    with workspace_scope(workspace.id):
+        long = make_memory("\n\n".join(["quince " * 200] * 24))
+        others = {make_memory(f"quince and {'much else ' * n}").id for n in (20, 21, 22)}
+    embed_all(workspace)
+    answer = ask_fully(workspace, "quince", mode=mode, limit=2)
+    assert len(answer.hits) == 2
+    answer = ask_fully(workspace, "quince", mode=mode, limit=4)
+    assert {hit.id for hit in answer.hits} == {long.id, *others}
+    assert answer.hits[0].id == long.id
+    assert answer.hits[0].chunks > 20
