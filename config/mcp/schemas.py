@@ -15,6 +15,7 @@ from pydantic import ValidationError as PydanticError
 from config.lib.schema import Input, Text
 from contacts.api.http import Paging
 
+COMMON = ("idempotency_key", "response_format")
 Format = Literal["concise", "detailed"]
 # Of a schema of answers: what says more than which type a field has.
 _LOOSE = {"type", "properties", "items", "anyOf", "$ref", "$defs", "additionalProperties"}
@@ -62,6 +63,9 @@ def input_schema(model: type[BaseModel]) -> dict[str, Any]:
     schema = model.model_json_schema(mode="validation")
     schema = _plain(schema, schema.pop("$defs", {}))
     schema.pop("description", None)
+    # What every tool takes comes last.
+    fields = schema["properties"]
+    fields |= {name: fields.pop(name) for name in COMMON if name in fields}
     return schema
 
 

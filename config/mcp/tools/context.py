@@ -131,7 +131,7 @@ def _memories(
 
 
 def _ids(rows: list[Any]) -> list[Any]:
-    return [{"id": short(row["id"], 0)} for row in rows]
+    return [{"id": short(row["id"], 60)} for row in rows]
 
 
 def _text(rows: dict[str, list[Any]], cut: int) -> str:

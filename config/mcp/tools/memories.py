@@ -87,7 +87,7 @@ def search(call: Call, given: MemorySearch) -> Result:
 
 
 def _place(row: dict[str, Any]) -> dict[str, Any]:
-    return picked(row | {"score": round(row["score"], 3)}, ("kind", "id", "score"), 0)
+    return picked(row | {"score": round(row["score"], 3)}, ("kind", "id", "score"), 60)
 
 
 SEARCH = Tool(

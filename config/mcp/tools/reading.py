@@ -12,10 +12,9 @@ from config.mcp.rest import Call
 from config.mcp.schemas import Arguments, paging
 from config.mcp.tool import Tool, is_detailed
 from contacts.api.contacts import read_contact
-from contacts.schemas_contacts import ContactOut
 from memory.api.known import list_known
 from memory.api.memories import get_memory
-from memory.schemas import KnownOut, MemoryOut
+from memory.schemas import KnownOut
 from sessions.api.conversations import get_conversation, list_conversation_messages
 from sessions.api.events import get_event
 from sessions.api.handoffs import get_handoff
@@ -29,16 +28,7 @@ from sessions.api.sessions import get_session
 from sessions.api.tasks import get_task
 from sessions.api.threads import get_thread, list_session_threads
 from sessions.api.workers import get_worker
-from sessions.schemas import ProjectOut, SessionOut
-from sessions.schemas_conversations import ConversationOut
-from sessions.schemas_events import EventOut
-from sessions.schemas_handoffs import HandoffOut
-from sessions.schemas_missions import MissionOut, ScheduledMissionOut
-from sessions.schemas_pings import PingOut
-from sessions.schemas_priorities import PriorityOut
-from sessions.schemas_tasks import TaskOut
 from sessions.schemas_threads import MessageOut, ThreadOut
-from sessions.schemas_workers import WorkerOut
 from sessions.services.waiting import MAX_WAIT_SECONDS
 
 # Of rows as such: what one does not read to decide anything.
@@ -94,11 +84,7 @@ class Get(Arguments):
 
 class Got(Output):
     kind: Readable
-    row: (
-        MemoryOut | MessageOut | EventOut | SessionOut | ThreadOut | ConversationOut | ProjectOut
-        | TaskOut | PriorityOut | ContactOut | WorkerOut | ScheduledMissionOut | MissionOut
-        | HandoffOut | PingOut
-    )  # fmt: skip
+    row: dict[str, Any] = Field(description="As REST has it, of the kind")
     threads: list[ThreadOut]
     messages: list[MessageOut]
     known: list[KnownOut]
