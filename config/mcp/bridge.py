@@ -138,13 +138,12 @@ class _Answer:
 
 
 def _receive(body: bytes) -> Callable[[], Any]:
-    """The body once; after that nobody is there any more, as ASGI says it."""
-    parts = iter(
-        [{"type": "http.request", "body": body, "more_body": False}, {"type": "http.disconnect"}]
-    )
+    """The body once; then nothing more comes, for the client waits for the answer."""
+    parts = iter([{"type": "http.request", "body": body, "more_body": False}])
 
     async def receive() -> Any:
-        return next(parts, {"type": "http.disconnect"})
+        part = next(parts, None)
+        return part if part is not None else await asyncio.Event().wait()
 
     return receive
 

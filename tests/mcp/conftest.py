@@ -1,5 +1,4 @@
-"""Alice's agent speaks MCP in her workspace; charlie's in his. And a real server for real clients.
-"""
+"""Alice's agent speaks MCP in her workspace, charlie's in his; and a server for real clients."""
 
 import os
 import subprocess

@@ -20,9 +20,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 @asynccontextmanager
-async def connected(
-    port: int, token: str, mode: str, path: str = "/mcp/"
-) -> AsyncIterator[Client]:
+async def connected(port: int, token: str, mode: str, path: str = "/mcp/") -> AsyncIterator[Client]:
     headers = {"Authorization": f"Bearer {token}"}
     async with (
         httpx2.AsyncClient(headers=headers, timeout=30) as http,
@@ -65,7 +63,7 @@ class Tools:
 
 async def work_a_day(tools: Tools) -> None:
     """What an agent does in a day: every tool, most operations."""
-    session = (await tools("session_log", operation="begin", name="Watering", project="Garden"))
+    session = await tools("session_log", operation="begin", name="Watering", project="Garden")
     session_id = session["session"]["id"]
     await tools("session_log", operation="message", session=session_id, message_role="user",
                 text="How often do the zinnias need water?")  # fmt: skip
@@ -99,12 +97,13 @@ async def work_a_day(tools: Tools) -> None:
     await tools("work_manage", operation="beat", percent=50, text="half", **lease)
     done = await tools("work_manage", operation="complete", text="No weeds left.", **lease)
     assert done["worker"]["status"] == "complete"
-    mission = await tools("work_manage", operation="schedule", name="Nightly weeding",
-                          instructions="Weed", schedule_kind="cron", schedule="0 3 * * *")  # fmt: skip
+    nightly = {"schedule_kind": "cron", "schedule": "0 3 * * *", "instructions": "Weed"}
+    mission = await tools("work_manage", operation="schedule", name="Nightly weeding", **nightly)
     run = await tools("work_manage", operation="run", id=mission["mission"]["slug"])
     await tools("memory_get", kind="run", id=run["run"]["id"])
     await tools("contact_find", query="Ada")
-    ping = await tools("notify_human", message="May I prune the roses?", options=["yes", "no"])
+    ping = await tools("notify_human", message="May I prune the roses?", options=["yes", "no"],
+                       wait_seconds=0.1)  # fmt: skip
     assert (await tools("memory_get", kind="ping", id=ping["ping"]["id"]))["row"]["state"] == "open"
     await tools("session_log", operation="handoff", session=session_id, text="The roses wait.")
     context = await tools("session_context", project="Garden", query="zinnias")

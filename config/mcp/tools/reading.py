@@ -11,6 +11,7 @@ from config.mcp.brief import fitted, picked, short
 from config.mcp.rest import Call
 from config.mcp.schemas import Arguments, paging
 from config.mcp.tool import Tool, is_detailed
+from config.mcp.tools.sessions import BRIEF as SESSION
 from contacts.api.contacts import read_contact
 from memory.api.known import list_known
 from memory.api.memories import get_memory
@@ -41,6 +42,8 @@ _DULL = {
     "host", "mode", "quote_hash",
 }  # fmt: skip
 SAID = ("id", "idx", "role", "content", "occurred_at")
+# Of a session's threads; detailed shows more.
+THREADS = 3
 THREAD = ("id", "name", "status", "message_count", "last_message_at", "opening")
 
 
@@ -112,13 +115,16 @@ ROWS: dict[Readable, Callable[..., Any]] = {
 }
 
 
+_BRIEFS = {Readable.SESSION: SESSION, Readable.SUMMARY: SESSION}
+
+
 def get(call: Call, given: Get) -> dict[str, Any]:
     waiting: dict[str, Any] = {"wait": given.wait_seconds} if given.kind is Readable.PING else {}
     row = call.ask(ROWS[given.kind], given.id, **waiting)
     beside = _beside(call, given, row)
     if is_detailed(given):
         return {"kind": given.kind.value, "row": row, **beside}
-    names = [name for name in row if name not in _DULL | {"short_id"}]
+    names = _BRIEFS.get(given.kind) or [n for n in row if n not in _DULL | {"short_id"}]
     return fitted(
         lambda cut: {
             "kind": given.kind.value,
@@ -155,7 +161,7 @@ def _brief(name: str, value: Any, cut: int) -> Any:
     if name == "messages":
         return [picked(one, SAID, min(cut, 1000)) for one in value]
     if name == "threads":
-        return [picked(one, THREAD, 80) for one in value]
+        return [picked(one, THREAD, 80) for one in value[:THREADS]]
     if name == "known":
         return [picked(one, ("id", "text", "kind", "trust", "recorded_at"), cut) for one in value]
     return short(value, 2000, name)
