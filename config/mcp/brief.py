@@ -31,11 +31,18 @@ def tokens_of(value: Any) -> int:
 
 def fitted(make: Callable[[int], dict[str, Any]], *, budget: int = TOKENS) -> dict[str, Any]:
     """`make(cut)` with the longest texts that fit the budget; the shortest where none does."""
-    for cut in CUTS[:-1]:
-        made = make(cut)
-        if tokens_of(made) <= budget:
-            return made
-    return make(CUTS[-1])
+    made = make(CUTS[0])
+    # A token has a character at least, and counting them is most of the work.
+    if len(orjson.dumps(made)) <= budget:
+        return made
+    low, high = 0, len(CUTS) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if tokens_of(make(CUTS[middle])) <= budget:
+            high = middle
+        else:
+            low = middle + 1
+    return make(CUTS[low])
 
 
 def picked(row: dict[str, Any], names: Sequence[str], cut: int) -> dict[str, Any]:
