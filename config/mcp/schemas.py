@@ -17,8 +17,6 @@ from contacts.api.http import Paging
 
 COMMON = ("idempotency_key", "response_format")
 Format = Literal["concise", "detailed"]
-# Of a schema of answers: what says more than which type a field has.
-_LOOSE = {"type", "properties", "items", "anyOf", "$ref", "$defs", "additionalProperties"}
 
 
 class Arguments(Input):
@@ -103,19 +101,24 @@ def _field(schema: Any, required: bool, definitions: dict[str, Any]) -> Any:
 
 
 def output_schema(model: type[BaseModel]) -> dict[str, Any]:
-    return {"type": "object", **_loose(model.model_json_schema(mode="serialization"))}
+    schema = model.model_json_schema(mode="serialization")
+    loose: dict[str, Any] = _loose(schema, schema.pop("$defs", {}))
+    return loose
 
 
-def _loose(schema: Any) -> Any:
-    if isinstance(schema, list):
-        return [_loose(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    kept = {name: value for name, value in schema.items() if name in _LOOSE}
-    for name in ("properties", "$defs"):
-        if name in kept:
-            kept[name] = {key: _loose(one) for key, one in kept[name].items()}
-    for name in ("items", "anyOf", "additionalProperties"):
-        if name in kept:
-            kept[name] = _loose(kept[name])
+def _loose(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in schema:
+        return _loose(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    if "anyOf" in schema:
+        choices = [_loose(one, definitions) for one in schema["anyOf"]]
+        if all(choice.keys() == {"type"} for choice in choices):
+            return {"type": sorted({choice["type"] for choice in choices})}
+        return {"anyOf": choices}
+    kept = {"type": schema["type"]} if "type" in schema else {}
+    if "properties" in schema:
+        kept["properties"] = {
+            name: _loose(one, definitions) for name, one in schema["properties"].items()
+        }
+    if "items" in schema:
+        kept["items"] = _loose(schema["items"], definitions)
     return kept
