@@ -72,10 +72,10 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop
         self._manager: StreamableHTTPSessionManager
 
-    def answer(self, request: HttpRequest, body: bytes, exchange: Exchange) -> HttpResponse:
-        """The SDK's answer to one POST."""
+    def answer(self, request: HttpRequest, body: bytes, call: Any) -> HttpResponse:
+        """The SDK's answer to one POST. Handlers find `call` in their exchange."""
         self._start()
-        answer = _Answer()
+        exchange, answer = Exchange(call), _Answer()
         task = asyncio.run_coroutine_threadsafe(
             self._manager.handle_request(_scope(request, exchange), _receive(body), answer.send),
             self._loop,

@@ -5,7 +5,8 @@ caller is known by its key alone. Not for the protocol itself, which is the SDK'
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import orjson
@@ -14,24 +15,35 @@ from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import is_same_domain
 from django.views.decorators.csrf import csrf_exempt
-from mcp_types import PARSE_ERROR
 
 from config import errors
 from config.api.body import JsonParser
 from config.lib.body import UnreadableBody
-from config.mcp.bridge import Engine, Exchange
 from config.mcp.rest import Call
-from config.mcp.server import CHATGPT, MAIN
 from contacts.api.auth import KeyAuth, Unauthorized
 from contacts.api.edge import Edge
 from contacts.scopes import SCOPES
 
+if TYPE_CHECKING:
+    from config.mcp.bridge import Engine
+
 View = Callable[..., HttpResponse]
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 KEY = KeyAuth(None, channel="mcp")
+# JSON-RPC's.
+PARSE_ERROR = -32700
 
 
-def _serve(request: HttpRequest, engine: Engine) -> HttpResponse:
+@cache
+def engines() -> "dict[str, Engine]":
+    """By name. Only web processes need the SDK, which takes a second and 30 MB to import: each
+    loads it as it starts (config/gunicorn.py), and commands, which read the addresses, never."""
+    from config.mcp.server import CHATGPT, MAIN
+
+    return {"main": MAIN, "chatgpt": CHATGPT}
+
+
+def _serve(request: HttpRequest, name: str) -> HttpResponse:
     if not origin_is_ours(request):
         return errors.problem(
             request, 403, "This Origin may not call; CSRF_TRUSTED_ORIGINS names those that may.",
@@ -40,7 +52,7 @@ def _serve(request: HttpRequest, engine: Engine) -> HttpResponse:
     edge = Edge(request)
     request.edge = edge  # type: ignore[attr-defined]
     try:
-        response = _answer(request, edge, engine)
+        response = _answer(request, edge, name)
     except Exception as error:
         edge.leave(None)
         return errors.answer_to(request, error)
@@ -53,7 +65,7 @@ def _serve(request: HttpRequest, engine: Engine) -> HttpResponse:
     return response
 
 
-def _answer(request: HttpRequest, edge: Edge, engine: Engine) -> HttpResponse:
+def _answer(request: HttpRequest, edge: Edge, name: str) -> HttpResponse:
     try:
         principal = KEY(request)
     except Unauthorized:
@@ -65,7 +77,7 @@ def _answer(request: HttpRequest, edge: Edge, engine: Engine) -> HttpResponse:
         JsonParser().parse_body(request)
     except UnreadableBody as error:
         return _unreadable(str(error))
-    return engine.answer(request, request.body, Exchange(Call(request, edge, principal)))
+    return engines()[name].answer(request, request.body, Call(request, edge, principal))
 
 
 def _unreadable(why: str) -> HttpResponse:
@@ -105,8 +117,8 @@ def origin_is_ours(request: HttpRequest) -> bool:
     )
 
 
-serve: View = csrf_exempt(partial(_serve, engine=MAIN))
-serve_chatgpt: View = csrf_exempt(partial(_serve, engine=CHATGPT))
+serve: View = csrf_exempt(partial(_serve, name="main"))
+serve_chatgpt: View = csrf_exempt(partial(_serve, name="chatgpt"))
 
 
 def metadata(request: HttpRequest, path: str = "mcp/") -> HttpResponse:
