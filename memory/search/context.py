@@ -142,7 +142,7 @@ def _text(group: _Group) -> str:
 
 
 def fence(lines: Iterable[str]) -> list[str]:
-    """The lines as data, between marks that nothing in them can end; nothing where there are none."""
+    """The lines as data, between marks that nothing in them can end; none where there are none."""
     body = "\n".join(lines)
     if not body:
         return []
