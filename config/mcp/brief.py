@@ -4,6 +4,7 @@
 cuts long texts until the whole is within the budget. `detailed` is REST's answer as it is.
 """
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -24,16 +25,24 @@ MOMENT = len("2026-01-31T12:00:00.000000+00:00 ")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$")
 
 
+def as_json(value: Any) -> str:
+    """`value` as JSON. Whole numbers beyond 64 bits are stored, and orjson does not write them."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 def tokens_of(value: Any) -> int:
     """About the tokens of `value` as JSON."""
-    return estimate_tokens(orjson.dumps(value).decode())
+    return estimate_tokens(as_json(value))
 
 
 def fitted(make: Callable[[int], dict[str, Any]], *, budget: int = TOKENS) -> dict[str, Any]:
     """`make(cut)` with the longest texts that fit the budget; the shortest where none does."""
     made = make(CUTS[0])
     # A token has a character at least, and counting them is most of the work.
-    if len(orjson.dumps(made)) <= budget:
+    if len(as_json(made)) <= budget:
         return made
     low, high = 0, len(CUTS) - 1
     while low < high:

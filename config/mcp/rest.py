@@ -8,12 +8,13 @@ from functools import cache
 from importlib import import_module
 from typing import Any, TypeVar
 
-import orjson
 from django.db import Error as DatabaseError
 from django.db import transaction
 from django.http import HttpRequest
 
 from config import errors
+from config.lib.body import parse_json
+from config.mcp.brief import as_json
 from config.middleware import MAX_ATTEMPTS
 from contacts.api.auth import KeyAuth, check_scope
 from contacts.api.edge import Edge, Principal
@@ -60,7 +61,7 @@ class Call:
         else:
             self.enter()
         response = operation(self._inner(version), *args, **named)
-        return orjson.loads(response.content) if response.content else None
+        return parse_json(response.content) if response.content else None
 
     def _inner(self, version: int | str | None) -> HttpRequest:
         """A request of this caller's, with nothing of what the client sent beside the tool."""
@@ -112,8 +113,8 @@ class Call:
         key_id = self.principal.key.id
         stored = idempotency.begin(api_key_id=key_id, key=key, digest=digest)
         if stored is not None:
-            return orjson.loads(bytes(stored.body))
+            return parse_json(bytes(stored.body))
         answer = work()
-        body = orjson.dumps(answer)
+        body = as_json(answer).encode()
         idempotency.finish(api_key_id=key_id, key=key, status=200, headers={}, body=body)
         return answer

@@ -1,7 +1,8 @@
 """A tool: what it is called, takes and gives, and how a call of it runs and fails."""
 
 import hashlib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,6 +13,8 @@ from django.http import HttpRequest
 from pydantic import BaseModel
 
 from config import errors
+from config.lib.errors import Invalid
+from config.mcp.brief import as_json
 from config.mcp.rest import Call
 from config.mcp.schemas import Arguments, Writing, input_schema, output_schema, read
 
@@ -53,6 +56,8 @@ class Tool:
     repeatable: bool = False
     # Whether something outside this server may come of it.
     open_world: bool = False
+    # REST's name of what an error speaks of -> the tool's argument.
+    names: Mapping[str, str] = field(default_factory=dict)
     # By whom it is committed: a tool that waits for something commits before.
     whole: bool = field(default=True)
 
@@ -80,7 +85,18 @@ class Tool:
             return self._said(self._run(call, sent))
         except Exception as error:
             call.roll_back()
-            return _failed(call.request, error)
+            return _failed(call.request, self._named(error))
+
+    def _named(self, error: Exception) -> Exception:
+        if not isinstance(error, Invalid):
+            return error
+        return Invalid(
+            {
+                ".".join([self.names.get(first, first), *rest]): text
+                for name, text in error.errors.items()
+                for first, *rest in [name.split(".")]
+            }
+        )
 
     def _run(self, call: Call, sent: dict[str, Any]) -> Result:
         given = read(self.takes, sent)
@@ -93,7 +109,7 @@ class Tool:
         return found if isinstance(found, Result) else Result(found)
 
     def _said(self, result: Result) -> types.CallToolResult:
-        text = result.text if result.text is not None else orjson.dumps(result.data).decode()
+        text = result.text if result.text is not None else as_json(result.data)
         return types.CallToolResult(
             content=[types.TextContent(type="text", text=text)], structured_content=result.data
         )
@@ -101,8 +117,8 @@ class Tool:
 
 def digest_of(name: str, sent: dict[str, Any]) -> bytes:
     """What an idempotency key stands for: the tool and its arguments, in any order."""
-    told = orjson.dumps([name, sent], option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(b"mcp\n" + told).digest()
+    told = json.dumps([name, sent], sort_keys=True)
+    return hashlib.sha256(b"mcp\n" + told.encode()).digest()
 
 
 def is_detailed(given: Arguments) -> bool:

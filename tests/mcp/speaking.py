@@ -1,8 +1,8 @@
 """Speaks MCP as an agent does that has a key: one JSON-RPC message in one POST, of either era."""
 
+import json
 from typing import Any
 
-import orjson
 from django.http import HttpResponse
 from django.test import Client
 
@@ -27,7 +27,7 @@ class Agent:
         if self.token is not None:
             named["authorization"] = f"Bearer {self.token}"
         named |= {name.replace("_", "-"): value for name, value in headers.items()}
-        data = raw if raw is not None else orjson.dumps(body)
+        data = raw if raw is not None else json.dumps(body).encode()
         return self.client.generic(
             "POST", self.path, data, content_type="application/json", headers=named
         )

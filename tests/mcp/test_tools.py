@@ -109,7 +109,7 @@ def test_context_leaves_out_what_the_key_may_not_read(workspace, agent):
 
 # (tool, arguments, what the error says)
 WRONG = [
-    ("memory_search", {}, "is empty and there is no filter"),
+    ("memory_search", {}, "query: is empty and there is no filter"),
     ("memory_search", {"query": "x", "nonsense": 1}, "nonsense: is not a field here"),
     ("memory_search", {"query": "x", "limit": "many"}, "limit:"),
     ("memory_search", {"query": "x\x00"}, "query:"),
@@ -169,6 +169,16 @@ def test_errors_say_what_to_do_next(agent):
     assert "say what is to change" in raised
     # A null version overwrites whatever is there.
     agent.call("memory_update", id=memory["id"], version=None, text="Tulips need water.")
+
+
+def test_numbers_are_kept_whole(agent):
+    data = {"long": 2**70, "text": "é", "list": [1, None, True]}
+    sent = {"text": "x", "data": data, "idempotency_key": "k", "response_format": "detailed"}
+    saved = agent.call("memory_save", **sent)
+    assert saved["memory"]["data"] == data
+    assert agent.call("memory_save", **sent) == saved
+    got = agent.call("memory_get", id=saved["memory"]["id"], response_format="detailed")
+    assert got["row"]["data"] == data
 
 
 def test_an_agent_cannot_raise_trust_or_name_whose_it_is(workspace, agent):

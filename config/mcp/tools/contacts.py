@@ -85,4 +85,5 @@ FIND = Tool(
     reads=True,
     repeatable=True,
     whole=False,
+    names={"q": "query", "tag": "tags"},
 )

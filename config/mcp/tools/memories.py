@@ -107,6 +107,7 @@ SEARCH = Tool(
     reads=True,
     repeatable=True,
     whole=False,
+    names={"q": "query"},
 )
 
 
@@ -195,6 +196,7 @@ SAVE = Tool(
     takes=MemorySave,
     gives=MemorySaved,
     run=save,
+    names={"session_id": "session", "project_id": "project"},
 )
 
 
@@ -240,4 +242,5 @@ UPDATE = Tool(
     gives=MemoryUpdated,
     run=update,
     destroys=True,
+    names={"project_id": "project"},
 )

@@ -82,4 +82,5 @@ NOTIFY = Tool(
     run=notify,
     open_world=True,
     whole=False,
+    names={"session_id": "session", "conversation_id": "conversation"},
 )

@@ -138,6 +138,7 @@ SEARCH = Tool(
     reads=True,
     repeatable=True,
     whole=False,
+    names={"q": "query", "after": "since", "before": "until", "conversation_id": "conversation"},
 )
 
 
@@ -303,4 +304,11 @@ LOG = Tool(
     takes=SessionLog,
     gives=SessionLogged,
     run=log,
+    names={
+        "content": "text",
+        "summary": "text",
+        "from_session_id": "session",
+        "conversation_id": "conversation",
+        "current_state": "state",
+    },
 )

@@ -166,4 +166,10 @@ MANAGE = Tool(
     gives=TaskManaged,
     run=manage,
     destroys=True,
+    names={
+        "parent_id": "parent",
+        "project_id": "project",
+        "session_id": "session",
+        "content": "title",
+    },
 )

@@ -212,6 +212,7 @@ FIND = Tool(
     reads=True,
     repeatable=True,
     whole=False,
+    names={"q": "query"},
 )
 
 
@@ -392,4 +393,11 @@ MANAGE = Tool(
     gives=WorkManaged,
     run=manage,
     destroys=True,
+    names={
+        "task_id": "task",
+        "session_id": "session",
+        "prompt": "instructions",
+        "until": "run_after",
+        "priority": "worker_priority",
+    },
 )
