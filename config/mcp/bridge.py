@@ -50,6 +50,10 @@ class Exchange:
                 result = work()
             except Exception as error:
                 _settle(done, done.set_exception, error)
+            except BaseException:
+                # This thread is being stopped: nobody is left who would do more.
+                _settle(done, done.set_exception, RuntimeError("stopped"))
+                raise
             else:
                 _settle(done, done.set_result, result)
 

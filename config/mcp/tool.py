@@ -9,6 +9,7 @@ from typing import Any
 
 import mcp_types as types
 import orjson
+import structlog
 from django.http import HttpRequest
 from pydantic import BaseModel
 
@@ -17,6 +18,8 @@ from config.lib.errors import Invalid
 from config.mcp.brief import as_json
 from config.mcp.rest import Call
 from config.mcp.schemas import Arguments, Writing, input_schema, output_schema, read
+
+log = structlog.get_logger()
 
 # By the code or status of a problem: what an agent does next.
 NEXT = {
@@ -82,10 +85,12 @@ class Tool:
     def answer(self, call: Call, sent: dict[str, Any]) -> types.CallToolResult:
         """Run it. What goes wrong is told to the agent, with what to do next."""
         try:
-            return self._said(self._run(call, sent))
+            answer = self._said(self._run(call, sent))
         except Exception as error:
             call.roll_back()
-            return _failed(call.request, self._named(error))
+            answer = _failed(call.request, self._named(error))
+        log.info("tool", tool=self.name, failed=answer.is_error)
+        return answer
 
     def _named(self, error: Exception) -> Exception:
         if not isinstance(error, Invalid):

@@ -15,8 +15,9 @@ from memory.api import memories as rest
 from memory.api.search import post_search
 from memory.models.memory import Kind, MemoryState, Trust
 from memory.models.passage import PassageKind
-from memory.schemas import MemoryIn, MemoryOut, MemoryPatch, Tag, Unit
+from memory.schemas import AboutIn, EvidenceIn, MemoryIn, MemoryOut, MemoryPatch, Tag, Unit
 from memory.search.schemas import ContextRow, Hit, Name, SearchQuery
+from memory.services.about import MAX_ABOUT
 from memory.services.memories import MAX_TAGS
 from sessions.selectors import find_project
 
@@ -125,17 +126,15 @@ class _Said(Writing):
     valid_from: Moment | None = Field(None, description="When it begins to hold")
     valid_to: Moment | None = Field(None, description="When it ceases to")
     expires_at: Moment | None = None
-    about: list[dict[str, str]] | None = Field(
-        None,
-        max_length=50,
-        description='Whom or what it is about: [{"contact": id}, {"project": id}, {"task": id}]',
+    about: list[AboutIn] | None = Field(
+        None, max_length=MAX_ABOUT, description="Whom or what it is about: one of the three each"
     )
 
     def fields(self, *names: str) -> dict[str, Any]:
         """What was sent, as REST has it."""
         extra = ("kind", "tags", "confidence", "pinned", "valid_from", "valid_to", "expires_at")
         named = (*extra, "about", *names)
-        sent = {name: getattr(self, name) for name in named if name in self.model_fields_set}
+        sent = self.model_dump(exclude_unset=True, include=set(named))
         nullable = {"valid_from", "valid_to", "expires_at"}
         return {k: v for k, v in sent.items() if v is not None or k in nullable}
 
@@ -145,10 +144,8 @@ class MemorySave(_Said):
         min_length=1, max_length=100_000, description="One fact, in words that stand alone"
     )
     session: RowId | None = Field(None, description="The session in which it was learned")
-    evidence: list[dict[str, str]] | None = Field(
-        None,
-        max_length=20,
-        description='[{"message_id" | "event_id" | "task_id" | "uri": ..., "quote": ...}]',
+    evidence: list[EvidenceIn] | None = Field(
+        None, max_length=20, description="What it rests on: one of the ids or a uri each"
     )
     parents: list[RowId] | None = Field(None, max_length=50, description="Memories it came from")
     causes: list[RowId] | None = Field(None, max_length=50, description="What brought it about")
@@ -191,7 +188,7 @@ SAVE = Tool(
         "(names, not 'it'); search first, and change what is there with memory_update rather than "
         "saving it again. The very same text is counted, not kept twice. Kinds: fact, preference, "
         "decision, procedure (how to do something), learning_pattern, occurrence, observation, "
-        "inference. No secrets; those are removed."
+        "inference. Never save secrets."
     ),
     takes=MemorySave,
     gives=MemorySaved,
