@@ -315,6 +315,13 @@ def test_concise_answers_are_short_and_detailed_ones_whole(agent):
         page = agent.call("memory_get", kind="session", id=session_id, limit=5, cursor=cursor)
         seen += [one["idx"] for one in page["messages"]]
     assert seen == list(range(12))
+    for idx in (0, 2, 6, 11):
+        found = agent.call("memory_get", kind="session", id=session_id, limit=12)["messages"][idx]
+        around = agent.call("memory_get", kind="message", id=found["id"], limit=7)
+        told = [one["idx"] for one in around["messages"]]
+        first = max(0, idx - 3)
+        assert told == [n for n in range(first, min(12, first + 7)) if n != idx]
+        assert around["row"]["idx"] == idx
     last = agent.call("memory_get", kind="session", id=session_id, order="desc", limit=1)
     assert last["messages"][0]["idx"] == 11
 
