@@ -11,8 +11,10 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from config.lib.scope import workspace_scope
 from contacts.models import Workspace
 from contacts.scopes import SCOPES
+from memory.models import Memory
 from tests.factories import make_key
 from tests.mcp.speaking import LEGACY, MODERN
 
@@ -184,3 +186,26 @@ def test_many_agents_at_once_each_get_their_own_answers(port, token):
 
     kept = anyio.run(all_of_them)
     assert len(set(kept)) == 24
+
+
+@pytest.mark.parametrize("named", [{"idempotency_key": "k"}, {"external_id": "bed-7"}])
+def test_the_same_call_made_many_times_at_once_is_done_once(port, token, workspace, named):
+    async def one(keep: Callable[[str], None]) -> None:
+        async with connected(port, token, MODERN) as client:
+            sent = {"text": "Bed 7 holds zinnias.", **named}
+            saved = await client.call_tool("memory_save", sent)
+            assert not saved.is_error, saved.content
+            keep(saved.structured_content["memory"]["id"])
+
+    async def all_of_them() -> list[str]:
+        kept: list[str] = []
+        async with anyio.create_task_group() as group:
+            for _ in range(6):
+                group.start_soon(one, kept.append)
+        return kept
+
+    kept = anyio.run(all_of_them)
+    assert len(kept) == 6
+    assert len(set(kept)) == 1
+    with workspace_scope(workspace.id):
+        assert Memory.objects.count() == 1

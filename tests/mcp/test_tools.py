@@ -15,7 +15,7 @@ from contacts.services.contacts import save_contact
 from memory.models import Memory, Receipt
 from memory.services.chunks import estimate_tokens
 from sessions.models import Session, Task
-from tests.factories import ALICE, NOBODYS_ID
+from tests.factories import ALICE, NOBODYS_ID, ROOT
 from tests.mcp.speaking import LEGACY, Agent, agent_of
 
 pytestmark = pytest.mark.django_db
@@ -52,6 +52,13 @@ def test_there_are_twelve_and_each_says_when_to_use_it(agent):
         assert "response_format" in tool["inputSchema"]["properties"]
     # All that a model reads of them, beside its task.
     assert sum(tokens_of([t["description"], t["inputSchema"]]) for t in listed) < 12_000
+
+
+def test_the_page_on_mcp_names_them_all_with_their_scopes():
+    page = (ROOT / "docs/agents/mcp.md").read_text()
+    for name, (_, scope) in CALLS.items():
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+        assert f"`{scope}`" in row
 
 
 def test_annotations_say_what_the_tools_do(agent):
