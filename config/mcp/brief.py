@@ -17,6 +17,8 @@ from memory.services.chunks import estimate_tokens
 TOKENS = 1400
 # To how many characters texts are cut, one after the other until the answer fits.
 CUTS = (4000, 2000, 1000, 500, 250, 120, 60)
+# Characters of a token: more than in any text.
+FAR = 10
 # Texts of others that may look like ids and are looked up whole.
 _WHOLE = {"external_id", "conversation_id", "claude_session_id", "lease_id", "trace_id"}
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -41,10 +43,11 @@ def tokens_of(value: Any) -> int:
 def fitted(make: Callable[[int], dict[str, Any]], *, budget: int = TOKENS) -> dict[str, Any]:
     """`make(cut)` with the longest texts that fit the budget; the shortest where none does."""
     made = make(CUTS[0])
-    # A token has a character at least, and counting them is most of the work.
-    if len(as_json(made)) <= budget:
+    text = as_json(made)
+    # Most answers fit as they are. What is far too long is not counted: that is most of the work.
+    if len(text) <= FAR * budget and estimate_tokens(text) <= budget:
         return made
-    low, high = 0, len(CUTS) - 1
+    low, high = 1, len(CUTS) - 1
     while low < high:
         middle = (low + high) // 2
         if tokens_of(make(CUTS[middle])) <= budget:
