@@ -10,10 +10,10 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	&& { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint lock openapi clean
+.PHONY: help run test test-mcp lint lock openapi clean
 
 help:  ## Show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 # One shell that becomes the supervisor: signals and exit code are its own.
 run: $(VENV)/.base  ## Install what is missing and run Remembrancer (Ctrl-C stops it)
@@ -23,6 +23,20 @@ run: $(VENV)/.base  ## Install what is missing and run Remembrancer (Ctrl-C stop
 # tests/conftest.py; a choice on one.
 test: $(VENV)/.test  ## Run the tests; ARGS="tests/unit -k name" chooses among them
 	@exec $(BIN)/python -m pytest $(or $(ARGS),-n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder)
+
+# Other people's programs, which need npm. Its node serves where the system's is too old for them.
+NPM := var/npm
+NPM_PACKAGES := node@22.23.3 @modelcontextprotocol/conformance@0.2.0-alpha.12 \
+	@modelcontextprotocol/inspector@2.12.0
+
+test-mcp: $(VENV)/.test  ## Ask the MCP server what others' conformance suite and Inspector ask
+	@if ! command -v npm >/dev/null 2>&1; then \
+		echo "skipped: npm is not installed, and the conformance suite and the Inspector come from it"; \
+	elif ! npm install --silent --no-audit --no-fund --no-save --prefix $(NPM) $(NPM_PACKAGES); then \
+		echo "skipped: npm could not install the conformance suite and the Inspector"; \
+	else \
+		MCP_NPM=$(CURDIR)/$(NPM) $(BIN)/python -m pytest tests/mcp/test_npm.py; \
+	fi
 
 lint: $(VENV)/.test  ## Check style, types, import direction and missing migrations
 	$(BIN)/ruff check .

@@ -180,11 +180,16 @@ def as_problem(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     return problem(request, response.status_code, detail, code=code, headers=kept)
 
 
+def may_succeed_again(error: Exception) -> bool:
+    """Whether the same work, done once more, may well end otherwise."""
+    return isinstance(error.__cause__ or error, RETRYABLE + OVERTAKEN)
+
+
 def database_problem(request: HttpRequest, error: Exception) -> HttpResponse:
     """What the database refused, told apart by cause. Never the statement or its values."""
     cause = error.__cause__ or error
     edge = getattr(request, "edge", None)
-    if edge is not None and isinstance(cause, RETRYABLE + OVERTAKEN):
+    if edge is not None and may_succeed_again(error):
         edge.retry = True
     if isinstance(cause, RETRYABLE):
         return problem(request, 503, "The write met another one; try again.", code="busy",
@@ -241,19 +246,28 @@ def bad_request(request: HttpRequest, error: Exception) -> HttpResponse:
     return problem(request, 400, "This request cannot be read.", code="bad_request")
 
 
+HANDLERS: dict[type[Exception], Any] = {
+    Exception: unexpected,
+    SuspiciousOperation: bad_request,
+    UnreadablePostError: bad_request,
+    Http404: not_found,
+    HttpError: http_problem,
+    ValidationError: validation_problem,
+    DatabaseError: database_problem,
+    errors.DomainError: domain_problem,
+    Unauthorized: unauthorized,
+    Replay: replay,
+}
+
+
+def answer_to(request: HttpRequest, error: Exception) -> HttpResponse:
+    """The answer to whatever an operation raised, where it was not ninja that called it."""
+    handler = next(HANDLERS[kind] for kind in type(error).__mro__ if kind in HANDLERS)
+    response: HttpResponse = handler(request, error)
+    return response
+
+
 def install(api: NinjaAPI) -> None:
     """Register all of the above on the API."""
-    handlers: list[tuple[type[Exception], Any]] = [
-        (Exception, unexpected),
-        (SuspiciousOperation, bad_request),
-        (UnreadablePostError, bad_request),
-        (Http404, not_found),
-        (HttpError, http_problem),
-        (ValidationError, validation_problem),
-        (DatabaseError, database_problem),
-        (errors.DomainError, domain_problem),
-        (Unauthorized, unauthorized),
-        (Replay, replay),
-    ]
-    for kind, handler in handlers:
+    for kind, handler in HANDLERS.items():
         api.add_exception_handler(kind, handler)

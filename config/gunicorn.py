@@ -15,6 +15,7 @@ if not os.environ.get("REMEMBRANCER_DATABASE_POOL", "").strip():
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
 
 from django.conf import settings
+from django.urls import get_resolver
 
 from config.embedded.lifeline import grace_seconds, watch_lifeline
 from config.lib import stopping
@@ -62,6 +63,11 @@ def post_worker_init(worker: Any) -> None:
     """In each worker, the application loaded: requests that wait for an answer give up as soon as
     it is told to stop, and what stays for good is not looked through for garbage any more."""
     stopping.watch(lambda: not worker.alive)
+    # All that answers, or the first request would wait for seconds until it is imported.
+    get_resolver().url_patterns  # noqa: B018
+    from config.mcp.views import engines
+
+    engines()
     # A full collection over Django's objects takes 100 ms, and a search makes enough new ones
     # that every tenth had to wait for it.
     gc.collect()

@@ -61,5 +61,7 @@ def configure(level: str, shape: str) -> dict[str, Any]:
             # Says every fetched and finished job.
             "procrastinate": {"level": "WARNING" if level != "DEBUG" else "DEBUG"},
             "httpx": {"level": "WARNING"},
+            # Says the end of every message.
+            "mcp": {"level": "WARNING"},
         },
     }

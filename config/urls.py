@@ -9,36 +9,40 @@ from django.views.generic import RedirectView
 from config import errors
 from config.api import api
 from config.invitations import accept_invitation
+from config.mcp.urls import urlpatterns as mcp
 from config.middleware import API
 
+# Whose callers are programs: what fails there is answered in JSON.
+PROGRAMS = (API, "/mcp", "/.well-known/")
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/"), name="home"),
     path("api/v1/", api.urls),
     path("admin/", admin.site.urls),
+    *mcp,
     path("invite/<str:link>", accept_invitation, name="invitation"),
 ]
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if request.path.startswith(API):
+    if request.path.startswith(PROGRAMS):
         return errors.bad_request(request, exception)
     return defaults.bad_request(request, exception)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if request.path.startswith(API):
+    if request.path.startswith(PROGRAMS):
         return errors.problem(request, 403)
     return defaults.permission_denied(request, exception)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if request.path.startswith(API):
+    if request.path.startswith(PROGRAMS):
         return errors.not_found(request, exception)
     return defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    if request.path.startswith(API):
+    if request.path.startswith(PROGRAMS):
         return errors.problem(request, 500, errors.OUR_FAULT, code="unexpected")
     return defaults.server_error(request)
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
-from config.lib.actor import Actor
+from config.lib.actor import Actor, Channel
 from config.lib.errors import Forbidden
 from config.lib.tokens import read_token
 from contacts.api.edge import Principal
@@ -23,14 +23,16 @@ class KeyAuth(HttpBearer):
 
     scope=None asks for any live key. detached=True ends the authentication's transaction before
     the operation runs, for one that must compute something first (a query's embedding) and then
-    opens a workspace_scope itself.
+    opens a workspace_scope itself. `channel` is the door that its history names.
     """
 
-    def __init__(self, scope: str | None, *, detached: bool = False) -> None:
+    def __init__(
+        self, scope: str | None, *, detached: bool = False, channel: Channel = "api"
+    ) -> None:
         super().__init__()
         if scope is not None and scope not in SCOPES:
             raise ValueError(f"unknown scope {scope}")
-        self.scope, self.detached = scope, detached
+        self.scope, self.detached, self.channel = scope, detached, channel
         # One security scheme in the OpenAPI document, whichever scope is asked for.
         self.openapi_name = "bearer"
 
@@ -50,20 +52,26 @@ class KeyAuth(HttpBearer):
         key = verify_token(read)
         if key is None:
             raise Unauthorized
-        if self.scope is not None and self.scope not in key.scopes:
-            raise Forbidden(
-                f"This key lacks the scope {self.scope}; it has {', '.join(key.scopes)}.",
-                code="scope_missing",
-            )
-        principal = edge.principal = Principal(key, _actor(key, request))
+        check_scope(key, self.scope)
+        principal = edge.principal = Principal(key, _actor(key, request, self.channel))
         if self.detached:
             edge.detach()
-        else:
+        elif self.channel == "api":
+            # The header is REST's; a tool takes its key as an argument.
             edge.begin_idempotent(principal)
         return principal
 
 
-def _actor(key: ApiKey, request: HttpRequest) -> Actor:
+def check_scope(key: ApiKey, scope: str | None) -> None:
+    """Forbidden, naming the scope, where the key does not have it. None asks for nothing."""
+    if scope is not None and scope not in key.scopes:
+        raise Forbidden(
+            f"This key lacks the scope {scope}; it has {', '.join(key.scopes)}.",
+            code="scope_missing",
+        )
+
+
+def _actor(key: ApiKey, request: HttpRequest, channel: Channel) -> Actor:
     label = f"{key.agent.name} ({key.name or key.short_id})"
     request_id = getattr(request, "request_id", "")
-    return Actor("key", str(key.id), label, "api", request_id, key.agent_id)
+    return Actor("key", str(key.id), label, channel, request_id, key.agent_id)

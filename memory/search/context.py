@@ -133,15 +133,16 @@ def _text(group: _Group) -> str:
     parts, fenced = [group.heading], list[str]()
     for _, confirmed, line in sorted(group.lines, key=lambda one: one[0]):
         if confirmed:
-            parts += _fence(fenced)
+            parts += fence(fenced)
             fenced = []
             parts.append(f"- {line}")
         else:
             fenced.append(line)
-    return "\n".join([*parts, *_fence(fenced)])
+    return "\n".join([*parts, *fence(fenced)])
 
 
-def _fence(lines: Iterable[str]) -> list[str]:
+def fence(lines: Iterable[str]) -> list[str]:
+    """The lines as data, between marks that nothing in them can end; none where there are none."""
     body = "\n".join(lines)
     if not body:
         return []
