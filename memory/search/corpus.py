@@ -175,10 +175,11 @@ def active_space() -> Space | None:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Where a search stands: `space_id` is that of the vectors a query's are compared with, if
-    there are any, `active` that of most queries, `pending` how many passages wait for a vector of
-    the latter."""
+    there are any, in `slot`, `active` that of most queries, `pending` how many passages wait for a
+    vector of the latter."""
 
     space_id: uuid.UUID | None
+    slot: int | None
     active: Space | None
     pending: int
 
@@ -193,12 +194,12 @@ def standing(provider: str = "", model: str = "", dimensions: int = 0) -> Standi
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT space, pending, active, provider, model, dimensions "
+            "SELECT space, slot, pending, active, provider, model, dimensions "
             "FROM search_standing(%s, %s, %s, %s, %s)",
             [provider, model, dimensions, clock.now() - LEFT_READABLE, MOST_PENDING],
         )
-        space_id, pending, active, *of = cursor.fetchone()
-    return Standing(space_id, None if active is None else Space(active, *of), pending)
+        space_id, slot, pending, active, *of = cursor.fetchone()
+    return Standing(space_id, slot, None if active is None else Space(active, *of), pending)
 
 
 def forget() -> None:

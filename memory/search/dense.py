@@ -53,9 +53,15 @@ def place_of(space_id: uuid.UUID) -> Place:
                 [current_workspace_id(), space_id],
             )
             slot, dimensions = cursor.fetchone() or (Slot.FIRST, 0)
-        place = Place(Slot(slot), COLUMNS[Slot(slot)], dimensions)
-        if dimensions:
-            _places[space_id] = place
+        place = note_place(space_id, slot, dimensions)
+    return place
+
+
+def note_place(space_id: uuid.UUID, slot: int, dimensions: int) -> Place:
+    """As somebody has just read it; one of no dimensions is none."""
+    place = Place(Slot(slot), COLUMNS[Slot(slot)], dimensions)
+    if dimensions:
+        _places[space_id] = place
     return place
 
 

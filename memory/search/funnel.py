@@ -143,9 +143,11 @@ def _meaning(query: QueryVector, stands: Standing) -> tuple[Meaning | None, str]
         return None, query.problem
     if not query.vector:
         return None, "the query's vector was not made"
-    space_id = query.space_id or stands.space_id
-    if space_id is not None:
-        return Meaning(query.vector, query.keywords, space_id), ""
+    if query.space_id is not None:
+        return Meaning(query.vector, query.keywords, query.space_id), ""
+    if stands.space_id is not None and stands.slot is not None:
+        dense.note_place(stands.space_id, stands.slot, query.dimensions)
+        return Meaning(query.vector, query.keywords, stands.space_id), ""
     if stands.active is None:
         return None, "nothing is embedded yet"
     return None, (

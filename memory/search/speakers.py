@@ -12,6 +12,7 @@ from django.db import connection
 
 from config.lib.scope import current_workspace_id, workspace_scope
 from memory.search.corpus import MOST_KEPT, Kept
+from memory.search.vectors import note_active_space
 
 PREFIX = re.compile(r"([^\W\d_][\w .'-]{0,39}?):\s")
 # The newest messages that are looked at, 60 characters of each: about 3 ms.
@@ -31,6 +32,8 @@ def speakers_of(workspace_id: uuid.UUID) -> frozenset[str]:
         return kept
     with workspace_scope(workspace_id):
         found = frozenset(_read())
+        # The query's vector needs it next, and a scope costs more than the look.
+        note_active_space()
     _speakers.keep(workspace_id, found, KEPT_SECONDS)
     return found
 

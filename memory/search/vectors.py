@@ -5,7 +5,7 @@ import uuid
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from config.lib.scope import workspace_scope
+from config.lib.scope import current_workspace_id, workspace_scope
 from memory.embedding import Embedder, EmbeddingError, embedder_for, get_embedder
 from memory.endpoints.pause import Pause
 from memory.search.corpus import Kept, Space, active_space
@@ -91,13 +91,20 @@ def _embedder(workspace_id: uuid.UUID) -> Embedder | None:
     space = _spaces.get(workspace_id)
     if space is None:
         with workspace_scope(workspace_id):
-            space = active_space()
-        if space is None:
-            return configured
-        _spaces.keep(workspace_id, space, SPACE_KEPT_SECONDS)
+            space = note_active_space()
+    if space is None:
+        return configured
     return embedder_for(
         configured, provider=space.provider, model=space.model, dimensions=space.dimensions
     )
+
+
+def note_active_space() -> Space | None:
+    """The current workspace's, kept for the queries of the next seconds."""
+    space = active_space()
+    if space is not None:
+        _spaces.keep(current_workspace_id(), space, SPACE_KEPT_SECONDS)
+    return space
 
 
 def forget() -> None:

@@ -304,15 +304,16 @@ END
 $body$
 """
 
-# Which vectors a query's are compared with, which are the active ones, and how many passages wait
-# for one of those. `since` is the moment from which on a space that was left can still be read.
+# Which vectors a query's are compared with and where they are, which are the active ones, and how
+# many passages wait for one of those. `since` is the moment from which on a space that was left can still be read.
 STANDING_ARGUMENTS = "text, text, integer, timestamp with time zone, integer"
 STANDING = f"""
 CREATE FUNCTION search_standing(
     asked_provider text, asked_model text, asked_dimensions integer, since timestamptz,
     most integer)
 RETURNS TABLE (
-    space uuid, active uuid, provider text, model text, dimensions integer, pending integer)
+    space uuid, slot integer, active uuid, provider text, model text, dimensions integer,
+    pending integer)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 {_KEPT_PLAN}
@@ -322,6 +323,7 @@ DECLARE
     _own uuid := nullif(current_setting('app.workspace', true), '')::uuid;
     _active record;
     _space uuid;
+    _slot integer;
     _pending integer;
 BEGIN
     SELECT e.id, e.provider, e.model, e.dimensions, e.slot INTO _active
@@ -329,8 +331,9 @@ BEGIN
     IF (_active.provider, _active.model, _active.dimensions)
        = (asked_provider, asked_model, asked_dimensions) THEN
         _space := _active.id;
+        _slot := _active.slot;
     ELSE
-        SELECT e.id INTO _space FROM public.memory_embeddingspace e
+        SELECT e.id, e.slot INTO _space, _slot FROM public.memory_embeddingspace e
          WHERE e.workspace_id = _own AND e.provider = asked_provider AND e.model = asked_model
            AND e.dimensions = asked_dimensions AND e.state = 'retired' AND e.switched_at > since;
     END IF;
@@ -344,7 +347,7 @@ BEGIN
             SELECT FROM public.memory_passage p
              WHERE p.workspace_id = _own AND p.embedding IS NULL LIMIT most) waiting;
     END IF;
-    RETURN QUERY SELECT _space, _active.id, _active.provider::text, _active.model::text,
+    RETURN QUERY SELECT _space, _slot, _active.id, _active.provider::text, _active.model::text,
                         _active.dimensions::integer, _pending;
 END
 $body$
