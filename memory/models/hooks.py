@@ -19,8 +19,8 @@ class HookStream(WorkspaceRow):
     transcript are written, in order.
 
     `injected` maps the ids of rows that the session was given to the payload that it asked with;
-    empty again once the agent lost its context. `ended_at_claimed` is the agent's own time of its
-    last end, compared only with times of the same clock.
+    empty again once the agent lost its context. `last_start_at` is when it was last begun: an end
+    from before that ends nothing.
     """
 
     dialect = models.CharField(max_length=40)
@@ -30,7 +30,7 @@ class HookStream(WorkspaceRow):
     )
     has_transcript = models.BooleanField(default=False)
     injected = models.JSONField(default=dict)
-    ended_at_claimed = models.DateTimeField(null=True)
+    last_start_at = models.DateTimeField(null=True)
 
     class Meta(WorkspaceRow.Meta):
         constraints = [
@@ -156,10 +156,11 @@ class HookTrace(WorkspaceRow):
 class Transcript(WorkspaceRow):
     """A transcript file that is uploaded piece by piece, as far as it was taken.
 
-    `next_offset` is the byte after the last whole line, `next_line` that line's number. `tail` is
-    the SHA-256 of the (up to) 1,024 bytes before `next_offset`, `head` of the file's first
-    `head_length` bytes: a file whose bytes there differ was rewritten, and is read from its start
-    again, as the next `generation`. `gaps` lists [from, to] of what could not be sent.
+    `taken` is the byte after the last whole line that was, `next_line` the number of the line that
+    begins there. `check_digest` is the SHA-256 of the bytes from `check_from` to `taken`, the last
+    line: where the file has others there, it was rewritten, and is read from its start as the next
+    `generation`. `seen` is how long the file is known to be; `gaps` lists [from, to] of what its
+    sender could not send.
     """
 
     dialect = models.CharField(max_length=40)
@@ -169,13 +170,13 @@ class Transcript(WorkspaceRow):
     session = ScopedForeignKey(
         "agent_sessions.Session", cascade=True, null=True, related_name="transcripts"
     )
-    next_offset = models.BigIntegerField(default=0)
+    taken = models.BigIntegerField(default=0)
     next_line = models.PositiveIntegerField(default=1)
-    head = models.CharField(max_length=64, blank=True)
-    head_length = models.PositiveIntegerField(default=0)
-    tail = models.CharField(max_length=64, blank=True)
+    check_from = models.BigIntegerField(default=0)
+    check_digest = models.CharField(max_length=64, blank=True)
     generation = models.PositiveIntegerField(default=1)
-    gaps = models.JSONField(default=list)
+    seen = models.BigIntegerField(default=0)
+    gaps = models.JSONField(default=list, blank=True)
     updated_at = models.DateTimeField(default=clock.now)
 
     class Meta(WorkspaceRow.Meta):
