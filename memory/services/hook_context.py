@@ -38,7 +38,7 @@ from memory.search.context import cut, fence, make_block, one_line
 from memory.search.schemas import Hit, SearchQuery
 from memory.services.chunks import estimate_tokens
 from memory.services.hook_streams import lock_stream
-from memory.services.hooks import Kept, map_session
+from memory.services.hooks import Kept, map_session, map_waiting
 from memory.services.receipts import ask_and_keep
 from sessions.models import Handoff, Message, Notification, Priority, Session, Task
 from sessions.models.attention import HandoffStatus
@@ -54,6 +54,7 @@ HEADING = (
 )
 # An agent waits for the answer: the query's vector and the search have so long each.
 SEARCH_SECONDS = 0.4
+MAPPING_SECONDS = 0.2
 QUERY_CHARACTERS = 1000
 HITS = 30
 # About how likely a row answers. Below this it is more noise than help.
@@ -105,11 +106,16 @@ def give_context(workspace_id: uuid.UUID, *, key: ApiKey, actor: Actor, kept: Ke
     """Map what the session has waiting, and say what is worth knowing. Outside any scope; never
     raises: an agent goes on without rather than not at all."""
     try:
+        if kept.form is not None and kept.form.detail == "clear":
+            # The end of the session that was cleared says which conversation goes on.
+            map_waiting(workspace_id, seconds=MAPPING_SECONDS)
         map_session(workspace_id, kept.dialect.name, kept.session_name)
         return _Giving(workspace_id, key, actor, kept).give()
     except (DatabaseError, DomainError) as error:
         log.warning("hook_without_context", payload=str(kept.id), error=repr(error))
-        return Context()
+    except Exception:
+        log.exception("hook_without_context", payload=str(kept.id))
+    return Context()
 
 
 class _Giving:

@@ -152,15 +152,16 @@ class _Mapping:
             return form.conversation_id.replace("/", "-")
         if form.kind is not Kind.SESSION_START or form.detail != "clear" or project is None:
             return ""
-        before = Session.objects.filter(
-            agent_id=self.agent.pk,
-            project_id=project,
-            host=row.host,
-            end_reason="clear",
-            ended_at__gte=row.occurred_at - CLEARED_WITHIN,
-        )
-        found = before.order_by("-started_at", "-id").first()
-        return found.conversation_id if found is not None else ""
+        here = Session.objects.filter(
+            agent_id=self.agent.pk, project_id=project, host=row.host
+        ).order_by("-started_at", "-id")
+        since = row.occurred_at - CLEARED_WITHIN
+        found = here.filter(end_reason="clear", ended_at__gte=since).first()
+        if found is not None:
+            return found.conversation_id
+        # Its end may still be on its way; of several that run, nobody can say which it was.
+        running = list(here.filter(ended_at=None)[:2])
+        return running[0].conversation_id if len(running) == 1 else ""
 
     def _reopen(self, session: Session) -> None:
         """An ended session that is begun or spoken to again goes on; a guessed end gives way to any

@@ -110,8 +110,9 @@ def keep_payload(*, key: ApiKey, dialect: Dialect, event: str, body: bytes, sent
         try:
             form = dialect.read(payload, name)
         except Unmapped:
-            # The mapping will say why.
-            form = None
+            pass  # the mapping will say why
+        except Exception:
+            log.exception("hook_not_read", dialect=dialect.name, hook=name)
     now = clock.now()
     payload_id = new_id()
     with connection.cursor() as cursor:
