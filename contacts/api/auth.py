@@ -23,14 +23,17 @@ class KeyAuth(HttpBearer):
 
     scope=None asks for any live key. detached=True ends the authentication's transaction before
     the operation runs, for one that must compute something first (a query's embedding) and then
-    opens a workspace_scope itself.
+    opens a workspace_scope itself. idempotent=False is for an operation that knows by itself what
+    it was sent before, and takes no Idempotency-Key; only such a one may end the transaction early.
     """
 
-    def __init__(self, scope: str | None, *, detached: bool = False) -> None:
+    def __init__(
+        self, scope: str | None, *, detached: bool = False, idempotent: bool = True
+    ) -> None:
         super().__init__()
         if scope is not None and scope not in SCOPES:
             raise ValueError(f"unknown scope {scope}")
-        self.scope, self.detached = scope, detached
+        self.scope, self.detached, self.idempotent = scope, detached, idempotent
         # One security scheme in the OpenAPI document, whichever scope is asked for.
         self.openapi_name = "bearer"
 
@@ -58,7 +61,7 @@ class KeyAuth(HttpBearer):
         principal = edge.principal = Principal(key, _actor(key, request))
         if self.detached:
             edge.detach()
-        else:
+        elif self.idempotent:
             edge.begin_idempotent(principal)
         return principal
 

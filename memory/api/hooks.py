@@ -15,7 +15,6 @@ from config.lib.body import UnreadableBody
 from config.lib.cursor import page
 from config.lib.db.lookup import find_row_id
 from config.lib.schema import Input, Moment, Text
-from config.lib.scope import workspace_scope
 from config.lib.text import text_problem
 from contacts.api.auth import KeyAuth
 from contacts.api.http import JSON, Id, Page, PageQuery, principal_of, reply, reply_page
@@ -72,7 +71,7 @@ _EXTRA: dict[str, Any] = {
 
 @router.post(
     "/hooks/{agent}",
-    auth=KeyAuth("hooks:write", detached=True),
+    auth=KeyAuth("hooks:write", idempotent=False),
     operation_id="send_hook",
     summary="Report what an agent's hook was given",
     openapi_extra=_EXTRA,
@@ -87,7 +86,7 @@ def send_hook(request: HttpRequest, agent: Agent) -> HttpResponse:
 
 @router.post(
     "/hooks/{agent}/{event}",
-    auth=KeyAuth("hooks:write", detached=True),
+    auth=KeyAuth("hooks:write", idempotent=False),
     operation_id="send_hook_event",
     summary="Report what an agent's hook was given, naming the event",
     openapi_extra=_EXTRA,
@@ -106,15 +105,18 @@ def _take(request: HttpRequest, agent: str, event: str) -> HttpResponse:
         raise UnreadableBody(f"The body ends after {len(body):,} of {announced:,} bytes.")
     principal = principal_of(request)
     minimal = "return=minimal" in request.headers.get("Prefer", "").lower()
-    with workspace_scope(principal.workspace_id):
-        kept = hooks.keep_payload(
-            key=principal.key, dialect=dialect, event=event, body=body, sent=_sent(request)
-        )
-        wanted = hook_context.wants_context(kept)
-        if wanted and minimal and not kept.is_new:
-            hook_context.forget_answer(kept=kept)
+    kept = hooks.keep_payload(
+        key=principal.key, dialect=dialect, event=event, body=body, sent=_sent(request)
+    )
+    if kept.is_new:
+        hooks.map_now(kept)
+    wanted = hook_context.wants_context(kept)
+    if wanted and minimal and not kept.is_new:
+        hook_context.forget_answer(kept=kept)
     if not wanted or minimal:
         return _answer({})
+    # On disk, whatever comes now; the context is looked for in transactions of its own.
+    request.edge.detach()  # type: ignore[attr-defined]
     context = hook_context.give_context(
         principal.workspace_id, key=principal.key, actor=principal.actor, kept=kept
     )

@@ -18,9 +18,8 @@ class HookStream(WorkspaceRow):
     """One session as its agent names it: the lock under which its payloads and the lines of its
     transcript are written, in order.
 
-    `injected` maps the ids of rows that the session was given to the payload that it asked with;
-    empty again once the agent lost its context. `last_start_at` is when it was last begun: an end
-    from before that ends nothing.
+    `fresh_since` is when the agent last lost its context: what it was given before counts no more.
+    `last_start_at` is when it was last begun: an end from before that ends nothing.
     """
 
     dialect = models.CharField(max_length=40)
@@ -29,7 +28,7 @@ class HookStream(WorkspaceRow):
         "agent_sessions.Session", cascade=True, null=True, related_name="hook_streams"
     )
     has_transcript = models.BooleanField(default=False)
-    injected = models.JSONField(default=dict)
+    fresh_since = models.DateTimeField(null=True)
     last_start_at = models.DateTimeField(null=True)
 
     class Meta(WorkspaceRow.Meta):
@@ -59,7 +58,7 @@ class HookPayload(WorkspaceRow):
     the agent's kind in the address, `event` its own name of the event. (dialect, session_name,
     event, dedupe_key) is the payload's identity: said again, only `repeats` grows. `occurred_at`
     is when it happened by our clock, `claimed_at` by the agent's. `answer` is what the agent was
-    given: {receipt_id, tokens, rows}, ids only.
+    given: {receipt_id, tokens, rows, notices}, ids only; `answered` says that there is one.
     """
 
     agent = ScopedForeignKey("contacts.Agent", null=True, related_name="hook_payloads")
@@ -82,6 +81,7 @@ class HookPayload(WorkspaceRow):
         "agent_sessions.Session", cascade=True, null=True, related_name="hook_payloads"
     )
     answer = models.JSONField(default=dict)
+    answered = models.BooleanField(default=False)
 
     class Meta(WorkspaceRow.Meta):
         constraints = [
@@ -98,6 +98,12 @@ class HookPayload(WorkspaceRow):
                 fields=["workspace", "id"],
                 condition=models.Q(state=PayloadState.WAITING),
                 name="hookpayload_waiting",
+            ),
+            # what one session was given
+            models.Index(
+                fields=["workspace", "dialect", "session_name", "id"],
+                condition=models.Q(answered=True),
+                name="hookpayload_answered",
             ),
             # what could not be mapped, newest first
             models.Index(

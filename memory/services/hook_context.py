@@ -27,7 +27,6 @@ from config.lib.recalled import as_recalled, without_recalled
 from config.lib.scope import workspace_scope
 from contacts.models import ApiKey
 from contacts.selectors import today
-from contacts.services import funnel
 from memory.hooks.dialects import ASKING
 from memory.hooks.forms import Kind
 from memory.models import HookPayload, HookStream, Memory
@@ -37,8 +36,7 @@ from memory.models.passage import PassageKind
 from memory.search.context import cut, fence, make_block, one_line
 from memory.search.schemas import Hit, SearchQuery
 from memory.services.chunks import estimate_tokens
-from memory.services.hook_streams import lock_stream
-from memory.services.hooks import Kept, map_session, map_waiting
+from memory.services.hooks import Kept
 from memory.services.receipts import ask_and_keep
 from sessions.models import Handoff, Message, Notification, Priority, Session, Task
 from sessions.models.attention import HandoffStatus
@@ -54,7 +52,6 @@ HEADING = (
 )
 # An agent waits for the answer: the query's vector and the search have so long each.
 SEARCH_SECONDS = 0.4
-MAPPING_SECONDS = 0.2
 QUERY_CHARACTERS = 1000
 HITS = 30
 # About how likely a row answers. Below this it is more noise than help.
@@ -64,6 +61,8 @@ SHARE_AT_START, SHARE_AT_PROMPT = 0.6, 0.4
 LEAST_TOKENS = 40
 MOST_NOTICES, MOST_TASKS, MOST_PRIORITIES, MOST_STANDING = 10, 8, 8, 8
 LINE_TOKENS = 120
+# Answers of one session that are looked through for what it has.
+MOST_ANSWERS = 500
 # Kinds of memory that hold whatever is asked: how people want things done.
 STANDING = (MemoryKind.PREFERENCE, MemoryKind.PROCEDURE, MemoryKind.DECISION)
 # Words of a prompt that a search would take for its operators.
@@ -103,13 +102,9 @@ def wants_context(kept: Kept) -> bool:
 
 
 def give_context(workspace_id: uuid.UUID, *, key: ApiKey, actor: Actor, kept: Kept) -> Context:
-    """Map what the session has waiting, and say what is worth knowing. Outside any scope; never
-    raises: an agent goes on without rather than not at all."""
+    """What is worth knowing now. Outside any scope; never raises: an agent goes on without rather
+    than not at all."""
     try:
-        if kept.form is not None and kept.form.detail == "clear":
-            # The end of the session that was cleared says which conversation goes on.
-            map_waiting(workspace_id, seconds=MAPPING_SECONDS)
-        map_session(workspace_id, kept.dialect.name, kept.session_name)
         return _Giving(workspace_id, key, actor, kept).give()
     except (DatabaseError, DomainError) as error:
         log.warning("hook_without_context", payload=str(kept.id), error=repr(error))
@@ -144,12 +139,7 @@ class _Giving:
             .first()
         )
         session = stream.session if stream is not None else None
-        injected = frozenset(stream.injected) if stream is not None else frozenset()
-        if not self.kept.is_new and stream is not None:
-            # Asked again, so the first answer did not arrive.
-            injected = frozenset(
-                row for row, payload in stream.injected.items() if payload != str(self.kept.id)
-            )
+        injected = self._injected(stream)
         last = _last_session(session) if self.at_start and session is not None else None
         project = session.project.title if session is not None and session.project else ""
         if self.at_start:
@@ -251,22 +241,29 @@ class _Giving:
         new = deliver_notifications(actor=self.actor, session_id=session.pk, limit=MOST_NOTICES)
         return [*before, *new]
 
+    def _injected(self, stream: HookStream | None) -> frozenset[str]:
+        """Rows that the session was given since it lost its context. This payload's own count as
+        not given: where it comes again, the first answer did not arrive. Index
+        hookpayload_answered."""
+        rows = HookPayload.objects.filter(
+            dialect=self.kept.dialect.name, session_name=self.kept.session_name, answered=True
+        ).exclude(pk=self.kept.id)
+        if stream is not None and stream.fresh_since is not None:
+            rows = rows.filter(created_at__gte=stream.fresh_since)
+        answers = rows.order_by("-id").values_list("answer", flat=True)[:MOST_ANSWERS]
+        return frozenset(row for answer in answers for row in answer.get("rows", []))
+
     def _remember(self, found: Context) -> None:
-        """Which rows the session has now, and what this payload was answered with."""
-        stream = lock_stream(self.kept.dialect.name, self.kept.session_name, wait=True)
-        assert stream is not None  # waited for
-        mark = str(self.kept.id)
-        others = {row: by for row, by in stream.injected.items() if by != mark}
-        injected = {**others, **dict.fromkeys(found.rows, mark)}
-        if injected != stream.injected:
-            funnel.touch(stream, injected=injected)
+        """What this payload was answered with: no later one brings the same rows."""
         answer = {
             "receipt_id": str(found.receipt_id) if found.receipt_id else None,
             "tokens": found.tokens,
             "rows": found.rows,
             "notices": found.notices,
         }
-        HookPayload.objects.filter(pk=self.kept.id).update(answer=answer)
+        HookPayload.objects.filter(pk=self.kept.id).update(
+            answer=answer, answered=bool(found.rows or found.notices)
+        )
 
 
 class _Parts:
@@ -308,11 +305,7 @@ class _Parts:
 def forget_answer(*, kept: Kept) -> None:
     """A payload comes again from one who waits for no answer: the first answer did not arrive, so
     its rows count as not given. In a scope."""
-    stream = lock_stream(kept.dialect.name, kept.session_name, wait=True)
-    if stream is None or str(kept.id) not in stream.injected.values():
-        return
-    mark = str(kept.id)
-    funnel.touch(stream, injected={row: by for row, by in stream.injected.items() if by != mark})
+    HookPayload.objects.filter(pk=kept.id, answered=True).update(answered=False)
 
 
 # --- What is told, one line each ----------------------------------------------------------------

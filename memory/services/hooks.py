@@ -1,9 +1,9 @@
 """Payloads of hooks: kept raw at once, mapped in order, mapped again where that failed.
 
-A request only keeps the payload. Mapping happens under the stream's lock, session by session in
-the order in which payloads came: by the job right after, or by the request itself where the agent
-waits for context. Not for what a payload says (memory/hooks) nor what is written of it
-(hook_mapping.py).
+A request keeps the payload and maps what its session has waiting, under the stream's lock, in the
+order in which payloads came. Whatever goes wrong with the mapping, the payload is kept; what a
+request leaves, because another one holds the stream or the database would not, the job maps. Not
+for what a payload says (memory/hooks) nor what is written of it (hook_mapping.py).
 """
 
 import hashlib
@@ -42,6 +42,7 @@ MAP_TASK, QUEUE = "memory.map_hooks", "hooks"
 # Before vectors and everything else: an operator watches a session as it goes.
 PRIORITY = 10
 BATCH = 50
+REQUEST_BATCH = 10
 HEADS = 500
 ATTEMPTS = 3
 # A machine's clock may be wrong by any amount; the time between two of its readings is not.
@@ -55,8 +56,9 @@ _INSERT = """
     INSERT INTO memory_hookpayload
            (id, workspace_id, created_at, agent_id, key_id, dialect, session_name, event,
             dedupe_key, payload, raw, host, occurred_at, claimed_at, state, reason, attempts,
-            repeats, answer)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s, %s, '', 0, 0, '{}')
+            repeats, answer, answered)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s, %s, '', 0,
+            0, '{}', false)
     ON CONFLICT (workspace_id, dialect, session_name, event, dedupe_key)
     DO UPDATE SET repeats = memory_hookpayload.repeats + 1
     RETURNING id
@@ -99,8 +101,7 @@ def find_dialect(name: str) -> Dialect:
 def keep_payload(*, key: ApiKey, dialect: Dialect, event: str, body: bytes, sent: Sent) -> Kept:
     """Store a body as it came, without its secrets; once, however often it is sent.
 
-    In a scope. What is no JSON object is stored as text, to be seen by the operator. The job that
-    maps it is put into the queue on commit.
+    In a scope. What is no JSON object is stored as text, to be seen by the operator.
     """
     value, raw = _read(body)
     payload = Payload(value)
@@ -126,10 +127,7 @@ def keep_payload(*, key: ApiKey, dialect: Dialect, event: str, body: bytes, sent
             ],
         )  # fmt: skip
         (stored,) = cursor.fetchone()
-    is_new = stored == payload_id
-    if is_new:
-        defer_mapping(current_workspace_id())
-    return Kept(stored, is_new, dialect, session_name, name, form)
+    return Kept(stored, stored == payload_id, dialect, session_name, name, form)
 
 
 def _read(body: bytes) -> tuple[dict[str, Any], str]:
@@ -172,11 +170,6 @@ def _occurred_at(sent: Sent, now: datetime) -> datetime:
     return now - min(max(sent.sent_at - sent.fired_at, timedelta(0)), LONGEST_AGE)
 
 
-def defer_mapping(workspace_id: uuid.UUID) -> None:
-    """Once this transaction has committed."""
-    map_job(workspace_id).defer_on_commit()
-
-
 def map_job(workspace_id: uuid.UUID) -> Job:
     return Job(
         task=MAP_TASK,
@@ -188,6 +181,21 @@ def map_job(workspace_id: uuid.UUID) -> Job:
 
 
 # --- Mapping ----------------------------------------------------------------------------------
+
+
+def map_now(kept: Kept) -> None:
+    """Map what the payload's session has waiting, in the scope that kept it. What cannot be mapped
+    now is left to the job, and never undoes the keeping."""
+    left = True
+    try:
+        with transaction.atomic():
+            stream = lock_stream(kept.dialect.name, kept.session_name, wait=False)
+            # One of more than a batch has its turn with the job.
+            left = stream is None or _map_stream(stream, limit=REQUEST_BATCH) == REQUEST_BATCH
+    except (IntegrityError, OperationalError) as error:
+        log.warning("hook_mapped_later", payload=str(kept.id), error=type(error).__name__)
+    if left:
+        map_job(current_workspace_id()).defer_on_commit()
 
 
 def map_waiting(workspace_id: uuid.UUID, *, seconds: float) -> bool:
@@ -226,11 +234,11 @@ def map_session(workspace_id: uuid.UUID, dialect: str, session_name: str) -> int
     return 0
 
 
-def _map_stream(stream: HookStream) -> int:
+def _map_stream(stream: HookStream, *, limit: int = BATCH) -> int:
     waiting = HookPayload.objects.select_related("agent").filter(
         state=PayloadState.WAITING, dialect=stream.dialect, session_name=stream.session_name
     )
-    rows = list(waiting.order_by("id")[:BATCH])
+    rows = list(waiting.order_by("id")[:limit])
     for row in rows:
         _map_one(stream, row)
     return len(rows)
@@ -245,8 +253,8 @@ def _map_one(stream: HookStream, row: HookPayload) -> None:
         form = find_dialect(row.dialect).read(Payload(row.payload), row.event)
         with transaction.atomic():
             session = apply(stream=stream, row=row, form=form)
-        if form.fresh and stream.injected:
-            funnel.touch(stream, injected={})
+        if form.fresh and row.created_at > (stream.fresh_since or row.created_at - LONGEST_AGE):
+            funnel.touch(stream, fresh_since=row.created_at)
         told = {"state": PayloadState.MAPPED, "reason": "", "mapped_at": clock.now()}
         if session is not None:
             told["session_id"] = session.pk
