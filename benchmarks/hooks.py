@@ -19,7 +19,7 @@ import psycopg
 from benchmarks._bars import at_most
 from benchmarks._server import Bench, Client, machine, running, summary, timed
 
-SESSIONS, CLIENTS, MEMORIES = 8, 16, 500
+SESSIONS, CLIENTS, MEMORIES, CALLS = 8, 16, 500, 12
 MOST_P95_MS, MOST_MAPPED_SECONDS = 50.0, 1.0
 WAIT_SECONDS = 30.0
 TOPICS = ("pump", "sensor", "fern", "valve", "lamp", "tank", "filter", "timer", "door", "fan")
@@ -29,7 +29,7 @@ OUTPUT = (
 
 
 def payloads(session: str) -> Iterator[dict[str, Any]]:
-    """What one agent's hooks are given, turn by turn: six calls to a prompt."""
+    """What one agent's hooks are given, turn by turn: twelve calls to a prompt."""
     base = {
         "session_id": session,
         "cwd": f"/home/vera/{session[-2:]}",
@@ -44,7 +44,7 @@ def payloads(session: str) -> Iterator[dict[str, Any]]:
         prompt_id, topic = f"p{turn}", TOPICS[turn % len(TOPICS)]
         prompt = f"Why does the {topic} of house {turn} stop, and what did we decide about it?"
         yield one("UserPromptSubmit", prompt=prompt, prompt_id=prompt_id)
-        for n in range(6):
+        for n in range(CALLS):
             call = {
                 "tool_name": "Bash",
                 "tool_input": {"command": f"pytest -k case_{n}", "description": "Run tests"},

@@ -108,19 +108,20 @@ def _take(request: HttpRequest, agent: str, event: str) -> HttpResponse:
     kept = hooks.keep_payload(
         key=principal.key, dialect=dialect, event=event, body=body, sent=_sent(request)
     )
+    wanted = hook_context.wants_context(kept)
+    if not wanted or minimal:
+        if kept.is_new:
+            hooks.map_soon()
+        elif wanted:
+            hook_context.forget_answer(kept=kept)
+        return _answer({})
     if kept.is_new:
         hooks.map_now(kept)
-    wanted = hook_context.wants_context(kept)
-    if wanted and minimal and not kept.is_new:
-        hook_context.forget_answer(kept=kept)
-    if not wanted or minimal:
-        return _answer({})
-    # On disk, whatever comes now; the context is looked for in transactions of its own.
+    giving = hook_context.Giving(principal.workspace_id, principal.key, principal.actor, kept)
+    giving.look()
+    # On disk, whatever comes now: a query's vector is made outside any transaction.
     request.edge.detach()  # type: ignore[attr-defined]
-    context = hook_context.give_context(
-        principal.workspace_id, key=principal.key, actor=principal.actor, kept=kept
-    )
-    return _answer(_shaped(kept, context.text))
+    return _answer(_shaped(kept, giving.give()))
 
 
 def _shaped(kept: Kept, text: str) -> Any:

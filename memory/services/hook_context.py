@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import structlog
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 
 from config.lib import clock
@@ -42,6 +42,7 @@ from sessions.models import Handoff, Message, Notification, Priority, Session, T
 from sessions.models.attention import HandoffStatus
 from sessions.models.priority import Level
 from sessions.models.task import TaskStatus, Urgency
+from sessions.selectors_attention import list_pending_notifications
 from sessions.services.notifications import deliver_notifications
 
 log = structlog.get_logger()
@@ -101,20 +102,8 @@ def wants_context(kept: Kept) -> bool:
     )
 
 
-def give_context(workspace_id: uuid.UUID, *, key: ApiKey, actor: Actor, kept: Kept) -> Context:
-    """What is worth knowing now. Outside any scope; never raises: an agent goes on without rather
-    than not at all."""
-    try:
-        return _Giving(workspace_id, key, actor, kept).give()
-    except (DatabaseError, DomainError) as error:
-        log.warning("hook_without_context", payload=str(kept.id), error=repr(error))
-    except Exception:
-        log.exception("hook_without_context", payload=str(kept.id))
-    return Context()
-
-
-class _Giving:
-    """One answer."""
+class Giving:
+    """One answer: `look` in the scope that kept the payload, then `give` outside any scope."""
 
     def __init__(self, workspace_id: uuid.UUID, key: ApiKey, actor: Actor, kept: Kept) -> None:
         self.workspace_id, self.key, self.actor, self.kept = workspace_id, key, actor, kept
@@ -122,13 +111,30 @@ class _Giving:
         self.form = kept.form
         self.at_start = self.form.kind is Kind.SESSION_START
         self.scopes = frozenset(key.scopes)
+        self.place: _Place | None = None
 
-    def give(self) -> Context:
-        with workspace_scope(self.workspace_id):
-            place = self._look()
-        hits, receipt_id = self._search(place)
-        with workspace_scope(self.workspace_id):
-            return self._compose(place, hits, receipt_id)
+    def look(self) -> None:
+        """Read what the search needs. Never raises, as `give`."""
+        try:
+            with transaction.atomic():
+                self.place = self._look()
+        except (DatabaseError, DomainError) as error:
+            log.warning("hook_without_context", payload=str(self.kept.id), error=repr(error))
+
+    def give(self) -> str:
+        """What is worth knowing now, empty where that is nothing. Never raises: an agent goes on
+        without rather than not at all."""
+        if self.place is None:
+            return ""
+        try:
+            hits, receipt_id = self._search(self.place)
+            with workspace_scope(self.workspace_id):
+                return self._compose(self.place, hits, receipt_id).text
+        except (DatabaseError, DomainError) as error:
+            log.warning("hook_without_context", payload=str(self.kept.id), error=repr(error))
+        except Exception:
+            log.exception("hook_without_context", payload=str(self.kept.id))
+        return ""
 
     # --- before the search ----------------------------------------------------------------------
 
@@ -233,11 +239,12 @@ class _Giving:
         """What the conversation was told and no session has seen; asked again, the same ones."""
         if session.ended_at is not None:
             return []
+        before: list[Notification] = []
         if not self.kept.is_new:
             answer = HookPayload.objects.values_list("answer", flat=True).get(pk=self.kept.id)
             before = list(Notification.objects.filter(pk__in=answer.get("notices", [])))
-        else:
-            before = []
+        if not list_pending_notifications(session.conversation_id, state="unnotified").exists():
+            return before
         new = deliver_notifications(actor=self.actor, session_id=session.pk, limit=MOST_NOTICES)
         return [*before, *new]
 

@@ -226,6 +226,9 @@ class _Mapping:
             "subagent_type": form.subagent_type,
             "claimed_at": self.row.claimed_at.isoformat() if self.row.claimed_at else "",
         }
+        if self.stream.has_transcript and form.kind in (Kind.TOOL_USE, Kind.TOOL_RESULT):
+            # Its words are searched for there.
+            common["in_transcript"] = True
         told = {k: v for k, v in {**common, **form.data, **data}.items() if v not in (None, "")}
         return NewEvent(
             event_type=event_type[:60],

@@ -1,9 +1,9 @@
 """Payloads of hooks: kept raw at once, mapped in order, mapped again where that failed.
 
-A request keeps the payload and maps what its session has waiting, under the stream's lock, in the
-order in which payloads came. Whatever goes wrong with the mapping, the payload is kept; what a
-request leaves, because another one holds the stream or the database would not, the job maps. Not
-for what a payload says (memory/hooks) nor what is written of it (hook_mapping.py).
+A request only keeps the payload. It is mapped under the stream's lock, in the order in which the
+session's payloads came: by the job a moment later, or by the request itself where the agent waits
+for context. Whatever goes wrong with the mapping, the payload is kept. Not for what a payload says
+(memory/hooks) nor what is written of it (hook_mapping.py).
 """
 
 import hashlib
@@ -43,6 +43,7 @@ MAP_TASK, QUEUE = "memory.map_hooks", "hooks"
 PRIORITY = 10
 BATCH = 50
 REQUEST_BATCH = 10
+MOST_ENDS = 5
 HEADS = 500
 ATTEMPTS = 3
 # A machine's clock may be wrong by any amount; the time between two of its readings is not.
@@ -177,6 +178,8 @@ def map_job(workspace_id: uuid.UUID) -> Job:
         lock=f"hooks:{workspace_id}",
         arguments={"workspace_id": str(workspace_id)},
         priority=PRIORITY,
+        # A stream of payloads must not take every place that jobs run in.
+        alone=True,
     )
 
 
@@ -189,13 +192,31 @@ def map_now(kept: Kept) -> None:
     left = True
     try:
         with transaction.atomic():
+            if kept.form is not None and kept.form.detail == "clear":
+                _map_ends(kept)
             stream = lock_stream(kept.dialect.name, kept.session_name, wait=False)
             # One of more than a batch has its turn with the job.
             left = stream is None or _map_stream(stream, limit=REQUEST_BATCH) == REQUEST_BATCH
     except (IntegrityError, OperationalError) as error:
         log.warning("hook_mapped_later", payload=str(kept.id), error=type(error).__name__)
     if left:
-        map_job(current_workspace_id()).defer_on_commit()
+        map_soon()
+
+
+def _map_ends(kept: Kept) -> None:
+    """The end of the session that was cleared says which conversation goes on; it may wait yet."""
+    waiting = HookPayload.objects.filter(state=PayloadState.WAITING, dialect=kept.dialect.name)
+    others = waiting.exclude(session_name=kept.session_name).order_by("id")
+    names = list(others.values_list("session_name", flat=True)[:HEADS])
+    for name in dict.fromkeys(names[-MOST_ENDS:]):
+        stream = lock_stream(kept.dialect.name, name, wait=False)
+        if stream is not None:
+            _map_stream(stream, limit=REQUEST_BATCH)
+
+
+def map_soon() -> None:
+    """By the job, once this transaction has committed."""
+    map_job(current_workspace_id()).defer_on_commit()
 
 
 def map_waiting(workspace_id: uuid.UUID, *, seconds: float) -> bool:

@@ -266,8 +266,15 @@ def of_messages(rows: Sequence[Message], lane: Lane) -> list[NewPassage]:
 
 
 def of_events(rows: Sequence[SessionEvent], lane: Lane) -> list[NewPassage]:
-    # An event that names the message it stands in says nothing that the message does not.
-    told = [row for row in rows if row.text and not row.data.get("message_uuid")]
+    # An event that names the message it stands in says nothing that the message does not; nor one
+    # of a hook whose transcript has it too.
+    told = [
+        row
+        for row in rows
+        if row.text
+        and not row.data.get("message_uuid")
+        and row.data.get("in_transcript") is not True
+    ]
     sessions = _sessions_of(told)
     passages: list[NewPassage] = []
     for row in told:
