@@ -37,8 +37,8 @@ _PARTS: tuple[tuple[str, str], ...] = (
     ("authorization", r"(?i:(\b(?:bearer|basic)\s+))[A-Za-z0-9._~+/-]{16,}=*"),
     (
         "variable",
-        r"(\b[A-Z][A-Z0-9_]*(?:PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_KEY|PRIVATE_KEY|TOKEN)"
-        r"=[\"']?)[^\s\"'$<{(&;\\\[][^\s\"'&;\\]{7,}",
+        r"(\b[A-Z0-9_]*(?:PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_KEY|PRIVATE_KEY|TOKEN)"
+        r"=\\?[\"']?)[^\s\"'$<{(&;\\\[][^\s\"'&;\\]{7,}",
     ),
 )
 # One look that nearly every text fails, before each form is looked for by itself.
