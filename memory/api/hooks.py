@@ -3,6 +3,7 @@
 The docs page on hooks (docs/agents/hooks.md) is the contract of these operations.
 """
 
+import uuid
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -111,8 +112,8 @@ def _take(request: HttpRequest, agent: str, event: str) -> HttpResponse:
     wanted = hook_context.wants_context(kept)
     if not wanted or minimal:
         if kept.is_new:
-            hooks.map_soon()
-        elif wanted:
+            return _MappedAfterwards(principal.workspace_id, kept)
+        if wanted:
             hook_context.forget_answer(kept=kept)
         return _answer({})
     if kept.is_new:
@@ -122,6 +123,21 @@ def _take(request: HttpRequest, agent: str, event: str) -> HttpResponse:
     # On disk, whatever comes now: a query's vector is made outside any transaction.
     request.edge.detach()  # type: ignore[attr-defined]
     return _answer(_shaped(kept, giving.give()))
+
+
+class _MappedAfterwards(HttpResponse):
+    """`{}`; when it has been sent, what the payload's session has waiting is mapped. The web server
+    closes a response then, and not before its transaction was committed."""
+
+    def __init__(self, workspace_id: uuid.UUID, kept: Kept) -> None:
+        super().__init__(orjson.dumps({}), content_type=JSON)
+        self._workspace_id, self._kept = workspace_id, kept
+
+    def close(self) -> None:
+        try:
+            hooks.map_after(self._workspace_id, self._kept)
+        finally:
+            super().close()
 
 
 def _shaped(kept: Kept, text: str) -> Any:

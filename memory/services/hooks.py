@@ -1,12 +1,13 @@
 """Payloads of hooks: kept raw at once, mapped in order, mapped again where that failed.
 
 A request only keeps the payload. It is mapped under the stream's lock, in the order in which the
-session's payloads came: by the job a moment later, or by the request itself where the agent waits
-for context. Whatever goes wrong with the mapping, the payload is kept. Not for what a payload says
-(memory/hooks) nor what is written of it (hook_mapping.py).
+session's payloads came: right after the answer was sent, or before it where the agent waits for
+context. What that leaves (somebody else holds the stream, too much comes at once, the database would
+not) the job maps. Not for what a payload says (memory/hooks) nor what is written of it (hook_mapping.py).
 """
 
 import hashlib
+import threading
 import time
 import uuid
 from collections.abc import Sequence
@@ -52,6 +53,8 @@ LONGEST_AGE = timedelta(days=30)
 LEFT_DAYS = 365
 FORGOTTEN_AT_ONCE = 1000
 _PLAIN_ID = 120
+
+_one_at_a_time = threading.Lock()
 
 _INSERT = """
     INSERT INTO memory_hookpayload
@@ -200,7 +203,7 @@ def map_now(kept: Kept) -> None:
     except (IntegrityError, OperationalError) as error:
         log.warning("hook_mapped_later", payload=str(kept.id), error=type(error).__name__)
     if left:
-        map_soon()
+        map_job(current_workspace_id()).defer_on_commit()
 
 
 def _map_ends(kept: Kept) -> None:
@@ -214,9 +217,22 @@ def _map_ends(kept: Kept) -> None:
             _map_stream(stream, limit=REQUEST_BATCH)
 
 
-def map_soon() -> None:
-    """By the job, once this transaction has committed."""
-    map_job(current_workspace_id()).defer_on_commit()
+def map_after(workspace_id: uuid.UUID, kept: Kept) -> None:
+    """As `map_now`, once the payload is committed, outside any scope. Never raises.
+
+    One thread of a process at a time: where more comes than can be mapped at once, the job does it,
+    and the other threads go on answering.
+    """
+    mapped: int | None = None
+    if _one_at_a_time.acquire(blocking=False):
+        try:
+            mapped = map_session(workspace_id, kept.dialect.name, kept.session_name)
+        except Exception as error:
+            log.warning("hook_mapped_later", payload=str(kept.id), error=repr(error))
+        finally:
+            _one_at_a_time.release()
+    if mapped is None or mapped == BATCH:
+        map_job(workspace_id).defer()
 
 
 def map_waiting(workspace_id: uuid.UUID, *, seconds: float) -> bool:
@@ -233,26 +249,26 @@ def map_waiting(workspace_id: uuid.UUID, *, seconds: float) -> bool:
             return False
         done = 0
         for dialect, session_name in dict.fromkeys(heads):
-            done += map_session(workspace_id, dialect, session_name)
+            done += map_session(workspace_id, dialect, session_name) or 0
             if time.monotonic() > end:
                 return True
         if not done:
             return False
 
 
-def map_session(workspace_id: uuid.UUID, dialect: str, session_name: str) -> int:
+def map_session(workspace_id: uuid.UUID, dialect: str, session_name: str) -> int | None:
     """Map what waits of one session, up to a batch, in one transaction; how many. Outside any
-    scope. None are mapped while somebody else holds the session's stream."""
+    scope. None while somebody else holds the session's stream."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with workspace_scope(workspace_id):
                 stream = lock_stream(dialect, session_name, wait=False)
-                return 0 if stream is None else _map_stream(stream)
+                return None if stream is None else _map_stream(stream)
         except (IntegrityError, OperationalError):
             # Somebody wrote the same rows meanwhile, or a deadlock chose us.
             if attempt == ATTEMPTS:
                 raise
-    return 0
+    return None
 
 
 def _map_stream(stream: HookStream, *, limit: int = BATCH) -> int:
