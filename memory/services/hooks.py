@@ -2,8 +2,9 @@
 
 A request only keeps the payload. It is mapped under the stream's lock, in the order in which the
 session's payloads came: right after the answer was sent, or before it where the agent waits for
-context. What that leaves (somebody else holds the stream, too much comes at once, the database would
-not) the job maps. Not for what a payload says (memory/hooks) nor what is written of it (hook_mapping.py).
+context. What that leaves (somebody else holds the stream, too much comes at once, the database
+would not) the job maps. Not for what a payload says (memory/hooks) nor what is written of it
+(hook_mapping.py).
 """
 
 import hashlib
