@@ -33,7 +33,8 @@ _MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 Agent = Annotated[
     Text, Path(description="claude-code, codex, cursor, gemini, opencode, amp or generic")
 ]
-Event = Annotated[Text, Path(description="The event's name, where the payload has none")]
+# Any text: what is wrong with it disturbs no agent.
+Event = Annotated[str, Path(description="The event's name, where the payload has none")]
 
 
 def _header(name: str, description: str) -> dict[str, Any]:
@@ -101,9 +102,11 @@ def _take(request: HttpRequest, agent: str, event: str) -> HttpResponse:
     dialect = hooks.find_dialect(agent)
     body = request.body
     announced = int(request.META.get("CONTENT_LENGTH") or 0)
-    if len(body) < announced or not body.strip():
-        # There is more of it at the sender, or nothing to keep.
+    if len(body) < announced:
+        # There is more of it at the sender.
         raise UnreadableBody(f"The body ends after {len(body):,} of {announced:,} bytes.")
+    if not body.strip():
+        raise UnreadableBody("The body is empty: there is nothing to keep.")
     principal = principal_of(request)
     minimal = "return=minimal" in request.headers.get("Prefer", "").lower()
     kept = hooks.keep_payload(

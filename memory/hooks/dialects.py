@@ -31,7 +31,8 @@ class Dialect:
 
         The event in the address counts where the payload names none.
         """
-        event = payload.text(*self.event, limit=EVENT_LIMIT).strip() or given_event[:EVENT_LIMIT]
+        given = payload.clean.text(given_event)[:EVENT_LIMIT].strip()
+        event = payload.text(*self.event, limit=EVENT_LIMIT).strip() or given
         return payload.text(*self.session, limit=SESSION_LIMIT).strip(), event
 
     def read(self, payload: Payload, event: str) -> Form:

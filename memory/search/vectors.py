@@ -74,6 +74,9 @@ def embed_query(
             return _kept[key]
     if problem := _pause.problem(key[:2]):
         return QueryVector(problem=problem)
+    wait_ready = getattr(embedder, "wait_ready", None)
+    if seconds is not None and wait_ready is not None and not wait_ready(seconds):
+        return QueryVector(problem="the model is still being loaded")
     try:
         texts = [text, keywords] if keywords and keywords != text else [text]
         rows = embedder.embed(texts, budget=BUDGET_SECONDS if seconds is None else seconds)

@@ -295,6 +295,14 @@ def test_an_empty_body_is_refused(api):
     problem(api.call("POST", "/hooks/claude-code", raw=b"  "), 400)
 
 
+def test_any_event_in_the_address_is_kept(api, workspace, rows):
+    assert api.post("/hooks/claude-code/%00%ff%20x", {"session_id": "s"}).json() == {}
+    map_waiting(workspace.id, seconds=30)
+    (row,) = rows(HookPayload)
+    assert row.state == "unmapped"
+    assert row.event.endswith("x")
+
+
 def test_too_large_a_body_is_refused(api, settings):
     settings.MAX_BODY_BYTES = 2000
     problem(api.post("/hooks/claude-code", claude("Stop", text="x" * 3000)), 413)
@@ -602,3 +610,13 @@ def test_parallel_sessions_sent_twice_by_many_at_once(api, workspace, rows):
         assert (kinds.count("tool_use"), kinds.count("tool_result")) == (3, 2)
         assert kinds.count("user_prompt") == 1
         assert [m.role for m in rows(Message, session=session)].count("user") == 1
+
+
+def test_what_a_session_sent_goes_with_it_and_it_can_begin_anew(send, api, rows):
+    send(*a_session())
+    session = made(api.get("/sessions"))["items"][0]["id"]
+    assert api.delete(f"/sessions/{session}", if_match="*").status_code == 204
+    assert rows(HookPayload) == rows(HookStream) == []
+    send(*a_session())
+    assert len(rows(Session)) == 1
+    assert len(rows(Message)) == 3
