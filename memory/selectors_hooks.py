@@ -19,7 +19,6 @@ def list_payloads(
     *,
     state: PayloadState | None = None,
     left: bool | None = None,
-    dialect: str | None = None,
     agent: str | None = None,
     session_id: uuid.UUID | None = None,
     session_name: str | None = None,
@@ -39,7 +38,6 @@ def list_payloads(
     if agent is not None:
         rows = rows.filter(agent=find_agent(agent))
     given = {
-        "dialect": dialect,
         "session_id": session_id,
         "session_name": session_name,
         "created_at__gte": since,

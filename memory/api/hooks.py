@@ -178,7 +178,6 @@ class PayloadQuery(Input):
 
     state: PayloadState | None = None
     left: bool | None = Field(None, description="Only what could not be mapped, or all else")
-    dialect: Text | None = Field(None, max_length=40, description="The agent's kind")
     agent: Text | None = Field(None, max_length=300, description="Whose key, by name or id")
     session: Text | None = Field(None, max_length=36, description="The session it belongs to")
     session_name: Text | None = Field(None, max_length=300, description="The agent's own id")

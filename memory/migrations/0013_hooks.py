@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'objects',
                 'indexes': [models.Index(fields=['workspace', '-created_at', '-id'], name='hookpayload_list'), models.Index(condition=models.Q(('state', 'waiting')), fields=['workspace', 'id'], name='hookpayload_waiting'), models.Index(condition=models.Q(('answered', True)), fields=['workspace', 'dialect', 'session_name', 'id'], name='hookpayload_answered'), models.Index(condition=models.Q(('state__in', ['unmapped', 'failed'])), fields=['workspace', '-created_at', '-id'], name='hookpayload_left'), models.Index(fields=['workspace', 'agent', '-created_at', '-id'], name='hookpayload_agent'), models.Index(condition=models.Q(('session__isnull', False)), fields=['workspace', 'session', '-created_at', '-id'], name='hookpayload_session')],
-                'constraints': [models.UniqueConstraint(fields=('workspace', 'dialect', 'session_name', 'event', 'dedupe_key'), name='hookpayload_unique')],
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'session_name', 'dialect', 'event', 'dedupe_key'), name='hookpayload_unique')],
             },
         ),
         migrations.CreateModel(

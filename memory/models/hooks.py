@@ -85,8 +85,9 @@ class HookPayload(WorkspaceRow):
 
     class Meta(WorkspaceRow.Meta):
         constraints = [
+            # also the list of one session as its agent names it
             models.UniqueConstraint(
-                fields=["workspace", "dialect", "session_name", "event", "dedupe_key"],
+                fields=["workspace", "session_name", "dialect", "event", "dedupe_key"],
                 name="hookpayload_unique",
             ),
         ]

@@ -377,7 +377,7 @@ def test_the_list_is_narrowed(send, api):
     assert len(all_items(api, "/hook-payloads", limit=5)) == 13
     assert len(all_items(api, "/hook-payloads", session=session)) == 12
     assert len(all_items(api, "/hook-payloads", left="false")) == 12
-    assert len(all_items(api, "/hook-payloads", state="unmapped", dialect="claude-code")) == 1
+    assert len(all_items(api, "/hook-payloads", state="unmapped")) == 1
     assert len(all_items(api, "/hook-payloads", session_name=SESSION, agent="claude-code")) == 13
     assert "session" in wrong_fields(api.get("/hook-payloads", session="x" * 40))
 
