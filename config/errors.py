@@ -222,7 +222,7 @@ def _constraint(cause: BaseException) -> str:
 def http_problem(request: HttpRequest, error: HttpError) -> HttpResponse:
     # ninja wraps what its parser raises.
     if isinstance(error.__cause__, UnreadableBody):
-        return problem(request, 400, str(error.__cause__), code="unreadable_body")
+        return unreadable(request, error.__cause__)
     if isinstance(error.__cause__, SuspiciousOperation | UnreadablePostError):
         return bad_request(request, error.__cause__)
     return problem(request, error.status_code, str(error))
@@ -230,6 +230,10 @@ def http_problem(request: HttpRequest, error: HttpError) -> HttpResponse:
 
 def not_found(request: HttpRequest, error: Exception) -> HttpResponse:
     return problem(request, 404, "There is nothing at this address.", code="no_such_address")
+
+
+def unreadable(request: HttpRequest, error: Exception) -> HttpResponse:
+    return problem(request, 400, str(error), code="unreadable_body")
 
 
 def unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
@@ -250,6 +254,7 @@ HANDLERS: dict[type[Exception], Any] = {
     Exception: unexpected,
     SuspiciousOperation: bad_request,
     UnreadablePostError: bad_request,
+    UnreadableBody: unreadable,
     Http404: not_found,
     HttpError: http_problem,
     ValidationError: validation_problem,

@@ -3,6 +3,7 @@
 SCOPES: dict[str, str] = {
     "sessions:read": "Read sessions, events, threads and messages.",
     "sessions:write": "Create and change sessions, append events and messages.",
+    "hooks:write": "Report what an agent does: hooks and transcripts.",
     "memories:read": "Read memories, their links and evidence.",
     "memories:write": "Save, change and delete memories.",
     "work:read": "Read tasks, workers, missions and priorities.",
@@ -25,6 +26,7 @@ SCOPES: dict[str, str] = {
 AGENT_SCOPES = [
     "sessions:read",
     "sessions:write",
+    "hooks:write",
     "memories:read",
     "memories:write",
     "work:read",

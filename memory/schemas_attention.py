@@ -20,6 +20,7 @@ class AttentionKind(StrEnum):
     FULL_CONTEXT = "full_context"
     ORPHAN = "orphan"
     REVIEW = "review"
+    HOOK_PAYLOAD = "hook_payload"
 
 
 class AttentionItem(RowOut):

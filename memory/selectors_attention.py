@@ -1,6 +1,6 @@
 """needs_attention: what a person must look at now, gathered from all apps.
 
-Eight legs, each one bounded query by an index that its docstring names, and a bounded count only
+Nine legs, each one bounded query by an index that its docstring names, and a bounded count only
 where a leg has more than is shown. What waits for a person is shown longest waiting first, what
 went wrong latest first; together they are sorted by severity, then age.
 """
@@ -17,9 +17,10 @@ from django.urls import reverse
 from config.lib import clock
 from config.lib.admin.show import change_url
 from contacts.preferences import preferences
-from memory.models import Memory
+from memory.models import HookPayload, Memory
 from memory.models.memory import MemoryState
 from memory.schemas_attention import AttentionItem, AttentionKind, AttentionMore
+from memory.selectors_hooks import LEFT
 from sessions.models import Mission, Ping, ScheduledMission, Session, Worker
 from sessions.models.attention import Severity
 from sessions.models.mission import MissionStatus
@@ -109,6 +110,7 @@ def _legs(now: datetime) -> list[Leg]:
         _failed_workers(),
         _orphans(now - RECENT_ORPHANS),
         _reviews(),
+        _payloads(),
     ]
     thresholds = preferences().context_thresholds
     # None: the workspace has switched its warnings off.
@@ -300,4 +302,19 @@ def _tell_review(row: dict[str, Any]) -> Told:
     return Told(
         Severity.LOW, row["start"], f"In quarantine; trust: {row['trust']}", row["recorded_at"],
         change_url(Memory._meta.label_lower, row["id"]),
+    )  # fmt: skip
+
+
+def _payloads() -> Leg:
+    """What hooks have sent and nobody could map, the latest first. Index hookpayload_left."""
+    rows = HookPayload.objects.filter(state__in=LEFT).order_by("-created_at", "-id")
+    columns = ("dialect", "event", "state", "reason", "created_at")
+    return Leg(AttentionKind.HOOK_PAYLOAD, rows, columns, {}, _tell_payload)
+
+
+def _tell_payload(row: dict[str, Any]) -> Told:
+    return Told(
+        Severity.LOW, f"{row['dialect']}: {row['event'] or 'a payload without an event'}",
+        f"{row['state'].capitalize()}: {row['reason']}", row["created_at"],
+        change_url(HookPayload._meta.label_lower, row["id"]),
     )  # fmt: skip

@@ -10,12 +10,14 @@ from memory.api import (
     duplicates,
     executions,
     golden,
+    hooks,
     known,
     links,
     memories,
     receipts,
     stats,
     summaries,
+    transcripts,
 )
 from memory.api.context import router as context
 from memory.api.search import router as search
@@ -94,6 +96,8 @@ for router in (
     receipts.router,
     golden.router,
     stats.router,
+    hooks.router,
+    transcripts.router,
     pings.router,
     ping_channels.router,
     staged_content.router,

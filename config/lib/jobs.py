@@ -25,7 +25,8 @@ log = structlog.get_logger()
 @dataclass(frozen=True, slots=True)
 class Job:
     """`lock` names it: while one of the name waits, no other is put beside it. `arguments` are ids
-    and numbers, never contents. `at` is when it may run at the earliest."""
+    and numbers, never contents. `at` is when it may run at the earliest. `alone` says that no two
+    of the name run at once: one that died with its worker holds the others up until it is found."""
 
     task: str
     queue: str
@@ -33,6 +34,7 @@ class Job:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     priority: int = 0
     at: datetime | None = None
+    alone: bool = False
 
     def defer_on_commit(self) -> None:
         """Once this transaction has committed; said twice in it, done once."""
@@ -48,6 +50,7 @@ class Job:
             job_manager=JobManager(DjangoConnector()),
             queue=self.queue,
             queueing_lock=self.lock,
+            lock=self.lock if self.alone else None,
             priority=self.priority,
             schedule_at=self.at,
         )

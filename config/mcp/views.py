@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 View = Callable[..., HttpResponse]
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
-KEY = KeyAuth(None, channel="mcp")
+# A tool takes its idempotency key as an argument; the header is REST's.
+KEY = KeyAuth(None, idempotent=False, channel="mcp")
 # JSON-RPC's.
 PARSE_ERROR = -32700
 

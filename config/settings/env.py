@@ -377,6 +377,18 @@ SETTINGS: tuple[Setting, ...] = (
         "Days for which searches are kept, with the feedback on them; 0 keeps none.",
     ),
     Setting(
+        "REMEMBRANCER_HOOK_DAYS",
+        whole(0, 36_500),
+        30,
+        "Days for which raw payloads of hooks are kept once they are mapped; 0 keeps them all.",
+    ),
+    Setting(
+        "REMEMBRANCER_HOOK_TOKENS",
+        whole(0, 8000),
+        1200,
+        "Tokens of context that a hook's answer brings an agent at most; 0 brings none.",
+    ),
+    Setting(
         "REMEMBRANCER_SUMMARY_PROVIDER",
         choice("extractive", "openai", "anthropic"),
         "extractive",

@@ -145,6 +145,8 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "collapsible": True,
                 "items": [
+                    _list("memory_hookpayload", "Hook payloads", "webhook"),
+                    _list("memory_transcript", "Transcripts", "upload_file"),
                     _list("agent_sessions_rawline", "Raw lines", "data_object"),
                     _list("memory_passage", "Search index", "manage_search"),
                     _list("memory_embeddingspace", "Embedding spaces", "hub"),

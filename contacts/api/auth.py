@@ -23,16 +23,24 @@ class KeyAuth(HttpBearer):
 
     scope=None asks for any live key. detached=True ends the authentication's transaction before
     the operation runs, for one that must compute something first (a query's embedding) and then
-    opens a workspace_scope itself. `channel` is the door that its history names.
+    opens a workspace_scope itself. `channel` is the door that its history names. idempotent=False is
+    for an operation that knows by itself what it was sent before, and takes no Idempotency-Key; only
+    such a one may end the transaction early.
     """
 
     def __init__(
-        self, scope: str | None, *, detached: bool = False, channel: Channel = "api"
+        self,
+        scope: str | None,
+        *,
+        detached: bool = False,
+        idempotent: bool = True,
+        channel: Channel = "api",
     ) -> None:
         super().__init__()
         if scope is not None and scope not in SCOPES:
             raise ValueError(f"unknown scope {scope}")
-        self.scope, self.detached, self.channel = scope, detached, channel
+        self.scope, self.detached, self.idempotent = scope, detached, idempotent
+        self.channel = channel
         # One security scheme in the OpenAPI document, whichever scope is asked for.
         self.openapi_name = "bearer"
 
@@ -56,8 +64,7 @@ class KeyAuth(HttpBearer):
         principal = edge.principal = Principal(key, _actor(key, request, self.channel))
         if self.detached:
             edge.detach()
-        elif self.channel == "api":
-            # The header is REST's; a tool takes its key as an argument.
+        elif self.idempotent:
             edge.begin_idempotent(principal)
         return principal
 

@@ -8,6 +8,7 @@ benchmark and a plain script can use it.
 # embedding is configured, and only processes that embed should pay for loading them.
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -74,6 +75,21 @@ class LocalEmbedder:
         for batch in batches_by_length([len(row) for row in rows], BATCH_TOKENS):
             vectors[batch] = self._run(session, [rows[i] for i in batch])
         return vectors
+
+    def wait_ready(self, seconds: float) -> bool:
+        """Whether the model is loaded, at most so much later; it goes on loading after that."""
+        if self._session is not None and self._tokenizer is not None:
+            return True
+        loading = threading.Thread(target=self._load, name="embedder-loading", daemon=True)
+        loading.start()
+        loading.join(seconds)
+        return not loading.is_alive()
+
+    def _load(self) -> None:
+        # Where it fails, whoever embeds next is told why.
+        with contextlib.suppress(EmbeddingError, OSError):
+            self._loaded_tokenizer()
+            self._loaded_session()
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """See `Embedder.count_tokens`."""

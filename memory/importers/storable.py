@@ -3,7 +3,7 @@
 Neither takes NUL or a lone surrogate, `jsonb` takes no NaN or Infinity, and our JSON writer no
 integer beyond 64 bits and no endless nesting. What does not fit is replaced by the documented
 stand-in below and counted; the importers keep the raw line beside it, so nothing is lost. Not
-for redacting secrets: the write funnel does that for every channel.
+for redacting secrets (config/lib/redact.py), which comes before.
 """
 
 import math

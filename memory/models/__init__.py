@@ -1,6 +1,7 @@
 from memory.models.counts import DayCount, RowCount
 from memory.models.duplicates import MemoryDuplicate
 from memory.models.golden import GoldenQuery, GoldenResult, GoldenRun
+from memory.models.hooks import HookPayload, HookStream, HookTrace, Transcript
 from memory.models.links import Evidence, MemoryAbout, MemoryLink
 from memory.models.memory import Memory
 from memory.models.passage import EmbeddingSpace, Passage
@@ -13,6 +14,9 @@ __all__ = [
     "GoldenQuery",
     "GoldenResult",
     "GoldenRun",
+    "HookPayload",
+    "HookStream",
+    "HookTrace",
     "Memory",
     "MemoryAbout",
     "MemoryDuplicate",
@@ -21,4 +25,5 @@ __all__ = [
     "Receipt",
     "RowCount",
     "SearchFeedback",
+    "Transcript",
 ]

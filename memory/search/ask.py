@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable
 
-from config.lib.scope import workspace_scope
+from config.lib.scope import set_local, workspace_scope
 from memory.embedding import Embedder
 from memory.search.funnel import complete, look, search
 from memory.search.parse import parse
@@ -23,17 +23,26 @@ from memory.search.vectors import NOT_ASKED, QueryVector, embed_query
 Told = Callable[[SearchAnswer, float], None]
 
 
-def ask(workspace_id: uuid.UUID, query: SearchQuery, *, tell: Told | None = None) -> SearchAnswer:
+def ask(
+    workspace_id: uuid.UUID,
+    query: SearchQuery,
+    *,
+    tell: Told | None = None,
+    seconds: float | None = None,
+) -> SearchAnswer:
     """What the workspace knows of `query`, best first. Call it outside any scope.
 
-    `tell` is called with the finished answer inside the search's last scope. Raises Invalid naming
-    the field that cannot be searched for.
+    `tell` is called with the finished answer inside the search's last scope. `seconds` is for a
+    caller who cannot wait: a vector that takes longer is done without, and a statement that does
+    raises OperationalError. Raises Invalid naming the field that cannot be searched for.
     """
     query.check()
-    vector = embed(workspace_id, query)
+    vector = embed(workspace_id, query, seconds=seconds)
     reranker, problem = reranker_for(query)
     if reranker is None:
         with workspace_scope(workspace_id):
+            if seconds is not None:
+                set_local("statement_timeout", str(int(seconds * 1000)))
             began = time.perf_counter()
             answer = search(query=query, query_vector=vector)
             answer.rerank_unavailable = problem or None
@@ -57,14 +66,18 @@ def _ms_since(began: float) -> float:
 
 
 def embed(
-    workspace_id: uuid.UUID, query: SearchQuery, *, embedder: Embedder | None = None
+    workspace_id: uuid.UUID,
+    query: SearchQuery,
+    *,
+    embedder: Embedder | None = None,
+    seconds: float | None = None,
 ) -> QueryVector:
     """The query's vectors, as far as its mode looks at meaning, by the model that searches read
-    unless another is given."""
+    unless another is given; within `seconds`, or as long as searches wait."""
     text = parse(query.q).text
     if query.mode is SearchMode.LEXICAL or not text.strip():
         return NOT_ASKED
     if query.mode is SearchMode.SEMANTIC:
-        return embed_query(text, workspace_id, embedder=embedder)
+        return embed_query(text, workspace_id, embedder=embedder, seconds=seconds)
     told = keywords(text, speakers_of(workspace_id))
-    return embed_query(text, workspace_id, keywords=told, embedder=embedder)
+    return embed_query(text, workspace_id, keywords=told, embedder=embedder, seconds=seconds)

@@ -86,12 +86,12 @@ def _runs(text: str) -> set[tuple[str, ...]]:
 def _heading(hit: Hit) -> str:
     if hit.session_id is None:
         return f"## {ALONE}"
-    named = f" {_one_line(hit.session)}" if hit.session else ""
-    project = f", project {_one_line(hit.project)}" if hit.project else ""
+    named = f" {one_line(hit.session)}" if hit.session else ""
+    project = f", project {one_line(hit.project)}" if hit.project else ""
     return f"## Session {short_id(hit.session_id)}{named}{project}"
 
 
-def _one_line(name: str) -> str:
+def one_line(name: str) -> str:
     """A name is somebody's words as well: one line, quoted, and no longer than a name."""
     flat = " ".join(_CONTROL.sub(" ", name).split())
     return '"' + flat[:MOST_NAME].replace('"', "'") + '"'
@@ -111,11 +111,11 @@ def _line(hit: Hit, tokens: int) -> str | None:
     if estimate_tokens(body) > room:
         if room < LEAST_TOKENS:
             return None
-        body = _cut(body, room - 1) + " …"
+        body = cut(body, room - 1) + " …"
     return head + body.replace("\n", "\n  ")
 
 
-def _cut(text: str, tokens: int) -> str:
+def cut(text: str, tokens: int) -> str:
     """The longest beginning of whole words that has at most so many tokens."""
     low, high = 0, len(text)
     while low < high:
@@ -142,7 +142,7 @@ def _text(group: _Group) -> str:
 
 
 def fence(lines: Iterable[str]) -> list[str]:
-    """The lines as data, between marks that nothing in them can end; none where there are none."""
+    """Lines between fences that nothing in them ends; nothing for none."""
     body = "\n".join(lines)
     if not body:
         return []

@@ -45,7 +45,12 @@ _pause = Pause()
 
 
 def embed_query(
-    text: str, workspace_id: uuid.UUID, *, keywords: str = "", embedder: Embedder | None = None
+    text: str,
+    workspace_id: uuid.UUID,
+    *,
+    keywords: str = "",
+    embedder: Embedder | None = None,
+    seconds: float | None = None,
 ) -> QueryVector:
     """The vectors of a query and of its keywords by `embedder`, else by the model of the
     workspace's active space (the configured one where there is none yet), or the reason why there
@@ -69,11 +74,16 @@ def embed_query(
             return _kept[key]
     if problem := _pause.problem(key[:2]):
         return QueryVector(problem=problem)
+    wait_ready = getattr(embedder, "wait_ready", None)
+    if seconds is not None and wait_ready is not None and not wait_ready(seconds):
+        return QueryVector(problem="the model is still being loaded")
     try:
         texts = [text, keywords] if keywords and keywords != text else [text]
-        rows = embedder.embed(texts, budget=BUDGET_SECONDS)
+        rows = embedder.embed(texts, budget=BUDGET_SECONDS if seconds is None else seconds)
     except EmbeddingError as error:
-        _pause.begin(key[:2], error)
+        # One who could not wait says nothing about the endpoint to those who can.
+        if seconds is None:
+            _pause.begin(key[:2], error)
         return QueryVector(problem=str(error))
     vectors = [as_text(row.tolist()) for row in rows]
     made = QueryVector(vectors[0], *key[:3], keywords=vectors[-1])

@@ -66,6 +66,7 @@ def ask_and_keep(
     *,
     actor: Actor,
     api_key_id: uuid.UUID | None = None,
+    seconds: float | None = None,
 ) -> SearchAnswer:
     """As `ask`; with the id of the search's receipt, unless `query.receipt` or the setting forbids
     one. Opens its own scopes.
@@ -73,14 +74,15 @@ def ask_and_keep(
     Each leg's figures go into the receipt whether or not the caller asked to see them.
     """
     if not query.receipt or settings.RECEIPT_DAYS == 0:
-        return ask(workspace_id, query)
+        return ask(workspace_id, query, seconds=seconds)
 
     def tell(answer: SearchAnswer, took_ms: float) -> None:
         answer.receipt_id = keep(
             query=query, answer=answer, took_ms=took_ms, actor=actor, api_key_id=api_key_id
         )
 
-    answer = ask(workspace_id, query.model_copy(update={"explain": True}), tell=tell)
+    told = query.model_copy(update={"explain": True})
+    answer = ask(workspace_id, told, tell=tell, seconds=seconds)
     if not query.explain:
         for hit in answer.hits:
             hit.explain = None

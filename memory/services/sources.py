@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from config.lib.ids import new_id
+from config.lib.recalled import without_recalled
 from contacts.models import Contact, ContactEmail, ContactPhone, ContactTag
 from contacts.services.addresses import spellings
 from memory.models import Memory
@@ -248,7 +249,7 @@ def of_messages(rows: Sequence[Message], lane: Lane) -> list[NewPassage]:
         first = NewPassage(
             of=row.id,
             kind=PassageKind.MESSAGE.value,
-            text=row.content,
+            text=without_recalled(row.content),
             occurred_at=row.occurred_at,
             recorded_at=row.created_at,
             metadata=searchable(row.metadata),
@@ -265,8 +266,15 @@ def of_messages(rows: Sequence[Message], lane: Lane) -> list[NewPassage]:
 
 
 def of_events(rows: Sequence[SessionEvent], lane: Lane) -> list[NewPassage]:
-    # An event that names the message it stands in says nothing that the message does not.
-    told = [row for row in rows if row.text and not row.data.get("message_uuid")]
+    # An event that names the message it stands in says nothing that the message does not; nor one
+    # of a hook whose transcript has it too.
+    told = [
+        row
+        for row in rows
+        if row.text
+        and not row.data.get("message_uuid")
+        and row.data.get("in_transcript") is not True
+    ]
     sessions = _sessions_of(told)
     passages: list[NewPassage] = []
     for row in told:
@@ -274,7 +282,7 @@ def of_events(rows: Sequence[SessionEvent], lane: Lane) -> list[NewPassage]:
         first = NewPassage(
             of=row.id,
             kind=PassageKind.EVENT.value,
-            text=row.text,
+            text=without_recalled(row.text),
             occurred_at=row.occurred_at,
             recorded_at=row.created_at,
             # What a caller says of an event beside its text.

@@ -13,6 +13,7 @@ from django.db.models import Value
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce, Left, Length, NullIf, Right
 
+from config.lib.recalled import without_recalled
 from memory.summaries.base import Material, Said
 from sessions.models import Message, Session, SessionEvent, Thread
 from sessions.models.session import Outcome
@@ -123,7 +124,9 @@ def _messages(session: Session) -> Iterable[Ranked]:
         )
         kept = spread(0, len(found), share)
         for idx, role, at, head, tail, length in (found[place] for place in kept):
-            yield Said(at, role, _joined(head, tail, length)), number + 1, idx
+            text = without_recalled(_joined(head, tail, length))
+            if text.strip():
+                yield Said(at, role, text), number + 1, idx
 
 
 def _both_ends(column: str) -> tuple[Any, Any, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from config.lib import clock
 from config.lib.actor import Actor
 from config.lib.errors import Conflict, Invalid, NotFound
+from config.lib.recalled import without_recalled
 from contacts.services import funnel
 from sessions.models import Message, Session, Thread
 from sessions.models.thread import OPENING
@@ -180,7 +181,8 @@ def _count(
     """Telemetry of the thread and its session, whose locks are held."""
     last = max(m.occurred_at for m in new)
     # The first user message that says anything; the list of sessions shows it too.
-    asked = next((m.content for m in new if m.role == "user" and m.content.strip()), "")
+    said = (without_recalled(m.content) for m in new if m.role == "user")
+    asked = next((text for text in said if text.strip()), "")
     funnel.touch(
         thread,
         message_count=thread.message_count + len(new),

@@ -6,8 +6,10 @@ Not for reading files: memory/importers does that and calls this.
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from config.lib import clock
 from config.lib.actor import Actor
 from contacts.models import Agent
 from contacts.services import funnel
@@ -36,6 +38,15 @@ def ensure_project_at(*, actor: Actor, source: str, path: str, title: str) -> Pr
         lambda: create_project(actor=actor, title=title[:300], source=source, external_id=path),
     )
     return project
+
+
+def ensure_project_of_folder(*, actor: Actor, path: str) -> uuid.UUID | None:
+    """The id of a folder's project, named as the folder is; None without a folder."""
+    if not path:
+        return None
+    pure: PurePath = PureWindowsPath(path) if "\\" in path else PurePosixPath(path)
+    title = pure.name or path
+    return ensure_project_at(actor=actor, source="folder", path=path, title=title).id
 
 
 def ensure_transcript_session(
@@ -105,6 +116,35 @@ def note_facts(
     differing = {
         name: value
         for name, value in {**telemetry, "current_state": state}.items()
+        if value is not None and getattr(session, name) != value
+    }
+    if differing:
+        funnel.touch(session, **differing)
+    return session
+
+
+def note_upload(
+    *,
+    actor: Actor,
+    session_id: uuid.UUID,
+    telemetry: Mapping[str, Any],
+    fill: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+) -> Session:
+    """What a piece of a transcript tells of a session that goes on: as `note_facts`, but nothing
+    about its end and its state, and no sign of life from a clock ahead of ours."""
+    session = funnel.get_row(Session, session_id, lock=True)
+    changes = {name: value for name, value in fill.items() if value and not getattr(session, name)}
+    merged = {**session.metadata, **metadata}
+    if merged != session.metadata:
+        changes["metadata"] = merged
+    funnel.update(session, changes, actor=actor, action="import")
+    differing = {
+        name: value
+        for name, value in {
+            **telemetry,
+            "last_seen_at": min(session.last_seen_at, clock.now()),
+        }.items()
         if value is not None and getattr(session, name) != value
     }
     if differing:

@@ -35,11 +35,13 @@ from memory.models import (
     EmbeddingSpace,
     GoldenQuery,
     GoldenRun,
+    HookPayload,
     Memory,
     MemoryDuplicate,
     Passage,
     Receipt,
     SearchFeedback,
+    Transcript,
 )
 from memory.search.funnel import search
 from memory.search.schemas import SearchQuery
@@ -169,6 +171,16 @@ def fill(workspace: Workspace) -> Rows:
             actor=ALICE, receipt=str(receipt.pk), hit_id=str(answer.hits[0].id), verdict="useful"
         )
         golden = pin_receipt(actor=ALICE, receipt=receipt)
+        hooked = HookPayload(
+            agent=agent, dialect="claude-code", event="Sneeze", session_name="s", dedupe_key="k",
+            payload={"a": 1}, state="unmapped", reason="unknown event", session=session,
+        )  # fmt: skip
+        hooked.save(force_insert=True)
+        uploaded = Transcript(
+            dialect="claude-code", session_name="s", file="main", session=session, taken=10,
+            seen=20, gaps=[[2, 4]],
+        )  # fmt: skip
+        uploaded.save(force_insert=True)
         seal = RevisionSeal(
             position=1, previous=bytes(32), digest=bytes(32), count=1, sealed_at=clock.now()
         )
@@ -177,7 +189,7 @@ def fill(workspace: Workspace) -> Rows:
                 pair, space, passage, handoff, notification, worker, printed, contact, scheduled,
                 mission, task, priority, seal, Tag.objects.first(), Revision.objects.first(),
                 Membership.objects.first(), workspace,
-                receipt, feedback, golden,
+                receipt, feedback, golden, hooked, uploaded,
                 *fill_attention(session)]  # fmt: skip
     rows.append(check_golden(workspace.id))
     return Rows({type(row): row for row in rows})
@@ -188,12 +200,12 @@ WORKSPACE_MODELS: list[type[Model]] = [
     Thread, Message, RawLine, Memory, MemoryDuplicate, Passage, EmbeddingSpace, Handoff,
     Notification, Worker, WorkerOutput, Contact, Tag, ScheduledMission, Mission, Task, Priority,
     RevisionSeal, Ping, PingChannel, PingDelivery, StagedContent, Receipt, SearchFeedback,
-    GoldenQuery, GoldenRun,
+    GoldenQuery, GoldenRun, HookPayload, Transcript,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
     Revision, SessionEvent, Message, RawLine, MemoryDuplicate, Passage, EmbeddingSpace, Handoff,
     Notification, WorkerOutput, Mission, RevisionSeal, PingDelivery, Receipt, SearchFeedback,
-    GoldenRun,
+    GoldenRun, HookPayload, Transcript,
 ]  # fmt: skip
 
 

@@ -42,6 +42,7 @@ SAMPLES = {
     "claude_session_id": "none",
     "external_id": "none",
     "source": "none",
+    "session_name": "session_name 7",
     "tag": "name 7",
     "entity_id": "entity_id 7",
     "trace_id": "trace_id 7",

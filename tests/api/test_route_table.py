@@ -173,6 +173,8 @@ def make_rows(api: Caller, workspace: Workspace) -> dict[str, str]:
     channel = made(api.post("/ping-channels", mail))
     staged = made(api.post("/staged-content", {"content_type": "draft", "title": "t"}))
     key = made(api.get("/me"))["key"]
+    made(api.post("/hooks/claude-code", {"hook_event_name": "Stop", "session_id": "s"}))
+    (payload,) = made(api.get("/hook-payloads"))["items"]
     search = made(api.post("/search", {"q": "a b", "mode": "lexical"}))["receipt_id"]
     pinned = {"name": "g", "request": {"q": "x"}, "expected": [memory["id"]]}
     golden = made(api.post("/golden-queries", pinned))
@@ -210,6 +212,8 @@ def make_rows(api: Caller, workspace: Workspace) -> dict[str, str]:
         "run_id": made(api.post("/golden-queries/run"))["id"],
         "priority_id": made(api.post("/priorities", {"content": "p"}))["id"],
         "duplicate_id": duplicate,
+        "payload_id": payload["id"],
+        "event": "Stop",
     }
 
 
@@ -318,6 +322,8 @@ def test_no_body_or_filter_reaches_into_another_workspace(stranger, rows):
         ("POST", "/workers/claim", {"session_id": rows["session_id"]}),
         ("GET", f"/workers?session={rows['session_id']}", None),
         ("GET", f"/workers?claimed_by={rows['agent']}", None),
+        ("GET", f"/hook-payloads?agent={rows['agent']}", None),
+        ("GET", f"/hook-payloads?session={rows['session_id']}", None),
     ]
     for method, path, body in calls:
         problem(stranger.call(method, path, body, if_match="*"), 404)

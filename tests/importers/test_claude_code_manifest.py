@@ -1,5 +1,6 @@
 """The real transcripts: every count, fact and fault of the manifest, none of them repeated here."""
 
+import hashlib
 import json
 import re
 from datetime import datetime
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from config.lib.redact import redact_text
 from memory.importers.claude_code import (
     FileReport,
     Kept,
@@ -81,7 +83,7 @@ def test_the_spot_facts_say_the_same_and_none_is_left_out(legacy: Legacy) -> Non
         assert found == _parsed(spot["expect"]), spot["file"]
 
 
-def test_every_good_line_is_kept_raw_as_it_was(legacy: Legacy) -> None:
+def test_every_good_line_is_kept_raw_as_it_was_but_for_secrets(legacy: Legacy) -> None:
     for name, expected in _claude_files(legacy).items():
         path = legacy.root / name
         content = path.read_bytes()
@@ -92,7 +94,9 @@ def test_every_good_line_is_kept_raw_as_it_was(legacy: Legacy) -> None:
         )
         for item in read.items:
             line = item.line
-            assert content[line.offset : line.offset + line.length].decode() == line.raw
+            stood = content[line.offset : line.offset + line.length].decode()
+            assert redact_text(stood) == line.raw
+            assert hashlib.sha256(stood.encode()).hexdigest() == line.sha256
 
 
 def test_tool_calls_and_results_become_events(legacy: Legacy) -> None:

@@ -176,7 +176,7 @@ def test_a_run_killed_in_the_middle_is_finished_by_the_next(workspace, tmp_path,
     path = write(
         tmp_path / f"{SESSION}.jsonl", *(user(f"line-{n}", f"message {n}") for n in range(lines))
     )
-    original, calls = store.SessionStore._write, []
+    original, calls = store.SessionStore.write, []
 
     def die_at_the_second(self, batch):
         calls.append(len(batch.items))
@@ -184,7 +184,7 @@ def test_a_run_killed_in_the_middle_is_finished_by_the_next(workspace, tmp_path,
             raise KeyboardInterrupt
         original(self, batch)
 
-    monkeypatch.setattr(store.SessionStore, "_write", die_at_the_second)
+    monkeypatch.setattr(store.SessionStore, "write", die_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         run(workspace, path)
     monkeypatch.undo()

@@ -132,7 +132,7 @@ def read_calls(
         tool = tool[:TOOL_NAME_LIMIT] if isinstance(tool, str) else ""
         arguments = block.get("input")
         arguments = arguments if isinstance(arguments, dict) else {}
-        data = {"tool": tool, "tool_use_id": tool_use_id, "input": _short(arguments, clean)}
+        data = {"tool": tool, "tool_use_id": tool_use_id, "input": short(arguments, clean)}
         yield (
             tool_use_id,
             tool,
@@ -160,7 +160,7 @@ def read_results(
             for source, name in _RESULT_FIELDS.items():
                 value = structured.get(source)
                 if isinstance(value, str | int | float) and name not in data:
-                    data[name] = _short(value, clean)
+                    data[name] = short(value, clean)
         yield tool_use_id, Happening("tool_result", head(text), data)
 
 
@@ -176,8 +176,8 @@ def _call_id(value: Any) -> str | None:
 def api_error(line: dict[str, Any], text: str, clean: Storable) -> Happening:
     """An error that stands in the place of the assistant's reply."""
     data = {
-        "error": _short(line.get("error"), clean),
-        "status": _short(line.get("apiErrorStatus"), clean),
+        "error": short(line.get("error"), clean),
+        "status": short(line.get("apiErrorStatus"), clean),
     }
     return Happening("api_error", head(text), {k: v for k, v in data.items() if v is not None})
 
@@ -212,7 +212,7 @@ def _system(line: dict[str, Any], clean: Storable) -> Happening:
 def _compaction(line: dict[str, Any], text: str, clean: Storable) -> tuple[str, dict[str, Any]]:
     raw = line.get("compactMetadata") or line.get("microcompactMetadata")
     meta = raw if isinstance(raw, dict) else {}
-    data = _short(
+    data = short(
         {
             "subtype": line.get("subtype"),
             "trigger": meta.get("trigger"),
@@ -240,7 +240,7 @@ def _progress(line: dict[str, Any], clean: Storable) -> Happening | None:
         return None
     name = data.get("hookName") or data.get("hookEvent") or ""
     tool_use_id = line.get("parentToolUseID")
-    detail = _short({**data, "tool_use_id": tool_use_id}, clean)
+    detail = short({**data, "tool_use_id": tool_use_id}, clean)
     return Happening("hook", _cut(f"hook {name}", clean), detail)
 
 
@@ -249,7 +249,7 @@ def _snapshot(line: dict[str, Any], clean: Storable) -> Happening:
     files = snapshot.get("trackedFileBackups") if isinstance(snapshot, dict) else None
     names = sorted(_cut(str(name), clean) for name in files) if isinstance(files, dict) else []
     data = {
-        "message_uuid": _short(line.get("messageId"), clean),
+        "message_uuid": short(line.get("messageId"), clean),
         "is_update": line.get("isSnapshotUpdate") is True,
         "files": names[:_LIST_LIMIT],
     }
@@ -265,7 +265,7 @@ def _attachment(line: dict[str, Any], clean: Storable) -> Happening:
         for key, value in attachment.items()
         if isinstance(value, str | int | float) and key != "content"
     }
-    data = _short(plain, clean)
+    data = short(plain, clean)
     return Happening("attachment", _cut(f"attached {attachment.get('type')}", clean), data)
 
 
@@ -300,15 +300,15 @@ def _plain_text(line: dict[str, Any], clean: Storable) -> str:
 def _rest(line: dict[str, Any], clean: Storable) -> dict[str, Any]:
     """The line without the envelope."""
     rest = {key: value for key, value in line.items() if key not in _ENVELOPE}
-    short: dict[str, Any] = _short(rest, clean)
-    return short
+    shortened: dict[str, Any] = short(rest, clean)
+    return shortened
 
 
 # Long lists and objects in an event's data hold files or lines: the first of them tell enough.
 _LIST_LIMIT = 50
 
 
-def _short(value: Any, clean: Storable) -> Any:
+def short(value: Any, clean: Storable) -> Any:
     """`value` for an event: fit for `jsonb`, with short texts and lists.
 
     Shortening is by design here and not reported: `clean` counts only characters replaced.

@@ -36,12 +36,19 @@ _MARKS = frozenset({"sessionId", "session_id", "uuid", "leafUuid", "snapshot"})
 
 @dataclass(frozen=True, slots=True)
 class TranscriptFile:
-    """One file: a session's main file, or with `agent_id` one of its subagents'."""
+    """One file: a session's main file, or with `agent_id` one of its subagents'.
+
+    With a `body` that is read instead: the piece of the file that begins with line `number` at
+    `offset`, for files that lie on another machine.
+    """
 
     path: Path
     session_id: str
     agent_id: str | None = None
     meta: dict[str, Any] = field(default_factory=dict, hash=False)
+    body: bytes | None = None
+    number: int = 1
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class Fields:
     version: str | None
     request_id: str | None
     forked_from: str | None
+    prompt_id: str | None
     findings: list[Finding]
 
 
@@ -86,6 +87,7 @@ def read_fields(line: dict[str, Any], clean: Storable) -> Fields:
             if isinstance(forked_from, dict)
             else None
         ),
+        prompt_id=field.text("promptId"),
         findings=field.findings,
     )
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from config.lib.recalled import without_recalled
 from memory.importers.claude_code.records import Kind, Role
 from memory.importers.storable import Storable
 
@@ -233,7 +234,7 @@ def spoken_text(blocks: list[dict[str, Any]]) -> str:
 
 
 def _without_injections(text: str) -> str:
-    text = text.strip()
+    text = without_recalled(text).strip()
     for mark in _INJECTED:
         closing = f"</{mark[1:]}"
         while text.startswith(mark):

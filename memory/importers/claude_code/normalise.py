@@ -218,6 +218,7 @@ def _message(
         forked_from=fields.forked_from,
         file=place.file,
         line_number=place.line_number,
+        prompt_id=fields.prompt_id,
     )
 
 

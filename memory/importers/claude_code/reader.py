@@ -5,6 +5,7 @@ faithfully, and the parsed object or the reason there is none. Not for the meani
 begins in `session.py`.
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from config.lib.redact import may_hold_secrets, redact, redact_text
 from memory.importers.problems import Code, Finding
 
 # A longer line is reported and skipped unread. Pasted images reach some 10 MB; reading takes up
@@ -40,7 +42,8 @@ class RawLine:
 
     `text` is the line without byte-order mark and line end. Bytes that are not UTF-8 appear as
     `\\xNN` and NUL bytes as `\\x00`, because PostgreSQL text takes neither; `sha256` is over the
-    bytes as they were, so the same line has the same hash whatever follows it.
+    bytes as they were, so the same line has the same hash whatever follows it. Secrets stand in
+    neither `text` nor `value`.
     """
 
     number: int
@@ -65,20 +68,20 @@ class _Chunk:
 
 
 def read_lines(
-    stream: BinaryIO, *, max_line_bytes: int = MAX_LINE_BYTES
+    stream: BinaryIO, *, max_line_bytes: int = MAX_LINE_BYTES, number: int = 1, offset: int = 0
 ) -> Iterator[RawLine | None]:
-    """Each line of `stream` (opened in binary, at its start), and None for each blank one."""
-    for number, chunk in enumerate(_physical_lines(stream, max_line_bytes), start=1):
+    """Each line of `stream` (opened in binary), and None for each blank one. The stream begins at
+    the file's start, or with its line `number` at `offset`."""
+    for place, chunk in enumerate(_physical_lines(stream, max_line_bytes, offset), start=number):
         if chunk.body is None:
-            yield _too_long(number, chunk, max_line_bytes)
+            yield _too_long(place, chunk, max_line_bytes)
         elif chunk.body.strip(_SPACE):
-            yield _read(number, chunk, chunk.body)
+            yield _read(place, chunk, chunk.body)
         else:
             yield None
 
 
-def _physical_lines(stream: BinaryIO, limit: int) -> Iterator[_Chunk]:
-    offset = 0
+def _physical_lines(stream: BinaryIO, limit: int, offset: int) -> Iterator[_Chunk]:
     # A little more than the limit, so that a line of just the limit is read with its line end.
     step = limit + len(_BOM) + len(b"\r\n")
     while data := stream.readline(step):
@@ -140,11 +143,12 @@ def _read(number: int, chunk: _Chunk, body: bytes) -> RawLine:
         reason = f"the line holds a JSON {kind}, not an object"
         findings.append(Finding(Code.NOT_AN_OBJECT, reason, _KEPT))
         value = None
+    text, value = _without_secrets(_faithful_text(body), value)
     return RawLine(
         number=number,
         offset=chunk.offset,
         length=len(body),
-        text=_faithful_text(body),
+        text=text,
         sha256=chunk.sha256,
         value=value,
         complete=not any(f.code is Code.INCOMPLETE for f in findings),
@@ -162,6 +166,23 @@ def _parse(body: bytes, terminated: bool) -> tuple[Any, list[Finding]]:
     except orjson.JSONDecodeError:
         # Refuses more than it must: see what Python's own reader makes of it.
         return _read_leniently(body, terminated)
+
+
+def _without_secrets(text: str, value: dict[str, Any] | None) -> tuple[str, dict[str, Any] | None]:
+    if not may_hold_secrets(text):
+        return text, value
+    if value is None:
+        return redact_text(text), None
+    clean = redact(value)
+    if clean == value:
+        return text, value
+    # As it stood, but for the secrets; where a key's name says that its value is one, written anew,
+    # in escapes: the value may hold what PostgreSQL's text does not take.
+    shorter = redact_text(text)
+    with contextlib.suppress(ValueError, RecursionError):
+        if json.loads(shorter) == clean:
+            return shorter, clean
+    return json.dumps(clean), clean
 
 
 def _faithful_text(body: bytes) -> str:

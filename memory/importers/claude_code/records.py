@@ -114,6 +114,7 @@ class MessageRecord:
     forked_from: str | None
     file: str
     line_number: int
+    prompt_id: str | None = None
 
     @property
     def identity(self) -> str:

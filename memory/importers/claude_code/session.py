@@ -10,12 +10,12 @@ each message its tokens, for each tool call its id and name. Reading the same fi
 the same records with the same keys. Not for storing, and not for finding files.
 """
 
-import os
+import io
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 from memory.importers.claude_code.events import KNOWN_TYPES
 from memory.importers.claude_code.files import SessionFiles, TranscriptFile
@@ -68,8 +68,9 @@ class _File:
 class SessionReader:
     """Iterate once; the results beside the items are complete when the iteration is.
 
-    `known_usage` brings per-message token maxima from before, where a file no longer holds the
-    lines that had them.
+    Where only a later piece of a file is at hand, the others bring what was read before it:
+    `known_usage` per-message token maxima, `known_tools` the tools of calls whose results come
+    now, `known_lines` how often each line without a uuid came, by its hash.
     """
 
     def __init__(
@@ -77,6 +78,8 @@ class SessionReader:
         files: SessionFiles,
         *,
         known_usage: Mapping[UsageKey, MessageUsage] | None = None,
+        known_tools: Mapping[str, str] | None = None,
+        known_lines: Mapping[str, int] | None = None,
         max_line_bytes: int = MAX_LINE_BYTES,
         problem_limit: int = DEFAULT_PROBLEM_LIMIT,
     ) -> None:
@@ -88,6 +91,9 @@ class SessionReader:
         self.usage = UsageLedger(known_usage)
         self.problems = ProblemLog(problem_limit)
         self._normaliser = Normaliser(self.facts, self.threads, self.usage)
+        for tool_use_id, tool in (known_tools or {}).items():
+            self._normaliser.tools.call(tool_use_id, tool, "", 0)
+        self._known_lines = known_lines or {}
         # Each line's uuid, to its `_mark`.
         self._seen: dict[str, int] = {}
         self._line_keys: set[str] = set()
@@ -103,11 +109,17 @@ class SessionReader:
 
     def _read_file(self, index: int, source: TranscriptFile) -> Iterator[Item]:
         state = _File(source, index, FileReport(shown(source.path)))
+        state.times.update(self._known_lines)
         self.files.append(state.report)
         try:
-            with open(source.path, "rb", buffering=READ_BUFFER) as stream:
-                state.report.size = os.fstat(stream.fileno()).st_size
-                for raw in read_lines(stream, max_line_bytes=self.max_line_bytes):
+            with _opened(source) as stream:
+                state.report.size = _size(stream)
+                for raw in read_lines(
+                    stream,
+                    max_line_bytes=self.max_line_bytes,
+                    number=source.number,
+                    offset=source.offset,
+                ):
                     if raw is None:
                         state.report.blank_lines += 1
                     elif (item := self._read_line(state, raw)) is not None:
@@ -281,6 +293,18 @@ class SessionReader:
             )
             done = "imported as a fork; their tokens count once, in the session they come from"
             self.problems.add(Finding(Code.FORK, reason, done).at(self.files[0].file, None))
+
+
+def _opened(source: TranscriptFile) -> BinaryIO:
+    if source.body is not None:
+        return io.BytesIO(source.body)
+    return open(source.path, "rb", buffering=READ_BUFFER)
+
+
+def _size(stream: BinaryIO) -> int:
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    return size
 
 
 def _mark(state: _File, raw: RawLine) -> int:

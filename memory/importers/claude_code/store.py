@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from django.db import IntegrityError, OperationalError
@@ -26,8 +25,18 @@ from contacts.models.agent import AgentKind
 from contacts.services import funnel
 from contacts.services.agents import ensure_agent
 from memory.importers.claude_code.files import SessionFiles
-from memory.importers.claude_code.records import EventRecord, Item, MessageRecord, ThreadRecord
+from memory.importers.claude_code.messages import command_line, spoken_text
+from memory.importers.claude_code.records import (
+    EventRecord,
+    Item,
+    Kind,
+    MessageRecord,
+    ThreadRecord,
+)
 from memory.importers.claude_code.session import SessionReader
+from memory.models.hooks import TraceKind
+from memory.services.hook_streams import lock_stream
+from memory.services.hook_traces import OpenTraces
 from sessions.models import RawLine, Session, Thread
 from sessions.services import transcripts
 from sessions.services.events import NewEvent, append_events
@@ -78,7 +87,7 @@ class SessionStore:
                 self._finish(reader, self.stored.session_id)
         return self.stored
 
-    # --- one batch ----------------------------------------------------------------------
+    # --- one batch --------------------------------------------------------------------------
 
     def _store(self, batch: "Batch") -> None:
         """One transaction; again, where another run or the agent itself wrote the same rows."""
@@ -88,15 +97,19 @@ class SessionStore:
                 with workspace_scope(self.workspace_id):
                     # What a crash loses is read again by the next run; the last batch is flushed.
                     set_local("synchronous_commit", "off")
-                    self._write(batch)
+                    self.write(batch)
                 return
             except (IntegrityError, OperationalError):
                 self.stored, self.threads = stored, threads
                 if attempt == ATTEMPTS - 1:
                     raise
 
-    def _write(self, batch: "Batch") -> None:
+    def write(self, batch: "Batch") -> None:
+        """Write a batch in the caller's transaction. What a hook told before is not told again."""
+        stream = lock_stream(SOURCE, self.files.session_id, wait=True, make=False)
         session = self._session(batch)
+        if stream is not None and not stream.has_transcript:
+            funnel.touch(stream, has_transcript=True)
         keys = [item.line.key for item in batch.items]
         known = transcripts.known_line_keys(session_id=session.id, keys=keys)
         new = [item for item in batch.items if item.line.key not in known]
@@ -106,17 +119,29 @@ class SessionStore:
         lines = [_raw_line(session, item) for item in new]
         transcripts.keep_raw_lines(actor=self.actor, lines=lines)
         self.stored.lines += len(lines)
-        self._write_messages(batch, session, new, fallback)
-        self._write_events(session, new, fallback)
+        traces = OpenTraces(session.id) if stream is not None else None
+        self._write_messages(batch, session, new, fallback, traces)
+        self._write_events(session, new, fallback, traces)
 
     def _write_messages(
-        self, batch: "Batch", session: Session, new: Sequence[Item], fallback: datetime
+        self,
+        batch: "Batch",
+        session: Session,
+        new: Sequence[Item],
+        fallback: datetime,
+        traces: OpenTraces | None,
     ) -> None:
         by_thread: dict[str, list[MessageRecord]] = defaultdict(list)
-        for item in new:
-            if item.message is not None:
-                by_thread[item.message.thread_key].append(item.message)
         usages: list[dict[str, int]] = []
+        for item in new:
+            message = item.message
+            if message is None:
+                continue
+            if traces is not None and _told(traces, message):
+                # The hook's message stands; what it cost only the transcript knows.
+                usages.append(message.usage or {})
+                continue
+            by_thread[message.thread_key].append(message)
         for key, messages in by_thread.items():
             _, added = append_messages(
                 actor=self.actor,
@@ -129,7 +154,13 @@ class SessionStore:
             session.refresh_from_db()
             transcripts.add_usage(session=session, usages=usages)
 
-    def _write_events(self, session: Session, new: Sequence[Item], fallback: datetime) -> None:
+    def _write_events(
+        self,
+        session: Session,
+        new: Sequence[Item],
+        fallback: datetime,
+        traces: OpenTraces | None,
+    ) -> None:
         events = [
             NewEvent(
                 event_type=event.event_type,
@@ -140,6 +171,7 @@ class SessionStore:
             )
             for item in new
             for event in item.events
+            if traces is None or not _told_event(traces, event)
         ]
         for start in range(0, len(events), 1000):
             _, added = append_events(
@@ -179,13 +211,7 @@ class SessionStore:
     def _project(self, cwd: str | None) -> uuid.UUID | None:
         """One project per folder; without a folder, per transcript folder."""
         path = cwd or self.files.project
-        if not path:
-            return None
-        pure: PurePath = PureWindowsPath(path) if "\\" in path else PurePosixPath(path)
-        project = transcripts.ensure_project_at(
-            actor=self.actor, source="folder", path=path, title=pure.name or path
-        )
-        return project.id
+        return transcripts.ensure_project_of_folder(actor=self.actor, path=path)
 
     def _thread(self, batch: "Batch", session: Session, key: str) -> uuid.UUID:
         if key not in self.threads:
@@ -369,7 +395,36 @@ def _message(record: MessageRecord, fallback: datetime) -> NewMessage:
             forked_from=record.forked_from,
             time_inferred=record.occurred_at_inferred,
             line=record.line_number,
+            prompt_id=record.prompt_id,
         ),
+    )
+
+
+_TOLD_KINDS = {
+    Kind.PROMPT: TraceKind.PROMPT,
+    Kind.COMMAND: TraceKind.PROMPT,
+    Kind.REPLY: TraceKind.REPLY,
+}
+
+
+def _told(traces: OpenTraces, record: MessageRecord) -> bool:
+    """Whether a hook told of this message, as the person typed it or the agent ended its turn."""
+    kind = _TOLD_KINDS.get(record.kind)
+    if kind is None:
+        return False
+    said = record.content
+    if record.kind is Kind.PROMPT:
+        said = spoken_text(record.blocks) or said
+    elif record.kind is Kind.COMMAND:
+        said = command_line(said) or said
+    return traces.take(
+        kind, native_id=record.prompt_id or "", text=said, line_key=record.identity[:120]
+    )
+
+
+def _told_event(traces: OpenTraces, event: EventRecord) -> bool:
+    return event.event_type == TraceKind.COMPACTION and traces.take(
+        TraceKind.COMPACTION, native_id="", text="", line_key=event.dedupe_key
     )
 
 

@@ -81,6 +81,11 @@ class Threads:
         self._last_inline = key
         return key
 
+    def note_root(self, uuid: str, key: str) -> None:
+        """A line that was read with an earlier piece of the file belongs to this thread."""
+        self._threads.setdefault(key, _Thread(key, None))
+        self._root_of.setdefault(uuid, key)
+
     def note_call(self, tool_use_id: str, tool: str, arguments: Any, thread_key: str) -> None:
         """A tool call was read; those that start a subagent are remembered."""
         if tool not in SPAWNING_TOOLS or not isinstance(arguments, dict):

@@ -1,0 +1,27 @@
+"""Recalled text: the one mark around what the product itself put into an agent's context.
+
+An agent's transcript repeats what it was given. Whoever makes something of messages (the search
+index, summaries, extraction) reads them by `without_recalled`, so that the store does not feed on
+itself. Not for fencing what is untrusted inside the block (memory/search/context.py).
+"""
+
+import re
+
+OPEN, CLOSE = "<remembrancer-recall>", "</remembrancer-recall>"
+# As somebody may write it to end the block early; JSON and HTML escapes of it end nothing.
+_MARK = re.compile(r"<(/?)\s*remembrancer-recall\s*>", re.IGNORECASE)
+# A block that was cut off reaches to the end.
+_BLOCK = re.compile(f"{re.escape(OPEN)}.*?(?:{re.escape(CLOSE)}|\\Z)", re.DOTALL)
+
+
+def as_recalled(text: str) -> str:
+    """`text` inside the mark. A mark that stands in it loses its brackets."""
+    harmless = _MARK.sub(r"(\1remembrancer-recall)", text).strip()
+    return f"{OPEN}\n{harmless}\n{CLOSE}"
+
+
+def without_recalled(text: str) -> str:
+    """`text` without any block that `as_recalled` made."""
+    if OPEN not in text:
+        return text
+    return _BLOCK.sub("", text).strip()

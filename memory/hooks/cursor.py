@@ -1,0 +1,126 @@
+"""Cursor: hooks.json version 1. A session is what Cursor calls a conversation."""
+
+from typing import Any
+
+from memory.hooks.forms import PATH_LIMIT, Form, Kind, Payload
+
+
+def _common(payload: Payload) -> dict[str, Any]:
+    roots = payload.get("workspace_roots")
+    root = roots[0] if isinstance(roots, list) and roots and isinstance(roots[0], str) else ""
+    return {
+        "cwd": payload.text("cwd", limit=PATH_LIMIT) or payload.clean.text(root)[:PATH_LIMIT],
+        "model": payload.name("model"),
+        "prompt_id": payload.id("generation_id"),
+        "context_percent": payload.percent("context_usage_percent"),
+    }
+
+
+def _start(payload: Payload) -> Form:
+    return Form(Kind.SESSION_START, detail="startup", fresh=True, **_common(payload))
+
+
+def _prompt(payload: Payload) -> Form:
+    return Form(Kind.PROMPT, text=payload.text("prompt"), **_common(payload))
+
+
+def _reply(payload: Payload) -> Form:
+    return Form(Kind.REPLY, text=payload.text("text"), **_common(payload))
+
+
+def _tool(payload: Payload) -> dict[str, Any]:
+    return {
+        "tool": payload.name("tool_name"),
+        "tool_use_id": payload.id("tool_use_id"),
+        "tool_input": payload.get("tool_input"),
+        "duration_ms": payload.number("duration"),
+    }
+
+
+def _call(payload: Payload) -> Form:
+    return Form(Kind.TOOL_USE, **_tool(payload), **_common(payload))
+
+
+def _result(payload: Payload) -> Form:
+    found = payload.get("tool_output")
+    return Form(Kind.TOOL_RESULT, tool_result=found, **_tool(payload), **_common(payload))
+
+
+def _failure(payload: Payload) -> Form:
+    return Form(
+        Kind.TOOL_RESULT,
+        tool_result=payload.get("error_message"),
+        is_error=True,
+        data=payload.some("failure_type", "is_interrupt"),
+        **_tool(payload),
+        **_common(payload),
+    )
+
+
+def _subagent(kind: Kind) -> Any:
+    def read(payload: Payload) -> Form:
+        return Form(
+            kind,
+            text=payload.text("summary", "task") if kind is Kind.SUBAGENT_STOP else "",
+            subagent=payload.id("subagent_id", "tool_call_id"),
+            subagent_type=payload.name("subagent_type"),
+            **_common(payload),
+        )
+
+    return read
+
+
+def _compaction(payload: Payload) -> Form:
+    return Form(
+        Kind.COMPACTION,
+        detail=payload.name("trigger"),
+        fresh=True,
+        data=payload.some("context_tokens", "context_window_size", "message_count"),
+        **_common(payload),
+    )
+
+
+def _stop(payload: Payload) -> Form:
+    return Form(Kind.STOP, detail=payload.name("status"), **_common(payload))
+
+
+def _end(payload: Payload) -> Form:
+    reason = payload.name("reason") or "exit"
+    outcome = {"error": "failure"}.get(reason, "")
+    text = payload.text("error_message", limit=2000)
+    return Form(Kind.SESSION_END, detail=reason, outcome=outcome, text=text, **_common(payload))
+
+
+def _known(payload: Payload) -> Form:
+    return Form(Kind.KNOWN, **_common(payload))
+
+
+READERS = {
+    "sessionStart": _start,
+    "beforeSubmitPrompt": _prompt,
+    "afterAgentResponse": _reply,
+    "preToolUse": _call,
+    "postToolUse": _result,
+    "postToolUseFailure": _failure,
+    "subagentStart": _subagent(Kind.SUBAGENT_START),
+    "subagentStop": _subagent(Kind.SUBAGENT_STOP),
+    "preCompact": _compaction,
+    "stop": _stop,
+    "sessionEnd": _end,
+    # pre- and postToolUse say the same of these, for every tool.
+    "beforeShellExecution": _known,
+    "afterShellExecution": _known,
+    "beforeMCPExecution": _known,
+    "afterMCPExecution": _known,
+    "beforeReadFile": _known,
+    "afterFileEdit": _known,
+    "afterAgentThought": _known,
+    "beforeTabFileRead": _known,
+    "afterTabFileEdit": _known,
+    "workspaceOpen": _known,
+}
+SESSION = ("conversation_id", "session_id")
+
+
+def answer(event: str, context: str) -> dict[str, Any]:
+    return {"additional_context": context}

@@ -1,0 +1,18 @@
+"""The lock of one session's hooks and transcript: whoever writes what either says holds it."""
+
+from memory.models import HookStream
+
+
+def lock_stream(
+    dialect: str, session_name: str, *, wait: bool, make: bool = True
+) -> HookStream | None:
+    """The stream of a session, locked; made where there is none, unless `make` is false. None where
+    it is taken and `wait` is false. Index hookstream_unique."""
+    rows = HookStream.objects.filter(dialect=dialect, session_name=session_name)
+    locked = rows.select_for_update(no_key=True, skip_locked=not wait)
+    found = locked.first()
+    if found is None and make and not rows.exists():
+        new = HookStream(dialect=dialect, session_name=session_name)
+        HookStream.objects.bulk_create([new], ignore_conflicts=True)
+        found = locked.first()
+    return found

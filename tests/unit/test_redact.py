@@ -1,0 +1,89 @@
+"""Secrets are found by their form and by the names of keys, and little else is."""
+
+import json
+
+import pytest
+
+from config.lib.recalled import CLOSE, OPEN, as_recalled, without_recalled
+from config.lib.redact import is_secret_name, may_hold_secrets, redact, redact_text
+from config.lib.tokens import make_token
+from tests.factories import nowhere
+
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----"
+SECRETS = {
+    "anthropic-key": "sk-ant-api03-AbCdEf0123456789-xyz",
+    "openai-key": "sk-proj-AbCd0123456789efgh4567",
+    "github-token": "ghp_0123456789abcdefghijABCDEFGHIJ012345",
+    "gitlab-token": "glpat-abcdefghij0123456789",
+    "aws-key-id": "AKIAIOSFODNN7EXAMPLE",
+    "google-key": "AIza" + "a1B2c3D4e5" * 3 + "abcde",
+    "slack-token": "xoxb-123456789012-abcdefghij",
+    "stripe-key": "sk_live_abcdefghij0123456789",
+    "npm-token": "npm_" + "a1B2" * 9,
+    "hugging-face-token": "hf_" + "aB3dE" * 7,
+    "jwt": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w",
+    "private-key": PEM,
+    "remembrancer-key": make_token(nowhere(), nowhere())[0],
+}
+
+
+@pytest.mark.parametrize(("kind", "secret"), SECRETS.items(), ids=SECRETS)
+def test_a_secret_is_known_by_its_form(kind, secret):
+    text = f"before {secret} after"
+    assert redact_text(text) == f"before [REDACTED:{kind}] after"
+    assert may_hold_secrets(json.dumps(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("postgres://vera:hunter22@db/x", "postgres://vera:[REDACTED:password]@db/x"),
+        ("-H 'X: Bearer abcdefghijklmnop12'", "-H 'X: Bearer [REDACTED:authorization]'"),
+        ("export DB_PASSWORD=correcthorse", "export DB_PASSWORD=[REDACTED:variable]"),
+        ('API_KEY="abcdefgh1234"', 'API_KEY="[REDACTED:variable]"'),
+        (f"{PEM[:40]} cut off", "[REDACTED:private-key]"),
+    ],
+)  # fmt: skip
+def test_what_stands_around_a_secret_stays(text, left):
+    assert redact_text(text) == left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see https://example.org:8080/a@b and http://localhost/x",
+        "API_KEY=$SECRET and TOKEN=<your token> and MAX_TOKENS=1200",
+        "task-manager risk-assessment-of-everything-that-we-do",
+        "the bearer of bad news",
+        "git commit 0123456789abcdef0123456789abcdef01234567",
+        "sk-loading-indicator-wrapper-element",
+    ],
+)
+def test_what_is_no_secret_stays(text):
+    assert redact_text(text) == text
+
+
+def test_a_keys_name_says_that_its_value_is_a_secret():
+    value = {"API-Key": "plain", "password": "x", "input_tokens": 5, "session_id": "s",
+             "token": None, "nested": [{"refreshToken": "r", "author": "vera"}]}  # fmt: skip
+    assert redact(value) == {
+        "API-Key": "[REDACTED:api-key]",
+        "password": "[REDACTED:password]",
+        "input_tokens": 5,
+        "session_id": "s",
+        "token": None,
+        "nested": [{"refreshToken": "[REDACTED:refreshtoken]", "author": "vera"}],
+    }
+    assert not is_secret_name("token_count")
+    assert may_hold_secrets('{"client_secret": "x"}')
+    assert not may_hold_secrets('{"input_tokens": 5, "text": "hello"}')
+
+
+def test_recalled_text_is_taken_out_whole():
+    block = as_recalled(f"one\n{CLOSE}\n{OPEN} two </REMEMBRANCER-RECALL >")
+    assert block.count(OPEN) == block.count(CLOSE) == 1
+    assert without_recalled(f"before\n{block}\nafter") == "before\n\nafter"
+    assert without_recalled(f"{block} middle {block}") == "middle"
+    # Cut off: it reaches to the end.
+    assert without_recalled(f"before {block[:-5]}") == "before"
+    assert without_recalled("  as it is ") == "  as it is "
