@@ -21,7 +21,7 @@ INDEXED = """
     SELECT embedding::halfvec(384) <=> %(vector)s::halfvec(384) AS distance FROM memory_passage
      WHERE vector_dims(embedding) = 384 ORDER BY distance LIMIT %(most)s
 """
-WIDTHS = (100, 200, 400, 800)
+WIDTHS = (100, 200, 400, 600, 1000)
 
 
 def recall(bench: Bench, homes: Sequence[Home], asked: Sequence[str]) -> dict[str, Any]:

@@ -23,9 +23,9 @@ class KeyAuth(HttpBearer):
 
     scope=None asks for any live key. detached=True ends the authentication's transaction before
     the operation runs, for one that must compute something first (a query's embedding) and then
-    opens a workspace_scope itself. `channel` is the door that its history names. idempotent=False is
-    for an operation that knows by itself what it was sent before, and takes no Idempotency-Key; only
-    such a one may end the transaction early.
+    opens a workspace_scope itself. idempotent=False is for an operation that knows by itself what
+    it was sent before, and takes no Idempotency-Key; only such a one may end the transaction early.
+    `channel` is the door that its history names.
     """
 
     def __init__(

@@ -21,9 +21,12 @@ INDEX_COST = 12
 MOST_SCANNED = 40_000
 # How many rows the index keeps in view (hnsw.ef_search; at most 1,000 for pgvector), and of how
 # many rows one is. The more there are, the more it overlooks, and of a large index nobody expects
-# the answer of a small one's time.
-LEAST_EF, MOST_EF = 200, 1000
-ROWS_PER_EF = 1000
+# the answer of a small one's time. At 100,000 passages of one workspace the first 10 are found in
+# 98 % of the cases with 600, in 93 % with 200, which takes a third of the time.
+MOST_EF = 1000
+LEAST_EF, ROWS_PER_EF = 600, 300
+# Beside another leg, which finds the most of what this one overlooks.
+LEAST_EF_BESIDE, ROWS_PER_EF_BESIDE = 200, 1000
 INDEX_KEPT_SECONDS = 30.0
 # What every search asks for at least.
 LIVE = Filter(states=[MemoryState.ACTIVE.value])
@@ -94,16 +97,19 @@ def nearest(
     narrowed: Filter,
     condition: str,
     most: int,
+    beside: bool = False,
     thorough: bool = True,
 ) -> dict[uuid.UUID, float]:
-    """passage -> cosine of the `most` nearest that pass the filter.
+    """passage -> cosine of the `most` nearest that pass the filter, alone or beside another leg.
 
     Never fewer than there are: what the approximate search may have missed under a narrow filter
     is looked for exactly. Not so where `thorough` is false: then a filter does not make it slower.
     """
     by_index = not _compare_all(figures, narrowed if thorough else LIVE, condition, most)
     if by_index and is_indexed(place_of(space_id)):
-        found = _approximate(vector, space_id, _width(figures, most), narrowed, condition, most)
+        found = _approximate(
+            vector, space_id, _width(figures, most, beside), narrowed, condition, most
+        )
         if len(found) >= most or not thorough:
             return found
     return _exact(vector, space_id, narrowed, condition, most)
@@ -129,9 +135,10 @@ def _exact(
     return _run(column, "%s::halfvec", "", vector, space_id, narrowed, condition, most)
 
 
-def _width(figures: Corpus, most: int) -> int:
+def _width(figures: Corpus, most: int, beside: bool) -> int:
+    least, rows_per = (LEAST_EF_BESIDE, ROWS_PER_EF_BESIDE) if beside else (LEAST_EF, ROWS_PER_EF)
     everywhere = figures.passages / max(figures.share, 1e-9)
-    return min(max(most, LEAST_EF, int(everywhere) // ROWS_PER_EF), MOST_EF)
+    return min(max(most, least, int(everywhere) // rows_per), MOST_EF)
 
 
 def _approximate(

@@ -174,6 +174,7 @@ class _Search:
 def _candidates(asked: _Search) -> tuple[list[str], list[Scored], bool]:
     """(the legs that ran, their passages with scores, whether a leg may have more)."""
     cosine: dict[uuid.UUID, float] = {}
+    one_leg = asked.mode is SearchMode.SEMANTIC or not asked.words.searchable
     if asked.meaning is not None:
         cosine = dense.nearest(
             asked.meaning.vector,
@@ -182,10 +183,11 @@ def _candidates(asked: _Search) -> tuple[list[str], list[Scored], bool]:
             narrowed=asked.narrowed,
             condition=asked.words.condition,
             most=asked.most,
+            beside=not one_leg,
         )
     cut = len(cosine) >= asked.most
     if asked.meaning is not None:
-        if asked.mode is SearchMode.SEMANTIC or not asked.words.searchable:
+        if one_leg:
             return ["semantic"], by_meaning(cosine), cut
         return ["lexical", "semantic"], _ranked(asked, cosine, asked.meaning), cut
     if not asked.words.searchable:

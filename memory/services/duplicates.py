@@ -146,6 +146,7 @@ def _near(memory: Memory, vector: str, space_id: uuid.UUID) -> list[tuple[Memory
         condition="",
         most=NEIGHBOURS,
         # One that is overlooked does no harm; an import compares thousands.
+        beside=True,
         thorough=False,
     )
     close = {passage: cosine for passage, cosine in found.items() if cosine >= SIMILAR}
