@@ -28,8 +28,9 @@ OUTPUT = (
 )
 
 
-def payloads(session: str) -> Iterator[dict[str, Any]]:
-    """What one agent's hooks are given, turn by turn: twelve calls to a prompt."""
+def payloads(session: str, first_calls: int = CALLS) -> Iterator[dict[str, Any]]:
+    """What one agent's hooks are given, turn by turn: twelve calls to a prompt, in the first turn
+    `first_calls`."""
     base = {
         "session_id": session,
         "cwd": f"/home/vera/{session[-2:]}",
@@ -44,7 +45,7 @@ def payloads(session: str) -> Iterator[dict[str, Any]]:
         prompt_id, topic = f"p{turn}", TOPICS[turn % len(TOPICS)]
         prompt = f"Why does the {topic} of house {turn} stop, and what did we decide about it?"
         yield one("UserPromptSubmit", prompt=prompt, prompt_id=prompt_id)
-        for n in range(CALLS):
+        for n in range(CALLS if turn else first_calls):
             call = {
                 "tool_name": "Bash",
                 "tool_input": {"command": f"pytest -k case_{n}", "description": "Run tests"},
@@ -92,7 +93,8 @@ def measure(bench: Bench, *, rate: int, seconds: int) -> dict[str, Any]:
     threads = [threading.Thread(target=work, daemon=True) for _ in range(CLIENTS)]
     for thread in threads:
         thread.start()
-    sessions = [payloads(f"{n:032x}") for n in range(SESSIONS)]
+    # Agents do not ask in step.
+    sessions = [payloads(f"{n:032x}", CALLS * n // SESSIONS) for n in range(SESSIONS)]
     begun, cpu = time.perf_counter(), time.process_time()
     for n in range(rate * seconds):
         at = begun + n / rate

@@ -3,9 +3,11 @@
 import math
 import random
 import uuid
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from django.db import connection
 
 from config.lib.scope import workspace_scope
 from memory.models import EmbeddingSpace, Passage
@@ -103,8 +105,13 @@ QUERIES = {
     "ten": " ".join(WORDS),
     "twenty": " ".join(WORDS + RARE),
 }
-# A statement of its own is made for a query with a filter like the second.
-FILTERS = {"live": LIVE, "kinds": Filter(states=["active"], kinds=["message", "memory"])}
+EARLIER = datetime(2000, 1, 1, tzinfo=UTC)
+# All let everything through. For the last a statement of its own is made.
+FILTERS = {
+    "live": LIVE,
+    "kinds": Filter(states=["active"], kinds=["message", "memory"], after=EARLIER),
+    "known": Filter(states=["active"], known_at=datetime(2100, 1, 1, tzinfo=UTC)),
+}
 
 
 @pytest.mark.parametrize("narrowed", FILTERS.values(), ids=FILTERS)
@@ -182,3 +189,48 @@ def test_as_many_rows_as_are_wanted(grove, embedder, monkeypatch):
     monkeypatch.setattr(rows, "MOST_SPREAD", 0)
     assert len(Told(grove, embedder, "alder birch", most=50, wanted=30).rows) == 30
     assert len(Told(grove, embedder, "alder birch", most=5, wanted=1).rows) == 1
+
+
+NARROW = {
+    "kinds": lambda p: {"kinds": ["memory"]},
+    "no kinds": lambda p: {"kinds": []},
+    "memory kinds": lambda p: {"memory_kinds": ["observation"]},
+    "trusts": lambda p: {"trusts": ["human"]},
+    "sessions": lambda p: {"sessions": [p.session_id]},
+    "no sessions": lambda p: {"sessions": []},
+    "agents": lambda p: {"agents": [p.agent_id or uuid.uuid4()]},
+    "projects": lambda p: {"projects": [p.project_id or uuid.uuid4()]},
+    "tags": lambda p: {"tags": ["none has it"]},
+    "after": lambda p: {"after": p.occurred_at},
+    "before": lambda p: {"before": p.occurred_at},
+    "alive at": lambda p: {"alive_at": datetime(2100, 1, 1, tzinfo=UTC)},
+}
+
+
+@pytest.mark.parametrize("narrow", NARROW.values(), ids=NARROW)
+def test_a_filter_lets_through_what_the_same_conditions_do(grove, embedder, narrow):
+    with workspace_scope(grove.id):
+        make_memory("alder that expired", expires_at=datetime(2099, 1, 1, tzinfo=UTC))
+        one = Passage.objects.filter(thread_id__isnull=False).order_by("id")[20]
+        narrowed = Filter(states=["active"], **narrow(one))
+        filters, values = narrowed.as_sql()
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT DISTINCT coalesce(p.of_message_id, p.of_memory_id) "
+                f"FROM memory_passage p WHERE p.tsv @@ 'alder'::tsquery{filters}",
+                values,
+            )
+            expected = {source for (source,) in cursor.fetchall()}
+        figures = corpus()
+        vector = as_text(embedder.one("alder").tolist())
+        found = gather(
+            [],
+            meaning=Meaning(vector, vector, EmbeddingSpace.objects.get().pk),
+            words=lexical.analyse(Parsed("alder"), figures),
+            figures=figures,
+            narrowed=narrowed,
+            most=1000,
+            wanted=1000,
+        )
+    with_word = found.column("bm25") > 0
+    assert {row.source for row, has in zip(found.rows, with_word, strict=True) if has} == expected

@@ -5,6 +5,7 @@ Not for what the jobs do (each app's tasks.py).
 
 import asyncio
 import logging
+import os
 from typing import Any
 
 from django.conf import settings
@@ -22,6 +23,8 @@ log = logging.getLogger("remembrancer.jobs")
 # NOTIFY wakes the worker at once; where it does not arrive (a connection pooler in between, or
 # Citus), this is how long a job waits.
 POLLING_SECONDS = 1.0
+# Whoever waits for an answer goes first: embedding takes every core it is given.
+NICER = 10
 
 
 class Command(BaseCommand):
@@ -30,6 +33,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
+        os.nice(NICER)
         watch_lifeline(
             grace_seconds(embedded=settings.EMBEDDED, shutdown_seconds=settings.SHUTDOWN_SECONDS)
         )

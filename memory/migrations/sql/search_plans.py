@@ -115,10 +115,24 @@ wanted AS MATERIALIZED (
 ), """
 _STATEMENT = "WITH " + _SCAN + _ROWS[_ROWS.index("seen AS MATERIALIZED (") :]
 
-# What every search asks for.
-_FILTER = """
-           AND (_states IS NULL OR p.state = ANY(_states))
-           AND (_alive_at IS NULL OR p.expires_at IS NULL OR p.expires_at > _alive_at)"""
+# The filters by name, with their types and conditions as search_conditions has them (0012).
+_FILTERS = {
+    "kinds": ("text[]", "p.kind = ANY({0})"),
+    "memory_kinds": ("text[]", "p.memory_kind = ANY({0})"),
+    "states": ("text[]", "p.state = ANY({0})"),
+    "trusts": ("text[]", "p.trust = ANY({0})"),
+    "agents": ("uuid[]", "p.agent_id = ANY({0})"),
+    "projects": ("uuid[]", "p.project_id = ANY({0})"),
+    "sessions": ("uuid[]", "p.session_id = ANY({0})"),
+    "tags": ("varchar[]", "p.tags @> {0}"),
+    "after": ("timestamptz", "p.occurred_at >= {0}"),
+    "before": ("timestamptz", "p.occurred_at < {0}"),
+    "alive_at": ("timestamptz", "(p.expires_at IS NULL OR p.expires_at > {0})"),
+}
+_FILTER = "".join(
+    f"\n           AND (_{name} IS NULL OR {condition.format(f'_{name}')})"
+    for name, (_, condition) in _FILTERS.items()
+)
 
 # The parameters of _STATEMENT by their numbers. No column begins with "_".
 _PARAMETERS = (
@@ -128,7 +142,7 @@ _PARAMETERS = (
     ("_ideal", "double precision"), ("_vector", "public.halfvec"), ("_keywords", "public.halfvec"),
     ("_queries", "tsquery[]"), ("_weights", "double precision[]"),
     ("_average_length", "double precision"), ("_pairs", "tsquery"), ("_row_by_row", "boolean"),
-    ("_states", "text[]"), ("_alive_at", "timestamptz"),
+    *((f"_{name}", of) for name, (of, _) in _FILTERS.items()),
 )  # fmt: skip
 _RETURNS = ROWS[ROWS.index("RETURNS TABLE (") : ROWS.index("LANGUAGE plpgsql")].rstrip()
 
@@ -190,7 +204,13 @@ _SIZED_TYPES = ", ".join(of for _, of in _PARAMETERS)
 _EACH_TIME = "search_rows_of_its_own"
 _GIVEN = """own, first, second, scanned, most, newest, near, space, rows, spreading, longest,
             greatest(ideal, 1e-9), vector::public.halfvec, keywords::public.halfvec, queries,
-            weights, average_length, two_words, row_by_row, states, alive_at"""
+            weights, average_length, two_words, row_by_row, """ + ", ".join(
+    f"CASE WHEN filters ? '{name}' "
+    f"THEN ARRAY(SELECT jsonb_array_elements_text(filters -> '{name}'))::{of} END"
+    if of.endswith("[]")
+    else f"(filters ->> '{name}')::{of}"
+    for name, (of, _) in _FILTERS.items()
+)
 _CHOICE = "".join(
     f"{'IF' if size == SIZES[0] else '    ELSIF'} cardinality(terms) <= {size} THEN\n"
     f"        RETURN QUERY SELECT * FROM public.search_rows_{size}({_GIVEN});\n"
@@ -207,21 +227,16 @@ AS $body$
 #variable_conflict use_variable
 DECLARE
 {DECLARED}    queries tsquery[];
-    states text[];
-    alive_at timestamptz := filters ->> 'alive_at';
 BEGIN
     IF condition <> '' OR cardinality(terms) > {SIZES[-1]}
-       OR filters - ARRAY['states', 'alive_at'] <> '{{}}' THEN
+       OR filters - ARRAY[{", ".join(f"'{name}'" for name in _FILTERS)}] <> '{{}}' THEN
         RETURN QUERY SELECT * FROM public.{_EACH_TIME}(
             terms, weights, average_length, wanted, pairs, more, newest, row_by_row, mainly,
             condition, filters, scanned, most, near, slot, space, vector, keywords, rows,
             spreading, longest, ideal);
         RETURN;
     END IF;
-{QUERIES}    IF filters ? 'states' THEN
-        states := ARRAY(SELECT jsonb_array_elements_text(filters -> 'states'));
-    END IF;
-    queries := ARRAY(
+{QUERIES}    queries := ARRAY(
         SELECT ('''' || replace(replace(t, '\\', '\\\\'), '''', '''''') || '''')::tsquery
           FROM unnest(terms) WITH ORDINALITY AS x (t, i) ORDER BY i);
     {_CHOICE}    END IF;
