@@ -1,6 +1,7 @@
 """The official SDK's own client over real HTTP against gunicorn, in both eras of the protocol."""
 
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,6 +20,12 @@ from tests.factories import make_key
 from tests.mcp.speaking import LEGACY, MODERN
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+
+
+def run_apart(function: Callable[..., Any], *args: Any) -> Any:
+    """anyio.run in a thread of its own: in this one Playwright may have left a loop running."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(anyio.run, function, *args).result()
 
 
 @asynccontextmanager
@@ -158,12 +165,12 @@ async def read_beside(port: int, token: str, mode: str) -> None:
 
 @pytest.mark.parametrize("mode", ["legacy", "auto", MODERN])
 def test_an_agent_works_a_day(port, token, mode):
-    anyio.run(a_day, port, token, mode)
+    run_apart(a_day, port, token, mode)
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 def test_resources_prompts_and_chatgpt(port, token, mode):
-    anyio.run(read_beside, port, token, mode)
+    run_apart(read_beside, port, token, mode)
 
 
 def test_many_agents_at_once_each_get_their_own_answers(port, token):
@@ -184,7 +191,7 @@ def test_many_agents_at_once_each_get_their_own_answers(port, token):
                 group.start_soon(one, number, kept.append)
         return kept
 
-    kept = anyio.run(all_of_them)
+    kept = run_apart(all_of_them)
     assert len(set(kept)) == 24
 
 
@@ -204,7 +211,7 @@ def test_the_same_call_made_many_times_at_once_is_done_once(port, token, workspa
                 group.start_soon(one, kept.append)
         return kept
 
-    kept = anyio.run(all_of_them)
+    kept = run_apart(all_of_them)
     assert len(kept) == 6
     assert len(set(kept)) == 1
     with workspace_scope(workspace.id):
