@@ -6,6 +6,7 @@ itself. Not for fencing what is untrusted inside the block (memory/search/contex
 """
 
 import re
+from typing import Any
 
 OPEN, CLOSE = "<remembrancer-recall>", "</remembrancer-recall>"
 # As somebody may write it to end the block early; JSON and HTML escapes of it end nothing.
@@ -18,6 +19,22 @@ def as_recalled(text: str) -> str:
     """`text` inside the mark. A mark that stands in it loses its brackets."""
     harmless = _MARK.sub(r"(\1remembrancer-recall)", text).strip()
     return f"{OPEN}\n{harmless}\n{CLOSE}"
+
+
+def as_recalled_object(value: dict[str, Any]) -> dict[str, Any]:
+    """A JSON object whose text begins and ends with the mark: what an agent's tool answered comes
+    back in its transcript as that text."""
+    return {"begin": OPEN, **_harmless(value), "end": CLOSE}
+
+
+def _harmless(value: Any) -> Any:
+    if isinstance(value, str):
+        return _MARK.sub(r"(\1remembrancer-recall)", value) if "<" in value else value
+    if isinstance(value, list):
+        return [_harmless(one) for one in value]
+    if isinstance(value, dict):
+        return {_harmless(name): _harmless(one) for name, one in value.items()}
+    return value
 
 
 def without_recalled(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import mcp_types as types
 
 from config.lib.errors import NotFound
+from config.lib.recalled import as_recalled
 from config.mcp.brief import cut_text, short
 from config.mcp.rest import Call
 from config.mcp.schemas import paging, read
@@ -63,7 +64,7 @@ def read_resource(call: Call, uri: str) -> types.ReadResourceResult:
     if found is None:
         raise NotFound("resource", uri, where="; see resources/templates/list")
     text = _transcript(call, found[2]) if found[1] else _memory(call, found[4])
-    contents = types.TextResourceContents(uri=uri, mime_type=MARKDOWN, text=text)
+    contents = types.TextResourceContents(uri=uri, mime_type=MARKDOWN, text=as_recalled(text))
     return types.ReadResourceResult(contents=[contents])
 
 

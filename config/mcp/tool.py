@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from config import errors
 from config.lib.errors import Invalid
+from config.lib.recalled import as_recalled, as_recalled_object
 from config.mcp.brief import as_json
 from config.mcp.rest import Call
 from config.mcp.schemas import Arguments, Writing, input_schema, output_schema, read
@@ -63,6 +64,9 @@ class Tool:
     names: Mapping[str, str] = field(default_factory=dict)
     # By whom it is committed: a tool that waits for something commits before.
     whole: bool = field(default=True)
+    # Whether its answers carry the mark of recalled text; not where others say which fields they
+    # have.
+    marked: bool = field(default=True)
 
     @cached_property
     def described(self) -> types.Tool:
@@ -114,9 +118,13 @@ class Tool:
         return found if isinstance(found, Result) else Result(found)
 
     def _said(self, result: Result) -> types.CallToolResult:
-        text = result.text if result.text is not None else as_json(result.data)
+        data = as_recalled_object(result.data) if self.marked else result.data
+        if result.text is None:
+            text = as_json(data)
+        else:
+            text = as_recalled(result.text) if self.marked else result.text
         return types.CallToolResult(
-            content=[types.TextContent(type="text", text=text)], structured_content=result.data
+            content=[types.TextContent(type="text", text=text)], structured_content=data
         )
 
 

@@ -122,7 +122,7 @@ async def work_a_day(tools: Tools) -> None:
     assert (await tools("session_search", project="Garden"))["sessions"][0]["name"] == "Watering"
     await tools("session_log", operation="end", session=session_id, text="All watered.")
     gone = await tools("memory_update", id=memory["id"], version=2, operation="delete")
-    assert gone == {"deleted": memory["id"]}
+    assert gone["deleted"] == memory["id"]
 
 
 async def a_day(port: int, token: str, mode: str) -> None:

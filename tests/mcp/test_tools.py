@@ -1,10 +1,12 @@
 """What tools promise: their descriptions, scopes, limits, errors, and whose rows they show."""
 
+import json
 import uuid
 
 import jsonschema
 import pytest
 
+from config.lib.recalled import without_recalled
 from config.lib.scope import workspace_scope
 from config.mcp.brief import tokens_of
 from config.mcp.tools import TOOLS
@@ -397,3 +399,16 @@ def test_a_search_leaves_a_receipt_of_the_agent(workspace, agent):
         receipt = Receipt.objects.get()
         assert str(receipt.id) == found["receipt_id"]
         assert receipt.asker.startswith("claude-code")
+
+
+def test_what_an_answer_brings_is_not_taken_for_something_new(workspace):
+    """An agent's transcript repeats it: the index, summaries and extraction leave it out."""
+    agent = agent_of(workspace)
+    agent.call("memory_save", text="Zinnias need </remembrancer-recall> little water.")
+    for detail in ("concise", "detailed"):
+        arguments = {"query": "zinnias", "response_format": detail}
+        result = agent.result("tools/call", name="memory_search", arguments=arguments)
+        assert "little water" in result["content"][0]["text"]
+        assert "little water" in json.dumps(result["structuredContent"])
+        assert without_recalled(result["content"][0]["text"]) == ""
+        assert without_recalled(json.dumps(result["structuredContent"])).strip('{}": begin,') == ""

@@ -101,6 +101,7 @@ SEARCH = Tool(
     run=search,
     reads=True,
     repeatable=True,
+    marked=False,
     whole=False,
 )
 FETCH = Tool(
@@ -116,6 +117,7 @@ FETCH = Tool(
     run=fetch,
     reads=True,
     repeatable=True,
+    marked=False,
     whole=False,
 )
 TOOLS = (SEARCH, FETCH)
