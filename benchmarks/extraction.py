@@ -1,7 +1,8 @@
 """What the rules of extraction find in prompts in four languages, and how fast, as JSON.
 
-`python -m benchmarks.extraction` measures the held-out half (corpora/extraction_test.jsonl), `--half
-dev` the one that the rules were made by; `--misses` lists what was wrong. No database, no network.
+`python -m benchmarks.extraction` measures the held-out half (corpora/extraction_test.jsonl),
+`--half dev` the one that the rules were made by; `--misses` lists what was wrong. No database, no
+network.
 """
 
 import argparse

@@ -21,12 +21,12 @@ MOST_TEXT = 2_000
 _WORD = re.compile(rf"[^\W_][\w'{MASK}-]*")
 _PUNCTUATION = " \t,;:–—-"
 # Between "we decided" and what was.
-_LINK = re.compile(r"(?:that|to|on|que|qu'|de|dass) ")
+_LINK = re.compile(r"^(?:that|to|on|que|qu'|de|dass) ")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`kind` is one of the memory's; `confidence` is how often what it finds was meant so, roughly."""
+    """`kind` is a memory's; `confidence` is how often what it finds was meant so, roughly."""
 
     name: str
     kind: str

@@ -1,5 +1,7 @@
 """French."""
 
+# ruff: noqa: E501  (patterns)
+
 from memory.learning.languages.base import Language, words
 
 # First words that look like an imperative and tell of what is.
@@ -66,9 +68,7 @@ FRENCH = Language(
         r"\bdésormais|à l'avenir|\bdès (?:maintenant|à présent|aujourd'hui))\b"
     ),
     subjects=frozenset(
-        "le la les un une ce cet cette ces il elle ils elles ça cela c'est pourquoi comment quand où qui "
-        "que quoi quel quelle est-ce est si dans en sur pour avec sans écris explique traduis ajoute "
-        "décris l'application l'api l'utilisateur mon ma mes son sa ses notre nos leur".split()
+        ["le", "la", "les", "un", "une", "ce", "cet", "cette", "ces", "il", "elle", "ils", "elles", "ça", "cela", "c'est", "pourquoi", "comment", "quand", "où", "qui", "que", "quoi", "quel", "quelle", "est-ce", "est", "si", "dans", "en", "sur", "pour", "avec", "sans", "écris", "explique", "traduis", "ajoute", "décris", "l'application", "l'api", "l'utilisateur", "mon", "ma", "mes", "son", "sa", "ses", "notre", "nos", "leur"]
     ),
     hedge=words(
         r"\b(?:si|imagine(?:z|r|ons)?|suppos(?:e|ons|ez|er)|peut-être|pourrait|pourrions|serait|faudrait|"

@@ -1,5 +1,7 @@
 """Spanish."""
 
+# ruff: noqa: E501  (patterns)
+
 from memory.learning.languages.base import Language, words
 
 # What follows "siempre" and "nunca", or stands before them, in a report of what goes wrong.
@@ -63,9 +65,7 @@ SPANISH = Language(
         r"evita|avisa|revisa|siempre|nunca|por favor|quiero|prefiero)\b))\b"
     ),
     subjects=frozenset(
-        "el la los las un una este esta esto ese esa eso ello él ella ellos ellas por qué cómo cuándo "
-        "dónde quién cuál si porque en con para sin según escribe explica traduce añade pon describe mi "
-        "mis su sus nuestro nuestra es son está están hay".split()
+        ["el", "la", "los", "las", "un", "una", "este", "esta", "esto", "ese", "esa", "eso", "ello", "él", "ella", "ellos", "ellas", "por", "qué", "cómo", "cuándo", "dónde", "quién", "cuál", "si", "porque", "en", "con", "para", "sin", "según", "escribe", "explica", "traduce", "añade", "pon", "describe", "mi", "mis", "su", "sus", "nuestro", "nuestra", "es", "son", "está", "están", "hay"]
     ),
     hedge=words(
         r"\b(?:si|imagina(?:r|d|mos)?|supón|supongamos|suponiendo|quizás?|tal vez|podría|podríamos|sería|"
