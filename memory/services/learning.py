@@ -29,6 +29,7 @@ from memory.models import Learning, Lesson
 from memory.models.memory import Kind
 from memory.services.learning_marks import DECISIONS, ERRORS, LEARNER, PATTERNS, QUIET, TELLING
 from memory.services.lessons import Finding, keep
+from memory.services.proposals import propose_job
 from memory.services.summaries import OwnSummary, is_own, read_for_summary
 from memory.summaries.calls import read_calls
 from memory.summaries.facts import people_spoke
@@ -305,6 +306,7 @@ def _write(read: _Read, findings: Sequence[Finding]) -> bool:
     changes["due_at"] = _next(read, place)
     if settings.EXTRACT_PROVIDER != "none" and session.ended_at is not None:
         changes["model_due_at"] = place.model_due_at or clock.now()
+        propose_job(session.workspace_id).defer_on_commit()
     funnel.touch(place, **changes)
     return read.more
 

@@ -259,7 +259,7 @@ def test_events_that_say_what_they_are(api, learn, rows):
     events = [
         {"event_type": "decision_made", "data": {"decision": "Buy a 12 V supply"}},
         {"event_type": "pattern_identified", "text": "The sensor resets when the pump starts."},
-        {"event_type": "error_encountered", "text": "No space left", "data": {"fix": "Rotate logs"}},
+        {"event_type": "error", "text": "No space left", "data": {"fix": "Rotate logs"}},
         {"event_type": "error_encountered", "text": "Timed out"},
         {"event_type": "note", "text": "from now on nothing"},
     ]  # fmt: skip
@@ -330,7 +330,7 @@ def test_a_session_that_ends_has_a_summary(send, learn, rows):
 
 
 def test_a_summary_of_somebody_else_stays(api, learn, rows):
-    session, thread = session_of(api, "When does the pump start at all?")
+    session, _ = session_of(api, "When does the pump start at all?")
     made(api.post(f"/sessions/{session}/end", {"summary": "My own words."}))
     learn()
     (row,) = rows(Session)
