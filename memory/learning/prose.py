@@ -44,7 +44,7 @@ _LETTER = re.compile(
 )
 # Lines that lead to something pasted.
 _LEADS = re.compile(
-    r"\b(?:here(?:'s| is| are)|this is|says?|said|reads|wrote|writes|log|logs|output|e?-?mail|mails|"
+    r"\b(?:here(?:'s| is| are)|this is|says?|said|reads|wrote|writes|log|logs|output|e?-?mails?|"
     r"message|thread|slack|ticket|issue|comment|review|readme|docs?|documentation|guide|guidelines|"
     r"article|excerpt|snippet|transcript|following|below|pasted?|copied|"
     r"hier|anbei|auszug|folgend\w*|unten|schreibt|schrieb|steht|nachricht|meldung|ausgabe|doku|"

@@ -132,7 +132,7 @@ def is_writing(call: Call) -> bool:
 
 
 def telling_line(text: str) -> str:
-    """The line of an error that says what is wrong: the last that sounds like it, else the first."""
+    """The line of an error that says what is wrong: the last that sounds so, else the first."""
     lines = [" ".join(_ANSI.sub("", line).split()) for line in text.splitlines()]
     lines = [line for line in lines if line and not _PLACE.match(line)]
     chosen = next((line for line in reversed(lines) if _TELLING.search(line)), "")

@@ -1,8 +1,8 @@
 """Learning from sessions as they go and end: what is new since the last time is read in one
 transaction, thought about in none, and written in another.
 
-Which sessions: learning_marks.py. What becomes of a finding: lessons.py. A language model, where one
-is configured, is asked elsewhere (proposals.py).
+Which sessions: learning_marks.py. What becomes of a finding: lessons.py. A language model, where
+one is configured, is asked elsewhere (proposals.py).
 """
 
 import time
@@ -76,7 +76,7 @@ def learn_due(workspace_id: uuid.UUID, *, seconds: float) -> bool:
     while True:
         with workspace_scope(workspace_id):
             rows = Learning.objects.filter(due_at__lte=clock.now()).order_by("due_at")
-            due = [pk for pk in rows.values_list("session_id", flat=True)[:HEADS]]
+            due = list(rows.values_list("session_id", flat=True)[:HEADS])
         todo = [pk for pk in due if pk not in seen]
         if not todo:
             return False

@@ -32,8 +32,11 @@ MODEL_METHOD = "proposed by "
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something worth keeping, found in a message or in events, at `at`. `explicit` says that somebody said it in so many words. `counts` is false for what is only a
-    copy of another message (a fork of a session): it is kept, never counted."""
+    """Something worth keeping, found in a message or in events, at `at`.
+
+    `explicit` says that somebody said it in so many words. `counts` is false for what is only a
+    copy of another message (a fork of a session): it is kept, never counted.
+    """
 
     rule: str
     kind: str

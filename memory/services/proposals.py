@@ -1,7 +1,8 @@
 """A language model proposes memories of sessions that have ended. Each waits for a person's review.
 
 Off unless REMEMBRANCER_EXTRACT_PROVIDER says otherwise: by this, texts of sessions leave the
-machine. A session is read in one transaction, the model asked in none, and what it says written in another.
+machine. A session is read in one transaction, the model asked in none, and what it says written
+in another.
 Not for what it is asked (memory/learning/asking.py).
 """
 

@@ -365,6 +365,18 @@ def test_an_empty_session_has_none(api, learn, rows):
     assert (row.summary, row.summary_data) == ("", {})
 
 
+# --- Before a person ------------------------------------------------------------------------------
+
+
+def test_needs_attention_says_where_a_proposal_comes_from(api, learn, settings):
+    settings.EXTRACT_TRUSTED = ["none"]
+    session_of(api, PNPM)
+    learn()
+    (item,) = made(api.get("/needs-attention"))["items"]
+    assert item["title"] == PNPM
+    assert item["reason"] == "In quarantine, extracted by rule from-now-on; trust: agent"
+
+
 # --- When ---------------------------------------------------------------------------------------
 
 
