@@ -203,7 +203,7 @@ def _standing(sentence: Sentence, language: Language) -> Found | None:
             return None
     start = min(start, mark.start())
     rest = masked[start : mark.start()] + masked[mark.end() :]
-    if language.vague.match(rest.lstrip(_PUNCTUATION)) or len(_words(rest)) < LEAST_WORDS:
+    if language.vague.match(rest.lstrip(_PUNCTUATION)) or len(_words(rest)) < LEAST_WORDS - 1:
         return None
     if sentence.items:
         lines = "\n".join([sentence.text, *(f"- {item}" for item in sentence.items)])

@@ -372,7 +372,7 @@ def test_needs_attention_says_where_a_proposal_comes_from(api, learn, settings):
     settings.EXTRACT_TRUSTED = ["none"]
     session_of(api, PNPM)
     learn()
-    (item,) = made(api.get("/needs-attention"))["items"]
+    (item,) = made(api.get("/needs_attention"))["items"]
     assert item["title"] == PNPM
     assert item["reason"] == "In quarantine, extracted by rule from-now-on; trust: agent"
 

@@ -12,6 +12,12 @@ _CUSTOMS = (
     "capitalise|capitalize|abbreviate|translate|speak|answer|build|start|branch|mock|catch|raise|"
     "throw|hardcode|hard-code|install|upgrade|check"
 )
+# What the thing that is being built does, rather than whoever builds it.
+_FEATURES = (
+    "show(?! me)|display|hide|render|redirect|focus|highlight|scroll|fetch|load|reload|refresh|retry|"
+    "play|animate|enable|disable|stick|take|pick|select|emit|trigger|fire|appear|fade|expand|collapse|"
+    "open the|close the"
+)
 # What stands after "always" in a report of what goes wrong, though it looks like a verb.
 _STATES = (
     "the|a|an|this|that|it|in|on|at|to|for|from|with|and|or|but|so|as|by|been|was|were|had|has|"
@@ -26,7 +32,7 @@ ENGLISH = Language(
     name="en",
     opener=words(
         r"(?:(?:please|pls|plz|ok(?:ay)?|so|and|but|also|yes|yeah|yep|no|nope|right|great|good|fine|"
-        r"nice|perfect|thanks|thank you|thx|hey|hi|hello|well|actually|oh|btw|by the way|fyi|ps|"
+        r"nice|perfect|thanks|thank you|thx|hey|hi|hello|well|actually|oh|btw|by the way|let's|let us|fyi|ps|"
         r"p\.s\.|nb|again|then|now|just|quick (?:one|note|reminder)|one more thing|another thing|"
         r"one thing|important|very important|reminder|heads up|attention|a rule|rule|"
         r"as a rule|as a reminder|just so you know|in general|generally|in this (?:repo|repository|"
@@ -42,14 +48,14 @@ ENGLISH = Language(
         r"save to (?:your )?memory|memori[sz]e|add to (?:your )?memory)"
         r"(?: (?:this|the following|these(?: things| facts)?|please))?"
         r"(?: (?:for (?:later|next time|the future|future (?:sessions|reference))))?"
-        r"(?:,? that\b|:|(?<=remember),|(?<=mind),)"
+        r"(?:,? that\b(?! (?:down|one|part|too)\b)|:|(?<=remember),|(?<=mind),)"
         r"|for (?:future|later|your) reference[,:]|for (?:the )?next time[,:]|for the record[,:]|"
         r"important for (?:the )?next time[,:]|note to self[,:])[\s,:]*"
     ),
     instruct=words(
         rf"(?:(?:whenever|when|for|in|on|before|after|with|if you|every time|each time|until)\b"
         rf"[^,;:?]{{2,90}}, (?:please )?)?"
-        rf"(?:(?:always|never) (?!(?:{_STATES})\b)(?!\w*(?<!ne)(?<!mb)(?<!fe)(?<!ce)(?<!he)ed\b)"
+        rf"(?:(?:always|never) (?:ever )?(?!(?:{_STATES}|{_FEATURES})\b)(?!\w*(?<!ne)(?<!mb)(?<!fe)(?<!ce)(?<!he)ed\b)"
         rf"(?!(?!bring|string|ring|ping)\w+ing\b)"
         rf"(?!\w*(?<!s)(?<!acce)(?<!addre)(?<!u)(?<!i)s\b)[a-z][a-z-]+\b"
         rf"|(?:do not|don't) ever [a-z]+"
@@ -76,12 +82,12 @@ ENGLISH = Language(
         r"(?:(?:we|i|the team|us two)(?:'ve| have| all| both)?(?: (?:now|just|finally|also|all|already|"
         r"jointly|internally))* (?:decided|agreed|settled) "
         r"(?!yet\b|whether\b|if\b|what\b|which\b|how\b|when\b|nothing\b)"
-        r"|it (?:was|has been|is) (?:now )?(?:decided|agreed) (?!whether\b|if\b)"
+        r"|it (?:was|has been|is) (?:now )?(?:decided|agreed) (?!whether\b|if\b|by\b)"
         r"|(?:the |our |my |final )?decision(?: is| was)?(?: that|:| to)\s*(?!pending\b|needed\b|open\b)"
         r"|we(?:'re| are) going with )"
     ),
     standing=words(
-        r"\b(?:from (?:now|here|today|this point) (?:on|onwards?|forward)|going forward|"
+        r"\b(?:from (?:now|here|today|this point) (?:on|onwards?|forward)(?!.*\b(?:fails?|failing|crash(?:es)?|hangs?|breaks?|broken|errors?)\b)|going forward|"
         r"moving forward|henceforth|as of (?:now|today)|in (?:the )?future,? (?=please|always|never|"
         r"don't|do not|no |only |you (?:should|must)|make sure|ask|use|put|write|leave|keep|add|run|"
         r"check|start|stop|avoid|commit|name|call|give|show|tell|answer|let|prefer|skip|include|"

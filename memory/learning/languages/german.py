@@ -8,7 +8,7 @@ _ALWAYS = "immer|nie|niemals|stets|grundsätzlich nie|grundsätzlich immer"
 # What follows "immer" and "nie" in a report of what goes wrong.
 _STATES = (
     "noch|wieder|mehr|dasselbe|derselbe|dieselbe|dieselben|das gleiche|der gleiche|die gleiche|"
-    "gesehen|gehört|gehabt|wenn|öfter|besser|schlechter|langsamer|häufiger|da|so|diese[rsnm]?|ein"
+    "gesehen|gehört|gehabt|wenn|öfter|besser|schlechter|langsamer|häufiger|da|so|diese[rsnm]?|ein|im leben"
 )
 _CUSTOMS = (
     "verwenden|nutzen|benutzen|schreiben|committen|deployen|mergen|speichern|nehmen|benennen|nennen|"
@@ -21,7 +21,7 @@ _NO_VERBS = (
     "habe|hatte|bekomme|kriege|sehe|finde|verstehe|erhalte|brauche|würde|könnte|sollte|müsste|"
     "möchte|wollte|konnte|wurde|wäre|die|diese|eine|keine|alle|jede|seine|meine|deine|unsere|"
     "heute|ohne|gerade|leider|danke|bitte|warte|hänge|scheitere|laufe|lande|stoße|viele|manche|"
-    "solche|welche|wie|sie|gehe|komme"
+    "solche|welche|wie|sie|gehe|komme|zeige|blende|lade"
 )
 
 GERMAN = Language(
@@ -34,7 +34,7 @@ GERMAN = Language(
     ),
     clause=words(r"(?:,|;|\.|:)? +(?:und|aber|also|daher|deshalb)(?: bitte)? +|; +| +[–—-]+ +"),
     remember=words(
-        r"(?:(?:merke?(?: dir| euch)?|merkt euch|merken(?: sie sich)?|denke?(?: immer)? (?:daran|dran)|"
+        r"(?:(?:merke?(?: dir| euch)?|merkt euch|merken(?: sie sich)?|denke?(?: immer| bitte| auch)? (?:daran|dran)|"
         r"denkt (?:daran|dran)|vergiss(?: bitte)? nicht|vergesst nicht|beachten?(?: sie)?|bedenke?|"
         r"behalte? (?:bitte )?im (?:kopf|hinterkopf)|notiere?(?: dir)?|halte? fest|wisse|"
         r"du musst wissen|zur erinnerung|nimm (?:bitte )?zur kenntnis)(?: bitte| auch| noch)?"
@@ -52,7 +52,7 @@ GERMAN = Language(
         r"(?= *(?:[,.;!(]|$|oder\b|und\b|bevor\b|wenn\b|statt\b))"
         # Benutze immer X.
         rf"|(?!(?:{_NO_VERBS})\b)(?:[a-zäöüß]{{2,}}e|nimm|gib|lies|sieh|sprich|vergiss|lass|mach|"
-        r"schreib|nutz|frag|prüf|sag|halt|sei|geh|bau|pack|setz|stell|leg|nenn|zeig|führ|schick|"
+        r"schreib|nutz|frag|prüf|sag|halt|sei|geh|bau|pack|setz|stell|leg|nenn|zeig mir|führ|schick|"
         r"benutz|verwend|lösch|speicher|formatier|commit|committ|push|merg|test|änder|ruf|gebrauch|"
         r"verwenden sie|nutzen sie|fragen sie)"
         r"(?: (?:mich|mir|uns|bitte|dabei|dafür|hier|dort|sie|es|den|die|das|dem|code|tests))* "
