@@ -43,13 +43,15 @@ RULES = (REMEMBER, STANDING, ALWAYS, PREFER, DECIDE)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`quote` are the words as they stand in the message, `text` what is kept of them."""
+    """`quote` are the words as they stand in the message, `text` what is kept of them. `weak` says
+    that they may well have been meant for the task at hand."""
 
     rule: Rule
     kind: str
     language: str
     text: str
     quote: str
+    weak: bool = False
 
 
 def find(text: str, phrases: Phrases | None = None) -> list[Found]:
@@ -156,12 +158,15 @@ def _kept(sentence: Sentence, start: int, end: int, language: Language) -> Found
         and not _says_that(sentence, start, end)
     ):
         return None
-    if language.vague.match(rest) or len(_words(rest)) < LEAST_WORDS:
+    if language.vague.match(rest) or language.local.search(rest):
+        return None
+    if len(_words(rest)) < LEAST_WORDS:
         return None
     kind = "preference" if language.wants.match(rest) else "fact"
     whole = language.keeps.match(sentence.masked[start:end]) is not None
     text = _told(sentence.text[start if whole else end :])
-    return Found(REMEMBER, kind, language.name, text, sentence.text)
+    weak = language.weak.match(sentence.masked, start) is not None
+    return Found(REMEMBER, kind, language.name, text, sentence.text, weak)
 
 
 def _says_that(sentence: Sentence, start: int, end: int) -> bool:
@@ -175,14 +180,17 @@ def _made(
 ) -> Found | None:
     """A sentence, or a part of one, that begins at `start`; what it says behind `end`."""
     rest = _LINK.sub("", sentence.masked[start if end is None else end :].lstrip(_PUNCTUATION))
-    if language.vague.match(rest) or len(_words(sentence.masked[start:])) < LEAST_WORDS:
+    if language.vague.match(rest) or language.local.search(sentence.masked):
+        return None
+    if len(_words(sentence.masked[start:])) < LEAST_WORDS:
         return None
     if language.reported.search(sentence.masked[:start]):
         return None
     # From a part behind "and" the whole sentence is kept: it says of what is spoken.
     inside = language.clause.search(sentence.masked[:start]) is not None
     text = _told(sentence.text if inside else sentence.text[start:])
-    return Found(rule, rule.kind, language.name, text, sentence.text)
+    weak = rule is DECIDE and language.weak.match(sentence.masked, start) is not None
+    return Found(rule, rule.kind, language.name, text, sentence.text, weak)
 
 
 def _standing(sentence: Sentence, language: Language) -> Found | None:
@@ -193,6 +201,8 @@ def _standing(sentence: Sentence, language: Language) -> Found | None:
         return None
     before = masked[: mark.start()]
     if language.hedge.search(before) or language.reported.search(before):
+        return None
+    if language.local.search(masked):
         return None
     start = _after_openers(masked, 0, language)
     if start < mark.start():

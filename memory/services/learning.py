@@ -48,6 +48,7 @@ MOST_FIXES = 3
 FIXED, DECISION_EVENT, PATTERN_EVENT, ERROR_EVENT = (
     "fixed", "decision-event", "pattern-event", "error-event",
 )  # fmt: skip
+WEAK_CONFIDENCE = 0.6
 _RESOLUTIONS = ("resolution", "fix", "solution", "resolved_by")
 _EVENT_CHARACTERS = 4_000
 MOST_EVENT_TEXT = 2_000
@@ -224,7 +225,8 @@ def _of_messages(messages: Sequence[dict[str, Any]]) -> Iterable[Finding]:
                 quote=found.quote,
                 message_id=row["id"],
                 at=row["occurred_at"],
-                confidence=found.rule.confidence,
+                explicit=not found.weak,
+                confidence=WEAK_CONFIDENCE if found.weak else found.rule.confidence,
                 counts=not row["forked"],
                 told={"language": found.language},
             )

@@ -23,7 +23,8 @@ class Language:
     at a part's beginning, or in one that tells the agent what to do, which one whose first word
     is among `subjects` does not. `hedge`: what is not meant; `reported`: what somebody else says;
     both spoil what comes behind them. `vague`: what cannot be understood without what stood
-    before; `chore`: something to be done once.
+    before; `local`: what is said of the piece of work at hand; `chore`: something to be done once.
+    `weak` begins what is a hint for the task as often as one for good: a person decides on it.
     """
 
     name: str
@@ -38,6 +39,8 @@ class Language:
     hedge: re.Pattern[str]
     reported: re.Pattern[str]
     vague: re.Pattern[str]
+    local: re.Pattern[str]
+    weak: re.Pattern[str]
     chore: re.Pattern[str]
     wants: re.Pattern[str]
     keeps: re.Pattern[str] = NEVER

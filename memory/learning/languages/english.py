@@ -31,7 +31,7 @@ _STATES = (
 ENGLISH = Language(
     name="en",
     opener=words(
-        r"(?:(?:please|pls|plz|ok(?:ay)?|so|and|but|also|yes|yeah|yep|no|nope|right|great|good|fine|"
+        r"(?:(?:please|pls|plz|ok(?:ay)?|so|and|but|also|yes|yeah|yep|no(?=[,.;:!–—-])|nope|right|great|good|fine|"
         r"nice|perfect|thanks|thank you|thx|hey|hi|hello|well|actually|oh|btw|by the way|let's|let us|fyi|ps|"
         r"p\.s\.|nb|again|then|now|just|quick (?:one|note|reminder)|one more thing|another thing|"
         r"one thing|important|very important|reminder|heads up|attention|a rule|rule|"
@@ -50,7 +50,7 @@ ENGLISH = Language(
         r"(?: (?:for (?:later|next time|the future|future (?:sessions|reference))))?"
         r"(?:,? that\b(?! (?:down|one|part|too)\b)|:|(?<=remember),|(?<=mind),)"
         r"|for (?:future|later|your) reference[,:]|for (?:the )?next time[,:]|for the record[,:]|"
-        r"important for (?:the )?next time[,:]|note to self[,:])[\s,:]*"
+        r"i(?:'d like to)? remind you that\b|important for (?:the )?next time[,:]|note to self[,:])[\s,:]*"
     ),
     instruct=words(
         rf"(?:(?:whenever|when|for|in|on|before|after|with|if you|every time|each time|until)\b"
@@ -59,6 +59,7 @@ ENGLISH = Language(
         rf"(?!(?!bring|string|ring|ping)\w+ing\b)"
         rf"(?!\w*(?<!s)(?<!acce)(?<!addre)(?<!u)(?<!i)s\b)[a-z][a-z-]+\b"
         rf"|(?:do not|don't) ever [a-z]+"
+        rf"|(?:no|don't|do not) [^,;:?]{{3,120}}, (?:ever|never)(?=[.! ]*$)"
         rf"|(?:you|agents?|everyone|everybody|nobody|anyone)(?: (?:should|must|shall|may|can|need to|"
         rf"have to|are to))+ (?:always|never) (?!happen|have|see|get\b)[a-z]+"
         rf"|you (?:always|never) (?:have to|need to|must|should|may)\b"
@@ -71,13 +72,13 @@ ENGLISH = Language(
     ),
     prefer=words(
         r"(?:i|we)(?: (?:strongly|generally|usually|really|always|much|personally))* prefer "
-        r"(?!the (?:first|second|third|last|former|latter|other|new|old|original)\b|this\b|that\b|it\b|"
+        r"(?!the (?:first|second|third|last|former|latter|other|new|old|original|approach|version|idea|variant|one)\b|this\b|that\b|it\b|"
         r"your\b|option\b|version\b|variant\b|number\b|not to (?:say|answer)\b|[a-d1-9]\b)"
         r"|my preference is (?!the (?:first|second|third|other)\b|option\b)"
     ),
     decide=words(
         r"(?:(?:yesterday|today|this (?:morning|afternoon|week)|last (?:week|night|month|friday)|"
-        r"internally|as a team|meanwhile|recently|for now|finally|"
+        r"as (?:discussed|said|agreed)[^,;:?]{0,60}|for what it's worth|internally|as a team|meanwhile|recently|for now|finally|"
         r"(?:in|at|after|during|with|following|on|per) (?!we\b|i\b)[^,;:?]{2,70}?),? )?"
         r"(?:(?:we|i|the team|us two)(?:'ve| have| all| both)?(?: (?:now|just|finally|also|all|already|"
         r"jointly|internally))* (?:decided|agreed|settled) "
@@ -111,6 +112,13 @@ ENGLISH = Language(
         r"codebase|company|branch|file|service|api|is no\b|are no\b|are two\b))"
         r"|.*\b(?:do|did|does|doing|try|tried) (?:that|this|it|so|these)\b"
     ),
+    local=words(
+        r"\b(?:this|that|these|those) (?:loop|function|method|class|file|files|page|view|form|test|line|"
+        r"lines|variable|branch|pr|commit|task|ticket|bug|error|case|script|button|field|column|query|"
+        r"endpoint|dialog|screen|step|one|time|change|call|component|modal|table|list)\b|"
+        r"\bfor (?:this|that|now)[.!]*$|\bhere[.!]*$"
+    ),
+    weak=words(r"(?:please )?(?:note|take note)\b|(?:\w+ )?i(?:'ve| have)? (?:\w+ )?decided\b"),
     chore=words(r"(?:to|the|my|your|how|when|where|what|it|me|us)\b"),
     wants=words(r"(?:i|we) (?:prefer|like|want|hate|dislike|love|expect)\b|(?:always|never|don't|do not|"
                 r"please)\b"),

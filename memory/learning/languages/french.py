@@ -30,7 +30,7 @@ FRENCH = Language(
         r"(?:(?:souviens[- ]toi|souvenez[- ]vous|rappelle[- ]toi|rappelez[- ]vous|retiens|retenez|"
         r"note|notez|n'oublie pas|n'oubliez pas|n'oublie jamais|(?:garde|gardez|gardons)"
         r"(?: bien)? (?:en tête|à l'esprit|en mémoire)|sache|sachez|mémorise|mémorisez|"
-        r"tiens compte du fait|il faut (?:savoir|retenir)|prends note)(?: aussi| bien)?"
+        r"tiens compte du fait|je te rappelle|je vous rappelle|il faut (?:savoir|retenir)|prends note)(?: aussi| bien)?"
         r"(?: (?:ceci|cela|ça|ce qui suit|pour (?:plus tard|la suite|la prochaine fois)))?"
         r"(?: que\b| qu'| *:)"
         r"|pour (?:mémoire|la prochaine fois|plus tard)(?: *:|,))[\s,:]*"
@@ -44,6 +44,7 @@ FRENCH = Language(
         r"|(?:ne (?:m'|l'|le |la |les |me |nous )?|n')\w+(?:e|ez|s|ds|ts)(?:-\w+)? jamais\b"
         r"|ne jamais \w+(?:er|ir|re)\b|jamais \w+(?:er|ir|re)\b"
         r"|toujours \w+(?:er|ir|re)\b"
+        r"|(?:pas de |pas d'|aucune? )[^,;:?]{3,120}, jamais(?=[.! ]*$)"
         rf"|(?!(?:{_NO_VERBS})\b)[a-zàâçéèêëîïôûùœ]+(?:e|ez|is|ts|ds|ns|s|va)"
         r"(?:-(?:moi|nous|le|la|les|lui|toi|y|en))* toujours\b(?! (?:pas|la même|le même|autant|là|"
         r"aussi|rien|vide|en)\b)"
@@ -66,6 +67,7 @@ FRENCH = Language(
     standing=words(
         r"(?:à partir de maintenant|à partir d'aujourd'hui|à compter d'aujourd'hui|\bdorénavant|"
         r"\bdésormais|à l'avenir|\bdès (?:maintenant|à présent|aujourd'hui))\b"
+        r"(?!,? (?:ça|cela|tout) (?:marche|fonctionne|va|passe)\b)"
     ),
     subjects=frozenset(
         ["le", "la", "les", "un", "une", "ce", "cet", "cette", "ces", "il", "elle", "ils", "elles", "ça", "cela", "c'est", "pourquoi", "comment", "quand", "où", "qui", "que", "quoi", "quel", "quelle", "est-ce", "est", "si", "dans", "en", "sur", "pour", "avec", "sans", "écris", "explique", "traduis", "ajoute", "décris", "l'application", "l'api", "l'utilisateur", "mon", "ma", "mes", "son", "sa", "ses", "notre", "nos", "leur"]
@@ -82,6 +84,11 @@ FRENCH = Language(
         r"(?:ça|cela|ceci|c'est|ce n'est|c'était|il est|elle est|ils sont|elles sont|il a|elle a)\b"
         r"|.*\b(?:fais|fait|faites|refais) (?:ça|cela|comme ça|ainsi|pareil)\b"
     ),
+    local=words(
+        r"\b(?:cette|ce|cet) (?:boucle|fonction|méthode|classe|fichier|page|vue|formulaire|test|ligne|"
+        r"variable|branche|ticket|erreur|cas|script|bouton|champ|colonne|requête|étape)\b|\bqu'ici\b"
+    ),
+    weak=words(r"(?:notez?|prends note)\b|(?:\w+ )?j'ai\b"),
     chore=words(r"(?:de|d')\b"),
     wants=words(r"(?:je (?:préfère|veux|déteste|n'aime)|toujours|jamais|ne|n'|pas de)\b"),
 )  # fmt: skip

@@ -40,6 +40,7 @@ GERMAN = Language(
         r"du musst wissen|zur erinnerung|nimm (?:bitte )?zur kenntnis)(?: bitte| auch| noch)?"
         r"(?: (?:folgendes|das folgende|für (?:später|das nächste mal|die zukunft)))?"
         r"(?:,? dass\b|:)"
+        r"|ich erinnere (?:dich|euch|sie) (?:daran|dran),? dass\b"
         r"|(?:wichtig )?für(?:s| das) nächste mal[:,]|für (?:später|die zukunft)[:,]|"
         r"zur (?:info für später|erinnerung)[:,])[\s,:]*"
     ),
@@ -57,6 +58,7 @@ GERMAN = Language(
         r"verwenden sie|nutzen sie|fragen sie)"
         r"(?: (?:mich|mir|uns|bitte|dabei|dafür|hier|dort|sie|es|den|die|das|dem|code|tests))* "
         rf"(?:{_ALWAYS})\b(?! (?:noch|wieder|mehr)\b)"
+        r"|(?:keine?n?|nicht) [^,;:?]{3,120}, (?:nie|niemals)(?=[.! ]*$)"
         r"|(?:du|ihr|sie) (?:sollst|solltest|musst|darfst|kannst|sollt|müsst|dürft|sollen|müssen|"
         rf"dürfen)(?: \w+){{0,3}} (?:{_ALWAYS})\b"
         rf"|(?:hier |im team |in diesem projekt )?wir (?:{_CUSTOMS})(?: \w+){{0,3}} (?:{_ALWAYS})\b"
@@ -71,7 +73,7 @@ GERMAN = Language(
     decide=words(
         r"(?:(?:(?:gestern|heute|vorhin|letzte woche|inzwischen|nun|jetzt|intern|im team|"
         r"(?:in|im|bei|nach|mit|auf) [^,;:?]{2,60}?) (?:haben wir|habe ich|hab ich)|"
-        r"(?:wir|ich) (?:haben|habe|hab))(?: uns| mich| nun| jetzt| heute| gestern)*"
+        r"(?:wir|ich) (?:haben|habe|hab)\b)(?: uns| mich| nun| jetzt| heute| gestern)*"
         r"(?! (?:noch|ja noch) n| nicht | nie )(?:(?!\bnoch nicht\b|\bob\b)[^,;:?!.])* ?"
         r"\b(?:entschieden|beschlossen|geeinigt|vereinbart|festgelegt)\b"
         r"|es wurde (?:(?!\bnicht\b)[^,;:?!.])*\b(?:entschieden|beschlossen|vereinbart|festgelegt)\b"
@@ -80,6 +82,7 @@ GERMAN = Language(
     standing=words(
         r"\b(?:ab jetzt|ab sofort|ab heute|ab nun|von nun an|von jetzt an|von heute an|künftig|"
         r"zukünftig|in zukunft|fortan)\b"
+        r"(?! (?:läuft|funktioniert|geht|klappt|tut) (?:es|das|alles|wieder)\b)"
     ),
     subjects=frozenset(
         ["der", "die", "das", "ein", "eine", "einer", "dieser", "diese", "dieses", "jener", "es", "er", "sie", "man", "warum", "wieso", "was", "wie", "wann", "wo", "wer", "welche", "welcher", "ob", "wenn", "falls", "weil", "da", "in", "im", "an", "am", "auf", "bei", "für", "mit", "nach", "vor", "als", "ist", "sind", "war", "waren", "hat", "haben", "wird", "werden", "kann", "können", "soll", "sollen", "sollte", "muss", "müssen", "schreib", "erkläre", "beschreibe", "übersetze", "füge", "nicht", "unser", "unsere", "sein", "seine", "angenommen"]
@@ -97,6 +100,13 @@ GERMAN = Language(
         r"nicht|geht|muss|soll|kann|da|bleibt|immer|nie)\b)"
         r"|.*\b(?:mach|mache|tu|tue) (?:das|es|so|dies)\b"
     ),
+    local=words(
+        r"\b(?:diese[mnrs]?|der|die|das) (?:schleife|funktion|methode|klasse|datei|seite|ansicht|formular|"
+        r"test|zeile|variable|branch|ticket|fehler|fall|skript|knopf|feld|spalte|abfrage) hier\b|"
+        r"\bin diese[mr] (?:schleife|funktion|methode|klasse|datei|seite|ansicht|formular|test|zeile|fall|"
+        r"schritt|branch|ticket)\b|\bdass hier\b|\bfehlt (?:\w+ ){0,3}noch\b"
+    ),
+    weak=words(r"(?:bitte )?beachten?\b|(?:\w+ )?(?:ich (?:habe|hab)|(?:habe|hab) ich)\b"),
     chore=words(r"(?:zu|den|die|das|mich|mir|bitte)\b(?! \w+ (?:ist|sind|wird|hat|haben|werden|liegt|"
                 r"läuft|gehört))"),
     wants=words(r"(?:ich (?:bevorzuge|mag|will|möchte|hasse)|immer|nie|niemals|kein|keine|bitte)\b"),

@@ -26,7 +26,7 @@ SPANISH = Language(
     remember=words(
         r"(?:(?:recuerda|recuerde|recordad|acuérdate(?: de)?|acuérdese de|(?:ten|tenga|tened)(?: siempre)? "
         r"(?:en cuenta|presente)|no (?:te )?olvides|no (?:se )?olvide|no se te olvide|apunta|apúntate|"
-        r"anota|toma nota(?: de)?|que sepas|para que (?:lo )?sepas|memoriza|guarda en (?:tu )?memoria)"
+        r"te recuerdo|os recuerdo|le recuerdo|anota|toma nota(?: de)?|que sepas|para que (?:lo )?sepas|memoriza|guarda en (?:tu )?memoria)"
         r"(?: (?:esto|lo siguiente|bien|para (?:luego|después|más tarde|la próxima)))?(?: que\b| *:|,)"
         r"|para la próxima(?: vez)?(?: *:|,)|para futuras referencias(?: *:|,))[\s,:]*"
     ),
@@ -36,6 +36,7 @@ SPANISH = Language(
         r"imos)(?:me|nos|lo|la|los|las|le)?\b(?<!\bsiempre tenemos)(?<!\bsiempre vemos)"
         rf"|(?:nunca|jamás) (?!(?:{_STATES})\b)(?:me |lo |la |los |las |nos )?"
         r"[a-záéíóúñ]{2,}(?:as|es|áis|éis|ar|er|ir|amos|emos|imos)\b"
+        r"|(?:nada de |ningún |ninguna )[^,;:?]{3,120}, (?:nunca|jamás)(?=[.! ]*$)"
         r"|no (?!puedes|tienes|sabes|consigues|has|estás|eres|ves|haces)(?:me |lo |la |los |las |nos )?"
         r"[a-záéíóúñ]{2,}(?:as|es) (?:nunca|jamás)\b"
         rf"|(?!(?:{_STATES})\b)[a-záéíóúñ]{{2,}}(?:a|e|ad|ed|id|on|az|én)(?:me|nos|lo|la|los|las|le)? "
@@ -63,6 +64,7 @@ SPANISH = Language(
         r"\b(?:a partir de (?:ahora|hoy)|de (?:ahora|aquí|hoy) en adelante|desde (?:ahora|hoy)|"
         r"en adelante|en lo sucesivo|en el futuro,?(?= (?:no|usa|pon|haz|escribe|deja|añade|pregunta|"
         r"evita|avisa|revisa|siempre|nunca|por favor|quiero|prefiero)\b))\b"
+        r"(?!,? (?:ya )?(?:funciona|va bien|todo va|todo funciona)\b)"
     ),
     subjects=frozenset(
         ["el", "la", "los", "las", "un", "una", "este", "esta", "esto", "ese", "esa", "eso", "ello", "él", "ella", "ellos", "ellas", "por", "qué", "cómo", "cuándo", "dónde", "quién", "cuál", "si", "porque", "en", "con", "para", "sin", "según", "escribe", "explica", "traduce", "añade", "pon", "describe", "mi", "mis", "su", "sus", "nuestro", "nuestra", "es", "son", "está", "están", "hay"]
@@ -79,6 +81,12 @@ SPANISH = Language(
         r"(?:esto|eso|ello|él|ella|ellos|ellas|lo)\b|.*\b(?:haz|hagas|hace|hacer) (?:eso|esto|lo mismo)\b|"
         r".*\b(?:hazlo|lo hagas) (?:así|igual|siempre|nunca)\b"
     ),
+    local=words(
+        r"\b(?:est[ea]|ese|esa) (?:bucle|función|método|clase|fichero|archivo|página|vista|formulario|test|"
+        r"prueba|línea|variable|rama|ticket|error|caso|script|botón|campo|columna|consulta|paso)\b|"
+        r"\bque aquí\b"
+    ),
+    weak=words(r"(?:ten|tenga|tened) en cuenta\b|toma nota\b|(?:\w+ )?(?:he|decidí)\b"),
     chore=words(r"(?:de )?\w+(?:ar|er|ir)(?:lo|la|los|las|me|te|se)?\b"),
     wants=words(r"(?:prefiero|quiero|odio|me gusta|siempre|nunca|no)\b"),
 )  # fmt: skip
