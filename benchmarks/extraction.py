@@ -2,7 +2,8 @@
 
 `python -m benchmarks.extraction` measures the held-out half (corpora/extraction_test.jsonl),
 `--half dev` the one that the rules were made by, `--half hard` prompts made to mislead them;
-`--misses` lists what was wrong. No database, no network.
+`--misses` lists what was wrong. No database, no network. `--sessions 50` measures the job instead:
+sessions of 100 messages and 60 calls of tools in a throwaway database, read, kept and summarised.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks._server import machine
+from benchmarks._server import machine, running
 from memory.learning.rules import Found, find
 
 CORPORA = Path(__file__).parent / "corpora"
@@ -103,14 +104,72 @@ def measure(half: str) -> dict[str, Any]:
     }
 
 
+MESSAGES, CALLS = 100, 60
+
+
+def measure_job(sessions: int) -> dict[str, Any]:
+    """What the job takes for sessions that have ended, from their rows to its own."""
+    with running(web=False, environment={"REMEMBRANCER_EMBEDDING_PROVIDER": "none"}) as bench:
+        from config.lib.actor import Actor
+        from config.lib.scope import workspace_scope
+        from contacts.services.agents import ensure_agent
+        from memory.models import Memory
+        from memory.services.learning import learn_due
+        from sessions.services.events import NewEvent, append_events
+        from sessions.services.sessions import create_session, end_session
+        from sessions.services.threads import NewMessage, append_messages, create_thread
+
+        actor = Actor("system", "", "benchmark", "shell")
+        prompts = [one["text"] for half in HALVES for one in read(half)]
+        for number in range(sessions):
+            said = [
+                NewMessage("user", prompts[(number * 50 + n // 2) % len(prompts)])
+                if n % 2 == 0
+                else NewMessage("assistant", f"I looked at part {n}. It is mended and tested now.")
+                for n in range(MESSAGES)
+            ]
+            calls = [_call(n) for n in range(CALLS)]
+            with workspace_scope(bench.workspace_id):
+                agent = ensure_agent(actor=actor, name="benchmark")
+                session, _ = create_session(actor=actor, agent=agent, project=f"P{number}")
+                thread = create_thread(actor=actor, session_id=session.pk)
+                append_messages(actor=actor, thread_id=thread.pk, messages=said)
+                events = [NewEvent(kind, text, data) for pair in calls for kind, text, data in pair]
+                append_events(actor=actor, session_id=session.pk, events=events)
+                end_session(actor=actor, session_id=session.pk)
+        began = time.perf_counter()
+        while learn_due(bench.workspace_id, seconds=60):
+            pass
+        seconds = time.perf_counter() - began
+        with workspace_scope(bench.workspace_id):
+            made = Memory.objects.count()
+    return {
+        "sessions": sessions,
+        "messages": sessions * MESSAGES,
+        "memories": made,
+        "seconds": round(seconds, 2),
+        "ms_per_session": round(seconds / sessions * 1e3, 1),
+        "seconds_per_1000_messages": round(seconds / sessions / MESSAGES * 1e3, 3),
+    }
+
+
+def _call(n: int) -> list[tuple[str, str, dict[str, Any]]]:
+    told = {"tool": "Bash", "tool_use_id": f"t{n}", "input": {"command": f"make part{n % 7}"}}
+    return [
+        ("tool_use", f"Bash: make part{n % 7}", told),
+        ("tool_result", "error: no rule" * (n % 3), {**told, "is_error": n % 3 == 0}),
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--half", choices=list(HALVES), default="test")
     parser.add_argument("--misses", action="store_true", help="list what was wrong")
+    parser.add_argument("--sessions", type=int, help="measure the job on so many sessions")
     options = parser.parse_args()
-    found = measure(options.half)
+    found = measure_job(options.sessions) if options.sessions else measure(options.half)
     if not options.misses:
-        del found["misses"]
+        found.pop("misses", None)
     json.dump({**found, "machine": machine()}, sys.stdout, indent=2, ensure_ascii=False)
     print()
 

@@ -19,7 +19,7 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Left, Length, Right
 
 from config.lib import clock
-from config.lib.errors import DomainError
+from config.lib.errors import Conflict, DomainError
 from config.lib.scope import workspace_scope
 from contacts.services import funnel
 from memory.learning import prose, rules
@@ -39,8 +39,9 @@ from sessions.models import Message, Session, SessionEvent, Thread
 log = structlog.get_logger()
 
 HEADS = 100
-# What one look reads at most; the rest has its turn in the next one.
-MOST_MESSAGES, MOST_EVENTS, MOST_THREADS = 1_000, 1_000, 200
+# What one look reads at most; the rest has its turn in the next one. All that it finds is written
+# in one transaction.
+MOST_MESSAGES, MOST_EVENTS, MOST_THREADS = 200, 1_000, 200
 # A session that goes on is summarised again after so long, one that ends always.
 SUMMARY_EVERY = timedelta(minutes=10)
 # Ways out of errors that one session proposes: a person has to look at each.
@@ -135,6 +136,8 @@ def _read(session_id: uuid.UUID) -> _Read | None:
     read = _Read(place, session, dict(place.threads), place.seq)
     _read_messages(read)
     _read_events(read)
+    if read.more:
+        return read
     read.calls = read_calls(session.pk)
     if _summary_is_due(place, session):
         read.summary = read_for_summary(session)
@@ -286,10 +289,8 @@ def _of_calls(calls: Sequence[Call]) -> Iterable[Finding]:
 
 
 def _write(read: _Read, findings: Sequence[Finding]) -> bool:
-    """Whether there is more to read. Nothing, where somebody else has looked meanwhile."""
-    place = funnel.get_row(Learning, read.place.pk, lock=True)
-    if (place.threads, place.seq) != (read.place.threads, read.place.seq):
-        return False
+    """Whether there is more to read. Raises Conflict, which undoes it all, where somebody else has
+    looked meanwhile: the place is locked last, since whoever writes to the session marks it."""
     session = read.session
     fixes = Lesson.objects.filter(session_id=session.pk, rule=FIXED).count()
     for finding in findings:
@@ -298,13 +299,16 @@ def _write(read: _Read, findings: Sequence[Finding]) -> bool:
         made = keep(session, finding)
         fixes += finding.rule == FIXED and made is not None
     changes: dict[str, Any] = {"threads": read.threads, "seq": read.seq}
-    if read.summary is not None and not read.more:
+    if read.summary is not None:
         digest = read.summary.write(
-            actor=LEARNER, session_id=session.pk, digest=place.summary_digest
+            actor=LEARNER, session_id=session.pk, digest=read.place.summary_digest
         )
         changes["summarised_at"] = clock.now()
         if digest is not None:
             changes["summary_digest"] = digest
+    place = funnel.get_row(Learning, read.place.pk, lock=True)
+    if (place.threads, place.seq) != (read.place.threads, read.place.seq):
+        raise Conflict("This session was read by another job.", code="concurrent_change")
     changes["due_at"] = _next(read, place)
     if settings.EXTRACT_PROVIDER != "none" and session.ended_at is not None:
         changes["model_due_at"] = place.model_due_at or clock.now()

@@ -2,12 +2,15 @@
 
 from datetime import timedelta
 
+import orjson
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from config.lib import clock
 from config.lib.recalled import as_recalled
 from config.lib.scope import workspace_scope
+from memory import tasks_learning
 from memory.models import Evidence, Learning, Lesson, Memory, MemoryAbout
 from memory.services import learning
 from memory.services.hooks import map_waiting
@@ -222,7 +225,7 @@ def test_trust_decides_on_the_state(api, learn, rows, settings, trusted, mode, s
 
 def test_secrets_do_not_come_along(api, learn, rows):
     key = "sk-ant-" + "a1B2" * 10
-    session_of(api, f"Remember that the key of the demo account is {key} for now.")
+    session_of(api, f"Remember that the key of the demo account is {key} everywhere.")
     learn()
     (memory,), (evidence,) = rows(Memory), rows(Evidence)
     assert key not in memory.text + evidence.quote
@@ -372,7 +375,7 @@ def test_needs_attention_says_where_a_proposal_comes_from(api, learn, settings):
     settings.EXTRACT_TRUSTED = ["none"]
     session_of(api, PNPM)
     learn()
-    (item,) = made(api.get("/needs_attention"))["items"]
+    (item,) = made(api.get("/attention"))["items"]
     assert item["title"] == PNPM
     assert item["reason"] == "In quarantine, extracted by rule from-now-on; trust: agent"
 
@@ -438,3 +441,89 @@ def test_what_was_learned_is_told_at_the_next_start(send, learn, api):
     start = claude("SessionStart", "another", source="startup")
     answer = made(api.post("/hooks/claude-code", start))
     assert PNPM in answer["hookSpecificOutput"]["additionalContext"]
+
+
+def line(number, kind="user", content="", **fields):
+    """A line of Claude Code's transcript."""
+    said = {"role": kind, "content": content}
+    if kind == "assistant":
+        said |= {"id": f"m{number}", "content": [{"type": "text", "text": content}]}
+    return orjson.dumps({
+        "type": kind, "uuid": f"00000000-0000-4000-8000-{number:012}", "sessionId": "s-1",
+        "timestamp": f"2026-03-10T09:00:{number:02}.000Z", "cwd": "/home/vera/greenhouse",
+        "message": said, **fields,
+    })  # fmt: skip
+
+
+def test_an_uploaded_transcript_is_learned_from(api, learn, rows):
+    result = [{"type": "tool_result", "tool_use_id": "t1", "content": PNPM}]
+    body = b"\n".join([
+        line(1, content=f"{as_recalled('Never mind the ferns.')}\n{PNPM}"),
+        line(2, "assistant", "From now on I use pnpm, as we decided."),
+        line(3, content=result),
+        line(4, content="We decided to rewrite the parser.", isMeta=True),
+        line(5, content="We decided to drop the pump.", isCompactSummary=True),
+        line(6, content="Always ask your caller twice about it.", isSidechain=True),
+        line(7, content="<command-name>/x</command-name><command-args>always run x</command-args>"),
+        b"",
+    ])  # fmt: skip
+    path = f"/transcripts?agent=claude-code&session=s-1&offset=0&size={len(body)}"
+    made(api.call("POST", path, raw=body))
+    (place,) = rows(Learning)
+    assert place.due_at is not None
+    learn()
+    (memory,) = rows(Memory)
+    (message,) = [row for row in rows(Message) if PNPM in row.content and row.role == "user"]
+    assert memory.text == PNPM
+    assert memory.recorded_at == message.occurred_at
+    assert rows(Evidence)[0].message_id == message.pk
+    made(api.call("POST", path, raw=body))
+    learn()
+    assert len(rows(Memory)) == 1
+
+
+def test_a_fork_of_a_session_says_nothing_again(api, learn, rows):
+    session_of(api, PNPM)
+    learn()
+    session, _ = session_of(api)
+    thread = made(api.post(f"/sessions/{session}/threads", {}))["id"]
+    copied = {"role": "user", "content": PNPM, "metadata": {"forked_from": "s-1"}}
+    made(api.post(f"/threads/{thread}/messages", {"messages": [copied]}))
+    learn()
+    (memory,) = rows(Memory)
+    assert memory.repeat_count == 0
+
+
+def test_the_sweep_finds_what_no_job_looks_at(api, rows, workspace):
+    session_of(api, PNPM)
+    tasks_learning.sweep_learning(0)
+    assert rows(Memory) == []
+    with workspace_scope(workspace.id):
+        Learning.objects.update(due_at=clock.now())
+    tasks_learning.sweep_learning(0)
+    assert [row.text for row in rows(Memory)] == [PNPM]
+
+
+def test_the_job_looks_at_its_workspace(api, rows, workspace):
+    session, _ = session_of(api, PNPM)
+    made(api.post(f"/sessions/{session}/end", {}))
+    tasks_learning.learn(str(workspace.id))
+    assert [row.text for row in rows(Memory)] == [PNPM]
+    assert rows(Session)[0].summary
+
+
+def test_all_sessions_can_be_read_again_from_the_shell(api, rows, workspace, capsys):
+    session_of(api, PNPM)
+    call_command("learn", "--workspace", workspace.slug)
+    assert rows(Memory) == []  # not quiet for long enough yet
+    call_command("learn", "--again")
+    call_command("learn", "--again")
+    assert [row.text for row in rows(Memory)] == [PNPM]
+    assert f"{workspace.slug}: looked at 1 sessions" in capsys.readouterr().out
+
+
+def test_a_hint_for_the_task_waits_for_review(api, learn, rows):
+    session_of(api, "Note that Priya owns the billing service.")
+    learn()
+    (memory,) = rows(Memory)
+    assert (memory.state, memory.confidence) == ("quarantined", 0.6)
