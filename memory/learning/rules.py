@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from config.lib.phrases import Phrases
 from memory.learning.languages import LANGUAGES, Language
-from memory.learning.phrases import Phrases
 from memory.learning.prose import MASK, Sentence, sentences_of
 
 MOST_OF_ONE_TEXT = 10

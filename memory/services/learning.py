@@ -20,10 +20,10 @@ from django.db.models.functions import Left, Length, Right
 
 from config.lib import clock
 from config.lib.errors import Conflict, DomainError
-from config.lib.scope import workspace_scope
+from config.lib.phrases import read_phrases
+from config.lib.scope import current_workspace_id, workspace_scope
 from contacts.services import funnel
 from memory.learning import prose, rules
-from memory.learning.phrases import read_phrases
 from memory.learning.tools import Call, troubles_of
 from memory.models import Learning, Lesson
 from memory.models.memory import Kind
@@ -312,7 +312,7 @@ def _write(read: _Read, findings: Sequence[Finding]) -> bool:
     changes["due_at"] = _next(read, place)
     if settings.EXTRACT_PROVIDER != "none" and session.ended_at is not None:
         changes["model_due_at"] = place.model_due_at or clock.now()
-        propose_job(session.workspace_id).defer_on_commit()
+        propose_job(current_workspace_id()).defer_on_commit()
     funnel.touch(place, **changes)
     return read.more
 

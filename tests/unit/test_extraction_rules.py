@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks.extraction import judge, read, score
-from memory.learning.phrases import PhrasesError, read_phrases
+from config.lib.phrases import PhrasesError, read_phrases
 from memory.learning.prose import masked, sentences_of
 from memory.learning.rules import find
 from memory.learning.tools import Call, telling_line, troubles_of
