@@ -1,5 +1,5 @@
-"""Further words for the rules of extraction (memory/learning/rules.py), from a file of the operator:
-languages and habits we do not know. Here, because the settings check it at the start.
+"""Further words for the rules of extraction (memory/learning/rules.py), from a file of the
+operator: languages and habits we do not know. Here, because the settings check it at the start.
 
 A JSON object: rule -> list of phrases, each plain text that stands at a sentence's beginning. Not
 patterns: nobody can slow the server down with one.

@@ -54,9 +54,9 @@ class Learning(WorkspaceRow):
 class Lesson(WorkspaceRow):
     """Something that was found to be worth keeping, once, and what came of it. Append-only.
 
-    `key` names the rule and the message or event it was found in. `digest` is the SHA-256 of the
-    project and the text: what was found again elsewhere. `memory` is the one made or counted;
-    null where it was rejected before, or has been deleted since.
+    `key` names the words of a message, or the rule and the event, that it was found in. `digest`
+    is the SHA-256 of the project and the text: what was found again elsewhere. `memory` is the one
+    made or counted; null where it was rejected before, or has been deleted since.
     """
 
     key = models.CharField(max_length=200)

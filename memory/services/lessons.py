@@ -15,7 +15,7 @@ from config.lib import clock
 from config.lib.redact import redact_text
 from contacts.services import funnel
 from memory.importers.storable import Storable
-from memory.models import Lesson, Memory
+from memory.models import Evidence, Lesson, Memory
 from memory.models.memory import MemoryState, Trust
 from memory.services.about import About
 from memory.services.learning_marks import LEARNER
@@ -54,9 +54,11 @@ class Finding:
 
     @property
     def key(self) -> str:
-        where = self.message_id or self.event_ids[0]
-        words = hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
-        return f"{self.rule}:{where.hex}:{words}"
+        """The words it rests on, whatever is made of them: a better rule finds no second one."""
+        if self.message_id is None:
+            return f"{self.rule}:{self.event_ids[0].hex}"
+        words = hashlib.sha256(_flat(self.quote).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        return f"message:{self.message_id.hex}:{words}"
 
 
 def keep(session: Session, finding: Finding) -> Memory | None:
@@ -72,7 +74,7 @@ def keep(session: Session, finding: Finding) -> Memory | None:
     hashed = content_hash(text)
     digest = hashlib.sha256(f"{session.project_id or ''}:{hashed}".encode()).hexdigest()
     lesson = Lesson(key=finding.key, rule=finding.rule, digest=digest, session_id=session.pk)
-    if Lesson.objects.filter(key=lesson.key).exists():
+    if Lesson.objects.filter(key=lesson.key).exists() or _rests_on_them(finding):
         return None
     known, rejected = _known(session, digest, hashed)
     if known is not None:
@@ -85,6 +87,21 @@ def keep(session: Session, finding: Finding) -> Memory | None:
         lesson.memory_id = made.pk
     funnel.append([lesson], actor=LEARNER)
     return made
+
+
+def _rests_on_them(finding: Finding) -> bool:
+    """Whether a memory rests on these words of the message already, or on some of them. Index
+    evidence_message."""
+    if finding.message_id is None:
+        return False
+    quote = _flat(redact_text(finding.quote))
+    quotes = Evidence.objects.filter(message_id=finding.message_id).values_list("quote", flat=True)
+    known = [_flat(one) for one in quotes]
+    return any(one and (quote in one or one in quote) for one in known)
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _known(session: Session, digest: str, hashed: str) -> tuple[Memory | None, bool]:

@@ -45,7 +45,7 @@ from memory.learning.asking import (
     read_proposals,
     shortened,
 )
-from memory.models import Evidence, Learning, ModelUse
+from memory.models import Learning, ModelUse
 from memory.models.memory import Trust
 from memory.services import queue
 from memory.services.chunks import estimate_tokens
@@ -225,8 +225,6 @@ def _own(head: str, tail: str, length: int) -> str:
 def _write(part: _Slice, proposals: Sequence[Proposal], method: str) -> None:
     for one in proposals:
         message_id, at = part.messages[one.line]
-        if _is_known(message_id, one.quote):
-            continue
         keep(
             part.session,
             Finding(
@@ -244,13 +242,6 @@ def _write(part: _Slice, proposals: Sequence[Proposal], method: str) -> None:
             ),
         )
     _move_on(part)
-
-
-def _is_known(message_id: uuid.UUID, quote: str) -> bool:
-    """Whether a memory rests on these words already. Index evidence_message."""
-    quotes = Evidence.objects.filter(message_id=message_id).values_list("quote", flat=True)
-    flat = [" ".join(one.split()) for one in quotes]
-    return any(quote in one or (one and one in quote) for one in flat)
 
 
 def _move_on(part: _Slice) -> None:

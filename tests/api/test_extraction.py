@@ -11,6 +11,7 @@ from config.lib import clock
 from config.lib.recalled import as_recalled
 from config.lib.scope import workspace_scope
 from memory import tasks_learning
+from memory.learning import rules
 from memory.models import Evidence, Learning, Lesson, Memory, MemoryAbout
 from memory.services import learning
 from memory.services.hooks import map_waiting
@@ -252,6 +253,21 @@ def test_phrases_of_ones_own(api, learn, rows, settings, tmp_path):
         ("preference", "Od teraz pisz po polsku."),
     ]
     assert rows(Memory)[0].data["extraction"]["language"] == "added"
+
+
+@pytest.mark.parametrize("quote", [PNPM, "use pnpm instead of npm", f"Hi! {PNPM}"])
+def test_better_rules_find_no_second_one_in_the_same_words(
+    api, learn, rows, workspace, monkeypatch, quote
+):
+    session_of(api, f"Hi! {PNPM}")
+    learn()
+    better = rules.Found(rules.ALWAYS, "procedure", "en", "Use pnpm here.", quote)
+    monkeypatch.setattr(rules, "find", lambda *_: [better])
+    with workspace_scope(workspace.id):
+        learn_again(workspace.id)
+    learn()
+    (memory,) = rows(Memory)
+    assert (memory.text, memory.repeat_count) == (PNPM, 0)
 
 
 # --- What events say ------------------------------------------------------------------------------

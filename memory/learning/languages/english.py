@@ -119,7 +119,7 @@ ENGLISH = Language(
         r"\bfor (?:this|that|now)[.!]*$|\bhere[.!]*$"
     ),
     weak=words(r"(?:please )?(?:note|take note)\b|(?:\w+ )?i(?:'ve| have)? (?:\w+ )?decided\b"),
-    chore=words(r"(?:to|the|my|your|how|when|where|what|it|me|us)\b"),
+    chore=words(r"to\b"),
     wants=words(r"(?:i|we) (?:prefer|like|want|hate|dislike|love|expect)\b|(?:always|never|don't|do not|"
                 r"please)\b"),
 )  # fmt: skip

@@ -107,7 +107,6 @@ GERMAN = Language(
         r"schritt|branch|ticket)\b|\bdass hier\b|\bfehlt (?:\w+ ){0,3}noch\b"
     ),
     weak=words(r"(?:bitte )?beachten?\b|(?:\w+ )?(?:ich (?:habe|hab)|(?:habe|hab) ich)\b"),
-    chore=words(r"(?:zu|den|die|das|mich|mir|bitte)\b(?! \w+ (?:ist|sind|wird|hat|haben|werden|liegt|"
-                r"läuft|gehört))"),
+    chore=words(r"zu\b"),
     wants=words(r"(?:ich (?:bevorzuge|mag|will|möchte|hasse)|immer|nie|niemals|kein|keine|bitte)\b"),
 )  # fmt: skip
