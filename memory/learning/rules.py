@@ -19,7 +19,39 @@ MOST_OPENERS = 6
 MOST_TEXT = 2_000
 
 _WORD = re.compile(rf"[^\W_][\w'{MASK}-]*")
+_PEOPLE = frozenset(
+    [
+        "i",
+        "i'm",
+        "i've",
+        "you",
+        "you're",
+        "we",
+        "we're",
+        "we've",
+        "having",
+        "ich",
+        "du",
+        "wir",
+        "ihr",
+        "je",
+        "j'ai",
+        "tu",
+        "on",
+        "nous",
+        "vous",
+        "yo",
+        "tú",
+        "nosotros",
+    ]
+)
 _PUNCTUATION = " \t,;:–—-"
+# A question that came without its mark.
+_ASKS = re.compile(
+    r"\b(?:how (?:can|do|should|could|would) (?:i|we)|(?:can|could|would) you|wie kann ich|"
+    r"(?:kannst|könntest) du|comment (?:puis|faire)|(?:peux|pourrais)-tu|cómo puedo|"
+    r"(?:puedes|podrías))\b"
+)
 # Between "we decided" and what was.
 _LINK = re.compile(r"^(?:that|to|on|que|qu'|de|dass) ")
 
@@ -91,7 +123,8 @@ def _in_language(sentence: Sentence, language: Language) -> Found | None:
         if start and (language.hedge.search(before) or language.reported.search(before)):
             break
         first = _after_openers(masked, start, language)
-        found = _at(sentence, first, language)
+        orders = not start or _orders(before, language)
+        found = _at(sentence, first, language, orders=orders)
         if found is not None:
             return found
     return _standing(sentence, language)
@@ -101,6 +134,15 @@ def _starts(masked: str, language: Language) -> Iterator[int]:
     yield 0
     for part in language.clause.finditer(masked):
         yield part.end()
+
+
+def _orders(before: str, language: Language) -> bool:
+    """Whether an order may follow: "use X, and never Y", not "they help and never complain"."""
+    parts = list(language.clause.finditer(before))
+    if parts and language.therefore.search(before, parts[-1].start()):
+        return True
+    told = _WORD.match(before, _after_openers(before, 0, language))
+    return told is not None and told[0] not in language.subjects | _PEOPLE
 
 
 def _after_openers(masked: str, start: int, language: Language) -> int:
@@ -123,8 +165,8 @@ def _begins(masked: str, start: int, language: Language) -> bool:
     return any(pattern.match(masked, start) for pattern in patterns)
 
 
-def _at(sentence: Sentence, start: int, language: Language) -> Found | None:
-    """What begins at `start`."""
+def _at(sentence: Sentence, start: int, language: Language, *, orders: bool) -> Found | None:
+    """What begins at `start`. `orders` says whether it may be an order."""
     masked = sentence.masked
     kept = language.remember.match(masked, start)
     if kept is not None:
@@ -135,7 +177,7 @@ def _at(sentence: Sentence, start: int, language: Language) -> Found | None:
     # In a list of what is to be built, "always show the total" is one of its features.
     if sentence.bullet:
         return None
-    if language.instruct.match(masked, start):
+    if orders and language.instruct.match(masked, start):
         return _made(ALWAYS, sentence, language, start)
     if language.prefer.match(masked, start):
         return _made(PREFER, sentence, language, start)
@@ -165,7 +207,7 @@ def _kept(sentence: Sentence, start: int, end: int, language: Language) -> Found
     kind = "preference" if language.wants.match(rest) else "fact"
     whole = language.keeps.match(sentence.masked[start:end]) is not None
     text = _told(sentence.text[start if whole else end :])
-    weak = language.weak.match(sentence.masked, start) is not None
+    weak = _is_weak(sentence, language, start, end)
     return Found(REMEMBER, kind, language.name, text, sentence.text, weak)
 
 
@@ -189,8 +231,14 @@ def _made(
     # From a part behind "and" the whole sentence is kept: it says of what is spoken.
     inside = language.clause.search(sentence.masked[:start]) is not None
     text = _told(sentence.text if inside else sentence.text[start:])
-    weak = rule is DECIDE and language.weak.match(sentence.masked, start) is not None
+    weak = _is_weak(sentence, language, start, end or start)
     return Found(rule, rule.kind, language.name, text, sentence.text, weak)
+
+
+def _is_weak(sentence: Sentence, language: Language, start: int, end: int) -> bool:
+    """By the words between, or because the sentence asks for something else besides."""
+    marked = language.weak.search(sentence.masked, start, end) is not None
+    return marked or _ASKS.search(sentence.masked) is not None
 
 
 def _standing(sentence: Sentence, language: Language) -> Found | None:

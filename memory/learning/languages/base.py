@@ -24,7 +24,8 @@ class Language:
     is among `subjects` does not. `hedge`: what is not meant; `reported`: what somebody else says;
     both spoil what comes behind them. `vague`: what cannot be understood without what stood
     before; `local`: what is said of the piece of work at hand; `chore`: something to be done once.
-    `weak` begins what is a hint for the task as often as one for good: a person decides on it.
+    `weak` marks what is a hint for the task as often as one for good: a person decides on it.
+    Behind `therefore` an order may follow what somebody says of themselves.
     """
 
     name: str
@@ -43,4 +44,5 @@ class Language:
     weak: re.Pattern[str]
     chore: re.Pattern[str]
     wants: re.Pattern[str]
+    therefore: re.Pattern[str]
     keeps: re.Pattern[str] = NEVER

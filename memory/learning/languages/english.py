@@ -16,7 +16,10 @@ _CUSTOMS = (
 _FEATURES = (
     "show(?! me)|display|hide|render|redirect|focus|highlight|scroll|fetch|load|reload|refresh|retry|"
     "play|animate|enable|disable|stick|take|pick|select|emit|trigger|fire|appear|fade|expand|collapse|"
-    "open the|close the"
+    "open the|close the|"
+    # And what people say to each other.
+    "give up|say never|quit|stop dreaming|happy|ready|available|full|glad|fun|great|make us|make me|"
+    "remind me|count on|cheer|let us down"
 )
 # What stands after "always" in a report of what goes wrong, though it looks like a verb.
 _STATES = (
@@ -58,9 +61,9 @@ ENGLISH = Language(
         rf"(?:(?:always|never) (?:ever )?(?!(?:{_STATES}|{_FEATURES})\b)(?!\w*(?<!ne)(?<!mb)(?<!fe)(?<!ce)(?<!he)ed\b)"
         rf"(?!(?!bring|string|ring|ping)\w+ing\b)"
         rf"(?!\w*(?<!s)(?<!acce)(?<!addre)(?<!u)(?<!i)s\b)[a-z][a-z-]+\b"
-        rf"|(?:do not|don't) ever [a-z]+"
+        rf"|(?:do not|don't) ever (?!quit\b|give up\b|stop\b)[a-z]+"
         rf"|(?:no|don't|do not) [^,;:?]{{3,120}}, (?:ever|never)(?=[.! ]*$)"
-        rf"|(?:you|agents?|everyone|everybody|nobody|anyone)(?: (?:should|must|shall|may|can|need to|"
+        rf"|(?:you|agents?|everyone|everybody|nobody|anyone)(?: (?:should|must|shall|may|need to|"
         rf"have to|are to))+ (?:always|never) (?!happen|have|see|get\b)[a-z]+"
         rf"|you (?:always|never) (?:have to|need to|must|should|may)\b"
         rf"|(?:i|we) (?:always|never) (?:ever )?(?:want|expect|like|need) (?:to see |you |all |every |a |"
@@ -118,7 +121,8 @@ ENGLISH = Language(
         r"endpoint|dialog|screen|step|one|time|change|call|component|modal|table|list)\b|"
         r"\bfor (?:this|that|now)[.!]*$|\bhere[.!]*$"
     ),
-    weak=words(r"(?:please )?(?:note|take note)\b|(?:\w+ )?i(?:'ve| have)? (?:\w+ )?decided\b"),
+    weak=words(r"\bnote\b|\bi\b|\bi'"),
+    therefore=words(r"\b(?:so)\b"),
     chore=words(r"to\b"),
     wants=words(r"(?:i|we) (?:prefer|like|want|hate|dislike|love|expect)\b|(?:always|never|don't|do not|"
                 r"please)\b"),

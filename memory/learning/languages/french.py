@@ -88,7 +88,8 @@ FRENCH = Language(
         r"\b(?:cette|ce|cet) (?:boucle|fonction|méthode|classe|fichier|page|vue|formulaire|test|ligne|"
         r"variable|branche|ticket|erreur|cas|script|bouton|champ|colonne|requête|étape)\b|\bqu'ici\b"
     ),
-    weak=words(r"(?:notez?|prends note)\b|(?:\w+ )?j'ai\b"),
+    weak=words(r"\bnotez?\b|\bj'ai\b"),
+    therefore=words(r"\b(?:donc|alors)\b"),
     chore=words(r"(?:de|d')\b"),
     wants=words(r"(?:je (?:préfère|veux|déteste|n'aime)|toujours|jamais|ne|n'|pas de)\b"),
 )  # fmt: skip

@@ -106,7 +106,8 @@ GERMAN = Language(
         r"\bin diese[mr] (?:schleife|funktion|methode|klasse|datei|seite|ansicht|formular|test|zeile|fall|"
         r"schritt|branch|ticket)\b|\bdass hier\b|\bfehlt (?:\w+ ){0,3}noch\b"
     ),
-    weak=words(r"(?:bitte )?beachten?\b|(?:\w+ )?(?:ich (?:habe|hab)|(?:habe|hab) ich)\b"),
+    weak=words(r"\bbeacht|\bich\b"),
+    therefore=words(r"\b(?:also|daher|deshalb)\b"),
     chore=words(r"zu\b"),
     wants=words(r"(?:ich (?:bevorzuge|mag|will|möchte|hasse)|immer|nie|niemals|kein|keine|bitte)\b"),
 )  # fmt: skip

@@ -86,7 +86,8 @@ SPANISH = Language(
         r"prueba|línea|variable|rama|ticket|error|caso|script|botón|campo|columna|consulta|paso)\b|"
         r"\bque aquí\b"
     ),
-    weak=words(r"(?:ten|tenga|tened) en cuenta\b|toma nota\b|(?:\w+ )?(?:he|decidí)\b"),
+    weak=words(r"\ben cuenta\b|\bnota\b|\bhe\b|\bdecidí\b"),
+    therefore=words(r"\b(?:así que|por tanto|entonces)\b"),
     chore=words(r"(?:de )?\w+(?:ar|er|ir)(?:lo|la|los|las|me|te|se)?\b"),
     wants=words(r"(?:prefiero|quiero|odio|me gusta|siempre|nunca|no)\b"),
 )  # fmt: skip
