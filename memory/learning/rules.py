@@ -48,8 +48,8 @@ _PEOPLE = frozenset(
 _PUNCTUATION = " \t,;:–—-"
 # A question that came without its mark.
 _ASKS = re.compile(
-    r"\b(?:how (?:can|do|should|could|would) (?:i|we)|(?:can|could|would) you|wie kann ich|"
-    r"(?:kannst|könntest) du|comment (?:puis|faire)|(?:peux|pourrais)-tu|cómo puedo|"
+    r"\b(?:how (?:can|do|should|could|would) (?:i|we)|(?:can|could|would) you|not sure|"
+    r"wie kann ich|(?:kannst|könntest) du|comment (?:puis|faire)|(?:peux|pourrais)-tu|cómo puedo|"
     r"(?:puedes|podrías))\b"
 )
 # Between "we decided" and what was.

@@ -58,7 +58,7 @@ ENGLISH = Language(
     instruct=words(
         rf"(?:(?:whenever|when|for|in|on|before|after|with|if you|every time|each time|until)\b"
         rf"[^,;:?]{{2,90}}, (?:please )?)?"
-        rf"(?:(?:always|never) (?:ever )?(?!(?:{_STATES}|{_FEATURES})\b)(?!\w*(?<!ne)(?<!mb)(?<!fe)(?<!ce)(?<!he)ed\b)"
+        rf"(?:(?:always|never) (?:ever )?(?!(?:{_STATES})\b)(?!(?:{_FEATURES})\b(?!.*\b(?:i ask|your (?:answers?|repl(?:y|ies)|summar(?:y|ies)))\b))(?!\w*(?<!ne)(?<!mb)(?<!fe)(?<!ce)(?<!he)ed\b)"
         rf"(?!(?!bring|string|ring|ping)\w+ing\b)"
         rf"(?!\w*(?<!s)(?<!acce)(?<!addre)(?<!u)(?<!i)s\b)[a-z][a-z-]+\b"
         rf"|(?:do not|don't) ever (?!quit\b|give up\b|stop\b)[a-z]+"
