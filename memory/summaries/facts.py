@@ -7,6 +7,7 @@ from django.db.models.functions import Left
 
 from config.lib.recalled import without_recalled
 from config.lib.redact import redact_text
+from memory.importers.claude_code.records import Kind
 from memory.learning.tools import commands_of, files_of, troubles_of
 from memory.summaries.base import MOST_POINTS, Facts, Said
 from memory.summaries.calls import read_calls
@@ -19,6 +20,8 @@ FIRST, LAST = 4, 8
 MOST_FILES, MOST_COMMANDS, MOST_OPEN = 30, 12, 4
 MOST_CHARACTERS = 4_000
 LAST_WORDS = 500
+# As readers of transcripts tell messages apart. Other words under that key are their sender's own.
+NOT_TYPED = [kind.value for kind in Kind if kind is not Kind.PROMPT]
 
 
 def read_facts(session: Session) -> Facts:
@@ -41,7 +44,7 @@ def read_facts(session: Session) -> Facts:
 def people_spoke() -> Q:
     """Messages in which a person speaks, or whoever stands in their place: not those that a program
     wrote in their name, nor what an agent asks its subagents."""
-    typed = Q(metadata__kind__isnull=True) | Q(metadata__kind="prompt")
+    typed = Q(metadata__kind__isnull=True) | ~Q(metadata__kind__in=NOT_TYPED)
     return Q(role=MessageRole.USER) & typed
 
 

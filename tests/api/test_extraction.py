@@ -498,6 +498,15 @@ def test_an_uploaded_transcript_is_learned_from(api, learn, rows):
     assert len(rows(Memory)) == 1
 
 
+@pytest.mark.parametrize(("kind", "kept"), [("question", 1), ("prompt", 1), ("command", 0)])
+def test_a_kind_that_a_caller_made_up_is_their_own(api, learn, rows, kind, kept):
+    _, thread = session_of(api)
+    message = {"role": "user", "content": PNPM, "metadata": {"kind": kind}}
+    made(api.post(f"/threads/{thread}/messages", {"messages": [message]}))
+    learn()
+    assert len(rows(Memory)) == kept
+
+
 def test_a_fork_of_a_session_says_nothing_again(api, learn, rows):
     session_of(api, PNPM)
     learn()
