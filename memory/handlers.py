@@ -1,4 +1,5 @@
-"""What the search index does when rows are written, and what memories let go when rows leave."""
+"""What the search index and learning do when rows are written, and what memories let go when rows
+leave."""
 
 from collections.abc import Sequence
 
@@ -6,7 +7,7 @@ from config.lib.actor import Actor
 from config.lib.signals import on_changed, on_deleting, on_merging
 from contacts.models import Contact
 from memory.models import Evidence, Memory
-from memory.services import about, executions, passages
+from memory.services import about, executions, learning_marks, passages
 from sessions.models import (
     Message,
     Project,
@@ -28,6 +29,9 @@ def register() -> None:
     on_changed(Project, passages.index_projects)
     on_changed(Task, passages.index_tasks)
     on_changed(Contact, passages.index_contacts)
+    on_changed(Message, learning_marks.messages_written)
+    on_changed(SessionEvent, learning_marks.events_written)
+    on_changed(Session, learning_marks.sessions_written)
     on_merging(Contact, about.OF_CONTACTS)
     # After the sessions app's own: a mission has followed its worker by then.
     on_changed(Worker, executions.remember_executions)

@@ -293,14 +293,16 @@ def _reviews() -> Leg:
     """Memories in quarantine, longest first. Index memory_state."""
     rows = Memory.objects.filter(state=MemoryState.QUARANTINED)
     rows = rows.order_by("recorded_at", "id")
-    columns = ("recorded_at", "trust")
+    columns = ("recorded_at", "trust", "method")
     computed = {"start": Left("text", TITLE)}
     return Leg(AttentionKind.REVIEW, rows, columns, computed, _tell_review)
 
 
 def _tell_review(row: dict[str, Any]) -> Told:
+    how = f", {row['method']}" if row["method"] else ""
     return Told(
-        Severity.LOW, row["start"], f"In quarantine; trust: {row['trust']}", row["recorded_at"],
+        Severity.LOW, row["start"], f"In quarantine{how}; trust: {row['trust']}",
+        row["recorded_at"],
         change_url(Memory._meta.label_lower, row["id"]),
     )  # fmt: skip
 

@@ -160,9 +160,14 @@ class SessionSummary(SessionRow):
 class Summary(Input):
     """What a session came to, each point a short text."""
 
+    asked: list[Text] = Field(default_factory=list, max_length=1000)
     key_events: list[Text] = Field(default_factory=list, max_length=1000)
     decisions: list[Text] = Field(default_factory=list, max_length=1000)
     outcomes: list[Text] = Field(default_factory=list, max_length=1000)
+    files: list[Text] = Field(default_factory=list, max_length=1000)
+    commands: list[Text] = Field(default_factory=list, max_length=1000)
+    errors: list[Text] = Field(default_factory=list, max_length=1000)
+    last_words: list[Text] = Field(default_factory=list, max_length=1000)
     next_steps: list[Text] = Field(default_factory=list, max_length=1000)
 
 

@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config import logs
 from config.embedded.layout import connection_urls, load_secrets
+from config.lib.phrases import PhrasesError, read_phrases
 from config.lib.reranker_files import NEEDED, graph_of
 from config.settings.env import BASE_DIR, read_settings
 from config.settings.unfold import UNFOLD  # noqa: F401  (Django finds it here)
@@ -234,6 +235,25 @@ if SUMMARY_PROVIDER != "extractive" and not (SUMMARY_URL and SUMMARY_MODEL):
     raise ImproperlyConfigured(
         "REMEMBRANCER_SUMMARY_URL and REMEMBRANCER_SUMMARY_MODEL: both needed with "
         f"REMEMBRANCER_SUMMARY_PROVIDER={SUMMARY_PROVIDER}"
+    )
+
+EXTRACT = VALUES["REMEMBRANCER_EXTRACT"]
+EXTRACT_TRUSTED = VALUES["REMEMBRANCER_EXTRACT_TRUSTED"]
+EXTRACT_PHRASES = VALUES["REMEMBRANCER_EXTRACT_PHRASES"]
+try:
+    read_phrases(EXTRACT_PHRASES)
+except PhrasesError as error:
+    raise ImproperlyConfigured(f"REMEMBRANCER_EXTRACT_PHRASES: {error}") from None
+EXTRACT_PROVIDER = VALUES["REMEMBRANCER_EXTRACT_PROVIDER"]
+EXTRACT_MODEL = VALUES["REMEMBRANCER_EXTRACT_MODEL"]
+EXTRACT_URL = VALUES["REMEMBRANCER_EXTRACT_URL"]
+EXTRACT_API_KEY = VALUES["REMEMBRANCER_EXTRACT_API_KEY"]
+EXTRACT_TIMEOUT = VALUES["REMEMBRANCER_EXTRACT_TIMEOUT"]
+EXTRACT_TOKENS = VALUES["REMEMBRANCER_EXTRACT_TOKENS"]
+if EXTRACT_PROVIDER != "none" and not (EXTRACT_URL and EXTRACT_MODEL):
+    raise ImproperlyConfigured(
+        "REMEMBRANCER_EXTRACT_URL and REMEMBRANCER_EXTRACT_MODEL: both needed with "
+        f"REMEMBRANCER_EXTRACT_PROVIDER={EXTRACT_PROVIDER}"
     )
 
 # --- Pings that leave the page ----------------------------------------------------------------

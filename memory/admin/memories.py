@@ -3,12 +3,14 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.db.models.functions import Left
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
     ChoicesDropdownFilter,
+    DropdownFilter,
     MultipleChoicesDropdownFilter,
     RangeNumericFilter,
 )
@@ -25,6 +27,7 @@ from memory.admin.about import AboutInline
 from memory.admin.inlines import EvidenceInline, LinkInInline, LinkOutInline
 from memory.models import Memory
 from memory.models.memory import MemoryState, Trust
+from memory.services.lessons import METHOD, MODEL_METHOD
 from memory.services.memories import NewMemory, create_memory, delete_memory, update_memory
 
 PREVIEW = 240
@@ -49,6 +52,20 @@ def approve(*, actor: Any, row: Memory, reason: str) -> Memory:
     return update_memory(actor=actor, memory_id=row.pk, changes=changes, reason=reason)
 
 
+class ProvenanceFilter(DropdownFilter):
+    """What nobody saved: found by rules, or proposed by a model (docs/extraction.md)."""
+
+    title = "extraction"
+    parameter_name = "extraction"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("rule", "extracted by a rule"), ("model", "proposed by a model")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        started = {"rule": METHOD, "model": MODEL_METHOD}.get(self.value() or "")
+        return queryset.filter(method__startswith=started) if started else queryset
+
+
 def is_open(row: Memory) -> bool:
     return row.state not in NOT_SET
 
@@ -62,6 +79,7 @@ class MemoryAdmin(WorkspaceAdmin):
         ("state", MultipleChoicesDropdownFilter),
         ("kind", MultipleChoicesDropdownFilter),
         ("trust", ChoicesDropdownFilter),
+        ProvenanceFilter,
         ("confidence", RangeNumericFilter),
         ("agent", AutocompleteSelectFilter),
         ("project", AutocompleteSelectFilter),
@@ -100,12 +118,15 @@ class MemoryAdmin(WorkspaceAdmin):
         RowAction("approve", "Approve", "Approved: the memory is in use.", "check_circle",
                   Role.REVIEWER, approve, tone="primary",
                   open_to=lambda row: is_open(row) and row.state != MemoryState.ACTIVE),
+        RowAction("reject", "Reject", "Rejected: it is archived and not proposed again.", "block",
+                  Role.REVIEWER, _set_state(MemoryState.ARCHIVED),
+                  open_to=lambda row: row.state == MemoryState.QUARANTINED),
         RowAction("quarantine", "Quarantine", "The memory waits for review.", "front_hand",
                   Role.REVIEWER, _set_state(MemoryState.QUARANTINED),
                   open_to=lambda row: is_open(row) and row.state != MemoryState.QUARANTINED),
         RowAction("archive", "Archive", "The memory is archived.", "archive",
                   Role.REVIEWER, _set_state(MemoryState.ARCHIVED),
-                  open_to=lambda row: is_open(row) and row.state != MemoryState.ARCHIVED),
+                  open_to=lambda row: row.state == MemoryState.ACTIVE),
     )  # fmt: skip
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
-"""Talking to the servers that an operator configures: models that embed, models that summarise.
+"""Talking to the servers that an operator configures: models that embed, models that summarise
+and that propose memories.
 
-calls.py sends, answers.py reads what every such server answers. What a request and a good answer
-look like is each protocol's own (embedding/, summaries/).
+calls.py sends, answers.py reads what every such server answers. chat.py asks a
+language model for one JSON object. What a request and a good answer hold is each purpose's own
+(embedding/, summaries/, learning/).
 """

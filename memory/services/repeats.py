@@ -46,8 +46,13 @@ def create_once(
                 # Held by one that is no repeat any more.
                 memory.repeat_key = ""
                 return create(), True
-    funnel.touch(found, repeat_count=found.repeat_count + 1, last_repeated_at=clock.now())
+    count_repeat(found)
     return found, False
+
+
+def count_repeat(memory: Memory) -> None:
+    """It was said again. Its row is locked."""
+    funnel.touch(memory, repeat_count=memory.repeat_count + 1, last_repeated_at=clock.now())
 
 
 def forget_key(memory: Memory) -> None:

@@ -45,6 +45,21 @@ class Material:
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """What a session's rows say of it by themselves, whoever writes the summary (facts.py).
+
+    `open_ends` are next steps that follow from them: what failed and never worked again.
+    """
+
+    asked: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    last_words: list[str] = field(default_factory=list)
+    open_ends: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """A summary, as session rows keep it."""
 
@@ -54,13 +69,19 @@ class Draft:
     outcomes: list[str] = field(default_factory=list)
     next_steps: list[str] = field(default_factory=list)
 
-    def data(self) -> dict[str, list[str]]:
+    def data(self, facts: Facts) -> dict[str, list[str]]:
         """As Session.summary_data."""
+        steps = self.next_steps[: MOST_POINTS - len(facts.open_ends)]
         return {
+            "asked": facts.asked,
             "key_events": self.key_events,
             "decisions": self.decisions,
             "outcomes": self.outcomes,
-            "next_steps": self.next_steps,
+            "files": facts.files,
+            "commands": facts.commands,
+            "errors": facts.errors,
+            "last_words": facts.last_words,
+            "next_steps": [*steps, *facts.open_ends],
         }
 
 

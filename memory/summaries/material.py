@@ -2,7 +2,8 @@
 
 Numbers without gaps (seq, idx) make an even sample by key, without reading what is left out. At
 most some 900 rows of some kilobytes are read, whatever the session holds. What tools printed is
-left out: it is long, of others' making, and retold by the agent.
+left out: it is long, of others' making, and retold by the agent. Secrets are taken out once more:
+not every way in does so, and a summary may be made elsewhere.
 """
 
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce, Left, Length, NullIf, Right
 
 from config.lib.recalled import without_recalled
+from config.lib.redact import redact_text
 from memory.summaries.base import Material, Said
 from sessions.models import Message, Session, SessionEvent, Thread
 from sessions.models.session import Outcome
@@ -51,7 +53,7 @@ def read_material(session: Session) -> Material:
     )
     return Material(
         name=session.name,
-        prompt=session.prompt[:MOST_CHARACTERS],
+        prompt=redact_text(session.prompt[:MOST_CHARACTERS]),
         outcome="" if session.outcome == Outcome.UNKNOWN else session.outcome,
         said=[one for one, _, _ in said],
         total=session.event_count + session.message_count,
@@ -99,7 +101,7 @@ def _events(session: Session) -> Iterable[Ranked]:
         text = _joined(head, tail, length)
         text = text if text.strip() else about
         if text.strip():
-            said = Said(at, "event", text, event_type, task_id or "", to or "")
+            said = Said(at, "event", redact_text(text), event_type, task_id or "", to or "")
             yield said, 0, seq
 
 
@@ -124,7 +126,7 @@ def _messages(session: Session) -> Iterable[Ranked]:
         )
         kept = spread(0, len(found), share)
         for idx, role, at, head, tail, length in (found[place] for place in kept):
-            text = without_recalled(_joined(head, tail, length))
+            text = redact_text(without_recalled(_joined(head, tail, length)))
             if text.strip():
                 yield Said(at, role, text), number + 1, idx
 

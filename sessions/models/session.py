@@ -41,8 +41,8 @@ class Session(SourcedRow):
     """`conversation_id` outlives context resets: several sessions, one conversation.
 
     Counters and token totals are telemetry, kept by the services that append. `cost_usd` is
-    null where nobody knows, never 0. `summary_data` is {key_events, decisions, outcomes,
-    next_steps}, each a list of strings.
+    null where nobody knows, never 0. `summary_data` is {asked, key_events, decisions,
+    outcomes, files, commands, errors, last_words, next_steps}, each a list of strings.
     """
 
     agent = ScopedForeignKey("contacts.Agent", related_name="sessions")

@@ -234,6 +234,25 @@ def test_many_memories_are_decided_at_once(alice, workspace):
     assert {reread(workspace, row).state for row in rows} == {"active"}
 
 
+def test_a_proposal_is_found_by_where_it_comes_from_and_rejected(alice, workspace):
+    with workspace_scope(workspace.id):
+        made_by = {
+            "Ruled.": "extracted by rule fixed",
+            "Modelled.": "proposed by openai m-1",
+            "Saved.": "",
+        }
+        rows = [
+            make_memory(text, state="quarantined", method=method)
+            for text, method in made_by.items()
+        ]
+    address = url(Memory, "changelist")
+    for wanted, text in (("rule", "Ruled."), ("model", "Modelled.")):
+        page = alice.get(address, {"extraction": wanted}).content.decode()
+        assert [one for one in made_by if one in page] == [text]
+    alice.post(address, {"action": "reject", "_selected_action": [str(r.pk) for r in rows]})
+    assert {reread(workspace, row).state for row in rows} == {"archived"}
+
+
 def test_history_shows_who_changed_what_word_by_word(alice, rows):
     memory = rows[Memory]
     address = url(Memory, "change", memory.pk)

@@ -70,7 +70,12 @@ def test_a_session_is_summarised_by_its_own_sentences(api):
     row = summarize(api, session)
     assert row["summary"].startswith(f"Asked: {SAID[0][1]}")
     data = row["summary_data"]
-    assert data.keys() == {"key_events", "decisions", "outcomes", "next_steps"}
+    assert data.keys() == {
+        "asked", "key_events", "decisions", "outcomes", "files", "commands", "errors",
+        "last_words", "next_steps",
+    }  # fmt: skip
+    assert data["asked"] == [SAID[0][1]]
+    assert data["last_words"] == [SAID[4][1]]
     assert data["decisions"] == [SAID[2][1], "Buy a 12 V supply"]
     assert data["outcomes"] == [SAID[3][1]]
     assert data["next_steps"] == [SAID[4][1], "Task created: Draw the supply"]

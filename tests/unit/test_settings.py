@@ -136,6 +136,8 @@ def test_a_model_that_summarises_needs_an_address(tmp_path):
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
+        ({"REMEMBRANCER_EXTRACT_PROVIDER": "openai"}, "REMEMBRANCER_EXTRACT_URL and"),
+        ({"REMEMBRANCER_EXTRACT_PHRASES": "/dev/null"}, "REMEMBRANCER_EXTRACT_PHRASES: is no JSON"),
         ({"REMEMBRANCER_RERANKER": "http"}, "REMEMBRANCER_RERANKER_URL: needed with"),
         ({"REMEMBRANCER_RERANKER": "local"}, "REMEMBRANCER_RERANKER_PATH: .*got nothing"),
         (
@@ -145,7 +147,7 @@ def test_a_model_that_summarises_needs_an_address(tmp_path):
         ),
     ],
 )
-def test_a_reranker_that_is_nowhere_is_refused_at_the_start(tmp_path, environment, said):
+def test_what_is_nowhere_or_wrong_is_refused_at_the_start(tmp_path, environment, said):
     place = {**PRODUCTION, "REMEMBRANCER_DATA_DIR": str(tmp_path)}
     done = run("manage.py check", **place, **environment)
     assert done.returncode != 0
