@@ -15,9 +15,8 @@ from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-_HOST = re.compile(
-    r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
-)
+_NAME, _V6 = r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}", r"\[[0-9A-Fa-f:.]{2,45}\]"
+_HOST = re.compile(rf"(?:{_NAME}|{_V6})(?::[0-9]{{1,5}})?")
 
 
 def _shim() -> Path:

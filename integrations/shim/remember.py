@@ -1446,14 +1446,9 @@ class Json:
             return
         shown = self.newline + inner + name + self._render(value, inner)
         if not children:
-            rest = text[parent + 1 : end - 1]
-            tail = (
-                "" if rest.strip() and rest.rstrip(" \t").endswith("\n") else self.newline + outer
-            )
-            kept = rest.rstrip() if rest.strip() else ""
-            if kept:
-                tail = self.newline + outer
-            self.text = text[: parent + 1] + kept + shown + tail + text[end - 1 :]
+            comments = text[parent + 1 : end - 1].rstrip()
+            tail = self.newline + outer + text[end - 1 :]
+            self.text = text[: parent + 1] + comments + shown + tail
             return
         last = children[-1][3]
         comma = self._blank(last)
@@ -2097,11 +2092,13 @@ def codex_hooks() -> list[dict]:
 def _our_codex_hooks(said: dict) -> list[dict]:
     result = said.get("result")
     data = result.get("data") if isinstance(result, dict) else None
-    found = []
-    for one in data if isinstance(data, list) else []:
-        for entry in one.get("hooks") or [] if isinstance(one, dict) else []:
-            if isinstance(entry, dict) and is_ours(entry.get("command"), "codex"):
-                found.append(entry)
+    groups = [one.get("hooks") for one in data or [] if isinstance(one, dict)]
+    found = [
+        entry
+        for hooks in groups
+        for entry in hooks or []
+        if isinstance(entry, dict) and is_ours(entry.get("command"), "codex")
+    ]
     if not found:
         raise Problem("it does not list our hooks; it may be too old for them")
     return found
@@ -2206,9 +2203,8 @@ def read_key(given: str | None, stored: str, moved: bool) -> str:
     try:
         return getpass.getpass("API key (rmb_...): ").strip()
     except (EOFError, OSError):
-        raise Problem(
-            "no key: give it by REMEMBRANCER_KEY, or by --key - on standard input"
-        ) from None
+        todo = "give it by REMEMBRANCER_KEY, or by --key - on standard input"
+        raise Problem(f"no key: {todo}") from None
 
 
 def masked(key: str) -> str:
@@ -2586,16 +2582,19 @@ def parser():
         one.set_defaults(run=run)
         return one
 
+    agents = f"{', '.join(INSTALLABLE)}; without one, all that are here"
+    # An empty list of them is looked for among the choices too.
+    named = [*INSTALLABLE, []]
     one = add("config", "set or show the server's address and the key", command_config)
     one.add_argument("--url", help="https://your.host, or http://127.0.0.1:8000")
     one.add_argument("--key", help="- reads it from standard input; asked for where it is missing")
     one.add_argument("--allow-http", action="store_true", help="also in the clear to other hosts")
     one = add("install", "write the configuration of agents", command_install)
-    one.add_argument("agent", nargs="*", choices=[*INSTALLABLE, []], help=", ".join(INSTALLABLE))
+    one.add_argument("agent", nargs="*", choices=named, metavar="AGENT", help=agents)
     one.add_argument("--dry-run", action="store_true", help="print the differences only")
     one.add_argument("--trust", action="store_true", help="also let Codex trust the hooks")
     one = add("uninstall", "take it out of agents' configuration again", command_uninstall)
-    one.add_argument("agent", nargs="*", choices=[*INSTALLABLE, []], help=", ".join(INSTALLABLE))
+    one.add_argument("agent", nargs="*", choices=named, metavar="AGENT", help=agents)
     one.add_argument("--dry-run", action="store_true", help="print the differences only")
     add("status", "server, key, spool, agents", command_status)
     add("doctor", "check everything and say what to do", lambda _: Doctor().run())
