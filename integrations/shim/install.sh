@@ -27,6 +27,10 @@ main() {
             "cross the network in the clear. On one that you trust: REMEMBRANCER_ALLOW_HTTP=1" ;;
     esac
 
+    # Standard input is this script: without the variable the key is asked for at the terminal.
+    [ -n "${REMEMBRANCER_KEY:-}" ] || (: </dev/tty) 2>/dev/null ||
+        fail "set REMEMBRANCER_KEY: there is no terminal to ask at"
+
     mkdir -p "$share" "$bin"
     new="$share/remember.py.$$"
     trap 'rm -f "$new"' EXIT
@@ -40,8 +44,6 @@ main() {
     if [ -n "${REMEMBRANCER_KEY:-}" ]; then
         printf '%s\n' "$REMEMBRANCER_KEY" | remember config --url "$server" --key - $insecure
     else
-        # Standard input is this script: the key is asked for at the terminal.
-        (: </dev/tty) 2>/dev/null || fail "set REMEMBRANCER_KEY: there is no terminal to ask at"
         remember config --url "$server" $insecure </dev/tty
     fi
     unset REMEMBRANCER_KEY

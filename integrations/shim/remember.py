@@ -1453,7 +1453,8 @@ class Json:
         last = children[-1][3]
         comma = self._blank(last)
         if text[comma] == ",":
-            self.text = text[: comma + 1] + shown + text[comma + 1 :]
+            # A comma stands at the end here: ours gets one too, and goes with it again.
+            self.text = text[: comma + 1] + shown + "," + text[comma + 1 :]
         else:
             self.text = text[:last] + "," + shown + text[last:]
 
