@@ -1785,7 +1785,13 @@ def with_mcp_toml(document: Toml, found: Settings) -> None:
     name = f"mcp_servers.{MCP}"
     value = getattr(document, "value", {})
     servers = value.get("mcp_servers", {}) if isinstance(value, dict) else {}
-    if MCP in servers and not document.tables(name):
+    # Where there is no tomllib, any form but a table of its own is taken for one with ours in it.
+    inline = not value and any(
+        line.split("=")[0].split(".")[0].strip(" \t\"'") == "mcp_servers"
+        for line in document.text.splitlines()
+        if "=" in line and not line.lstrip().startswith("[")
+    )
+    if inline or (MCP in servers and not document.tables(name)):
         raise Broken(f"{name} stands there in a form that cannot be changed: take it out first")
     headers = {"Authorization": f"Bearer {found.key}"}
     wanted = Toml("")

@@ -1,5 +1,6 @@
 """A machine where an agent runs: a home of its own, and the shim as agents start it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -161,6 +162,9 @@ class Door:
 
     def shut(self) -> None:
         if self.listener is not None:
+            # A thread is in accept(): closing alone would not take the port away from it.
+            with contextlib.suppress(OSError):
+                self.listener.shutdown(socket.SHUT_RDWR)
             self.listener.close()
             self.listener = None
         for link in self.links:

@@ -159,7 +159,7 @@ def test_what_the_server_never_takes_is_set_aside_and_holds_nobody_up(machine, r
     machine.settle()
     assert len(machine.refused()) == 1
     assert "413" in machine.log()
-    assert ids(rows) == ["1"]
+    wait_for(lambda: ids(rows) == ["1"])
 
 
 @pytest.fixture
