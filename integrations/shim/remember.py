@@ -1631,6 +1631,8 @@ CURSOR_EVENTS = (
 INSTALLABLE = ("claude-code", "codex", "cursor", "gemini")
 # Seconds after which the agent ends a hook by itself; it never takes that long.
 HOOK_TIMEOUT = 5
+# The most that Codex allows at a session's end.
+CODEX_END_TIMEOUT = 3
 
 
 def hook_command(agent: str) -> str:
@@ -1712,7 +1714,7 @@ def events_of(agent: str) -> tuple[str, ...]:
     }[agent]
 
 
-def hook_entry(agent: str) -> dict:
+def hook_entry(agent: str, event: str) -> dict:
     """One event's entry in the agent's own form."""
     command = hook_command(agent)
     if agent == "cursor":
@@ -1721,7 +1723,8 @@ def hook_entry(agent: str) -> dict:
         # In milliseconds there.
         one = {"name": MCP, "type": "command", "command": command, "timeout": HOOK_TIMEOUT * 1000}
         return {"hooks": [one]}
-    return {"hooks": [{"type": "command", "command": command, "timeout": HOOK_TIMEOUT}]}
+    timeout = CODEX_END_TIMEOUT if (agent, event) == ("codex", "SessionEnd") else HOOK_TIMEOUT
+    return {"hooks": [{"type": "command", "command": command, "timeout": timeout}]}
 
 
 def mcp_entry(agent: str, found: Settings) -> dict:
@@ -1752,11 +1755,10 @@ def our_items(document: Json, agent: str, event: str) -> list[tuple[int, object]
 
 
 def with_hooks(document: Json, agent: str) -> None:
-    wanted = hook_entry(agent)
     if agent == "cursor" and document.get(("version",)) is None:
         document.set(("version",), 1)
     for event in events_of(agent):
-        ours = our_items(document, agent, event)
+        wanted, ours = hook_entry(agent, event), our_items(document, agent, event)
         if [item for _, item in ours] == [wanted]:
             continue
         for index, _ in reversed(ours):
@@ -2367,7 +2369,7 @@ def command_status(options) -> int:
     for agent in INSTALLABLE:
         if not found.problem and is_there(agent):
             missing = is_installed(agent, found)
-            print(f"{agent:<11}{'installed' if not missing else 'not installed'}")
+            print(f"{agent:<12} {'installed' if not missing else 'not installed'}")
     return failed
 
 
