@@ -38,7 +38,9 @@ main() {
     got=$(python3 -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' "$new")
     [ "$got" = "$sha256" ] || fail "what was downloaded is not what this script is for ($got)"
     mv "$new" "$share/remember.py"
-    printf '#!/bin/sh\nexec python3 -I "%s" "$@"\n' "$share/remember.py" >"$bin/remember"
+    # Imported by this it is compiled once, not at each hook.
+    printf 'import remember\n\nremember.start()\n' >"$share/__main__.py"
+    printf '#!/bin/sh\nexec python3 -I "%s" "$@"\n' "$share" >"$bin/remember"
     chmod 755 "$bin/remember" "$share/remember.py"
 
     if [ -n "${REMEMBRANCER_KEY:-}" ]; then
@@ -56,7 +58,7 @@ main() {
 }
 
 remember() {
-    python3 -I "$share/remember.py" "$@"
+    python3 -I "$share" "$@"
 }
 
 fail() {

@@ -118,9 +118,11 @@ class Settings:
         """The name of the spool's folder: what is kept for one key is never sent with another."""
         if self.problem:
             return "unset"
-        import hashlib
+        # Told apart, not hidden: who can read this name can read the key. hashlib would load
+        # OpenSSL, which takes longer than all else that a hook does.
+        import zlib
 
-        return hashlib.sha256(f"{self.url}\n{self.key}".encode()).hexdigest()[:16]
+        return f"{zlib.crc32(self.url.encode()):08x}{zlib.crc32(self.key.encode()):08x}"
 
 
 def key_problem(key: str) -> str:
@@ -1645,6 +1647,10 @@ def hook_command(agent: str) -> str:
         # A virtual environment may go; the Python that it was made from stays.
         python = os.path.realpath(python)
     script = os.path.abspath(__file__)
+    folder = os.path.dirname(script)
+    if os.path.exists(os.path.join(folder, "__main__.py")):
+        # As GET /install lays it out: imported from its folder it is compiled once, not each time.
+        script = folder
     return f"{shlex.quote(python)} -I -S {shlex.quote(script)} hook {agent}"
 
 
@@ -1652,7 +1658,9 @@ def is_ours(command: object, agent: str) -> bool:
     if not isinstance(command, str):
         return False
     words = command.replace("'", "").replace('"', "").split()
-    return len(words) > 2 and words[-2:] == ["hook", agent] and words[-3].endswith("remember.py")
+    if len(words) < 3 or words[-2:] != ["hook", agent]:
+        return False
+    return os.path.basename(words[-3]) in ("remember.py", "remembrancer")
 
 
 def _below_home(variable: str, *names: str) -> str:
@@ -2640,9 +2648,13 @@ def main(arguments: list[str]) -> int:
     return 1
 
 
-if __name__ == "__main__":
+def start() -> None:
     if sys.version_info < (3, 9) or os.name != "posix":
         if sys.argv[1:2] == ["hook"]:
             sys.exit(0)
         sys.exit("remember: needs Python 3.9 or newer on Linux or macOS")
     sys.exit(main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    start()

@@ -172,7 +172,7 @@ def test_one_pasted_line_installs_and_the_first_session_is_remembered(machine, r
     settings = json.loads((machine.home / ".claude" / "settings.json").read_text())
     ((group,), *_) = settings["hooks"].values()
     command = group["hooks"][0]["command"]
-    assert ".local/share/remembrancer/remember.py" in command
+    assert command.endswith(".local/share/remembrancer hook claude-code")
     payload = json.dumps(claude("SessionStart", source="startup", transcript_path=""))
     subprocess.run(["sh", "-c", command], input=payload, text=True, check=True, timeout=30,
                    env=machine.environment)  # fmt: skip
