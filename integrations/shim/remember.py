@@ -50,12 +50,12 @@ SLOW_SECONDS = 30.0
 # The deliverer: how long it tries without success, the longest pause between two tries, and how
 # long it looks for more when all is delivered.
 PATIENCE, LONGEST_PAUSE, LINGER = 900.0, 60.0, 2.0
-REQUEST_SECONDS = 30.0
+REQUEST_SECONDS = 60.0
 SPOOL_MB = 200
 LOG_BYTES = 256 * 1024
 MOST_ANSWER_BYTES = 8 * 1024 * 1024
-# Of a transcript, sent at once; below the server's limit for a body (10 MiB).
-PIECE_BYTES = 4 * 1024 * 1024
+# Of a transcript, sent at once: little enough for a slow line to take it in a request's time.
+PIECE_BYTES = 1024 * 1024
 # A transcript that nobody wrote to for so long is not looked at any more.
 TRANSCRIPT_DAYS = 30
 
@@ -95,13 +95,17 @@ def state_folder() -> str | None:
     return _place("REMEMBRANCER_SHIM_STATE", "XDG_STATE_HOME", ".local/state")
 
 
-def seconds(name: str, default: float, most: float) -> float:
-    """A number of seconds from the environment; one that makes no sense is passed over."""
+def number(name: str, default: float, most: float) -> float:
+    """A number above 0 from the environment; one that makes no sense is passed over."""
     try:
         value = float(os.environ.get(name, ""))
     except ValueError:
         return default
     return min(value, most) if value > 0 else default
+
+
+def most_spool_bytes() -> int:
+    return int(number("REMEMBRANCER_SHIM_SPOOL_MB", SPOOL_MB, 1e6) * 1024 * 1024)
 
 
 class Settings:
@@ -188,6 +192,14 @@ def settings() -> Settings:
     if file[1]:
         return Settings(file[1], "", file[0], stored.get("allow_http") is True)
     return Settings("", "", "")
+
+
+def stored_settings() -> Settings:
+    """Those of config.json alone, by which hooks run whatever shell their agent was started from."""
+    stored = read_config()
+    url, key = _text(stored, "url"), _text(stored, "key")
+    source = "config.json" if url or key else ""
+    return Settings(url, key, source, stored.get("allow_http") is True)
 
 
 def _env(name: str) -> str:
@@ -844,7 +856,6 @@ class Deliverer:
     def __init__(self, settings: Settings, spool: Spool) -> None:
         self.settings, self.spool = settings, spool
         self.link = Link(settings, REQUEST_SECONDS)
-        self.most = int(seconds("REMEMBRANCER_SHIM_SPOOL_MB", SPOOL_MB, 1e6) * 1024 * 1024)
         self.flushed: set[str] = set()
         self.errors: dict[str, int] = {}
         # Transcripts of this run, by path, and those of them that the server does not want.
@@ -877,7 +888,7 @@ class Deliverer:
                 names, held, moved = self.spool.names(), set(), 0
                 for name in names:
                     session = self.spool.session_of(name)
-                    if name.endswith(".wait") and self.spool.age(name) < ASKING_SECONDS:
+                    if name.endswith(".wait") and 0 <= self.spool.age(name) < ASKING_SECONDS:
                         # Somebody is asking with it: what came later in its session waits.
                         held.add(session)
                     elif session not in held:
@@ -948,7 +959,7 @@ class Deliverer:
     def linger(self) -> bool:
         """Whether something new came in within some moments: an agent's next hook, or the last
         lines of its transcript, which it writes after it told of its end."""
-        until = time.monotonic() + seconds("REMEMBRANCER_SHIM_LINGER", LINGER, 60.0)
+        until = time.monotonic() + number("REMEMBRANCER_SHIM_LINGER", LINGER, 60.0)
         while time.monotonic() < until:
             time.sleep(0.05)
             if any(name.endswith(".json") for name in self.spool.names()):
@@ -963,7 +974,7 @@ class Deliverer:
         fresh = [name for name in names if name not in self.flushed]
         self.spool.flush(fresh)
         self.flushed.update(fresh)
-        gone = self.spool.trim(self.most)
+        gone = self.spool.trim(most_spool_bytes())
         if gone:
             log(f"the spool is above its limit: the {gone} oldest payloads of tools were deleted")
         known = read_json(self.spool.in_home("trouble.json"))
@@ -978,17 +989,19 @@ class Deliverer:
         )
 
     def _sleep(self, pause: float) -> None:
-        """Unless somebody reaches the server before."""
+        """Unless somebody reaches the server before, and takes the note of the trouble away."""
+        path = self.spool.in_home("trouble.json")
+        noted = os.path.exists(path)
         until = time.monotonic() + pause
         while time.monotonic() < until:
             time.sleep(min(0.1, max(until - time.monotonic(), 0)))
-            if not os.path.exists(self.spool.in_home("trouble.json")):
+            if noted and not os.path.exists(path):
                 return
 
 
 def deliver(found: Settings, spool: Spool, lock: int | None = None, patience: float = 0.0) -> str:
     """Be the deliverer, unless there is one. What kept it from being done; empty where all is."""
-    patience = patience or seconds("REMEMBRANCER_SHIM_PATIENCE", PATIENCE, 86_400.0)
+    patience = patience or number("REMEMBRANCER_SHIM_PATIENCE", PATIENCE, 86_400.0)
     while True:
         lock = spool.lock() if lock is None else lock
         if lock is None:
@@ -997,7 +1010,7 @@ def deliver(found: Settings, spool: Spool, lock: int | None = None, patience: fl
             os.ftruncate(lock, 0)
             os.pwrite(lock, str(os.getpid()).encode(), 0)
             if found.problem:
-                spool.trim(SPOOL_MB * 1024 * 1024)
+                spool.trim(most_spool_bytes())
                 return found.problem
             failed = Deliverer(found, spool).run(patience)
         finally:
@@ -1131,7 +1144,7 @@ def facts_of(agent: str, given: str, body: bytes) -> dict:
 
 def _ask_and_print(ask, began: float) -> None:
     """Let a process ask, and print what it found in time. It goes on where it is late."""
-    budget = seconds("REMEMBRANCER_SHIM_BUDGET", BUDGET, MOST_BUDGET)
+    budget = number("REMEMBRANCER_SHIM_BUDGET", BUDGET, MOST_BUDGET)
     until = began + budget
     reader, writer = os.pipe()
     in_background(lambda: ask(writer, until), keep=(writer,))
@@ -2031,7 +2044,7 @@ def first_record(agent: str, change: Change, created: list[str]) -> dict:
 def uninstall(agent: str, dry: bool) -> bool:
     """Take our entries out again. Whether anything was changed."""
     record = read_json(record_path(agent))
-    key = settings().key
+    key = stored_settings().key
     planned = []
     for what, path in files_of(agent):
         known = record.get(path)
@@ -2254,7 +2267,9 @@ def move_queue(old: Spool, new: Spool) -> int:
 
 
 def command_install(options) -> int:
-    found = usable()
+    found = stored_settings()
+    if found.problem:
+        raise Problem(found.problem)
     agents = options.agent or [agent for agent in INSTALLABLE if is_there(agent)]
     if not agents:
         raise Problem(f"no agent was found here: name one of {', '.join(INSTALLABLE)}")
@@ -2311,6 +2326,29 @@ def is_installed(agent: str, found: Settings) -> str:
                 return f"{path} lacks our entries, or has other ones"
         except Problem as problem:
             return str(problem)
+    return ""
+
+
+def switched_off(agent: str) -> str:
+    """The setting of the agent's own by which no hook runs; empty where there is none."""
+    try:
+        if agent == "codex":
+            change = Change("toml", files_of(agent)[1][1])
+            document = change.document()
+            value = getattr(document, "value", {})
+            features = value.get("features")
+            if isinstance(features, dict) and features.get("hooks") is False:
+                return "[features] hooks = false"
+            return ""
+        what, path = files_of(agent)[0]
+        document = Change(what, path).document()
+        assert isinstance(document, Json)
+        if agent == "claude-code" and document.get(("disableAllHooks",)) is True:
+            return "disableAllHooks"
+        if agent == "gemini" and document.get(("hooksConfig", "enabled")) is False:
+            return "hooksConfig.enabled is false"
+    except (Problem, Broken):
+        pass  # said by the check before
     return ""
 
 
@@ -2375,8 +2413,9 @@ def command_status(options) -> int:
             print(f"elsewhere  {others} payloads wait for another key: `remember deliver --all`")
         print(f"log        {os.path.join(state, 'remember.log')}")
     for agent in INSTALLABLE:
-        if not found.problem and is_there(agent):
-            missing = is_installed(agent, found)
+        stored = stored_settings()
+        if not stored.problem and is_there(agent):
+            missing = is_installed(agent, stored)
             print(f"{agent:<12} {'installed' if not missing else 'not installed'}")
     return failed
 
@@ -2471,7 +2510,7 @@ class Doctor:
         self.state(found)
         for agent in INSTALLABLE:
             if is_there(agent):
-                self.agent(agent, found)
+                self.agent(agent, stored_settings())
         return 1 if self.failed else 0
 
     def config(self, found: Settings) -> None:
@@ -2566,6 +2605,10 @@ class Doctor:
         if missing:
             self.say("warn", f"{agent}: {missing}", f"remember install {agent}")
             return
+        off = switched_off(agent)
+        if off:
+            self.say("warn", f"{agent}: {off}: no hook runs", "take it out of its settings")
+            return
         self.say("ok", f"{agent}: hooks and MCP server are set")
         if agent == "codex":
             self.trust()
@@ -2637,6 +2680,8 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["hook"] and len(arguments) in (2, 3):
         hook(*arguments[1:])
     options = parser().parse_args(arguments)
+    # Of what others wrote, a terminal may know no letters for some.
+    sys.stdout.reconfigure(errors="replace")
     try:
         return options.run(options)
     except Problem as problem:
@@ -2649,6 +2694,8 @@ def main(arguments: list[str]) -> int:
 
 
 def start() -> None:
+    """What is made here is for this user alone."""
+    os.umask(0o077)
     if sys.version_info < (3, 9) or os.name != "posix":
         if sys.argv[1:2] == ["hook"]:
             sys.exit(0)
