@@ -195,7 +195,7 @@ def settings() -> Settings:
 
 
 def stored_settings() -> Settings:
-    """Those of config.json alone, by which hooks run whatever shell their agent was started from."""
+    """Those of config.json alone: hooks run in whatever shell their agent was started from."""
     stored = read_config()
     url, key = _text(stored, "url"), _text(stored, "key")
     source = "config.json" if url or key else ""

@@ -1,53 +1,18 @@
-"""A person's commands, and the script that a server gives out."""
+"""A person's commands, and the line that is pasted."""
 
-import hashlib
 import json
 import os
 import re
 import subprocess
 
 import pytest
-from django.test import Client
 
 from memory.models import HookPayload, Memory
-from tests.factories import ROOT, make_key
+from tests.factories import make_key
 from tests.hook_payloads import claude
-from tests.shim.machine import wait_for
+from tests.shim.machine import SHIM, wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
-
-
-def test_config_takes_the_key_from_standard_input_and_keeps_it_to_itself(machine):
-    path = machine.home / ".config" / "remembrancer" / "config.json"
-    path.unlink()
-    done = machine.run("config", "--url", machine.url + "/", "--key", "-", given=b"rmb_given\n")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(path.read_text()) == {"url": machine.url, "key": "rmb_given"}
-    assert path.stat().st_mode & 0o777 == 0o600
-    shown = machine.run("config")
-    assert machine.url in shown.stdout
-    assert "rmb_given" not in shown.stdout
-
-
-@pytest.mark.parametrize(
-    ("arguments", "why"),
-    [
-        (("--url", "http://example.org"), "in the clear"),
-        (("--url", "example.org"), "must begin"),
-        (("--url", "https://example.org/?a=b"), "query"),
-        (("--key", "two words"), "no key has"),
-    ],
-)
-def test_config_refuses_what_cannot_be(machine, arguments, why):
-    done = machine.run("config", *arguments, REMEMBRANCER_KEY="" if "--key" in arguments else "k")
-    assert done.returncode == 1
-    assert why in done.stderr
-
-
-def test_the_key_of_one_server_is_not_taken_for_another(machine):
-    done = machine.run("config", "--url", "https://example.org")
-    assert done.returncode == 1
-    assert "no key" in done.stderr
 
 
 def test_save_and_search(machine, rows):
@@ -118,39 +83,7 @@ def test_deliver_takes_what_waits_for_another_key(machine, rows):
     assert len(rows(HookPayload)) == 1
 
 
-# --- GET /install ---------------------------------------------------------------------------------
-
-
-def test_the_script_names_this_server_and_the_programs_sum():
-    answer = Client().get("/install", headers={"host": "127.0.0.1:8123"})
-    assert answer.status_code == 200
-    text = answer.content.decode()
-    assert text.startswith("#!/bin/sh\n")
-    assert "curl -fsS http://127.0.0.1:8123/install |" in text
-    program = Client().get("/install/remember.py", headers={"host": "127.0.0.1"})
-    assert program.content == (ROOT / "integrations" / "shim" / "remember.py").read_bytes()
-    assert hashlib.sha256(program.content).hexdigest() in text
-    assert "@" not in text.replace('"$@"', "")
-    for one in (answer, program):
-        assert one["Content-Type"] == "text/plain; charset=utf-8"
-        assert one["Cache-Control"] == "no-store"
-        assert one["X-Content-Type-Options"] == "nosniff"
-        assert "default-src 'none'" in one["Content-Security-Policy"]
-
-
-@pytest.mark.parametrize(
-    "host", ["evil.example", "$(id)", "a';id;'", "127.0.0.1:80'", "127.0.0.1/x", "a b"]
-)
-def test_no_host_gets_into_the_script_that_is_not_ours(host, settings):
-    answer = Client().get("/install", headers={"host": host})
-    assert answer.status_code == 400
-    settings.ALLOWED_HOSTS = ["*"]
-    answer = Client().get("/install", headers={"host": host})
-    assert answer.status_code == (200 if host == "evil.example" else 400)
-
-
-def test_only_reading():
-    assert Client().post("/install").status_code in (403, 405)
+# --- The script, run ------------------------------------------------------------------------------
 
 
 def one_line(machine, *agents, **environment):
@@ -189,7 +122,7 @@ def test_the_script_says_what_is_missing_and_does_nothing_by_half(machine):
     assert done.returncode == 1
     assert "REMEMBRANCER_KEY" in done.stderr
     assert not (machine.home / ".claude").exists()
-    text = Client().get("/install", headers={"host": "127.0.0.1"}).content.decode()
+    text = (SHIM.parent / "install.sh").read_text()
     # Cut off anywhere it does nothing but set variables and functions, or is no script at all.
     for part in (0.3, 0.6, 0.95):
         cut = text[: int(len(text) * part)]

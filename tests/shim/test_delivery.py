@@ -3,9 +3,7 @@
 import json
 import os
 import signal
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -160,93 +158,3 @@ def test_what_the_server_never_takes_is_set_aside_and_holds_nobody_up(machine, r
     assert len(machine.refused()) == 1
     assert "413" in machine.log()
     wait_for(lambda: ids(rows) == ["1"])
-
-
-@pytest.fixture
-def stand_in():
-    """A server of our own: what it answers, and what it was sent."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
-            stand.asked.append((self.path, self.headers.get("Authorization")))
-            status, headers, body = stand.answer
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST  # noqa: N815
-
-        def log_message(self, *_):
-            pass
-
-    class Stand:
-        asked: list = []
-        answer: tuple = (200, {}, b"{}")
-
-    stand = Stand()
-    stand.asked = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    stand.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield stand
-    server.shutdown()
-    server.server_close()
-
-
-def test_a_redirect_is_never_followed(machine, stand_in, rows):
-    location = {"Location": f"{machine.url}/api/v1/hooks/claude-code"}
-    stand_in.answer = (307, location, b"")
-    machine.configure(stand_in.url)
-    assert machine.hook(claude("SessionStart", source="startup", transcript_path="")) is None
-    wait_for(lambda: "redirects" in machine.log())
-    assert rows(HookPayload) == []
-    assert len(machine.queue()) == 1
-
-
-def test_an_answer_can_add_context_and_nothing_else(offline, stand_in):
-    offline.configure(stand_in.url)
-    said = {
-        "continue": False,
-        "decision": "block",
-        "systemMessage": "hm",
-        "hookSpecificOutput": {
-            "hookEventName": "UserPromptSubmit",
-            "additionalContext": "Noon. \u2028",
-            "permissionDecision": "allow",
-        },
-    }
-    stand_in.answer = (200, {}, json.dumps(said).encode())
-    answer = offline.hook(claude("UserPromptSubmit", prompt="When?", transcript_path=""))
-    assert answer == {
-        "hookSpecificOutput": {
-            "hookEventName": "UserPromptSubmit",
-            "additionalContext": "Noon. \u2028",
-        }
-    }
-    for wrong in (b"<html>", b"[]", b'{"hookSpecificOutput": 3}', b""):
-        stand_in.answer = (200, {}, wrong)
-        assert offline.hook(claude("UserPromptSubmit", prompt=str(wrong))) is None
-
-
-@pytest.mark.parametrize("status", [404, 502, 429])
-def test_something_else_that_answers_there_takes_nothing_away(offline, stand_in, status):
-    offline.configure(stand_in.url)
-    stand_in.answer = (status, {"Retry-After": "1"}, b"no")
-    offline.hook(tool(0))
-    wait_for(lambda: "not delivered" in offline.log())
-    assert len(offline.queue()) == 1
-    stand_in.answer = (200, {}, b"{}")
-    offline.settle()
-
-
-def test_no_key_goes_over_the_network_in_the_clear(offline):
-    for url in ("http://example.org", "ftp://127.0.0.1", "http://127.0.0.1.example.org",
-                "https://user:word@example.org", "http://localhost@example.org"):  # fmt: skip
-        offline.configure(url)
-        assert offline.hook(claude("SessionStart", source="startup")) is None
-    wait_for(lambda: not offline.deliverers())
-    assert len(offline.queue()) == 5
-    assert "not delivered" not in offline.log()

@@ -132,10 +132,36 @@ def test_a_payload_of_five_megabytes(machine, rows):
     assert payload.payload["tool_response"] == text
 
 
-@pytest.mark.parametrize("given", [b"", b" \n", b"\0\xff", b"[" * 100_000, b"null", b'"\\ud800"'])
-def test_no_payload_disturbs_an_agent(machine, given):
-    assert machine.hook(given) is None
+def test_no_payload_disturbs_an_agent(machine):
+    for given in (b"", b" \n", b"\0\xff", b"[" * 100_000, b"null", b'"\\ud800"'):
+        assert machine.hook(given) is None
     machine.settle()
+
+
+def test_a_transcript_is_there_once_whatever_becomes_of_it(machine, rows):
+    path = machine.home / f"{SESSION}.jsonl"
+
+    def told():
+        machine.hook(claude("Stop", transcript_path=str(path), stop_hook_active=False))
+        machine.settle()
+        return [m.content for m in rows(Message) if m.role == "user"]
+
+    first, second, third = (a_turn(n, f"Question {n}", f"Answer {n}") for n in (1, 2, 3))
+    path.write_bytes(b"".join(first))
+    assert told() == ["Question 1"]
+    # What was known of it here is lost.
+    for hint in machine.state.glob("spool/*/transcripts/*"):
+        hint.unlink()
+    path.write_bytes(b"".join(first + second))
+    assert told() == ["Question 1", "Question 2"]
+    # What is known here is wrong: too far, and of a file that was written anew.
+    for hint in machine.state.glob("spool/*/transcripts/*"):
+        said = json.loads(hint.read_text())
+        hint.write_text(json.dumps({**said, "next": said["next"] + 100_000, "taken": 0}))
+    path.write_bytes(b"".join(first + second + third))
+    assert told() == ["Question 1", "Question 2", "Question 3"]
+    path.write_bytes(b"".join(third))
+    assert told() == ["Question 1", "Question 2", "Question 3"]
 
 
 def test_an_agent_or_call_that_nobody_knows(offline):

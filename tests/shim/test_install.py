@@ -1,4 +1,4 @@
-"""install and uninstall: agents' configuration with ours in it, and again as it was."""
+"""config, install and uninstall: agents' configuration with ours in it, and again as it was."""
 
 import json
 import tomllib
@@ -251,3 +251,48 @@ def test_the_command_that_is_written_runs(offline, agent_files):
     )  # fmt: skip
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
     assert len(offline.queue()) == 1
+
+
+# --- config ---------------------------------------------------------------------------------------
+
+
+def test_config_takes_the_key_from_standard_input_and_keeps_it_to_itself(offline):
+    path = offline.home / ".config" / "remembrancer" / "config.json"
+    path.unlink()
+    done = offline.run("config", "--url", offline.url + "/", "--key", "-", given=b"rmb_given\n")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(path.read_text()) == {"url": offline.url, "key": "rmb_given"}
+    assert path.stat().st_mode & 0o777 == 0o600
+    shown = offline.run("config")
+    assert offline.url in shown.stdout
+    assert "rmb_given" not in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("--url", "http://example.org"), "in the clear"),
+        (("--url", "example.org"), "must begin"),
+        (("--url", "https://example.org/?a=b"), "query"),
+        (("--key", "two words"), "no key has"),
+    ],
+)
+def test_config_refuses_what_cannot_be(offline, arguments, why):
+    done = offline.run("config", *arguments, REMEMBRANCER_KEY="" if "--key" in arguments else "k")
+    assert done.returncode == 1
+    assert why in done.stderr
+
+
+def test_the_key_of_one_server_is_not_taken_for_another(offline):
+    done = offline.run("config", "--url", "https://example.org")
+    assert done.returncode == 1
+    assert "no key" in done.stderr
+
+
+def test_install_takes_what_hooks_will_find(offline):
+    """A hook runs in whatever shell its agent was started from."""
+    path = offline.home / ".config" / "remembrancer" / "config.json"
+    path.unlink()
+    result = offline.run("install", "cursor", REMEMBRANCER_URL=offline.url, REMEMBRANCER_KEY="k")
+    assert result.returncode == 1
+    assert "remember config" in result.stderr
