@@ -455,6 +455,12 @@ class Spool:
             return None
         return handle
 
+    def sweep(self) -> None:
+        """What processes that were killed left of the small files."""
+        for name in os.listdir(self.home):
+            if name.endswith(".tmp"):
+                self._unlink(self.in_home(name))
+
     # What became of the last attempts, for the next hook and for `remember status`.
 
     def note(self, name: str, **said: object) -> None:
@@ -865,6 +871,7 @@ class Deliverer:
 
     def run(self, patience: float) -> str:
         """Deliver for as long as there is something. Empty, or why it was given up."""
+        self.spool.sweep()
         pause, until = 0.0, time.monotonic() + patience
         while True:
             try:
@@ -999,13 +1006,16 @@ class Deliverer:
                 return
 
 
+OTHER_DELIVERS = "another process delivers"
+
+
 def deliver(found: Settings, spool: Spool, lock: int | None = None, patience: float = 0.0) -> str:
     """Be the deliverer, unless there is one. What kept it from being done; empty where all is."""
     patience = patience or number("REMEMBRANCER_SHIM_PATIENCE", PATIENCE, 86_400.0)
     while True:
         lock = spool.lock() if lock is None else lock
         if lock is None:
-            return "another process delivers"
+            return OTHER_DELIVERS
         try:
             os.ftruncate(lock, 0)
             os.pwrite(lock, str(os.getpid()).encode(), 0)
@@ -2280,6 +2290,8 @@ def command_install(options) -> int:
             changed = install(agent, found, options.dry_run)
             if agent == "codex" and not options.dry_run:
                 install_trust(options.trust)
+            if agent == "claude-code" and has_plugin():
+                print(f"  our plugin is enabled too, {PLUGIN_TODO}")
         except (Problem, OSError) as error:
             print(f"  {error}", file=sys.stderr)
             failed = 1
@@ -2327,6 +2339,22 @@ def is_installed(agent: str, found: Settings) -> str:
         except Problem as problem:
             return str(problem)
     return ""
+
+
+PLUGIN_TODO = "each hook runs twice: disable the plugin, or `remember uninstall claude-code`"
+
+
+def has_plugin() -> bool:
+    """Whether Claude Code has our plugin enabled, whose hooks do what install writes."""
+    try:
+        document = Change(*files_of("claude-code")[0]).document()
+        assert isinstance(document, Json)
+        plugins = document.get(("enabledPlugins",))
+    except (Problem, Broken):
+        return False
+    if not isinstance(plugins, dict):
+        return False
+    return any(name.startswith(f"{MCP}@") and on is True for name, on in plugins.items())
 
 
 def switched_off(agent: str) -> str:
@@ -2436,7 +2464,12 @@ def command_deliver(options) -> int:
         if Spool.age(name) > ASKING_SECONDS:
             spool.release(name)
     os.environ.setdefault("REMEMBRANCER_SHIM_LINGER", "0.01")
-    failed = deliver(found, spool, patience=options.seconds)
+    until = time.monotonic() + options.seconds
+    while True:
+        failed = deliver(found, spool, patience=options.seconds)
+        if failed != OTHER_DELIVERS or time.monotonic() >= until:
+            break
+        time.sleep(0.1)
     print(queue_line(spool))
     if failed:
         print(failed, file=sys.stderr)
@@ -2605,6 +2638,8 @@ class Doctor:
         if missing:
             self.say("warn", f"{agent}: {missing}", f"remember install {agent}")
             return
+        if agent == "claude-code" and has_plugin():
+            self.say("warn", "claude-code: our plugin is enabled too", PLUGIN_TODO)
         off = switched_off(agent)
         if off:
             self.say("warn", f"{agent}: {off}: no hook runs", "take it out of its settings")
