@@ -58,6 +58,8 @@ MOST_ANSWER_BYTES = 8 * 1024 * 1024
 PIECE_BYTES = 1024 * 1024
 # A transcript that nobody wrote to for so long is not looked at any more.
 TRANSCRIPT_DAYS = 30
+# Of a long transcript, before others have their turn.
+PIECES = 8
 
 
 # --- Where things are -----------------------------------------------------------------------------
@@ -739,12 +741,14 @@ class Transcript:
             self.send(link, b"", 0, self.size())
 
     def upload(self, link: Link) -> None:
-        """All that is new. Goes on at the next call where a line is half written."""
+        """What is new, but no more than some pieces at once: payloads are waiting behind it, and
+        the next call goes on."""
         self.announce(link)
-        piece, stuck = PIECE_BYTES, 0
-        while stuck < 3:
-            if not self.has_news():
-                return
+        piece, sent, stuck = PIECE_BYTES, 0, 0
+        while sent < PIECES and self.has_news():
+            if stuck == 3:
+                raise Refused(0, "it does not get on")
+            sent += 1
             size = self.size()
             before = (self.next, self.taken)
             try:
@@ -764,7 +768,8 @@ class Transcript:
             if status == "half":
                 if offset + len(body) >= self.size():
                     return
-                if not self._longer(link, offset):
+                # Pieces begin with the last line that is known; behind it is the long one.
+                if not self._longer(link, self.taken):
                     return
             stuck = stuck + 1 if (self.next, self.taken) == before else 0
 
@@ -788,11 +793,12 @@ class Transcript:
                 raise
         log(f"a line of {end - offset} bytes of a transcript is too long for the server: left out")
         with open(self.path, "rb") as file:
-            file.seek(end)
+            # From its last byte on: where a line begins, only the end of one before it says.
+            file.seek(end - 1)
             following = file.read(PIECE_BYTES)
-        if b"\n" not in following:
+        if b"\n" not in following[1:]:
             return False
-        self.send(link, following, end, self.size(), skip=True)
+        self.send(link, following, end - 1, self.size(), skip=True)
         return True
 
 
@@ -967,13 +973,16 @@ class Deliverer:
         """Whether something new came in within some moments: an agent's next hook, or the last
         lines of its transcript, which it writes after it told of its end."""
         until = time.monotonic() + number("REMEMBRANCER_SHIM_LINGER", LINGER, 60.0)
-        while time.monotonic() < until:
-            time.sleep(0.05)
+        behind = True
+        while behind or time.monotonic() < until:
+            time.sleep(0.0 if behind else 0.05)
+            behind = False
             if any(name.endswith(".json") for name in self.spool.names()):
                 return True
             for transcript in list(self.touched.values()):
                 if transcript.has_news():
                     self._upload(transcript)
+                    behind = True
         return False
 
     def _note(self, trouble: Trouble) -> None:
