@@ -44,7 +44,7 @@ BUDGET, MOST_BUDGET = 1.2, 20.0
 # How long a payload may take to come in; what is there by then counts as half a payload.
 READ_SECONDS = 2.0
 # A payload whose answer is being waited for is nobody else's for so long.
-ASKING_SECONDS = 15.0
+ASKING_SECONDS = MOST_BUDGET + 5
 # A server that let us wait is not waited for again for so long.
 SLOW_SECONDS = 30.0
 # The deliverer: how long it tries without success, the longest pause between two tries, and how
@@ -975,7 +975,7 @@ class Deliverer:
         until = time.monotonic() + number("REMEMBRANCER_SHIM_LINGER", LINGER, 60.0)
         behind = True
         while behind or time.monotonic() < until:
-            time.sleep(0.0 if behind else 0.05)
+            time.sleep(0.05)
             behind = False
             if any(name.endswith(".json") for name in self.spool.names()):
                 return True
