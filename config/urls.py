@@ -6,7 +6,7 @@ from django.urls import path
 from django.views import defaults
 from django.views.generic import RedirectView
 
-from config import errors
+from config import errors, install
 from config.api import api
 from config.invitations import accept_invitation
 from config.mcp.urls import urlpatterns as mcp
@@ -19,6 +19,8 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path("admin/", admin.site.urls),
     *mcp,
+    path("install", install.script, name="install"),
+    path("install/remember.py", install.program),
     path("invite/<str:link>", accept_invitation, name="invitation"),
 ]
 
