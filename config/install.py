@@ -7,31 +7,26 @@ since it ends up in a shell, of a strict form besides.
 
 import hashlib
 import re
-from functools import cache
 from pathlib import Path
 
-from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 _NAME, _V6 = r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}", r"\[[0-9A-Fa-f:.]{2,45}\]"
 _HOST = re.compile(rf"(?:{_NAME}|{_V6})(?::[0-9]{{1,5}})?")
+# Beside the applications, not in one: it is no part of the server.
+_SHIM = Path(__file__).resolve().parent.parent / "integrations" / "shim"
 
 
-def _shim() -> Path:
-    folder: Path = settings.BASE_DIR / "integrations" / "shim"
-    return folder
-
-
-@cache
 def _program() -> bytes:
-    return (_shim() / "remember.py").read_bytes()
+    # Read each time: an upgrade lays files under processes that run, and sum and program must be
+    # of one version whichever process is asked.
+    return (_SHIM / "remember.py").read_bytes()
 
 
-@cache
 def _script() -> str:
-    script = (_shim() / "install.sh").read_text()
+    script = (_SHIM / "install.sh").read_text()
     return script.replace("@SHA256@", hashlib.sha256(_program()).hexdigest())
 
 

@@ -44,7 +44,7 @@ BUDGET, MOST_BUDGET = 1.2, 20.0
 # How long a payload may take to come in; what is there by then counts as half a payload.
 READ_SECONDS = 2.0
 # A payload whose answer is being waited for is nobody else's for so long.
-ASKING_SECONDS = 15.0
+ASKING_SECONDS = MOST_BUDGET + 5
 # A server that let us wait is not waited for again for so long.
 SLOW_SECONDS = 30.0
 # The deliverer: how long it tries without success, the longest pause between two tries, and how
@@ -58,6 +58,8 @@ MOST_ANSWER_BYTES = 8 * 1024 * 1024
 PIECE_BYTES = 1024 * 1024
 # A transcript that nobody wrote to for so long is not looked at any more.
 TRANSCRIPT_DAYS = 30
+# Of a long transcript, before others have their turn.
+PIECES = 8
 
 
 # --- Where things are -----------------------------------------------------------------------------
@@ -455,6 +457,12 @@ class Spool:
             return None
         return handle
 
+    def sweep(self) -> None:
+        """What processes that were killed left of the small files."""
+        for name in os.listdir(self.home):
+            if name.endswith(".tmp"):
+                self._unlink(self.in_home(name))
+
     # What became of the last attempts, for the next hook and for `remember status`.
 
     def note(self, name: str, **said: object) -> None:
@@ -733,12 +741,14 @@ class Transcript:
             self.send(link, b"", 0, self.size())
 
     def upload(self, link: Link) -> None:
-        """All that is new. Goes on at the next call where a line is half written."""
+        """What is new, but no more than some pieces at once: payloads are waiting behind it, and
+        the next call goes on."""
         self.announce(link)
-        piece, stuck = PIECE_BYTES, 0
-        while stuck < 3:
-            if not self.has_news():
-                return
+        piece, sent, stuck = PIECE_BYTES, 0, 0
+        while sent < PIECES and self.has_news():
+            if stuck == 3:
+                raise Refused(0, "it does not get on")
+            sent += 1
             size = self.size()
             before = (self.next, self.taken)
             try:
@@ -758,7 +768,8 @@ class Transcript:
             if status == "half":
                 if offset + len(body) >= self.size():
                     return
-                if not self._longer(link, offset):
+                # Pieces begin with the last line that is known; behind it is the long one.
+                if not self._longer(link, self.taken):
                     return
             stuck = stuck + 1 if (self.next, self.taken) == before else 0
 
@@ -782,11 +793,12 @@ class Transcript:
                 raise
         log(f"a line of {end - offset} bytes of a transcript is too long for the server: left out")
         with open(self.path, "rb") as file:
-            file.seek(end)
+            # From its last byte on: where a line begins, only the end of one before it says.
+            file.seek(end - 1)
             following = file.read(PIECE_BYTES)
-        if b"\n" not in following:
+        if b"\n" not in following[1:]:
             return False
-        self.send(link, following, end, self.size(), skip=True)
+        self.send(link, following, end - 1, self.size(), skip=True)
         return True
 
 
@@ -865,6 +877,7 @@ class Deliverer:
 
     def run(self, patience: float) -> str:
         """Deliver for as long as there is something. Empty, or why it was given up."""
+        self.spool.sweep()
         pause, until = 0.0, time.monotonic() + patience
         while True:
             try:
@@ -960,13 +973,16 @@ class Deliverer:
         """Whether something new came in within some moments: an agent's next hook, or the last
         lines of its transcript, which it writes after it told of its end."""
         until = time.monotonic() + number("REMEMBRANCER_SHIM_LINGER", LINGER, 60.0)
-        while time.monotonic() < until:
+        behind = True
+        while behind or time.monotonic() < until:
             time.sleep(0.05)
+            behind = False
             if any(name.endswith(".json") for name in self.spool.names()):
                 return True
             for transcript in list(self.touched.values()):
                 if transcript.has_news():
                     self._upload(transcript)
+                    behind = True
         return False
 
     def _note(self, trouble: Trouble) -> None:
@@ -999,13 +1015,16 @@ class Deliverer:
                 return
 
 
+OTHER_DELIVERS = "another process delivers"
+
+
 def deliver(found: Settings, spool: Spool, lock: int | None = None, patience: float = 0.0) -> str:
     """Be the deliverer, unless there is one. What kept it from being done; empty where all is."""
     patience = patience or number("REMEMBRANCER_SHIM_PATIENCE", PATIENCE, 86_400.0)
     while True:
         lock = spool.lock() if lock is None else lock
         if lock is None:
-            return "another process delivers"
+            return OTHER_DELIVERS
         try:
             os.ftruncate(lock, 0)
             os.pwrite(lock, str(os.getpid()).encode(), 0)
@@ -2280,6 +2299,8 @@ def command_install(options) -> int:
             changed = install(agent, found, options.dry_run)
             if agent == "codex" and not options.dry_run:
                 install_trust(options.trust)
+            if agent == "claude-code" and has_plugin():
+                print(f"  our plugin is enabled too, {PLUGIN_TODO}")
         except (Problem, OSError) as error:
             print(f"  {error}", file=sys.stderr)
             failed = 1
@@ -2327,6 +2348,22 @@ def is_installed(agent: str, found: Settings) -> str:
         except Problem as problem:
             return str(problem)
     return ""
+
+
+PLUGIN_TODO = "each hook runs twice: disable the plugin, or `remember uninstall claude-code`"
+
+
+def has_plugin() -> bool:
+    """Whether Claude Code has our plugin enabled, whose hooks do what install writes."""
+    try:
+        document = Change(*files_of("claude-code")[0]).document()
+        assert isinstance(document, Json)
+        plugins = document.get(("enabledPlugins",))
+    except (Problem, Broken):
+        return False
+    if not isinstance(plugins, dict):
+        return False
+    return any(name.startswith(f"{MCP}@") and on is True for name, on in plugins.items())
 
 
 def switched_off(agent: str) -> str:
@@ -2436,7 +2473,12 @@ def command_deliver(options) -> int:
         if Spool.age(name) > ASKING_SECONDS:
             spool.release(name)
     os.environ.setdefault("REMEMBRANCER_SHIM_LINGER", "0.01")
-    failed = deliver(found, spool, patience=options.seconds)
+    until = time.monotonic() + options.seconds
+    while True:
+        failed = deliver(found, spool, patience=options.seconds)
+        if failed != OTHER_DELIVERS or time.monotonic() >= until:
+            break
+        time.sleep(0.1)
     print(queue_line(spool))
     if failed:
         print(failed, file=sys.stderr)
@@ -2605,6 +2647,8 @@ class Doctor:
         if missing:
             self.say("warn", f"{agent}: {missing}", f"remember install {agent}")
             return
+        if agent == "claude-code" and has_plugin():
+            self.say("warn", "claude-code: our plugin is enabled too", PLUGIN_TODO)
         off = switched_off(agent)
         if off:
             self.say("warn", f"{agent}: {off}: no hook runs", "take it out of its settings")

@@ -94,12 +94,14 @@ def test_what_a_killed_hook_left_is_delivered(machine, rows):
     for number, name in enumerate(("1-00000000-n-a.wait", ".2-00000000-n-b")):
         body = json.dumps(claude("Stop", f"left-{number}", transcript_path="")).encode()
         (queue / name).write_bytes(facts.encode() + b"\n" + body)
+    (queue.parent / "last.json.1.tmp").write_bytes(b"")
     # Of this one nothing is known: it is kept, and holds nobody up.
     (queue / "3-00000000-n-c.json").write_bytes(b"\xff\0")
     machine.hook(tool(1))
     machine.settle()
     assert {row.session_name for row in rows(HookPayload)} == {"one", "left-0", "left-1"}
     assert [path.name for path in machine.refused()] == ["3-00000000-n-c.json"]
+    assert not list(queue.parent.glob("*.tmp"))
 
 
 def test_above_its_limit_the_oldest_results_of_tools_go_first(machine, door, rows):

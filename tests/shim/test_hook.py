@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from config.lib.scope import workspace_scope
-from memory.models import HookPayload
+from memory.models import HookPayload, Transcript
 from sessions.models import Message, Session, SessionEvent, Thread
 from tests.api.test_transcripts import a_turn, line
 from tests.factories import make_key, make_memory
@@ -104,6 +104,25 @@ def test_a_whole_session_arrives_once_with_its_transcript(machine, rows):
                    b'"message": {"role": "user", "content": "And the ferns?"}}\n')  # fmt: skip
     machine.hook(claude("Notification", "another-session", message="hm", transcript_path=""))
     wait_for(lambda: any(m.content == "And the ferns?" for m in rows(Message)))
+
+
+def test_a_long_transcript_with_lines_that_are_too_long(machine, rows):
+    path = machine.home / f"{SESSION}.jsonl"
+    turns = [b"".join(a_turn(n, f"Question {n}", f"Answer {n}")) for n in (1, 2, 3)]
+    # More than a piece, which is sent whole; more than the server takes, which is left out.
+    long, longer = (
+        line({"type": "file-history-snapshot", "messageId": str(size), "snapshot": "x" * size})
+        for size in (2_000_000, 11_000_000)
+    )
+    path.write_bytes(turns[0] + long + turns[1] + longer + turns[2])
+    machine.hook(claude("Stop", transcript_path=str(path), stop_hook_active=False))
+    machine.settle()
+    said = [m.content for m in rows(Message) if m.role == "user"]
+    assert said == ["Question 1", "Question 2", "Question 3"]
+    assert "is too long for the server" in machine.log()
+    (known,) = rows(Transcript)
+    assert known.gaps == [[start := len(turns[0] + long + turns[1]), start + len(longer)]]
+    assert known.taken == path.stat().st_size
 
 
 def test_a_transcript_that_is_no_file_of_that_form_is_not_read(machine, rows):

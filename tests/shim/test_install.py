@@ -239,6 +239,16 @@ def test_folders_that_agents_were_told_of(offline):
     assert (folder / "hooks.json").exists()
 
 
+def test_where_the_plugin_does_the_same_it_says_so(offline):
+    (offline.home / ".claude").mkdir()
+    settings = offline.home / ".claude" / "settings.json"
+    settings.write_text('{"enabledPlugins": {"remembrancer@here": true}, "disableAllHooks": true}')
+    assert "runs twice" in done(offline.run("install", "claude-code"))
+    said = offline.run("doctor").stdout
+    assert "runs twice" in said
+    assert "disableAllHooks" in said
+
+
 def test_the_command_that_is_written_runs(offline, agent_files):
     import subprocess
 
