@@ -98,7 +98,8 @@ class Machine:
 
     def settle(self) -> None:
         """Everything is delivered, and nobody works any more."""
-        wait_for(lambda: not self.queue() and not self.deliverers())
+        # It may be in one of its longer pauses.
+        wait_for(lambda: not self.queue() and not self.deliverers(), seconds=75)
 
     def log(self) -> str:
         path = self.state / "remember.log"

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from config.lib import clock
 from memory.models import HookPayload
 from sessions.models import SessionEvent
 from tests.hook_payloads import a_session, claude
@@ -46,13 +47,15 @@ def test_kept_while_the_server_is_down_and_delivered_in_order_when_it_is_up(mach
     assert len(machine.queue()) == len(payloads)
     wait_for(lambda: "ConnectionRefusedError" in machine.log())
     assert rows(HookPayload) == []
+    opened = clock.now()
     door.open()
     machine.settle()
     found = rows(HookPayload)
     assert [row.event for row in found] == [payload["hook_event_name"] for payload in payloads]
     # When they happened, not when they came.
-    moments = [row.occurred_at for row in found]
+    moments = [row.claimed_at for row in found]
     assert moments == sorted(moments)
+    assert found[0].occurred_at < opened
     assert {row.repeats for row in found} == {0}
     assert all(row.answer == {} for row in found)
 
