@@ -1,5 +1,6 @@
-"""Claude Code: https://code.claude.com/docs/en/hooks, events as of 2.1.319."""
+"""Claude Code: https://code.claude.com/docs/en/hooks, events as of 2.1.330."""
 
+from memory.hooks.forms import Form, Payload
 from memory.hooks.hook_json import (
     call,
     compaction,
@@ -18,9 +19,20 @@ from memory.hooks.hook_json import (
     subagent_stop,
 )
 
+# What Claude Code writes in the user's name when work in the background has ended.
+NOTICE = "<task-notification>"
+_notice = noted("task_notification", text=("prompt",))
+
+
+def _prompt(payload: Payload) -> Form:
+    by_program = payload.text("prompt").lstrip().startswith(NOTICE)
+    form: Form = (_notice if by_program else prompt)(payload)
+    return form
+
+
 READERS = {
     "SessionStart": start,
-    "UserPromptSubmit": prompt,
+    "UserPromptSubmit": _prompt,
     "PreToolUse": call,
     "PostToolUse": result,
     "PostToolUseFailure": failure,

@@ -62,6 +62,8 @@ CASES = [
      {"kind": Kind.TOOL_RESULT, "is_error": True}),
     ("gemini", {**GEMINI, "hook_event_name": "PreCompress", "trigger": "manual"},
      {"kind": Kind.COMPACTION, "detail": "manual", "fresh": True}),
+    ("gemini", {**GEMINI, "hook_event_name": "PreCompress", "trigger": "auto"},
+     {"kind": Kind.KNOWN, "fresh": False}),
     ("gemini", {**GEMINI, "hook_event_name": "BeforeModel"}, {"kind": Kind.KNOWN}),
     ("cursor", {**CURSOR, "hook_event_name": "postToolUse", "tool_name": "Shell",
                 "tool_use_id": "t", "tool_output": "ok", "duration": 3},
