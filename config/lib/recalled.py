@@ -8,10 +8,13 @@ itself. Not for fencing what is untrusted inside the block (memory/search/contex
 import re
 
 OPEN, CLOSE = "<remembrancer-recall>", "</remembrancer-recall>"
-# As somebody may write it to end the block early; JSON and HTML escapes of it end nothing.
-_MARK = re.compile(r"<(/?)\s*remembrancer-recall\s*>", re.IGNORECASE)
-# A block that was cut off reaches to the end.
-_BLOCK = re.compile(f"{re.escape(OPEN)}.*?(?:{re.escape(CLOSE)}|\\Z)", re.DOTALL)
+NAME = "remembrancer-recall"
+# As somebody may write it to end the block early; JSON's escapes of it end nothing.
+_MARK = re.compile(rf"(?:<|&lt;)(/?)\s*{NAME}\s*(?:>|&gt;)", re.IGNORECASE)
+# A block that was cut off reaches to the end. Gemini CLI escapes the brackets of what hooks add.
+_BLOCK = re.compile(
+    rf"<{NAME}>.*?(?:</{NAME}>|\Z)|&lt;{NAME}&gt;.*?(?:&lt;/{NAME}&gt;|\Z)", re.DOTALL
+)
 
 
 def as_recalled(text: str) -> str:
@@ -22,6 +25,7 @@ def as_recalled(text: str) -> str:
 
 def without_recalled(text: str) -> str:
     """`text` without any block that `as_recalled` made."""
-    if OPEN not in text:
+    if NAME not in text:
         return text
-    return _BLOCK.sub("", text).strip()
+    left, blocks = _BLOCK.subn("", text)
+    return left.strip() if blocks else text

@@ -1,6 +1,7 @@
 """Secrets are found by their form and by the names of keys, and little else is."""
 
 import json
+from html import escape
 
 import pytest
 
@@ -87,3 +88,10 @@ def test_recalled_text_is_taken_out_whole():
     # Cut off: it reaches to the end.
     assert without_recalled(f"before {block[:-5]}") == "before"
     assert without_recalled("  as it is ") == "  as it is "
+    assert without_recalled(" a remembrancer-recall ") == " a remembrancer-recall "
+
+
+def test_recalled_text_is_taken_out_as_gemini_escapes_it():
+    block = escape(as_recalled(f"one {escape(CLOSE)} two"))
+    assert block.count(escape(CLOSE)) == 1
+    assert without_recalled(f"before {block} after") == "before  after"
