@@ -60,7 +60,7 @@ LEAST_SCORE = 0.1
 # How much of the budget may go to everything but what is searched for.
 SHARE_AT_START, SHARE_AT_PROMPT = 0.6, 0.4
 LEAST_TOKENS = 40
-MOST_NOTICES, MOST_TASKS, MOST_PRIORITIES, MOST_STANDING = 10, 8, 8, 8
+MOST_NOTICES, MOST_TASKS, MOST_PRIORITIES, MOST_STANDING, MOST_HANDOFFS = 10, 8, 8, 8, 2
 LINE_TOKENS = 120
 # Answers of one session that are looked through for what it has.
 MOST_ANSWERS = 500
@@ -219,10 +219,7 @@ class Giving:
             added = parts.add(_last_title(place.last), [place.last], _last_left)
             found.rows += [str(row.pk) for row in added]
         if session is not None and "attention:read" in self.scopes:
-            waiting = Handoff.objects.filter(
-                status=HandoffStatus.PENDING, conversation_id=session.conversation_id
-            )
-            parts.add("Handed over, waiting to be accepted", waiting.order_by("id")[:2], _handoff)
+            parts.add("Handed over, waiting to be accepted", _handed_over(session), _handoff)
         if "memories:read" in self.scopes:
             standing = _standing(session)
             kept = [row for row in standing if str(row.pk) not in place.injected]
@@ -368,6 +365,18 @@ def _last_left(last: Session) -> str:
         if content:
             parts.append(f"Said last: {_flat(without_recalled(content))}")
     return "\n".join(parts)
+
+
+def _handed_over(session: Session) -> QuerySet[Handoff]:
+    """What waits in its conversation, for its agent, or, for nobody by name, in its project: who
+    begins anew in the folder is in no conversation yet. The newest first. Index handoff_status."""
+    here = Q(conversation_id=session.conversation_id)
+    if session.project_id is not None:
+        here |= Q(from_session__project_id=session.project_id)
+    rows = Handoff.objects.filter(
+        Q(to_agent_id=session.agent_id) | Q(here, to_agent=None), status=HandoffStatus.PENDING
+    )
+    return rows.exclude(from_session_id=session.pk).order_by("-created_at", "-id")[:MOST_HANDOFFS]
 
 
 def _handoff(row: Handoff) -> str:

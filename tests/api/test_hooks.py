@@ -18,7 +18,7 @@ from memory.services.hooks import map_waiting
 from sessions.models import Message, Session, SessionEvent, Thread
 from sessions.services.orphans import end_orphans
 from tests.api.caller import all_items, caller, made, problem, wrong_fields
-from tests.factories import ALICE, make_memory
+from tests.factories import ALICE, make_agent, make_memory
 from tests.hook_payloads import CODEX, CURSOR, GEMINI, SESSION, a_session, claude
 
 
@@ -129,6 +129,16 @@ def test_a_session_that_ended_is_open_again_when_it_is_resumed(send, rows):
     send(*a_session(), claude("SessionStart", source="resume"))
     (session,) = rows(Session)
     assert (session.current_state, session.ended_at) == ("active", None)
+
+
+def test_what_the_program_says_in_the_users_name_is_no_prompt(send, rows):
+    notice = "<task-notification>\n<task-id>a9f2</task-id>\n</task-notification>"
+    answer = send(
+        claude("SessionStart", source="startup"), claude("UserPromptSubmit", prompt=notice)
+    )
+    assert answer == {}
+    assert rows(Message) == []
+    assert [row.event_type for row in rows(SessionEvent)] == ["session_start", "task_notification"]
 
 
 def test_an_orphan_revives_by_any_payload(send, rows, workspace):
@@ -450,6 +460,24 @@ def test_a_start_brings_what_is_known_as_data_inside_the_mark(send, api, workspa
     fenced = text.split("~~~")
     assert not any("Vera wants" in outside for outside in fenced[::2])
     assert not any("Ferns first" in outside for outside in fenced[::2])
+
+
+def test_who_begins_anew_in_the_project_is_told_what_was_handed_over(send, api, workspace, rows):
+    send(claude("SessionStart", source="startup"), claude("SessionEnd", reason="other"))
+    (first,) = rows(Session)
+    left = {"from_session_id": str(first.pk)}
+    made(api.post("/handoffs", {**left, "content": "Wire the pump next."}))
+    with workspace_scope(workspace.id):
+        make_agent("codex")
+    made(api.post("/handoffs", {**left, "content": "Paint the door.", "to_agent": "codex"}))
+    text = context_of(send(claude("SessionStart", "second", source="startup")))
+    assert "Wire the pump next." in text
+    assert "Paint the door." not in text
+    elsewhere = claude("SessionStart", "third", source="startup", cwd="/home/vera/kitchen")
+    assert "Wire the pump next." not in context_of(send(elsewhere))
+    painter = caller(workspace, "codex")
+    there = {**CODEX, "hook_event_name": "SessionStart", "source": "startup", "cwd": "/home/vera"}
+    assert "Paint the door." in context_of(painter.post("/hooks/codex", there).json())
 
 
 def test_a_prompt_brings_what_is_known_of_it_once_with_a_receipt(send, rows, workspace):
