@@ -15,7 +15,7 @@ from contacts.services.contacts import save_contact
 from memory.models import Memory, Receipt
 from memory.services.chunks import estimate_tokens
 from sessions.models import Session, Task
-from tests.factories import ALICE, NOBODYS_ID, ROOT
+from tests.factories import ALICE, NOBODYS_ID, ROOT, make_session
 from tests.mcp.speaking import LEGACY, Agent, agent_of
 
 pytestmark = pytest.mark.django_db
@@ -144,6 +144,7 @@ WRONG = [
     ("session_log", {"operation": "nonsense"}, "operation:"),
     ("session_log", {"operation": "begin", "conversation": "a/b"}, "conversation:"),
     ("session_search", {"query": "x", "state": "idle"}, "cannot be narrowed by state"),
+    ("session_search", {"query": "x", "claude_session_id": "s"}, "or claude_session_id"),
     ("session_search", {"cursor": "nonsense"}, "cursor: is not a cursor"),
     ("work_find", {"status": "nonsense"}, "status:"),
     ("work_find", {"what": "missions", "status": "todo"}, "must be enabled or paused"),
@@ -238,6 +239,14 @@ def test_rows_of_another_workspace_do_not_exist(agent, stranger, form):
     assert "Not found" in chatgpt.fails("fetch", id=f"memory:{mine['memory']}")
     for nonsense in ("", "memory", "memory:", "secret:1", "memory:x", f"thread:{mine['thread']}"):
         assert chatgpt.fails("fetch", id=nonsense)
+
+
+def test_a_session_of_claude_code_is_found_by_its_own_name(workspace, agent):
+    with workspace_scope(workspace.id):
+        make_session()
+        mine = make_session(claude_session_id="4f1e")
+    (found,) = agent.call("session_search", claude_session_id="4f1e")["sessions"]
+    assert found["id"] == mine.short_id
 
 
 def test_every_kind_can_be_read(workspace, agent):

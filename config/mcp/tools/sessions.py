@@ -55,8 +55,9 @@ class SessionSearch(Arguments):
     project: Text | None = Field(None, max_length=300, description="Its title or id")
     agent: Text | None = Field(None, max_length=120, description="Its name or id")
     conversation: Text | None = Field(None, max_length=120, description="A conversation_id")
-    state: State | None = Field(None, description="Not with query")
-    outcome: Outcome | None = Field(None, description="Not with query")
+    state: State | None = Field(None, description="Not with query, as the next two")
+    outcome: Outcome | None = None
+    claude_session_id: Text = ""
     since: Moment | None = None
     until: Moment | None = None
     limit: int = Field(5, ge=1, le=50)
@@ -94,14 +95,17 @@ def _listed(call: Call, given: SessionSearch) -> Any:
         given, agent="agent", project="project", conversation_id="conversation", state="state",
         outcome="outcome", since="since", until="until",
     )  # fmt: skip
+    if given.claude_session_id:
+        sent["claude_session_id"] = given.claude_session_id
     filters = read(rest.SessionQuery, sent, {"conversation_id": "conversation"})
     return call.ask(rest.list_sessions, paging(given.limit, given.cursor), filters)
 
 
 def _asked(call: Call, given: SessionSearch) -> tuple[Any, list[Any]]:
     """The sessions of the best hits, in their order, and for each its best hit."""
-    if given.state or given.outcome or given.cursor:
-        raise Invalid({"query": "cannot be narrowed by state or outcome, and has one page"})
+    if given.state or given.outcome or given.claude_session_id or given.cursor:
+        wrong = "cannot be narrowed by state, outcome or claude_session_id, and has one page"
+        raise Invalid({"query": wrong})
     names = ("project", "agent", "conversation")
     sent: dict[str, Any] = {name: getattr(given, name) for name in names}
     query = {
@@ -112,9 +116,9 @@ def _asked(call: Call, given: SessionSearch) -> tuple[Any, list[Any]]:
         "before": given.until,
         "limit": LOOKED_AT,
     }
-    wrong = {"q": "query", "after": "since", "before": "until"}
+    renamed = {"q": "query", "after": "since", "before": "until"}
     best: dict[str, Any] = {}
-    for hit in call.ask(post_search, read(SearchQuery, query, wrong))["hits"]:
+    for hit in call.ask(post_search, read(SearchQuery, query, renamed))["hits"]:
         best.setdefault(hit["session_id"] or hit["id"], hit)
     chosen = dict(list(best.items())[: given.limit])
     may = call.may(rest.get_session)
@@ -129,8 +133,7 @@ SEARCH = Tool(
         "Find sessions of any agent: by what was said or done in them (query), or list them by "
         "project, agent, conversation, state, outcome and time, newest first. Use it when the "
         "user refers to earlier work ('last week we...'), or to see who works on what now "
-        "(state=active). Then memory_get with kind=session reads its transcript. "
-        "For single facts use memory_search."
+        "(state=active). memory_get with kind=session then reads its transcript."
     ),
     takes=SessionSearch,
     gives=SessionsFound,
