@@ -10,10 +10,10 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	&& { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-mcp lint lock openapi clean
+.PHONY: help run test test-mcp test-real lint lock openapi clean
 
 help:  ## Show this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 # One shell that becomes the supervisor: signals and exit code are its own.
 run: $(VENV)/.base  ## Install what is missing and run Remembrancer (Ctrl-C stops it)
@@ -36,6 +36,20 @@ test-mcp: $(VENV)/.test  ## Ask the MCP server what others' conformance suite an
 		echo "skipped: npm could not install the conformance suite and the Inspector"; \
 	else \
 		MCP_NPM=$(CURDIR)/$(NPM) $(BIN)/python -m pytest tests/mcp/test_npm.py; \
+	fi
+
+# Agents as users run them, each at the version that was tried; about a gigabyte.
+REAL := var/agents
+REAL_PACKAGES := node@22.23.3 @anthropic-ai/claude-code@2.1.330 @openai/codex@0.169.0 \
+	@google/gemini-cli@0.61.0 opencode-ai@1.18.33
+
+test-real: $(VENV)/.test  ## Let real agents work with our plugins, against a model that tests play
+	@if ! command -v npm >/dev/null 2>&1; then \
+		echo "skipped: npm is not installed, and the agents come from it"; \
+	elif ! npm install --silent --no-audit --no-fund --no-save --prefix $(REAL) $(REAL_PACKAGES); then \
+		echo "skipped: npm could not install the agents"; \
+	else \
+		REAL_NPM=$(CURDIR)/$(REAL) $(BIN)/python -m pytest tests/real; \
 	fi
 
 lint: $(VENV)/.test  ## Check style, types, import direction and missing migrations

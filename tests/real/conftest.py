@@ -1,0 +1,186 @@
+"""Others' agents as users run them: a scratch HOME, a server under gunicorn, a model of ours.
+
+`make test-real` installs the agents from npm and says where (REAL_NPM); without it, or without an
+agent, its tests are skipped and say so.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import pytest
+from django.db import connection
+
+from config.embedded.temporary import TemporaryUrls
+from config.lib.scope import workspace_scope
+from contacts.models import Workspace
+from memory.models import Memory
+from memory.services.hooks import map_waiting
+from tests.api.test_web_server import free_port, wait_until_live
+from tests.factories import make_key, make_memory
+from tests.real.model import Model
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = os.environ.get("REAL_NPM", "")
+BIN = Path(FOLDER) / "node_modules" / ".bin"
+SHIM = ROOT / "integrations" / "shim" / "remember.py"
+RUN_SECONDS, WAIT_SECONDS = 60, 30
+T = TypeVar("T")
+# Of every file here.
+real = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.slow,
+    pytest.mark.skipif(not FOLDER, reason="needs agents from npm: run by `make test-real`"),
+]
+
+
+def program(name: str) -> str:
+    """The path of an installed agent, or the test is skipped."""
+    if not (BIN / name).exists():
+        pytest.skip(f"npm could not install {name}")
+    return str(BIN / name)
+
+
+class Server:
+    """A gunicorn as production runs it, on the tests' database; it can be killed and started again
+    at the same address."""
+
+    def __init__(self, database: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "config.settings.base",
+            "DATABASE_URL": database,
+            "SECRET_KEY": "k" * 50,
+            "PORT": str(self.port),
+            "REMEMBRANCER_WEB_WORKERS": "1",
+            "REMEMBRANCER_EMBEDDING_PROVIDER": "none",
+            "REMEMBRANCER_LOG_LEVEL": "ERROR",
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:config.gunicorn"]
+        self.process = subprocess.Popen(
+            command, env=self.environment, cwd=ROOT, start_new_session=True
+        )
+        wait_until_live(self.port)
+
+    def kill(self) -> None:
+        """As a machine that loses its power: no request that runs is finished."""
+        if self.process is not None:
+            os.killpg(self.process.pid, 9)
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture
+def server(transactional_db: None, database_server: TemporaryUrls) -> Iterator[Server]:
+    name = connection.settings_dict["NAME"]
+    running = Server(urlsplit(database_server.runtime)._replace(path=f"/{name}").geturl())
+    running.start()
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def model() -> Iterator[Model]:
+    fake = Model()
+    yield fake
+    fake.close()
+
+
+@pytest.fixture
+def known(workspace: Workspace) -> Memory:
+    """What is there to be recalled when somebody asks for the pump."""
+    with workspace_scope(workspace.pk):
+        return make_memory("The pump starts at noon, never before.")
+
+
+@pytest.fixture
+def token(workspace: Workspace) -> str:
+    return make_key(workspace)[1]
+
+
+@dataclass
+class Desk:
+    """Where an agent works: its HOME, its folder, its environment."""
+
+    home: Path
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment | more, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=RUN_SECONDS,
+        )  # fmt: skip
+
+    def must(self, *command: str, **more: str) -> str:
+        """What it prints; it must not fail."""
+        done = self.run(*command, **more)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """A HOME with nothing in it, and nothing of this machine's but its programs."""
+    home, folder = tmp_path / "home", tmp_path / "greenhouse"
+    home.mkdir()
+    folder.mkdir()
+    return Desk(
+        home,
+        folder,
+        {
+            "HOME": str(home),
+            "PATH": f"{BIN}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "LANG": "C.UTF-8",
+            "TERM": "dumb",
+            "NO_COLOR": "1",
+            # What is not delivered by then is delivered with the next hook.
+            "REMEMBRANCER_SHIM_PATIENCE": "10",
+        },
+    )
+
+
+class Rows:
+    """What is in the database, once all that has arrived is mapped."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace_id = workspace.pk
+
+    def __call__(self, model: type[Any], **wanted: Any) -> list[Any]:
+        map_waiting(self.workspace_id, seconds=WAIT_SECONDS)
+        with workspace_scope(self.workspace_id):
+            return list(model.objects.filter(**wanted).order_by("id"))
+
+    def until(self, found: Callable[[], T]) -> T:
+        """The first thing found that is true: what goes in the background takes its time."""
+        limit = time.monotonic() + WAIT_SECONDS
+        while not (value := found()) and time.monotonic() < limit:
+            time.sleep(0.1)
+        assert value
+        return value
+
+
+@pytest.fixture
+def rows(workspace: Workspace) -> Rows:
+    return Rows(workspace)
+
+
+def settings_of(desk: Desk, server: Server, token: str) -> None:
+    """The address and the key, where the shim and the plugins look for them."""
+    folder = desk.home / ".config" / "remembrancer"
+    folder.mkdir(parents=True)
+    path = folder / "config.json"
+    path.write_text(json.dumps({"url": server.url, "key": token}))
+    path.chmod(0o600)
