@@ -217,7 +217,7 @@ def line_of(kind: str, **fields: Any) -> dict[str, Any]:
         (
             line_of("queue-operation", operation="enqueue", content="next"),
             "queue_operation",
-            "next",
+            "enqueue",
         ),
         (line_of("summary", summary="Lint errors", leafUuid="z"), "summary", "Lint errors"),
         (line_of("custom-title", customTitle="Login"), "title", "Login"),

@@ -285,13 +285,14 @@ _TEXT_KEYS = (
     "content",
     "tag",
     "prUrl",
-    "operation",
 )
 _MODE_KEYS = ("mode", "permissionMode", "subtype")
 
 
 def _plain_text(line: dict[str, Any], clean: Storable) -> str:
-    for key in (*_TEXT_KEYS, *_MODE_KEYS):
+    # What is queued becomes a prompt, and would be found twice: it stays in the event's data.
+    queued = line.get("type") == "queue-operation"
+    for key in ("operation",) if queued else (*_TEXT_KEYS, *_MODE_KEYS):
         if (value := line.get(key)) and isinstance(value, str):
             return _cut(value, clean)
     return ""
