@@ -11,7 +11,7 @@ import pytest
 from config.lib.recalled import OPEN
 from memory.models import HookPayload
 from sessions.models import Message, Session, SessionEvent
-from tests.real.conftest import ROOT, Desk, Rows, program, real, settings_of
+from tests.real.conftest import BIN, ROOT, Desk, Rows, program, real, settings_of
 
 pytestmark = real
 FILES = {
@@ -115,6 +115,12 @@ def check(rows: Rows, kind: str) -> None:
     said = [(m.role, m.content) for m in rows(Message) if m.role != "tool"]
     assert said == [("user", "When does the pump start?"), ("assistant", "At noon.")]
     assert {row.state for row in rows(HookPayload)} == {"mapped"}
+
+
+def test_the_plugin_for_amp_is_sound_typescript(desk):
+    options = "--noEmit --strict --target es2023 --lib es2023,dom --module esnext --types node"
+    types = ["--moduleResolution", "bundler", "--typeRoots", str(BIN.parent / "@types")]
+    desk.must(program("tsc"), *options.split(), *types, str(FILES["amp"]))
 
 
 @pytest.mark.parametrize("kind", FILES)
