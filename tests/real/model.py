@@ -140,7 +140,7 @@ def _tools(body: dict[str, Any]) -> list[str]:
     found = []
     for tool in body.get("tools") or []:
         declared = tool.get("functionDeclarations") or tool.get("tools") or [tool]
-        prefix = f"{tool['name']}" if tool.get("type") == "namespace" else ""
+        prefix = f"{tool['name']}__" if tool.get("type") == "namespace" else ""
         found += [prefix + str(one.get("name", "")) for one in declared]
     return found
 
@@ -229,9 +229,10 @@ def _responses_events(step: Step) -> Iterator[tuple[str, Any]]:
         content = [{"type": "output_text", "text": step}]
         item: dict[str, Any] = {"type": "message", "role": "assistant", "content": content}
     else:
+        space, _, name = step.name.rpartition("__")
         item = {
-            "type": "function_call", "call_id": f"call_{uuid.uuid4().hex}", "name": step.name,
-            "arguments": json.dumps(step.arguments),
+            "type": "function_call", "call_id": f"call_{uuid.uuid4().hex}", "name": name,
+            "arguments": json.dumps(step.arguments), **({"namespace": space} if space else {}),
         }  # fmt: skip
     yield "response.output_item.done", {"type": "response.output_item.done", "item": item}
     usage = {

@@ -7,11 +7,12 @@ import pytest
 
 from config.lib.recalled import CLOSE, OPEN
 from memory.models import HookPayload
-from sessions.models import Message, Session, SessionEvent
-from tests.real.conftest import ROOT, Desk, program, real, settings_of
-from tests.real.model import Call, Model
+from sessions.models import Message, Session, SessionEvent, Thread
+from tests.real.conftest import ROOT, Desk, program, real
+from tests.real.model import Call, Model, Step
 
 pytestmark = real
+AGENTS = "multi_agent_v1"
 CONFIG = """
 model = "test"
 model_provider = "fake"
@@ -43,37 +44,66 @@ def codex(desk: Desk, model: Model, server, token) -> Codex:
     path = program("codex")
     folder = desk.home / ".codex"
     folder.mkdir()
-    (folder / "config.toml").write_text(CONFIG.format(url=model.url))
-    settings_of(desk, server, token)
+    tools = (ROOT / "integrations" / "codex" / "config.toml").read_text()
+    tools = tools.replace("http://127.0.0.1:8000", server.url)
+    (folder / "config.toml").write_text(CONFIG.format(url=model.url) + tools)
+    desk.environment |= {"REMEMBRANCER_KEY": token, "REMEMBRANCER_URL": server.url}
     found = Codex(desk, path)
     desk.must(path, "plugin", "marketplace", "add", str(ROOT))
     desk.must(path, "plugin", "add", "remembrancer@remembrancer")
     return found
 
 
-def test_a_session_of_codex_and_its_resume_are_known(codex, model, rows, known):
+def test_a_session_of_codex_with_a_subagent_and_its_resume_are_known(codex, model, rows, known):
+    def wait() -> Step:
+        found = [one["output"] for one in model.asked[-1]["input"] if "output" in one]
+        return Call(f"{AGENTS}__wait_agent", {"targets": [json.loads(found[-1])["agent_id"]]})
+
     model.plan = {
         "When does the pump start?": [
             Call("exec_command", {"cmd": "echo it is noon"}),
             "It starts at noon.",
         ],
-        "And the lamp?": ["At dusk."],
+        "Ask somebody about the sensor.": [
+            Call(f"{AGENTS}__spawn_agent", {"message": "Why does the sensor reboot?"}),
+            wait,
+            Call("mcp__remembrancer__memory_search", {"query": "sensor"}),
+            "The cable, says the explorer.",
+        ],
+        "Why does the sensor reboot?": ["Its cable is loose."],
     }
     printed = codex.ask("When does the pump start?")
     (name,) = [one["thread_id"] for one in printed if one["type"] == "thread.started"]
-    codex.ask("resume", name, "And the lamp?")
-    rows.until(lambda: len(rows(SessionEvent, event_type="turn_end")) == 2)
+    codex.ask("resume", name, "Ask somebody about the sensor.")
+    rows.until(lambda: len(rows(SessionEvent, event_type="session_end")) == 2)
     (session,) = rows(Session)
     assert (session.source, session.external_id) == ("codex", name)
-    said = [(m.role, m.content) for m in rows(Message) if m.role != "tool"]
+    main, explorer = rows(Thread)
+    assert explorer.parent_id == main.pk
+    said = [(m.thread_id, m.role, m.content) for m in rows(Message)]
     assert said == [
-        ("user", "When does the pump start?"),
-        ("assistant", "It starts at noon."),
-        ("user", "And the lamp?"),
-        ("assistant", "At dusk."),
+        (main.pk, "user", "When does the pump start?"),
+        (main.pk, "assistant", "It starts at noon."),
+        (main.pk, "user", "Ask somebody about the sensor."),
+        (explorer.pk, "user", "Why does the sensor reboot?"),
+        (explorer.pk, "assistant", "Its cable is loose."),
+        (main.pk, "assistant", "The cable, says the explorer."),
     ]
-    (used,) = rows(SessionEvent, event_type="tool_use")
-    (result,) = rows(SessionEvent, event_type="tool_result")
-    assert used.data["tool_use_id"] == result.data["tool_use_id"]
+    told = [row.event_type for row in rows(SessionEvent)]
+    assert told.count("session_start") == told.count("session_end") == 2
+    assert told.count("subagent_start") == told.count("subagent_stop") == 1
+    used = rows(SessionEvent, event_type="tool_use")
+    assert [row.data["tool"] for row in used] == [
+        "Bash", "spawn_agent", f"{AGENTS}wait_agent", "mcp__remembrancer__memory_search",
+    ]  # fmt: skip
+    results = rows(SessionEvent, event_type="tool_result")
+    assert [row.data["tool_use_id"] for row in results] == [row.data["tool_use_id"] for row in used]
+    assert not any(row.data["is_error"] for row in results)
     assert {row.state for row in rows(HookPayload)} == {"mapped"}
     assert model.told(OPEN, "The pump starts at noon, never before.", CLOSE)
+
+
+def test_hooks_that_nobody_trusts_do_not_run(codex, model, rows):
+    model.plan = {"Anybody there?": ["Yes."]}
+    codex.desk.must(codex.path, "exec", "--skip-git-repo-check", "Anybody there?")
+    assert rows(Session) == []
