@@ -55,7 +55,7 @@ def test_a_session_of_gemini_and_its_resume_are_known(gemini, model, rows, known
             Call("run_shell_command", {"command": "echo it is noon"}),
             "It starts at noon.",
         ],
-        "And the lamp?": ["At dusk."],
+        "And the lamp?": [Call("mcp_remembrancer_memory_search", {"query": "lamp"}), "At dusk."],
     }
     assert gemini.ask("When does the pump start?") == "It starts at noon."
     rows.until(lambda: rows(SessionEvent, event_type="session_end"))
@@ -73,7 +73,7 @@ def test_a_session_of_gemini_and_its_resume_are_known(gemini, model, rows, known
     told = [row.event_type for row in rows(SessionEvent)]
     assert told == [
         "session_start", "user_prompt", "tool_use", "tool_result", "turn_end", "session_end",
-        "session_start", "user_prompt", "turn_end", "session_end",
+        "session_start", "user_prompt", "tool_use", "tool_result", "turn_end", "session_end",
     ]  # fmt: skip
     assert {row.state for row in rows(HookPayload)} == {"mapped"}
     # As Gemini CLI gives it on.
