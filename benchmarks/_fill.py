@@ -65,7 +65,6 @@ def fill(
         "filled_by": "copy" if bulk else "services",
         "real_vectors": len(sample),
         "topics": topics_in(count),
-        "topics_asked_for": vectors.sampled_topics,
         "model_texts_per_s": round(vectors.rate),
         "cosine_within_topic": {
             "real": round(vectors.real_cosine, 3),

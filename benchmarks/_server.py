@@ -124,7 +124,7 @@ def running(
 
 
 def _data_dir() -> Path:
-    """Kept between runs, because the assembled model (91 MB) is in it and nothing else."""
+    """Kept between runs, because the assembled model (35 MB) is in it and nothing else."""
     given = os.environ.get("REMEMBRANCER_DATA_DIR")
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     return Path(given) if given else cache / "remembrancer-benchmarks"

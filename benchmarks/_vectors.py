@@ -36,7 +36,6 @@ class Vectors:
         begun = time.perf_counter()
         vectors = _embedded(real, sample)
         self.rate = len(sample) / (time.perf_counter() - begun)
-        self.sampled_topics = min(topics, len(sample))
         self.known = {text: vector for (_, text), vector in zip(sample, vectors, strict=True)}
         self.dimensions = vectors.shape[1]
         self.dice = np.random.default_rng(5)

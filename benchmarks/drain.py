@@ -115,7 +115,7 @@ def measure(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
     }
     writes, searcher, taken = Writes(bench), bench.client(), list[float]()
     asking = Asking(bench, [home], "hybrid", [])
-    new = endless(queries(200, topics_of=options.import_rows))
+    new = endless(queries(200, texts_of=options.import_rows))
 
     def search() -> None:
         asking.asked = [next(new)]

@@ -39,8 +39,9 @@ LARGEST = 10
 def measure(bench: Bench, filled: Filled, options: argparse.Namespace) -> dict[str, Any]:
     """All but the sizes. The order matters little: whatever is asked is warmed up first."""
     homes, times = filled.homes, options.times
-    sampled = filled.vectors.sampled_topics
-    asked = queries(times + 20, topics_of=options.passages, first_topics=sampled)
+    # The queries' vectors are the model's, so those of what they ask for must be, too.
+    sampled = len(filled.vectors.known)
+    asked = queries(times + 20, texts_of=options.passages, first_texts=sampled)
     few = random.Random(1).sample(asked, min(FEW, len(asked)))
     result: dict[str, Any] = {}
     memory = Memory(bench)
@@ -53,7 +54,7 @@ def measure(bench: Bench, filled: Filled, options: argparse.Namespace) -> dict[s
         many = hybrid.run(times * 2, clients=options.clients, warmup=len(few))
         result["hybrid_at_once"] = many | many_and_one(result["hybrid"], many)
     memory.look()
-    new = queries(times + 20, seed=12, topics_of=options.passages, first_topics=sampled)
+    new = queries(times + 20, seed=12, texts_of=options.passages, first_texts=sampled)
     result["hybrid_new_queries"] = Asking(bench, homes, "hybrid", new).run(times)
     result["semantic"] = Asking(bench, homes, "semantic", few).run(times, warmup=len(few))
     result["lexical"] = Asking(bench, homes, "lexical", asked).run(times)

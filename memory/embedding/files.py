@@ -1,6 +1,6 @@
 """The local model's files: where its package keeps them, and the graph assembled from them.
 
-The graph (91 MB) is kept in a cache folder under a name that ends in its own SHA-256. That makes
+The graph (35 MB) is kept in a cache folder under a name that ends in its own SHA-256. That makes
 one file carry its own check, and makes building safe without locks: whoever finishes renames a
 whole file into place, and two that build at once write the same bytes to the same name.
 
@@ -25,7 +25,7 @@ WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
 
 # Part of the cached graph's name. Count up whenever what graph.py builds changes.
-GRAPH_VERSION = 1
+GRAPH_VERSION = 2
 
 # A build takes seconds; what is older was left by a process that was killed.
 LEFTOVER_SECONDS = 3600
@@ -67,7 +67,7 @@ def graph_file(cache_dir: Path) -> Path:
         return _build(cache_dir, prefix)
     except OSError as error:
         raise EmbeddingError(
-            f"cannot keep the assembled model (91 MB) in {cache_dir}: {error}", retryable=True
+            f"cannot keep the assembled model (35 MB) in {cache_dir}: {error}", retryable=True
         ) from error
 
 
@@ -104,7 +104,7 @@ def _write_whole(target: Path, data: bytes) -> None:
 
 
 def _remove_leftovers(cache_dir: Path, prefix: str) -> None:
-    """Graphs of older versions, and what killed builds left: 91 MB each."""
+    """Graphs of older versions, and what killed builds left: 35 MB each."""
     for other in cache_dir.glob(f"{MODEL}-*.onnx"):
         if not other.name.startswith(prefix):
             other.unlink(missing_ok=True)

@@ -5,6 +5,12 @@ pooling over the real tokens and L2 normalisation, as the model's modules.json l
 standard operators (opset 20): ONNX Runtime fuses them itself, as fast as its own fused operators
 written out by hand, which were measured too.
 
+The products with the weights are of integers (Dettmers et al. 2022, https://arxiv.org/abs/2208.07339,
+"vector-wise"): each column of a matrix and each token's row has a scale of its own. So a text's
+vector does not depend on what shares its batch, as it does with one scale for a whole batch
+(DynamicQuantizeLinear), which is also less exact. Against the model in 32 bits: twice as fast, .996
+mean cosine, and the same answers (docs/embedding.md).
+
 Not for running it. Imported only when a graph has to be built, because `onnx` is slow to import.
 """
 
@@ -25,6 +31,12 @@ OPSET = 20  # the first with Gelu
 IR_VERSION = 9  # the one that came with opset 20, for older runtimes
 # Added to the attention scores of padding: exp() of it is 0, and float32 still holds it.
 MASKED = -1e9
+# Tokens are 8 bits unsigned around MIDDLE, weights 7 bits: processors without VNNI add two such
+# products in 16 bits, which 127 * 255 * 2 would not fit into.
+WEIGHT_LEVELS = 63
+TOKEN_LEVELS, MIDDLE = 127, 128
+# A row of nothing but zeros has some scale, too.
+LEAST_SCALE = 1e-9
 
 Weights = Mapping[str, "np.ndarray[Any, Any]"]
 
@@ -32,10 +44,11 @@ Weights = Mapping[str, "np.ndarray[Any, Any]"]
 class _Graph:
     """Collects nodes and constants. A node's only output has the node's name."""
 
-    def __init__(self, weights: Weights) -> None:
-        self.weights = weights
+    def __init__(self, weights: Weights, *, exact: bool) -> None:
+        self.weights, self.exact = weights, exact
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []
+        self._rounded: dict[str, tuple[str, str]] = {}
 
     def node(self, operator: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
         self.nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
@@ -52,10 +65,39 @@ class _Graph:
     def linear(self, x: str, weight: str, name: str, *, scale: float = 1.0) -> str:
         """x @ W.T + b, times `scale`. PyTorch keeps (out, in), MatMul wants (in, out)."""
         factor = np.float32(scale)
-        matrix = self.constant(f"{name}.weight", self.weights[f"{weight}.weight"].T * factor)
+        matrix = self.weights[f"{weight}.weight"].T * factor
         bias = self.constant(f"{name}.bias", self.weights[f"{weight}.bias"] * factor)
-        product = self.node("MatMul", [x, matrix], f"{name}.product")
+        if self.exact:
+            given = [x, self.constant(f"{name}.weight", matrix)]
+            product = self.node("MatMul", given, f"{name}.product")
+        else:
+            product = self._rounded_product(x, matrix, name)
         return self.node("Add", [product, bias], name)
+
+    def _rounded_product(self, x: str, matrix: Any, name: str) -> str:
+        """x @ matrix, both rounded to integers; the scales of rows and columns come back in."""
+        scales = (np.abs(matrix).max(axis=0) / WEIGHT_LEVELS).astype(np.float32)
+        columns = self.constant(f"{name}.scales", scales)
+        weight = self.constant(f"{name}.weight", np.rint(matrix / scales).astype(np.int8))
+        rows, row_scales = self._rounded_rows(x)
+        whole = self.node("MatMulInteger", [rows, weight, "middle"], f"{name}.whole")
+        number = self.node("Cast", [whole], f"{name}.number", to=TensorProto.FLOAT)
+        number = self.node("Mul", [number, row_scales], f"{name}.of_rows")
+        return self.node("Mul", [number, columns], f"{name}.product")
+
+    def _rounded_rows(self, x: str) -> tuple[str, str]:
+        """(uint8 around MIDDLE, scale of each row): once for all products that read `x`."""
+        if x not in self._rounded:
+            size = self.node("Abs", [x], f"{x}.size")
+            most = self.node("ReduceMax", [size, "last_axis"], f"{x}.most", keepdims=1)
+            step = self.node("Mul", [most, "token_step"], f"{x}.step")
+            scale = self.node("Max", [step, "least_scale"], f"{x}.scale")
+            steps = self.node("Div", [x, scale], f"{x}.steps")
+            # Casting cuts off what follows the point, so that adding a half rounds.
+            shifted = self.node("Add", [steps, "middle_and_half"], f"{x}.shifted")
+            rounded = self.node("Cast", [shifted], f"{x}.rounded", to=TensorProto.UINT8)
+            self._rounded[x] = rounded, scale
+        return self._rounded[x]
 
     def layer_norm(self, x: str, weight: str, name: str) -> str:
         scale = self.constant(f"{name}.weight", self.weights[f"{weight}.weight"])
@@ -65,14 +107,21 @@ class _Graph:
         )
 
 
-def assemble(weights: Weights) -> ModelProto:
+def assemble(weights: Weights, *, exact: bool = False) -> ModelProto:
     """The graph: int64 `input_ids` and `attention_mask` (batch, sequence), at most 512 tokens,
     to float32 `embedding` (batch, 384) of unit rows.
 
-    `weights` are the arrays of model.safetensors by their names there.
+    `weights` are the arrays of model.safetensors by their names there. `exact` is the model as it
+    was published, in 32 bits throughout, to hold the other against.
     """
-    g = _Graph(weights)
+    g = _Graph(weights, exact=exact)
     g.constant("axis1", np.array([1], np.int64))
+    if not exact:
+        g.constant("last_axis", np.array([-1], np.int64))
+        g.constant("middle", np.array(MIDDLE, np.uint8))
+        g.scalar("middle_and_half", MIDDLE + 0.5)
+        g.scalar("token_step", 1 / TOKEN_LEVELS)
+        g.scalar("least_scale", LEAST_SCALE)
     # Reshape's 0 keeps that axis as it is: batch and sequence.
     g.constant("split", np.array([0, 0, HEADS, HEAD_WIDTH], np.int64))
     g.constant("joined", np.array([0, 0, HIDDEN], np.int64))
@@ -98,7 +147,8 @@ def assemble(weights: Weights) -> ModelProto:
 
 def _embeddings(g: _Graph) -> str:
     """Word plus position plus segment; there is one segment, so its row joins the positions."""
-    words = g.constant("words", g.weights["embeddings.word_embeddings.weight"])
+    table = g.weights["embeddings.word_embeddings.weight"]
+    words = g.constant("words", table if g.exact else table.astype(np.float16))
     positions = g.constant(
         "positions",
         g.weights["embeddings.position_embeddings.weight"]
@@ -106,6 +156,9 @@ def _embeddings(g: _Graph) -> str:
     )
     g.constant("axis0", np.array([0], np.int64))
     word = g.node("Gather", [words, "input_ids"], "word")
+    if not g.exact:
+        # Half of the table's memory, which is most of what the graph needs.
+        word = g.node("Cast", [word], "word.number", to=TensorProto.FLOAT)
     length = g.node("Shape", ["input_ids"], "length", start=1, end=2)
     position = g.node("Slice", [positions, "axis0", length, "axis0"], "position")
     both = g.node("Add", [word, position], "embeddings.sum")

@@ -35,7 +35,7 @@ SLICE_CHARACTERS = 16_384
 class LocalEmbedder:
     """384 dimensions, 254 tokens of text; what follows them is not represented.
 
-    `cache_dir` keeps the assembled graph (91 MB, built on first use). `threads` is how many cores
+    `cache_dir` keeps the assembled graph (35 MB, built on first use). `threads` is how many cores
     one run may use; by default those this process may run on, at most 4.
     """
 
