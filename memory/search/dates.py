@@ -15,7 +15,7 @@ import unicodedata
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta
 
 from memory.search import date_relative, date_rules
 from memory.search import date_words as w
@@ -46,11 +46,20 @@ def find_period(text: str, now: datetime) -> Period | None:
     text = unicodedata.normalize("NFC", text)
     asked = Asked(now, w.fold(text))
     for start in _places_to_look(asked.text):
-        found = _expression(asked, start)
-        if found is not None and found[0][0] < found[0][1]:
+        try:
+            found = _expression(asked, start)
+        except (ValueError, OverflowError):
+            # A thousand years before a thousand years ago: outside the calendar.
+            continue
+        if found is not None and _is_a_time(found[0]):
             span, end = found
             return Period(*span, text[start:end].strip())
     return None
+
+
+def _is_a_time(span: Span) -> bool:
+    """Whether it is one, in any time zone: the calendar's first and last year are not."""
+    return MINYEAR < span[0].year and span[1].year < MAXYEAR and span[0] < span[1]
 
 
 def _places_to_look(text: str) -> Iterator[int]:

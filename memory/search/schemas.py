@@ -1,7 +1,7 @@
 """What a search asks and answers: the schemas that REST and MCP share."""
 
 import uuid
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -114,6 +114,15 @@ class Asked(Input):
         if value is not None and value > clock.now():
             raise PydanticCustomError(
                 "future", "lies in the future; nobody knows yet what will be known then"
+            )
+        return value
+
+    @field_validator("asked_at")
+    @classmethod
+    def _has_a_zone_to_be(cls, value: datetime | None) -> datetime | None:
+        if value is not None and not MINYEAR < value.year < MAXYEAR:
+            raise PydanticCustomError(
+                "no_clock", "lies in the calendar's first or last year, which no clock shows"
             )
         return value
 

@@ -13,6 +13,7 @@ MARK = "**"
 WINDOW = 240
 _RUN = re.compile(r"[\w@./\\:~+-]*\w")
 _NAME = re.compile(r"\w+")
+_PIECE = re.compile(r"[^\W_]+")
 
 
 # A stem and what was cut off it: -ing, -ation, -ement and their like; more is another word.
@@ -64,8 +65,9 @@ class Snippets:
             return lower
         if lower == run and run.isalpha():
             return self._stem(run)
-        names = [name.lower() for name in _NAME.findall(run)]
-        for word in dict.fromkeys((lower, *names, *(part.lower() for part in parts_of(run)))):
+        # As PostgreSQL's parser splits it, and as lexical_text does beside.
+        names = [*_NAME.findall(run), *_PIECE.findall(run), *parts_of(run)]
+        for word in dict.fromkeys((lower, *(name.lower() for name in names))):
             if word in self._exact:
                 return word
             if found := self._stem(word):

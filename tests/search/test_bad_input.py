@@ -31,6 +31,8 @@ BAD = [
     ({"q": "pump", "as_of": "9999-12-31T23:59:59Z"}, "as_of"),
     ({"q": "pump", "as_of": "2024-05-01"}, "as_of"),
     ({"q": "pump", "as_of": 1_700_000_000}, "as_of"),
+    ({"q": "pump yesterday", "asked_at": "0001-01-01T00:00:00Z"}, "asked_at"),
+    ({"q": "pump since Tuesday", "asked_at": "9999-12-31T23:00:00Z"}, "asked_at"),
     ({"q": "pump", "metadata": {"env": {"regex": ".*"}}}, "metadata.env.regex"),
     ({"q": "pump", "metadata": {"env": {"or": [{"eq": 1}]}}}, "metadata.env.or"),
     ({"q": "pump", "tags": {"in": ["wet"]}}, "tags"),
@@ -90,7 +92,7 @@ def test_context_cannot_be_asked_for_so_either(api, asked, field):
 
 ODD = [
     "the", "it is what it is", "?", "...!?", "-", '"', '""', "--", "@#$%^&*()", "\u200b", "🌱",
-    "\\",
+    "\\", "1200 years before 1200 years ago",
 ]  # fmt: skip
 
 

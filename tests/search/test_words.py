@@ -84,6 +84,13 @@ def test_a_stem_marks_its_forms_and_no_other_word():
     )
 
 
+@pytest.mark.parametrize("term", ["snake", "snakecas", "handler"])
+def test_a_part_of_a_joined_name_marks_it(term):
+    # "handlers" stands in a path, the others in a name of underscores alone.
+    text = "see snake_case_name in src/handlers.py"
+    assert MARK in Snippets([term]).of(text)
+
+
 @given(st.text(max_size=600), st.lists(st.text(min_size=1, max_size=8), max_size=6))
 @settings(max_examples=200, deadline=None)
 def test_a_snippet_is_of_the_text_and_only_marks_it(text, terms):

@@ -336,6 +336,26 @@ def test_no_text_at_no_time_is_an_error(text, now):
     find_period(text, now)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["1200 years before 1200 years ago", "1200 years before 825 years ago", "two weeks before 1950"],
+)
+def test_what_lies_before_the_calendar_is_no_time(text):
+    period = find_period(text, NOW)
+    assert period is None or period.start.year > 1
+    # Whatever zone it is told in.
+    if period is not None:
+        period.start.astimezone(ZoneInfo("Pacific/Kiritimati"))
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+def test_the_ends_of_the_calendar_are_no_error(year):
+    first, last = datetime(year, 1, 1, tzinfo=UTC), datetime(year, 12, 31, 23, tzinfo=UTC)
+    for text in ("since tuesday", "last week", "in May", "two weeks before May", "tomorrow"):
+        find_period(text, first)
+        find_period(text, last)
+
+
 @given(
     st.lists(
         st.sampled_from(WORDS.split()),
