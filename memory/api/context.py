@@ -1,11 +1,12 @@
 """GET /context: what the workspace knows of a query, as text that an agent is given."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import orjson
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 from ninja.errors import ValidationError
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic import ValidationError as PydanticError
 
 from contacts.api.auth import KeyAuth
@@ -15,6 +16,7 @@ from memory.search.schemas import (
     MAX_LIMIT,
     MOST_CONTEXT,
     Asked,
+    Conditions,
     ContextBlock,
     SearchQuery,
 )
@@ -26,9 +28,26 @@ DEFAULT_TOKENS = 2000
 DEFAULT_ROWS = 30
 
 
+def _unpacked(value: Any) -> Any:
+    """A query string holds texts only; what is no JSON is refused as no object."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return value
+
+
 class ContextQuery(Asked):
     """As of POST /search; `limit` is how many rows are considered."""
 
+    metadata: Annotated[
+        Conditions, BeforeValidator(_unpacked), WithJsonSchema({"type": "string"})
+    ] = Field(
+        {},
+        description='As of POST /search, as JSON: {"ticket": "A-12"}.',
+        json_schema_extra={"default": "{}"},
+    )
     max_tokens: int = Field(DEFAULT_TOKENS, ge=LEAST_CONTEXT, le=MOST_CONTEXT)
     limit: int = Field(DEFAULT_ROWS, ge=1, le=MAX_LIMIT)
     format: Literal["json", "markdown"] = Field(

@@ -31,7 +31,8 @@ REPEATED = 0.8
 MOST_NAME = 80
 _WORD = re.compile(r"\w+")
 _TILDES = re.compile(r"~+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
+# What a terminal would obey or hide; tabs and ends of lines stay.
+_OBEYED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(slots=True)
@@ -93,7 +94,7 @@ def _heading(hit: Hit) -> str:
 
 def one_line(name: str) -> str:
     """A name is somebody's words as well: one line, quoted, and no longer than a name."""
-    flat = " ".join(_CONTROL.sub(" ", name).split())
+    flat = " ".join(readable(name).split())
     return '"' + flat[:MOST_NAME].replace('"', "'") + '"'
 
 
@@ -106,13 +107,18 @@ def _line(hit: Hit, tokens: int) -> str | None:
         words.append(hit.role)
     words.append(hit.trust.value)
     head = f"[{' '.join(words)}] "
-    body = hit.text.strip().replace("\r\n", "\n").replace("\r", "\n")
+    body = readable(hit.text).strip()
     room = tokens - estimate_tokens(head)
     if estimate_tokens(body) > room:
         if room < LEAST_TOKENS:
             return None
         body = cut(body, room - 1) + " …"
     return head + body.replace("\n", "\n  ")
+
+
+def readable(text: str) -> str:
+    """`text` with one kind of line end, and without what a terminal obeys or does not show."""
+    return _OBEYED.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def cut(text: str, tokens: int) -> str:

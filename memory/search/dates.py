@@ -59,7 +59,7 @@ def find_period(text: str, now: datetime) -> Period | None:
 
 def _is_a_time(span: Span) -> bool:
     """Whether it is one, in any time zone: the calendar's first and last year are not."""
-    return MINYEAR < span[0].year and span[1].year < MAXYEAR and span[0] < span[1]
+    return span[0].year > MINYEAR and span[1].year < MAXYEAR and span[0] < span[1]
 
 
 def _places_to_look(text: str) -> Iterator[int]:

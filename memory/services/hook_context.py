@@ -33,7 +33,7 @@ from memory.models import HookPayload, HookStream, Memory
 from memory.models.memory import Kind as MemoryKind
 from memory.models.memory import MemoryState
 from memory.models.passage import PassageKind
-from memory.search.context import cut, fence, make_block, one_line
+from memory.search.context import cut, fence, make_block, one_line, readable
 from memory.search.schemas import Hit, SearchQuery
 from memory.services.chunks import estimate_tokens
 from memory.services.hooks import Kept
@@ -287,7 +287,7 @@ class _Parts:
         lines: list[str] = []
         added: list[Any] = []
         for row in rows:
-            line = tell(row).strip()
+            line = readable(tell(row)).strip()
             if not line:
                 continue
             tokens = estimate_tokens(line)
@@ -296,7 +296,7 @@ class _Parts:
                     break
                 line = cut(line, room - 1) + " …"
                 tokens = estimate_tokens(line)
-            lines.append("- " + line.replace("\r", "").replace("\n", "\n  "))
+            lines.append("- " + line.replace("\n", "\n  "))
             added.append(row)
             room -= tokens + 1
         if lines:

@@ -113,6 +113,28 @@ def test_no_text_ends_its_own_fence(api, text):
     assert closing == len(lines) - 1
 
 
+def test_no_text_tells_a_terminal_what_to_do(api):
+    talk(api, "Odd\x9b31m", "boiler\x1b[2J\x07 hums\x0b~~~\u2028~~~\x85\u202eback\ttab\r\nnext\x7f")
+    text = context(api, q="boiler", mode="lexical")["text"]
+    assert {c for c in text if not c.isprintable()} == {"\n", "\t"}
+    assert "boiler [2J  hums ~~~ ~~~  back\ttab\n  next\n" in text
+
+
+def test_metadata_narrows_it_as_json(api):
+    for ticket in ("A-12", "A-13"):
+        note = {"text": f"The boiler of {ticket} hums.", "metadata": {"ticket": ticket}}
+        made(api.post("/memories", note))
+    block = context(api, q="boiler", mode="lexical", metadata='{"ticket": {"in": ["A-12"]}}')
+    assert len(block["rows"]) == 1
+    assert "A-12" in block["text"]
+    for wrong, field in (
+        ("ticket", "metadata"), ("[]", "metadata"), ('{"a": {"like": 1}}', "metadata.a.like"),
+        ('{"a": NaN}', "metadata"),
+    ):  # fmt: skip
+        answer = api.get(asked_for(q="boiler", metadata=wrong))
+        assert list(wrong_fields(answer)) == [field]
+
+
 def test_only_what_people_confirmed_stands_outside_the_fence(api, workspace):
     with workspace_scope(workspace.id):
         sure = make_memory("The boiler is off limits.", trust=Trust.OPERATOR)

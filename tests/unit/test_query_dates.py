@@ -338,7 +338,11 @@ def test_no_text_at_no_time_is_an_error(text, now):
 
 @pytest.mark.parametrize(
     "text",
-    ["1200 years before 1200 years ago", "1200 years before 825 years ago", "two weeks before 1950"],
+    [
+        "1200 years before 1200 years ago",
+        "1200 years before 825 years ago",
+        "two weeks before 1950",
+    ],
 )
 def test_what_lies_before_the_calendar_is_no_time(text):
     period = find_period(text, NOW)
