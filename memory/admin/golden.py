@@ -106,9 +106,7 @@ class GoldenQueryAdmin(WorkspaceAdmin):
                 (
                     show.when(one.created_at),
                     _recall(one.recall),
-                    show.link(
-                        show.change_url("memory.goldenrun", one.run_id) or "", one.run.reason
-                    ),
+                    _run_link(one),
                     _change(one),
                 )
                 for one in results

@@ -34,6 +34,9 @@ class Receipt(WorkspaceRow):
     asker = models.CharField(max_length=200)
 
     class Meta(WorkspaceRow.Meta):
+        # What people made; the paper is ours.
+        verbose_name = "search"
+        verbose_name_plural = "searches"
         indexes = [
             # the list, and the oldest ones when they are deleted
             models.Index(fields=["workspace", "-created_at", "-id"], name="receipt_list"),

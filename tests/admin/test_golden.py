@@ -32,6 +32,16 @@ def test_a_searchs_page_links_its_hits_and_shows_no_text_of_them(alice, workspac
     assert "hums" not in page
 
 
+def test_searches_are_called_so_everywhere(alice, workspace):
+    _, receipt = searched(workspace)
+    for page in (url(Receipt, "changelist"), url(Receipt, "change", receipt.pk)):
+        text = alice.get(page).content.decode()
+        assert "Searches" in text
+        assert "eceipt<" not in text
+        assert "eceipts<" not in text
+        assert "Receipts" not in text
+
+
 def test_a_search_is_pinned_by_a_button(alice, workspace):
     memory, receipt = searched(workspace)
     do = url(Receipt, "do", receipt.pk, "pin")
