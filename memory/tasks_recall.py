@@ -1,4 +1,4 @@
-"""Jobs about searches: old receipts go, and golden queries are asked after the index changed."""
+"""Jobs about searches: what is past its time goes, golden queries are asked after a change."""
 
 import uuid
 
@@ -7,7 +7,7 @@ from procrastinate.contrib.django import app
 from config.lib.jobs import Job
 from contacts.models import Workspace
 from memory.services import receipts
-from memory.services.golden import CHECK_TASK, QUEUE, check_golden, check_job
+from memory.services.golden import CHECK_TASK, QUEUE, check_golden, check_job, forget_runs
 
 
 @app.periodic(cron="23 3 * * *")
@@ -16,9 +16,10 @@ from memory.services.golden import CHECK_TASK, QUEUE, check_golden, check_job
     lock="forget_receipts",
 )  # fmt: skip
 def forget_receipts(timestamp: int) -> None:
-    """Delete the searches that are past their time. Index receipt_list."""
+    """Delete the searches and the golden runs that are past their time. Index receipt_list."""
     for workspace_id in Workspace.objects.order_by("id").values_list("id", flat=True):
         receipts.forget_receipts(workspace_id)
+        forget_runs(workspace_id)
 
 
 @app.task(name=CHECK_TASK, queue=QUEUE)

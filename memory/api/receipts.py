@@ -94,7 +94,8 @@ def get_search(request: HttpRequest, search_id: Id) -> HttpResponse:
     summary="Ask a search again",
 )
 def replay_search(request: HttpRequest, search_id: Id) -> HttpResponse:
-    """With the rows, ranking and clock of now: which hits came, went or moved. It is not kept."""
+    """With the rows and the ranking of now, by the clock of then ("yesterday" stays the day it
+    was): which hits came, went or moved. It is not kept."""
     return reply(ReplayOut, receipts.replay(principal_of(request).workspace_id, search_id))
 
 

@@ -25,6 +25,7 @@ from config.lib.ids import new_id
 from config.lib.scope import current_workspace_id, workspace_scope
 from contacts.services import funnel
 from memory import search as ranking
+from memory.migrations import sql
 from memory.models import Receipt, SearchFeedback
 from memory.models.passage import PassageKind, SpaceState
 from memory.search.ask import ask
@@ -51,12 +52,26 @@ _INSERT = """
 """
 
 
-@cache
 def weights_version() -> str:
-    """Names the ranking: a digest of the code that makes it, so that no change goes unnamed."""
+    """Names the ranking: a digest of what makes it, so that no change goes unnamed. That is the
+    code of search, its functions in the database, and the reranker, where one is configured."""
+    reranker = ()
+    if settings.RERANKER != "none":
+        reranker = (
+            settings.RERANKER, str(settings.RERANKER_PATH), settings.RERANKER_URL,
+            settings.RERANKER_MODEL, str(settings.RERANKER_DEPTH),
+        )  # fmt: skip
+    return _digest(*map(str, reranker))
+
+
+@cache
+def _digest(*more: str) -> str:
     digest = hashlib.sha256()
-    for path in sorted(Path(ranking.__path__[0]).glob("*.py")):
-        digest.update(path.name.encode() + path.read_bytes())
+    for package in (ranking, sql):
+        for path in sorted(Path(package.__path__[0]).glob("*.py")):
+            digest.update(path.name.encode() + path.read_bytes())
+    for one in more:
+        digest.update(b"\0" + one.encode())
     return digest.hexdigest()[:12]
 
 

@@ -3,17 +3,19 @@
 import io
 import json
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
 from procrastinate.contrib.django.models import ProcrastinateJob
 
+from config.lib import clock
 from config.lib.scope import workspace_scope
 from memory import tasks
 from memory.models import GoldenRun
 from memory.models.passage import Lane
 from memory.services import golden as service
-from memory.services.golden import check_golden
+from memory.services.golden import RUN_DAYS, check_golden, forget_runs
 from tests.api.caller import all_items, caller, made, problem, wrong_fields
 from tests.search.asking import embed_all
 from tests.search.conftest import _nothing_kept, embedder
@@ -120,6 +122,17 @@ def test_a_run_says_what_came_back_and_what_changed_since(api, golden, boiler):
 def test_a_run_keeps_no_receipts(api, golden):
     run(api)
     assert made(api.get("/searches"))["items"] == []
+
+
+def test_runs_are_kept_for_a_year(api, workspace, golden, monkeypatch):
+    (old, _), (young, _) = run(api), run(api)
+    with workspace_scope(workspace.id):
+        rows = GoldenRun.objects.filter(pk=old["id"])
+        rows.update(created_at=clock.now() - timedelta(days=RUN_DAYS, minutes=1))
+    monkeypatch.setattr("memory.services.golden.FORGOTTEN_AT_ONCE", 1)
+    assert (forget_runs(workspace.id), forget_runs(workspace.id)) == (1, 0)
+    assert [one["id"] for one in all_items(api, "/golden-runs")] == [young["id"]]
+    assert len(all_items(api, f"/golden-queries/{golden['id']}/results")) == 1
 
 
 def test_only_the_first_places_count(api, embedder):

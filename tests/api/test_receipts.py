@@ -11,7 +11,7 @@ from contacts.models import Revision
 from memory.models import Receipt, SearchFeedback
 from memory.search.funnel import search
 from memory.services import receipts
-from memory.services.receipts import forget_receipts
+from memory.services.receipts import forget_receipts, weights_version
 from tests.api.caller import Caller, all_items, caller, made, problem, wrong_fields
 from tests.api.test_concurrency import at_once
 from tests.search.asking import embed_all
@@ -51,6 +51,18 @@ def test_a_search_is_kept_as_asked_with_the_figures_of_its_hits(api, workspace, 
     assert kept["took_ms"] > 0
     assert kept["agent_id"] == made(api.get("/me"))["agent"]["id"]
     assert kept["hit_count"] == len(answer["hits"]) == 2
+
+
+def test_the_version_of_the_ranking_names_the_reranker(settings):
+    plain = weights_version()
+    assert weights_version() == plain
+    settings.RERANKER, settings.RERANKER_URL = "http", "http://127.0.0.1:9"
+    by_one = weights_version()
+    settings.RERANKER_MODEL = "another"
+    assert len({plain, by_one, weights_version()}) == 3
+    # What is not asked changes nothing.
+    settings.RERANKER = "none"
+    assert weights_version() == plain
 
 
 def test_figures_are_kept_though_only_who_asks_sees_them(api, boiler):
