@@ -1,5 +1,6 @@
 """One model takes another's place: nothing is lost on the way, and there is a way back."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -105,6 +106,20 @@ def whole(workspace, q: str = "fern watered") -> Any:
     assert (found.semantic_unavailable, found.not_embedded) == (None, 0)
     assert found.legs == ["lexical", "semantic"]
     return found
+
+
+def test_a_program_reads_how_it_went(workspace, models):
+    fill(workspace)
+    models["other"] = other()
+    found = json.loads(change("other", "--json"))[workspace.slug]
+    # All of them are asked, however close in time they were written.
+    assert found["compared"]["asked"] == len(NOTES)
+    assert (found["refused"], found["golden"]) == (0, [])
+    [active, left] = found["spaces"]
+    assert (active["model"], active["state"], active["vectors"]) == ("other", "active", len(NOTES))
+    assert (left["state"], left["passages"]) == ("retired", len(NOTES))
+    status = json.loads(reembed("--status", "--json"))[workspace.slug]
+    assert status == {"spaces": found["spaces"]}
 
 
 def test_it_builds_beside_switches_when_complete_and_goes_back(workspace, models):

@@ -2,8 +2,10 @@
 
 import time
 from argparse import ArgumentParser
+from dataclasses import asdict
 from typing import Any
 
+import orjson
 import psycopg
 from django.conf import settings
 from django.core.management.base import CommandError
@@ -57,9 +59,15 @@ class Command(ShellCommand):
         parser.add_argument(
             "--status", action="store_true", help="say how far it is; change nothing"
         )
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="one JSON object of how it stands in the end; what happens goes to stderr",
+        )
 
     def work(self, options: dict[str, Any]) -> None:
         slug = options["workspace"]
+        self._told: dict[str, dict[str, Any]] | None = {} if options["json"] else None
         chosen = (
             list(Workspace.objects.order_by("slug")) if slug == EVERY else [get_workspace(slug)]
         )
@@ -74,6 +82,8 @@ class Command(ShellCommand):
             raise CommandError(
                 f"{error}. Nothing is lost: run this again when that is mended."
             ) from None
+        if self._told is not None:
+            self.stdout.write(orjson.dumps(self._told, option=orjson.OPT_INDENT_2).decode())
 
     def _wanted(self, configured: Embedder | None, options: dict[str, Any]) -> Embedder | None:
         """The embedder of the model that is named, where one has to be."""
@@ -115,7 +125,23 @@ class Command(ShellCommand):
                 )
             if embedder is not None:
                 self._change(workspace, embedder, configured, options)
-        for one in space_report.standings(workspace.id):
+        standings = space_report.standings(workspace.id)
+        self._tell(
+            workspace,
+            spaces=[
+                {
+                    "state": one.space.state,
+                    "provider": one.space.provider,
+                    "model": one.space.model,
+                    "dimensions": one.space.dimensions,
+                    "vectors": one.vectors,
+                    "passages": one.passages,
+                    "indexed": one.indexed,
+                }
+                for one in standings
+            ],
+        )
+        for one in standings:
             self._say(
                 workspace,
                 f"{one.space.state:8}  {one.space}: {one.vectors:,} of {one.passages:,} passages"
@@ -149,6 +175,7 @@ class Command(ShellCommand):
             trouble=lambda error, wait: self._say(workspace, f"{error}; again in {wait:.0f} s"),
         )
         progress.end()
+        self._tell(workspace, refused=len(refused))
         if refused:
             self._say(workspace, f"{len(refused):,} refused by the provider, found by words only")
         self._index(workspace, space)
@@ -207,6 +234,7 @@ class Command(ShellCommand):
         if active is None:
             return
         found = space_report.compare(workspace.id, active, space)
+        self._tell(workspace, compared=asdict(found))
         self._say(
             workspace,
             f"of the {space_report.NEAREST} nearest by {active}, {found.overlap:.0%} are among the "
@@ -234,6 +262,7 @@ class Command(ShellCommand):
     ) -> None:
         """The golden queries by both spaces; those that differ by name."""
         asked = compare_golden(workspace.id, old=old, new=new)
+        self._tell(workspace, golden=[asdict(one) for one in asked])
         if not asked:
             return
         before, after = (sum(getattr(a, s) for a in asked) / len(asked) for s in ("old", "new"))
@@ -254,8 +283,13 @@ class Command(ShellCommand):
                 self._say(workspace, line)
 
     def _say(self, workspace: Workspace, text: str) -> None:
-        self.stdout.write(f"{workspace.slug}: {text}")
-        self.stdout.flush()
+        stream = self.stdout if self._told is None else self.stderr
+        stream.write(f"{workspace.slug}: {text}")
+        stream.flush()
+
+    def _tell(self, workspace: Workspace, **figures: Any) -> None:
+        if self._told is not None:
+            self._told.setdefault(workspace.slug, {}).update(figures)
 
 
 class _Progress:
