@@ -11,6 +11,7 @@ from django.db import connection
 
 from config.lib.scope import workspace_scope
 from memory.models import EmbeddingSpace, Passage
+from memory.models.passage import PassageKind
 from memory.search import lexical, rows
 from memory.search.corpus import corpus
 from memory.search.filters import Filter
@@ -26,6 +27,23 @@ from tests.search.test_lexical import reference
 LIVE = Filter(states=["active"])
 WORDS = ["alder", "birch", "cedar", "dogwood", "elder", "fir", "gorse", "hazel", "iris", "juniper"]
 RARE = ["kale", "larch", "maple", "nettle", "oak", "pear", "quince", "rowan", "sorrel", "thyme"]
+
+
+@pytest.mark.django_db
+def test_the_functions_know_every_kind_of_row():
+    """They list the kinds once more: a migration that adds one has to make them anew."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT proname, prosrc FROM pg_proc WHERE proname = 'search_details' "
+            "OR proname ~ '^search_rows_(of_its_own|[0-9]+)$'"
+        )
+        found = dict(cursor.fetchall())
+    assert len(found) == 6
+    for name, body in found.items():
+        for kind in PassageKind:
+            assert f"of_{kind.value}_id" in body, name
+            # The parts of a row are looked for kind by kind.
+            assert name == "search_details" or f"r.kind = '{kind.value}'" in body, name
 
 
 @pytest.fixture
