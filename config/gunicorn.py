@@ -32,6 +32,8 @@ threads = settings.WEB_THREADS
 graceful_timeout = settings.SHUTDOWN_SECONDS
 # With preloading the workers would share the sockets of the connection pool.
 preload_app = False
+# As long as it takes: GET /context has its query there, of which a letter may be three characters.
+limit_request_line = 8190
 # Heartbeat files: on a disk that is busy writing, a slow fsync would look like a hung worker.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 # One socket more that could be misused, and two installations of one user would share it.
