@@ -59,7 +59,8 @@ def look(*, query: SearchQuery, query_vector: QueryVector = NOT_ASKED) -> Search
     most = max(LEAST_CANDIDATES, query.limit * CANDIDATES_PER_HIT)
     while True:
         found = find(query=query, query_vector=query_vector, most=most)
-        kept = [one for one in found.scored if one.score >= query.min_score]
+        # A cosine may be below 0: whoever asks for no least score wants these as well.
+        kept = [one for one in found.scored if not query.min_score or one.score >= query.min_score]
         hits = make_hits(kept, terms=found.terms, limit=query.limit, explain=query.explain)
         if len(hits) == query.limit or len(kept) < len(found.scored) or not found.cut:
             break

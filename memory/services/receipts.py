@@ -55,7 +55,7 @@ _INSERT = """
 def weights_version() -> str:
     """Names the ranking: a digest of what makes it, so that no change goes unnamed. That is the
     code of search, its functions in the database, and the reranker, where one is configured."""
-    reranker = ()
+    reranker: tuple[object, ...] = ()
     if settings.RERANKER != "none":
         reranker = (
             settings.RERANKER, str(settings.RERANKER_PATH), settings.RERANKER_URL,
@@ -196,13 +196,13 @@ def replay(workspace_id: uuid.UUID, receipt: str) -> Replay:
 
 
 def read_request(request: dict[str, Any]) -> SearchQuery:
-    """A kept search as it is asked now. Conflict where a later version of searches refuses it."""
+    """A kept search as it is asked now. Conflict where searches refuse it (by now)."""
     try:
         query = SearchQuery.model_validate({**request, "receipt": False})
     except ValidationError as error:
         field = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise Conflict(
-            f"This search cannot be asked any more: {field}.", code="not_askable"
+            f"This search cannot be asked as it stands: {field}.", code="not_askable"
         ) from None
     query.check()
     return query

@@ -220,6 +220,20 @@ def test_the_same_question_is_embedded_once(workspace, embedder):
     assert embedder.batches == [["water at noon", "water noon"]]
 
 
+def test_what_means_the_opposite_is_the_last_and_not_left_out(workspace, embedder, monkeypatch):
+    one = embedder.one
+    monkeypatch.setattr(embedder, "one", lambda text: one(text) * (-1 if "no" in text else 1))
+    with workspace_scope(workspace.id):
+        make_memory("boiler warm")
+        make_memory("no boiler")
+    embed_all(workspace)
+    found = ask_fully(workspace, "boiler", mode="semantic", kinds=["memory"])
+    assert [hit.text for hit in found.hits] == ["boiler warm", "no boiler"]
+    assert found.hits[1].score < 0
+    found = ask_fully(workspace, "boiler", mode="semantic", min_score=0.01)
+    assert [hit.text for hit in found.hits] == ["boiler warm"]
+
+
 @pytest.mark.parametrize("mode", ["lexical", "semantic", "hybrid"])
 def test_the_parts_of_one_long_row_leave_room_for_others(workspace, embedder, mode, monkeypatch):
     """Where the nearest passages are all of one row, more are looked for."""
