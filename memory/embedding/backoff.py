@@ -5,10 +5,12 @@ import threading
 import time
 
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 60.0
+# What a provider may ask for; one that says "in thirty years" is asked again all the same.
+LONGEST_ASKED_SECONDS = 3600.0
 
 
 class Backoff:
-    """1, 2, 4 ... 60 s, or as long as the provider asks.
+    """1, 2, 4 ... 60 s, or as long as the provider asks, up to an hour.
 
     One for the process and by provider, not by workspace: a thousand workspaces must not each find
     out for themselves. procrastinate's own retry is not used: it turns the failed job back to
@@ -30,7 +32,7 @@ class Backoff:
             failures = self._failures.get(provider, 0)
             wait = min(FIRST_WAIT_SECONDS * 2.0**failures, LONGEST_WAIT_SECONDS)
             self._failures[provider] = min(failures + 1, 10)
-            wait = max(wait, retry_after or 0.0)
+            wait = max(wait, min(retry_after or 0.0, LONGEST_ASKED_SECONDS))
             self._until[provider] = time.monotonic() + wait
             return wait
 

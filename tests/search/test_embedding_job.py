@@ -153,3 +153,12 @@ def test_a_rolled_back_write_leaves_no_job(workspace, embedder, django_capture_o
             make_memory("never committed")
             _ = 1 / 0
     assert ProcrastinateJob.objects.count() == before
+
+
+def test_a_provider_is_left_alone_for_an_hour_at_most():
+    waiting = tasks.Backoff()
+    assert [waiting.failed("one", None) for _ in range(3)] == [1.0, 2.0, 4.0]
+    assert waiting.failed("one", 90.0) == 90.0
+    assert waiting.failed("one", 999_999_999.0) == 3600.0
+    assert 3500 < waiting.left("one") <= 3600
+    assert waiting.left("another") == 0
