@@ -18,6 +18,8 @@ from contacts.services import funnel
 from memory.models import GoldenQuery, GoldenResult, GoldenRun, Receipt
 from memory.search.ask import ask
 from memory.search.corpus import active_space
+from memory.search.dates import find_period
+from memory.search.parse import parse
 from memory.search.schemas import MAX_LIMIT, SearchAnswer, SearchQuery
 from memory.services.receipts import indexed_rows, read_request, weights_version
 
@@ -88,8 +90,12 @@ def pin_receipt(
 ) -> GoldenQuery:
     """A golden query of a search that was made: what it found must come back.
 
-    Without `expected` the hits that were called useful, or else the first few.
+    Without `expected` the hits that were called useful, or else the first few. Where the query
+    speaks of a time ("yesterday"), it stays the one that was meant.
     """
+    request = dict(receipt.request)
+    if find_period(parse(receipt.q).text, receipt.created_at) is not None:
+        request.setdefault("asked_at", receipt.created_at.isoformat())
     if not expected:
         useful = receipt.feedback.filter(verdict="useful").values_list("hit_id", flat=True)
         expected = list(dict.fromkeys(useful)) or [
@@ -100,7 +106,7 @@ def pin_receipt(
     return create_golden(
         actor=actor,
         name=name or receipt.q[:200] or f"Search {receipt.short_id}",
-        request=dict(receipt.request),
+        request=request,
         expected=list(expected),
         within=within,
         reason=reason,

@@ -3,7 +3,7 @@
 import io
 import json
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.core.management import call_command
@@ -170,6 +170,19 @@ def test_a_search_that_was_made_is_pinned_by_its_useful_hits(api, boiler):
     assert (one["name"], one["expected"], one["within"]) == ("old", [other["id"]], 2)
     nothing = made(api.post("/search", {"q": "zeppelin", "mode": "lexical"}))["receipt_id"]
     assert "expected" in wrong_fields(api.post(f"/searches/{nothing}/pin", {}))
+
+
+def test_yesterday_stays_the_day_it_was(api, boiler):
+    for q, speaks_of_a_time in (("boiler since yesterday", True), ("boiler at night", False)):
+        answer = made(api.post("/search", {"q": q}))
+        kept = made(api.get(f"/searches/{answer['receipt_id']}"))
+        pinned = made(api.post(f"/searches/{answer['receipt_id']}/pin", {"name": q}))
+        asked_at = pinned["request"].get("asked_at")
+        assert (asked_at is not None) == speaks_of_a_time
+        if asked_at is not None:
+            moments = [datetime.fromisoformat(one) for one in (asked_at, kept["created_at"])]
+            assert moments[0] == moments[1]
+    assert run(api)[0]["recall"] == 1.0
 
 
 def test_the_command_prints_recall_and_what_was_lost(api, workspace, golden, boiler):
