@@ -112,7 +112,7 @@ def _third(span: Span, match: re.Match[str]) -> Span:
     r"(?:a\s)?{ART}(?:{T})?{ART}{M},?{_}{OF}{Y}{UNIT}",
     r"(?P<year>[12][0-9]{3})-(?P<number>0[1-9]|1[0-2])",
 )
-def _month_ofyear_of(asked: Asked, match: re.Match[str]) -> Span | None:
+def _month_of_year(asked: Asked, match: re.Match[str]) -> Span | None:
     named = match.groupdict().get("month")
     month = w.MONTHS[named.lower()] if named else int(match["number"])
     if is_version(asked, match):
@@ -125,7 +125,7 @@ def _month_ofyear_of(asked: Asked, match: re.Match[str]) -> Span | None:
     r"(?:year|jahres)",
     r"{M}{_}(?:de|del){_}(?P<last>ano\s{1,3}pasado|este\s{1,3}ano)",
 )
-def _month_of_lastyear_of(asked: Asked, match: re.Match[str]) -> Span | None:
+def _month_of_last_year(asked: Asked, match: re.Match[str]) -> Span | None:
     back = match["last"].lower().split()[0] not in ("this", "dieses", "este")
     return asked.months(asked.today.year - back, w.MONTHS[match["month"].lower()])
 

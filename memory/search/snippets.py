@@ -5,13 +5,15 @@ camelCase name, and takes longer than the search. Not markup: whoever shows it e
 """
 
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterator, Sequence
 
-from memory.search.words import parts_of
+from memory.search.words import UNSPACED, parts_of
 
 MARK = "**"
 WINDOW = 240
-_RUN = re.compile(r"[\w@./\\:~+-]*\w")
+# With accents that stand as characters of their own, as macOS writes them.
+_RUN = re.compile(r"[\w\u0300-\u036f@./\\:~+-]*[\w\u0300-\u036f]")
 _NAME = re.compile(r"\w+")
 _PIECE = re.compile(r"[^\W_]+")
 
@@ -37,11 +39,7 @@ class Snippets:
 
     def of(self, text: str) -> str:
         """About 240 characters around the most different terms, each occurrence marked."""
-        places = [
-            (*match.span(), hit)
-            for match in _RUN.finditer(text)
-            if (hit := self._term_in(match.group()))
-        ]
+        places = list(self._places(text))
         start, end = _window(text, places)
         shown, place = [], start
         for left, right, _ in places:
@@ -52,6 +50,32 @@ class Snippets:
         body = "".join(shown).strip()
         return ("… " if start > 0 else "") + body + (" …" if end < len(text) else "")
 
+    def _places(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """(start, end, lexeme) of each run of characters that holds one."""
+        for match in _RUN.finditer(text):
+            run = match.group()
+            if hit := self._term_in(run):
+                yield *match.span(), hit
+            elif not run.isascii():
+                for piece in UNSPACED.finditer(text, *match.span()):
+                    yield from self._pairs_in(text, *piece.span())
+
+    def _pairs_in(self, text: str, start: int, end: int) -> Iterator[tuple[int, int, str]]:
+        """Of a script without blanks, neighbouring characters are the lexemes."""
+        found: tuple[int, int, str] | None = None
+        for place in range(start, end - 1):
+            pair = text[place : place + 2]
+            if pair not in self._exact:
+                continue
+            if found is not None and place <= found[1]:
+                found = found[0], place + 2, found[2]
+                continue
+            if found is not None:
+                yield found
+            found = place, place + 2, pair
+        if found is not None:
+            yield found
+
     def _term_in(self, run: str) -> str:
         found = self._seen.get(run)
         if found is None:
@@ -60,6 +84,7 @@ class Snippets:
 
     def _look(self, run: str) -> str:
         """The lexeme that a run holds, or nothing."""
+        run = run if run.isascii() else unicodedata.normalize("NFC", run)
         lower = run.lower()
         if lower in self._exact:
             return lower

@@ -16,7 +16,7 @@ _JOINED = re.compile(r"[a-z0-9][A-Z]|[A-Z]{2}[a-z]|\w[./\\@:+]+\w|[./\\]\w|\w_+\
 _NAME = re.compile(r"\w+")
 _PART = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*|\d+|[^\W\da-zA-Z_]+")
 # Scripts without blanks between words: each pair of neighbours is a word of the index.
-_UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+")
+UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+")
 _WORD = re.compile(r"\w+")
 _BLANK = re.compile(r"\s")
 # A longer run is a hash or an encoded file; its pieces are nobody's words.
@@ -82,7 +82,7 @@ def _parts(text: str) -> list[str]:
 
 def _pairs(text: str) -> list[str]:
     found: list[str] = []
-    for match in _UNSPACED.finditer(text):
+    for match in UNSPACED.finditer(text):
         run = match.group()
         if len(run) > 2:
             found += [run[i : i + 2] for i in range(len(run) - 1)]

@@ -91,6 +91,15 @@ def test_a_part_of_a_joined_name_marks_it(term):
     assert MARK in Snippets([term]).of(text)
 
 
+def test_scripts_without_blanks_and_decomposed_letters_are_marked():
+    japanese = "朝、サーバーが再起動されるたびに接続が失われます。"
+    assert Snippets(["再起", "起動", "接続"]).of(japanese) == (
+        "朝、サーバーが**再起動**されるたびに**接続**が失われます。"
+    )
+    decomposed = "in Ko\u0308ln am Rhein"
+    assert Snippets(["köln"]).of(decomposed) == "in **Ko\u0308ln** am Rhein"
+
+
 @given(st.text(max_size=600), st.lists(st.text(min_size=1, max_size=8), max_size=6))
 @settings(max_examples=200, deadline=None)
 def test_a_snippet_is_of_the_text_and_only_marks_it(text, terms):
