@@ -157,6 +157,18 @@ def test_probes_and_documents_are_served(server):
     link.close()
 
 
+def test_a_question_of_thousands_of_characters_fits_a_context_request(server, api):
+    link = http.client.HTTPConnection("127.0.0.1", server)
+    question = "+".join(["pump"] * 1500)
+    link.request(
+        "GET",
+        f"/api/v1/context?mode=lexical&q={question}",
+        headers={"Authorization": f"Bearer {api.token}"},
+    )
+    assert link.getresponse().status == 200
+    link.close()
+
+
 def test_a_body_that_is_too_large_is_answered_and_not_cut_off(server, api):
     link = http.client.HTTPConnection("127.0.0.1", server)
     try:
