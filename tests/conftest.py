@@ -18,6 +18,7 @@ from config.embedded.temporary import TemporaryUrls, temporary_server
 from config.lib.scope import workspace_scope
 from contacts.models import Workspace
 from tests import factories
+from tests.gunicorn import WebServer
 
 
 @pytest.hookimpl(trylast=True)
@@ -117,6 +118,16 @@ def module_rows(
     with django_db_blocker.unblock():
         transaction.set_rollback(True)
         whole.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def port(django_db_setup: None, database_server: TemporaryUrls) -> Iterator[int]:
+    """Of a web server as production runs it, on the tests' database, whose rows it sees once a
+    test commits: for tests that are transactional."""
+    server = WebServer(database_server)
+    server.start()
+    yield server.port
+    server.kill()
 
 
 @pytest.fixture

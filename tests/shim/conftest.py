@@ -10,10 +10,7 @@ from config.lib.scope import workspace_scope
 from contacts.models import Workspace
 from memory.models import HookPayload
 from tests.factories import make_key
-from tests.mcp.conftest import port
 from tests.shim.machine import Door, Machine, wait_for
-
-__all__ = ["port"]
 
 
 @pytest.fixture
