@@ -147,3 +147,14 @@ def scoped(workspace: Workspace) -> Iterator[Workspace]:
     """The test runs inside alice's workspace."""
     with workspace_scope(workspace.id):
         yield workspace
+
+
+@pytest.fixture
+def rows(workspace: Workspace) -> Callable[..., list[Any]]:
+    """Rows of a model in alice's workspace, in order."""
+
+    def _rows(model: Any, **wanted: Any) -> list[Any]:
+        with workspace_scope(workspace.id):
+            return list(model.objects.filter(**wanted).order_by("id"))
+
+    return _rows

@@ -31,27 +31,6 @@ def _words_alone(settings):
 
 
 @pytest.fixture
-def learn(workspace):
-    """Look at all that is marked, as if it had been quiet for long enough."""
-
-    def _learn():
-        with workspace_scope(workspace.id):
-            Learning.objects.exclude(due_at=None).update(due_at=clock.now())
-        learn_due(workspace.id, seconds=60)
-
-    return _learn
-
-
-@pytest.fixture
-def rows(workspace):
-    def _rows(model, **wanted):
-        with workspace_scope(workspace.id):
-            return list(model.objects.filter(**wanted).order_by("id"))
-
-    return _rows
-
-
-@pytest.fixture
 def send(api, workspace):
     """Payloads of Claude Code's hooks, mapped."""
 

@@ -36,17 +36,6 @@ def send(api, workspace):
     return _send
 
 
-@pytest.fixture
-def rows(workspace):
-    """Rows of a model, in order."""
-
-    def _rows(model, **wanted):
-        with workspace_scope(workspace.id):
-            return list(model.objects.filter(**wanted).order_by("id"))
-
-    return _rows
-
-
 def events(rows, event_type):
     return [row for row in rows(SessionEvent) if row.event_type == event_type]
 

@@ -10,7 +10,6 @@ from django.core.management import call_command
 from django.db import connection
 
 from config.lib import clock
-from config.lib.scope import workspace_scope
 from memory.models import HookTrace, Transcript
 from memory.services.hooks import map_waiting
 from sessions.models import Message, RawLine, Session, SessionEvent, Thread
@@ -74,15 +73,6 @@ def hook(api, workspace):
         map_waiting(workspace.id, seconds=30)
 
     return _hook
-
-
-@pytest.fixture
-def rows(workspace):
-    def _rows(model, **wanted):
-        with workspace_scope(workspace.id):
-            return list(model.objects.filter(**wanted).order_by("id"))
-
-    return _rows
 
 
 def said(rows, role):
