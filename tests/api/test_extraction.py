@@ -14,7 +14,6 @@ from memory import tasks_learning
 from memory.learning import rules
 from memory.models import Evidence, Learning, Lesson, Memory, MemoryAbout
 from memory.services import learning
-from memory.services.hooks import map_waiting
 from memory.services.learning import learn_again, learn_due
 from memory.services.memories import delete_memory, update_memory
 from sessions.models import Message, Session
@@ -28,18 +27,6 @@ PNPM = "From now on use pnpm instead of npm in this repo."
 @pytest.fixture(autouse=True)
 def _words_alone(settings):
     settings.EMBEDDING_PROVIDER = "none"
-
-
-@pytest.fixture
-def send(api, workspace):
-    """Payloads of Claude Code's hooks, mapped."""
-
-    def _send(*payloads, agent="claude-code"):
-        for payload in payloads:
-            assert api.post(f"/hooks/{agent}", payload).status_code == 200
-        map_waiting(workspace.id, seconds=30)
-
-    return _send
 
 
 def session_of(api, *said, **fields):
