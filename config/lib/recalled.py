@@ -24,6 +24,13 @@ def as_recalled(text: str) -> str:
     return f"{OPEN}\n{harmless}\n{CLOSE}"
 
 
+def inside(text: str) -> str:
+    """What `as_recalled` was given, of a text that is its block; any other text as it is."""
+    if text.startswith(OPEN) and text.endswith(CLOSE):
+        return text[len(OPEN) : -len(CLOSE)].strip()
+    return text
+
+
 def as_recalled_object(value: dict[str, Any]) -> dict[str, Any]:
     """A JSON object whose text begins and ends with the mark: what an agent's tool answered comes
     back in its transcript as that text."""
