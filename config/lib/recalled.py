@@ -11,7 +11,7 @@ from typing import Any
 OPEN, CLOSE = "<remembrancer-recall>", "</remembrancer-recall>"
 NAME = "remembrancer-recall"
 # As somebody may write it to end the block early; JSON's escapes of it end nothing.
-_MARK = re.compile(rf"(?:<|&lt;)(/?)\s*{NAME}\s*(?:>|&gt;)", re.IGNORECASE)
+_MARK = re.compile(rf"(?:<|&lt;)\s*(/?)\s*{NAME}\s*(?:>|&gt;)", re.IGNORECASE)
 # A block that was cut off reaches to the end. Gemini CLI escapes the brackets of what hooks add.
 _BLOCK = re.compile(
     rf"<{NAME}>.*?(?:</{NAME}>|\Z)|&lt;{NAME}&gt;.*?(?:&lt;/{NAME}&gt;|\Z)", re.DOTALL
