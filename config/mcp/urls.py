@@ -7,8 +7,8 @@ from django.urls import path, re_path
 from config.mcp.views import metadata, serve, serve_chatgpt
 
 urlpatterns = [
-    re_path(r"^/*mcp/?$", serve, name="mcp"),
-    re_path(r"^/*mcp/chatgpt/?$", serve_chatgpt, name="mcp-chatgpt"),
+    re_path(r"^(?:/+)?mcp/?$", serve, name="mcp"),
+    re_path(r"^(?:/+)?mcp/chatgpt/?$", serve_chatgpt, name="mcp-chatgpt"),
     path(".well-known/oauth-protected-resource", metadata),
     re_path(r"^\.well-known/oauth-protected-resource/(?P<path>mcp/?|mcp/chatgpt/?)$", metadata),
 ]
