@@ -18,6 +18,10 @@ _BLOCK = re.compile(
 )
 
 
+# Gemini CLI puts its own mark around what hooks add.
+_EMPTY = re.compile(r"<hook_context>\s*</hook_context>")
+
+
 def as_recalled(text: str) -> str:
     """`text` inside the mark. A mark that stands in it loses its brackets."""
     harmless = _MARK.sub(r"(\1remembrancer-recall)", text).strip()
@@ -52,4 +56,4 @@ def without_recalled(text: str) -> str:
     if NAME not in text:
         return text
     left, blocks = _BLOCK.subn("", text)
-    return left.strip() if blocks else text
+    return _EMPTY.sub("", left).strip() if blocks else text
