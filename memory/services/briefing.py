@@ -234,6 +234,7 @@ def _tell_all(told: "_Told", place: Place) -> None:
     if wanted.may(Part.STANDING):
         standing = parts.standing_memories(wanted.project_id)
         told.add(Part.STANDING, "Standing decisions and preferences", standing, parts.tell_memory)
+        told.said = {parts.folded(row.text) for row in standing if told.has(row.pk)}
     if wanted.may(Part.TASKS):
         if project is not None:
             title = f"Open tasks of project {one_line(project.title)}"
@@ -255,14 +256,18 @@ class _Told:
     left_out: int = 0
     texts: list[str] = field(default_factory=list)
     rows: list[BriefingRow] = field(default_factory=list)
+    # In these words; a memory may say the same as one of another agent.
+    said: set[str] = field(default_factory=set)
+
+    def has(self, row_id: uuid.UUID) -> bool:
+        return any(row.id == row_id for row in self.rows)
 
     def new(self, hits: Iterable[Hit]) -> list[Hit]:
         """Those that the agent was not told, neither before nor here."""
-        here = {row.id for row in self.rows}
-        known = [hit for hit in hits if hit.id not in here]
-        fresh = [hit for hit in known if str(hit.id) not in self.before]
-        self.left_out += len(known) - len(fresh)
-        return fresh
+        others = [hit for hit in hits if not self.has(hit.id)]
+        fresh = [hit for hit in others if str(hit.id) not in self.before]
+        self.left_out += len(others) - len(fresh)
+        return [hit for hit in fresh if parts.folded(hit.text) not in self.said]
 
     def add(self, part: Part, title: str, rows: Iterable[Any], tell: Callable[[Any], str]) -> None:
         """As many rows as fit."""

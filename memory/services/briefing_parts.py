@@ -142,16 +142,25 @@ def tell_handoff(row: Handoff) -> str:
 # --- Memories -----------------------------------------------------------------------------------
 
 
-def standing_memories(project_id: uuid.UUID | None) -> QuerySet[Memory]:
-    """What is pinned, and how people want things done, in the project and anywhere. Index
-    memory_kind; the pinned and most salient first."""
+def standing_memories(project_id: uuid.UUID | None) -> list[Memory]:
+    """What is pinned, and how people want things done, in the project and anywhere; what several
+    agents saved in the same words once. Index memory_kind; the pinned and most salient first."""
     here = Q(project_id=None) | Q(project_id=project_id) if project_id else Q(project_id=None)
     now = clock.now()
     rows = Memory.objects.filter(here, state=MemoryState.ACTIVE)
     rows = rows.filter(Q(pinned=True) | Q(kind__in=STANDING))
     rows = rows.filter(Q(expires_at=None) | Q(expires_at__gt=now))
     rows = rows.filter(Q(valid_to=None) | Q(valid_to__gt=now))
-    return rows.order_by("-pinned", "-salience", "-recorded_at", "-id")[:MOST_STANDING]
+    best = rows.order_by("-pinned", "-salience", "-recorded_at", "-id")[: 2 * MOST_STANDING]
+    first: dict[str, Memory] = {}
+    for row in best:
+        first.setdefault(folded(row.text), row)
+    return list(first.values())[:MOST_STANDING]
+
+
+def folded(text: str) -> str:
+    """By which two texts are found to say the same."""
+    return " ".join(text.lower().split())
 
 
 def tell_memory(row: Memory) -> str:

@@ -340,6 +340,15 @@ def test_what_was_recalled_before_is_not_told_as_new(api, workspace):
     assert "zinnias" not in text
 
 
+def test_what_two_agents_saved_in_the_same_words_is_told_once(workspace, api):
+    text = "Always water at noon."
+    made(api.post("/memories", {"text": text, "kind": "procedure"}))
+    other = {"text": "always  water at noon.", "kind": "procedure"}
+    made(caller(workspace, "codex").post("/memories", other))
+    briefing = made(api.get("/briefing", q="When is the water?"))
+    assert briefing["text"].lower().count("water at noon") == 1
+
+
 def test_memories_that_hold_no_more_are_not_told(api, workspace):
     with workspace_scope(workspace.id):
         past = clock.now() - timedelta(days=1)
