@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from config.lib.ids import short_id
+from config.lib.text import visible
 from memory.models.memory import Trust
 from memory.models.passage import PassageKind
 from memory.search.schemas import ContextBlock, ContextRow, Hit
@@ -31,7 +32,6 @@ REPEATED = 0.8
 MOST_NAME = 80
 _WORD = re.compile(r"\w+")
 _TILDES = re.compile(r"~+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 
 
 @dataclass(slots=True)
@@ -93,7 +93,7 @@ def _heading(hit: Hit) -> str:
 
 def one_line(name: str) -> str:
     """A name is somebody's words as well: one line, quoted, and no longer than a name."""
-    flat = " ".join(_CONTROL.sub(" ", name).split())
+    flat = " ".join(visible(name).split())
     return '"' + flat[:MOST_NAME].replace('"', "'") + '"'
 
 
@@ -106,7 +106,7 @@ def _line(hit: Hit, tokens: int) -> str | None:
         words.append(hit.role)
     words.append(hit.trust.value)
     head = f"[{' '.join(words)}] "
-    body = hit.text.strip().replace("\r\n", "\n").replace("\r", "\n")
+    body = visible(hit.text.replace("\r\n", "\n").replace("\r", "\n")).strip()
     room = tokens - estimate_tokens(head)
     if estimate_tokens(body) > room:
         if room < LEAST_TOKENS:
