@@ -19,6 +19,9 @@ help:  ## Show this list
 run: $(VENV)/.base  ## Install what is missing and run Remembrancer (Ctrl-C stops it)
 	@exec $(BIN)/python manage.py serve
 
+# Python starts hundreds of times in a run: each module is compiled once, also where the environment
+# asks for no bytecode, as containers do.
+test: export PYTHONDONTWRITEBYTECODE :=
 # All of them on several processes, each with a database server of its own, files in the order of
 # tests/conftest.py; a choice on one.
 test: $(VENV)/.test  ## Run the tests; ARGS="tests/unit -k name" chooses among them

@@ -61,6 +61,11 @@ def on_starting(server: Any) -> None:
     )
 
 
+def post_fork(server: Any, worker: Any) -> None:
+    """In each worker, nothing loaded: what is imported stays, and is no garbage to be found."""
+    gc.disable()
+
+
 def post_worker_init(worker: Any) -> None:
     """In each worker, the application loaded: requests that wait for an answer give up as soon as
     it is told to stop, and what stays for good is not looked through for garbage any more."""
@@ -74,3 +79,4 @@ def post_worker_init(worker: Any) -> None:
     # that every tenth had to wait for it.
     gc.collect()
     gc.freeze()
+    gc.enable()

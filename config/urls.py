@@ -14,6 +14,7 @@ from config.middleware import API
 
 # Whose callers are programs: what fails there is answered in JSON.
 PROGRAMS = (API, "/mcp", "/.well-known/")
+admin.autodiscover()
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/"), name="home"),
     path("api/v1/", api.urls),

@@ -18,6 +18,7 @@ from config.embedded.temporary import TemporaryUrls, temporary_server
 from config.lib.scope import workspace_scope
 from contacts.models import Workspace
 from tests import factories
+from tests.gunicorn import WebServer
 
 
 @pytest.hookimpl(trylast=True)
@@ -119,6 +120,16 @@ def module_rows(
         whole.__exit__(None, None, None)
 
 
+@pytest.fixture(scope="session")
+def port(django_db_setup: None, database_server: TemporaryUrls) -> Iterator[int]:
+    """Of a web server as production runs it, on the tests' database, whose rows it sees once a
+    test commits: for tests that are transactional."""
+    server = WebServer(database_server)
+    server.start()
+    yield server.port
+    server.kill()
+
+
 @pytest.fixture
 def workspace(db: None) -> Workspace:
     """Where alice works."""
@@ -136,3 +147,14 @@ def scoped(workspace: Workspace) -> Iterator[Workspace]:
     """The test runs inside alice's workspace."""
     with workspace_scope(workspace.id):
         yield workspace
+
+
+@pytest.fixture
+def rows(workspace: Workspace) -> Callable[..., list[Any]]:
+    """Rows of a model in alice's workspace, in order."""
+
+    def _rows(model: Any, **wanted: Any) -> list[Any]:
+        with workspace_scope(workspace.id):
+            return list(model.objects.filter(**wanted).order_by("id"))
+
+    return _rows

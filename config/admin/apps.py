@@ -1,5 +1,24 @@
-from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.apps import SimpleAdminConfig
+from django.contrib.admin.checks import check_admin_app
+from django.core import checks
 
 
-class AdminConfig(DjangoAdminConfig):
+class AdminConfig(SimpleAdminConfig):
+    """Finds the admin's pages where addresses are asked for (config/urls.py) or checked, not in
+    every process: the supervisor and the job worker start a quarter sooner without them."""
+
     default_site = "config.admin.site.RemembrancerAdminSite"
+
+    def ready(self) -> None:
+        checks.register(check_pages, checks.Tags.admin)
+        super().ready()
+
+
+def check_pages(app_configs: Any, **options: Any) -> list[checks.CheckMessage]:
+    """Django's check of every page, all found."""
+    admin.autodiscover()
+    found: list[checks.CheckMessage] = check_admin_app(app_configs, **options)
+    return found

@@ -7,6 +7,7 @@ from config.api.parameters import known_parameters_only
 from contacts.api import agents, contact_files, contact_merges, contacts, keys, me, tags, workspace
 from memory.api import (
     attention,
+    briefing,
     duplicates,
     executions,
     golden,
@@ -92,6 +93,7 @@ for router in (
     known.router,
     executions.router,
     context,
+    briefing.router,
     search,
     receipts.router,
     golden.router,

@@ -11,17 +11,28 @@ from typing import Any
 OPEN, CLOSE = "<remembrancer-recall>", "</remembrancer-recall>"
 NAME = "remembrancer-recall"
 # As somebody may write it to end the block early; JSON's escapes of it end nothing.
-_MARK = re.compile(rf"(?:<|&lt;)(/?)\s*{NAME}\s*(?:>|&gt;)", re.IGNORECASE)
+_MARK = re.compile(rf"(?:<|&lt;)\s*(/?)\s*{NAME}\s*(?:>|&gt;)", re.IGNORECASE)
 # A block that was cut off reaches to the end. Gemini CLI escapes the brackets of what hooks add.
 _BLOCK = re.compile(
     rf"<{NAME}>.*?(?:</{NAME}>|\Z)|&lt;{NAME}&gt;.*?(?:&lt;/{NAME}&gt;|\Z)", re.DOTALL
 )
 
 
+# Gemini CLI puts its own mark around what hooks add.
+_EMPTY = re.compile(r"<hook_context>\s*</hook_context>")
+
+
 def as_recalled(text: str) -> str:
     """`text` inside the mark. A mark that stands in it loses its brackets."""
     harmless = _MARK.sub(r"(\1remembrancer-recall)", text).strip()
     return f"{OPEN}\n{harmless}\n{CLOSE}"
+
+
+def inside(text: str) -> str:
+    """What `as_recalled` was given, of a text that is its block; any other text as it is."""
+    if text.startswith(OPEN) and text.endswith(CLOSE):
+        return text[len(OPEN) : -len(CLOSE)].strip()
+    return text
 
 
 def as_recalled_object(value: dict[str, Any]) -> dict[str, Any]:
@@ -45,4 +56,4 @@ def without_recalled(text: str) -> str:
     if NAME not in text:
         return text
     left, blocks = _BLOCK.subn("", text)
-    return left.strip() if blocks else text
+    return _EMPTY.sub("", left).strip() if blocks else text

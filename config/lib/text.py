@@ -1,14 +1,27 @@
 """What text and JSON from outside may hold, checked once, in the write funnel.
 
 PostgreSQL's text and jsonb refuse NUL and lone surrogates; deep JSON exhausts its stack. We say
-so ourselves, with the field's path, instead of letting a statement fail.
+so ourselves, with the field's path, instead of letting a statement fail. And what of stored text
+may be shown to an agent or in a terminal.
 """
 
 import json
+import re
 from typing import Any
 
 MAX_JSON_DEPTH = 64
 MAX_JSON_BYTES = 1024 * 1024
+# Controls but for tab and line feed, separators that only some take for line ends, what turns the
+# direction of others, and tags: letters that a model reads and nobody sees.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\U000e0000-\U000e0fff]+"
+)
+
+
+def visible(text: str) -> str:
+    """`text` with a space for each run of what a terminal obeys, or what hides or turns text. Line
+    feeds and tabs stay."""
+    return _UNSEEN.sub(" ", text)
 
 
 def text_problem(value: str) -> str | None:

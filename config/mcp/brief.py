@@ -40,17 +40,17 @@ def tokens_of(value: Any) -> int:
     return estimate_tokens(as_json(value))
 
 
-def fitted(make: Callable[[int], dict[str, Any]], *, budget: int = TOKENS) -> dict[str, Any]:
-    """`make(cut)` with the longest texts that fit the budget; the shortest where none does."""
+def fitted(make: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
+    """`make(cut)` with the longest texts that fit TOKENS; the shortest where none does."""
     made = make(CUTS[0])
     text = as_json(made)
     # Most answers fit as they are. What is far too long is not counted: that is most of the work.
-    if len(text) <= FAR * budget and estimate_tokens(text) <= budget:
+    if len(text) <= FAR * TOKENS and estimate_tokens(text) <= TOKENS:
         return made
     low, high = 1, len(CUTS) - 1
     while low < high:
         middle = (low + high) // 2
-        if tokens_of(make(CUTS[middle])) <= budget:
+        if tokens_of(make(CUTS[middle])) <= TOKENS:
             high = middle
         else:
             low = middle + 1

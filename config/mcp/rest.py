@@ -46,9 +46,6 @@ class Call:
         """Whether the key has the operation's scope."""
         return asked_of(operation).scope in {None, *self.principal.key.scopes}
 
-    def scope_of(self, operation: Operation) -> str:
-        return asked_of(operation).scope or ""
-
     def ask(
         self, operation: Operation, *args: Any, version: int | str | None = None, **named: Any
     ) -> Any:

@@ -89,7 +89,7 @@ def _unreadable(why: str) -> HttpResponse:
 def _challenge(request: HttpRequest) -> HttpResponse:
     """401, saying where to read how one gets in (RFC 9728)."""
     response = errors.unauthorized(request, Unauthorized())
-    metadata = request.build_absolute_uri(WELL_KNOWN + request.path)
+    metadata = request.build_absolute_uri(f"{WELL_KNOWN}/{request.path.lstrip('/')}")
     said = f'Bearer realm="remembrancer", resource_metadata="{metadata}"'
     if "Authorization" in request.headers:
         said += ', error="invalid_token"'

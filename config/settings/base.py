@@ -15,7 +15,8 @@ from config import logs
 from config.embedded.layout import connection_urls, load_secrets
 from config.lib.phrases import PhrasesError, read_phrases
 from config.lib.reranker_files import NEEDED, graph_of
-from config.settings.env import BASE_DIR, read_settings
+from config.settings.declared.kinds import BASE_DIR
+from config.settings.env import read_settings
 from config.settings.unfold import UNFOLD  # noqa: F401  (Django finds it here)
 
 VALUES = read_settings()

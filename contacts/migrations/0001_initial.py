@@ -7,8 +7,10 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+from config.lib.db.migration import NarrowMigration
 
-class Migration(migrations.Migration):
+
+class Migration(NarrowMigration):
 
     initial = True
 

@@ -5,8 +5,10 @@ import config.lib.scope
 import django.db.models.deletion
 from django.db import migrations, models
 
+from config.lib.db.migration import NarrowMigration
 
-class Migration(migrations.Migration):
+
+class Migration(NarrowMigration):
 
     dependencies = [
         ('contacts', '0002_workspace_rows'),

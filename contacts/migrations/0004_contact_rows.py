@@ -2,10 +2,11 @@
 
 from django.db import migrations
 
+from config.lib.db.migration import NarrowMigration
 from config.lib.db.operations import ScopeTables
 
 
-class Migration(migrations.Migration):
+class Migration(NarrowMigration):
     dependencies = [("contacts", "0003_contacts")]
 
     operations = [

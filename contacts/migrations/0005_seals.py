@@ -8,6 +8,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+from config.lib.db.migration import NarrowMigration
 from config.lib.db.operations import AppendOnly, ScopeField, ScopeTables
 
 # Once: a Revision that has its seal is out of the runtime role's reach, digest and all. Restrictive,
@@ -20,7 +21,7 @@ SEALED_ONCE = (
 SEALING = 'UPDATE (seal_id, salt, digest) ON contacts_revision'
 
 
-class Migration(migrations.Migration):
+class Migration(NarrowMigration):
 
     dependencies = [
         ('contacts', '0004_contact_rows'),

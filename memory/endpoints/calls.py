@@ -7,6 +7,7 @@ or the caller to repeat later. Not for what is sent and answered (each protocol'
 # httpx is imported inside functions: every web worker imports this, few call anybody.
 from __future__ import annotations
 
+import functools
 import random
 import threading
 import time
@@ -17,6 +18,8 @@ from urllib.parse import urlsplit
 from memory.endpoints.answers import Answer, EndpointError, failure, hide
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 ATTEMPTS = 4
@@ -172,7 +175,7 @@ class Endpoint:
 
         with self._lock:
             if self._client is None:
-                self._client = httpx.Client()
+                self._client = httpx.Client(verify=_tls())
             return self._client
 
     def _checked_url(self, url: str) -> str:
@@ -196,3 +199,11 @@ class Endpoint:
                 f"{self._setting}_API_KEY: must be printable ASCII without blanks (not shown)"
             )
         return key
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """One for all clients: reading the authorities' certificates takes 20 ms."""
+    import httpx
+
+    return httpx.create_ssl_context()

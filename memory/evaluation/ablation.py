@@ -100,4 +100,4 @@ def _ordered(rows: Sequence[Scored], left_out: frozenset[str], scratch: Scratch)
         return sum(WEIGHTS[name] * value for name, value in seen.items() if name not in left_out)
 
     best = sorted(rows, key=total, reverse=True)[: metrics.DEEPEST]
-    return [scratch.documents[one.source] for one in best if one.source is not None]
+    return [scratch.document_of(one.source) for one in best if one.source is not None]

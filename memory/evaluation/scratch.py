@@ -32,6 +32,10 @@ class Scratch:
     workspace_id: uuid.UUID
     documents: dict[uuid.UUID, str]
 
+    def document_of(self, source: str) -> str:
+        """By the row's id as text, as search has it."""
+        return self.documents[uuid.UUID(source)]
+
 
 @contextmanager
 def scratch_workspace(group: Group, *, actor: Actor) -> Iterator[Scratch]:

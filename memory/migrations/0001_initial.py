@@ -11,8 +11,10 @@ import django.db.models.lookups
 import pgvector.django.halfvec
 from django.db import migrations, models
 
+from config.lib.db.migration import NarrowMigration
 
-class Migration(migrations.Migration):
+
+class Migration(NarrowMigration):
 
     initial = True
 

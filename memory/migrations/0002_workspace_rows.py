@@ -3,12 +3,13 @@
 from django.conf import settings
 from django.db import migrations
 
+from config.lib.db.migration import NarrowMigration
 from config.lib.db.operations import ScopeTables
 
 DIMENSIONS = settings.EMBEDDING_DIMENSIONS
 
 
-class Migration(migrations.Migration):
+class Migration(NarrowMigration):
     dependencies = [
         ("memory", "0001_initial"),
         ("agent_sessions", "0002_workspace_rows"),

@@ -8,10 +8,12 @@ run as a role with a policy of its own, and compare the workspace themselves.
 import django.contrib.postgres.fields
 from django.db import migrations, models
 
+from config.lib.db.migration import NarrowMigration
+
 from memory.migrations.sql.search_functions import DEFAULT_STORAGE, STATEMENTS, STORAGE
 
 
-class Migration(migrations.Migration):
+class Migration(NarrowMigration):
     dependencies = [("memory", "0002_workspace_rows")]
 
     operations = [

@@ -6,8 +6,10 @@ import django.db.models.deletion
 import django.db.models.lookups
 from django.db import migrations, models
 
+from config.lib.db.migration import NarrowMigration
 
-class Migration(migrations.Migration):
+
+class Migration(NarrowMigration):
 
     dependencies = [
         ('agent_sessions', '0003_work_and_attention'),

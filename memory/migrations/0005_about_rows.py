@@ -2,10 +2,11 @@
 
 from django.db import migrations
 
+from config.lib.db.migration import NarrowMigration
 from config.lib.db.operations import ScopeField, ScopeTables
 
 
-class Migration(migrations.Migration):
+class Migration(NarrowMigration):
     dependencies = [
         ("memory", "0004_about_and_more_sources"),
         ("agent_sessions", "0004_work_rows"),

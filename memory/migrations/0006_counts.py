@@ -6,12 +6,13 @@ import config.lib.scope
 import django.db.models.deletion
 from django.db import migrations, models
 
+from config.lib.db.migration import NarrowMigration
 from config.lib.db.operations import ScopeTables
 from config.lib.db.sql_objects import SqlFunction
 from memory.migrations.sql.session_search import SEARCH_SESSIONS
 
 
-class Migration(migrations.Migration):
+class Migration(NarrowMigration):
 
     dependencies = [
         ('contacts', '0005_seals'),

@@ -9,10 +9,11 @@ import django.core.validators
 import django.db.models.deletion
 from django.db import migrations, models
 
+from config.lib.db.migration import NarrowMigration
 from config.lib.db.operations import ScopeTables
 
 
-class Migration(migrations.Migration):
+class Migration(NarrowMigration):
 
     dependencies = [
         ('contacts', '0005_seals'),

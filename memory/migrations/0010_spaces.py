@@ -9,6 +9,7 @@ import pgvector.django.halfvec
 from django.conf import settings
 from django.db import migrations, models
 
+from config.lib.db.migration import NarrowMigration
 from config.lib.db.operations import ScopeField, ScopeTables
 from config.lib.db.sql_objects import SqlFunction
 from memory.migrations.sql.session_search import SEARCH_SESSIONS, SEARCH_SESSIONS_IN_SLOTS
@@ -75,7 +76,7 @@ def forget_second(apps, schema_editor):
         cursor.execute("SET LOCAL app.workspace = ''")
 
 
-class Migration(migrations.Migration):
+class Migration(NarrowMigration):
 
     dependencies = [
         ('agent_sessions', '0007_attention_indexes'),

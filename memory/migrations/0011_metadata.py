@@ -6,10 +6,12 @@ Passages of before get theirs by `manage.py reindex`: what is kept of metadata i
 
 from django.db import migrations, models
 
+from config.lib.db.migration import NarrowMigration
+
 from memory.migrations.sql.search_metadata import BACKWARDS, FORWARDS
 
 
-class Migration(migrations.Migration):
+class Migration(NarrowMigration):
     dependencies = [("memory", "0010_spaces")]
 
     operations = [

@@ -6,12 +6,13 @@ its place in the index of vectors, would take longer than anybody wants to wait 
 
 from django.db import migrations, models
 
+from config.lib.db.migration import NarrowMigration
 from config.lib.db.sql_objects import SqlFunction
 from memory.migrations.sql.search_functions import SEARCH
 from memory.migrations.sql.search_rows import CONDITIONS, FORMULAS, STATEMENTS
 
 
-class Migration(migrations.Migration):
+class Migration(NarrowMigration):
     dependencies = [("memory", "0011_metadata")]
 
     operations = [

@@ -2,6 +2,7 @@
 
 from django.db import migrations
 
+from config.lib.db.migration import NarrowMigration
 from config.lib.db.sql_objects import SqlFunction
 from memory.migrations.sql.search_plans import (
     DETAILS,
@@ -12,7 +13,7 @@ from memory.migrations.sql.search_plans import (
 )
 
 
-class Migration(migrations.Migration):
+class Migration(NarrowMigration):
     dependencies = [
         ("memory", "0012_search_rows"),
         ("agent_sessions", "0007_attention_indexes"),

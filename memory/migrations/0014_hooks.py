@@ -7,10 +7,11 @@ import config.lib.scope
 import django.db.models.deletion
 from django.db import migrations, models
 
+from config.lib.db.migration import NarrowMigration
 from config.lib.db.operations import ScopeTables
 
 
-class Migration(migrations.Migration):
+class Migration(NarrowMigration):
 
     dependencies = [
         ('agent_sessions', '0007_attention_indexes'),

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from config.lib.ids import short_id
+from config.lib.text import visible
 from memory.models.memory import Trust
 from memory.models.passage import PassageKind
 from memory.search.schemas import ContextBlock, ContextRow, Hit
@@ -31,8 +32,6 @@ REPEATED = 0.8
 MOST_NAME = 80
 _WORD = re.compile(r"\w+")
 _TILDES = re.compile(r"~+")
-# What a terminal would obey or hide; tabs and ends of lines stay.
-_OBEYED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(slots=True)
@@ -94,7 +93,7 @@ def _heading(hit: Hit) -> str:
 
 def one_line(name: str) -> str:
     """A name is somebody's words as well: one line, quoted, and no longer than a name."""
-    flat = " ".join(readable(name).split())
+    flat = " ".join(visible(name).split())
     return '"' + flat[:MOST_NAME].replace('"', "'") + '"'
 
 
@@ -107,18 +106,13 @@ def _line(hit: Hit, tokens: int) -> str | None:
         words.append(hit.role)
     words.append(hit.trust.value)
     head = f"[{' '.join(words)}] "
-    body = readable(hit.text).strip()
+    body = visible(hit.text.replace("\r\n", "\n").replace("\r", "\n")).strip()
     room = tokens - estimate_tokens(head)
     if estimate_tokens(body) > room:
         if room < LEAST_TOKENS:
             return None
         body = cut(body, room - 1) + " …"
     return head + body.replace("\n", "\n  ")
-
-
-def readable(text: str) -> str:
-    """`text` with one kind of line end, and without what a terminal obeys or does not show."""
-    return _OBEYED.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def cut(text: str, tokens: int) -> str:

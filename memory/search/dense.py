@@ -99,8 +99,9 @@ def nearest(
     most: int,
     beside: bool = False,
     thorough: bool = True,
-) -> dict[uuid.UUID, float]:
-    """passage -> cosine of the `most` nearest that pass the filter, alone or beside another leg.
+) -> dict[str, float]:
+    """passage -> cosine of the `most` nearest that pass the filter, alone or beside another leg;
+    ids as text.
 
     Never fewer than there are: what the approximate search may have missed under a narrow filter
     is looked for exactly. Not so where `thorough` is false: then a filter does not make it slower.
@@ -130,7 +131,7 @@ def _compare_all(figures: Corpus, narrowed: Filter, condition: str, most: int) -
 
 def _exact(
     vector: str, space_id: uuid.UUID, narrowed: Filter, condition: str, most: int
-) -> dict[uuid.UUID, float]:
+) -> dict[str, float]:
     column = f"p.{place_of(space_id).columns.vector}"
     return _run(column, "%s::halfvec", "", vector, space_id, narrowed, condition, most)
 
@@ -143,7 +144,7 @@ def _width(figures: Corpus, most: int, beside: bool) -> int:
 
 def _approximate(
     vector: str, space_id: uuid.UUID, width: int, narrowed: Filter, condition: str, most: int
-) -> dict[uuid.UUID, float]:
+) -> dict[str, float]:
     """Index passage_vectors, or another of the slot and length. strict_order: the rows come
     nearest first, as the limit expects."""
     place = place_of(space_id)
@@ -175,7 +176,7 @@ def _run(
     narrowed: Filter,
     condition: str,
     most: int,
-) -> dict[uuid.UUID, float]:
+) -> dict[str, float]:
     filters, values = narrowed.as_sql()
     if condition:
         filters += " AND p.tsv @@ %s::tsquery"
@@ -183,7 +184,8 @@ def _run(
     at = place_of(space_id).columns
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT id, 1 - distance FROM (SELECT p.id, {column} <=> {parameter} AS distance "  # noqa: S608
+            "SELECT id::text, 1 - distance "  # noqa: S608
+            f"FROM (SELECT p.id, {column} <=> {parameter} AS distance "
             "FROM memory_passage p WHERE p.workspace_id = %s "
             f"AND p.{at.space} = %s AND p.{at.vector} IS NOT NULL{extra}{filters} "
             "ORDER BY distance LIMIT %s) nearest",

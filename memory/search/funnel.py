@@ -4,7 +4,6 @@ REST and MCP call `search` inside a workspace_scope, with the query's vector mad
 (vectors.py). Only reads.
 """
 
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -174,7 +173,7 @@ class _Search:
 
 def _candidates(asked: _Search) -> tuple[list[str], list[Scored], bool]:
     """(the legs that ran, their passages with scores, whether a leg may have more)."""
-    cosine: dict[uuid.UUID, float] = {}
+    cosine: dict[str, float] = {}
     one_leg = asked.mode is SearchMode.SEMANTIC or not asked.words.searchable
     if asked.meaning is not None:
         cosine = dense.nearest(
@@ -198,7 +197,7 @@ def _candidates(asked: _Search) -> tuple[list[str], list[Scored], bool]:
     return ["lexical"], by_words(found), len(found) >= asked.most
 
 
-def _ranked(asked: _Search, near: Iterable[uuid.UUID], meaning: Meaning) -> list[Scored]:
+def _ranked(asked: _Search, near: Iterable[str], meaning: Meaning) -> list[Scored]:
     """Rows in the order of ranking.py: all by what is known of them without their texts, and the
     first of those with their texts."""
     found = gather(
@@ -241,7 +240,7 @@ def _recent(narrowed: Filter, condition: str, most: int) -> list[Scored]:
         values.append(condition)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT p.id FROM memory_passage p WHERE p.workspace_id = %s AND p.chunk = 0"  # noqa: S608
+            "SELECT p.id::text FROM memory_passage p WHERE p.workspace_id = %s AND p.chunk = 0"  # noqa: S608
             f"{filters} ORDER BY p.occurred_at DESC, p.id DESC LIMIT %s",
             [current_workspace_id(), *values, most],
         )

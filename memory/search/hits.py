@@ -42,10 +42,10 @@ def _rows(scored: Sequence[Scored], step: int) -> Iterator[tuple[Scored, dict[st
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT * FROM search_details(%s::uuid[])",
-                ["{" + ",".join(str(one.passage) for one in part) + "}"],
+                ["{" + ",".join(one.passage for one in part) + "}"],
             )
             columns = [column.name for column in cursor.description]
-            rows = {row[0]: dict(zip(columns, row, strict=True)) for row in cursor.fetchall()}
+            rows = {str(row[0]): dict(zip(columns, row, strict=True)) for row in cursor.fetchall()}
         # A passage may have been replaced since its leg found it.
         yield from ((one, rows[one.passage]) for one in part if one.passage in rows)
 

@@ -6,7 +6,6 @@ look-ups run in SECURITY DEFINER functions, see migrations 0003 and 0013.
 """
 
 import math
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -127,14 +126,14 @@ def idf(frequency: int, total: int) -> float:
     return math.log(1 + (total - frequency + 0.5) / (frequency + 0.5))
 
 
-def find(words: Words, corpus: Corpus, narrowed: Filter, *, most: int) -> dict[uuid.UUID, float]:
-    """passage -> BM25 of the `most` best. Index passage_words."""
+def find(words: Words, corpus: Corpus, narrowed: Filter, *, most: int) -> dict[str, float]:
+    """passage, as text -> BM25 of the `most` best. Index passage_words."""
     if not words.terms:
         return {}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT passage, score FROM search_words(%s::text[], %s::float8[], %s, %s, %s, %s, %s, "
-            "%s, %s, %s, %s::jsonb, %s, %s)",
+            "SELECT passage::text, score FROM search_words(%s::text[], %s::float8[], %s, %s, %s, "
+            "%s, %s, %s, %s, %s, %s::jsonb, %s, %s)",
             asked_of(words, corpus, narrowed, most=most),
         )
         return dict(cursor.fetchall())

@@ -10,7 +10,6 @@ for finding candidates (lexical.py, dense.py) or reading what stands around them
 
 import math
 import re
-import uuid
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
@@ -80,10 +79,10 @@ PARTS: dict[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A candidate: its best passage, and the row that is of."""
+    """A candidate: the ids of its best passage, and of the row that is of, as in Scored."""
 
-    passage: uuid.UUID
-    source: uuid.UUID
+    passage: str
+    source: str
 
 
 # What is known of a row in numbers; nan where there is none. `bm25` and `cosine` are what the legs

@@ -41,7 +41,7 @@ class Meaning:
 
 
 def gather(
-    near: Iterable[uuid.UUID],
+    near: Iterable[str],
     *,
     meaning: Meaning,
     words: Words,
@@ -57,13 +57,12 @@ def gather(
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT passage, source, {', '.join(FIGURES)} "  # noqa: S608
+            f"SELECT passage::text, source::text, {', '.join(FIGURES)} "  # noqa: S608
             "FROM search_rows(%s::text[], %s::float8[], %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, "
             "%s, %s, %s::uuid[], %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 *asked_of(words, figures, narrowed, most=most),
-                # Written by hand: psycopg takes 2 us for each UUID of a list.
-                "{" + ",".join(map(str, near)) + "}",
+                "{" + ",".join(near) + "}",
                 place_of(meaning.space_id).slot,
                 meaning.space_id,
                 meaning.vector,
@@ -80,11 +79,12 @@ def gather(
     return Rows(rows, numbers.reshape(-1, len(FIGURES)))
 
 
-def read_texts(passages: Sequence[uuid.UUID]) -> dict[uuid.UUID, str]:
+def read_texts(passages: Sequence[str]) -> dict[str, str]:
     """passage -> its text. Index memory_passage_pkey."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id, text FROM memory_passage WHERE workspace_id = %s AND id = ANY(%s::uuid[])",
-            [current_workspace_id(), "{" + ",".join(map(str, passages)) + "}"],
+            "SELECT id::text, text FROM memory_passage "
+            "WHERE workspace_id = %s AND id = ANY(%s::uuid[])",
+            [current_workspace_id(), "{" + ",".join(passages) + "}"],
         )
         return dict(cursor.fetchall())

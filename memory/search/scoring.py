@@ -3,7 +3,6 @@ order; what both say together is weighed in ranking.py. Not for finding candidat
 dense.py).
 """
 
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -29,23 +28,24 @@ NEITHER = Legs()
 class Scored:
     """A passage and how it came to its score."""
 
-    passage: uuid.UUID
+    # As text: a search sees some hundred ids and shows ten, and a UUID takes 2 us to make.
+    passage: str
     score: float
     legs: Legs = NEITHER
     # Of ranked rows alone (ranking.py): the row, its number of passages, what was seen of it.
-    source: uuid.UUID | None = None
+    source: str | None = None
     chunks: int | None = None
     features: dict[str, float] | None = None
 
 
-def by_words(bm25: Mapping[uuid.UUID, float]) -> list[Scored]:
+def by_words(bm25: Mapping[str, float]) -> list[Scored]:
     """Best first, each with its share of the best as score; of equals the newer id first."""
     values = np.array(list(bm25.values()), dtype=float)
     legs = leg_figures(values, np.full(len(values), np.nan))
     return in_order(map(Scored, bm25, (one.bm25_share or 0.0 for one in legs), legs))
 
 
-def by_meaning(cosine: Mapping[uuid.UUID, float]) -> list[Scored]:
+def by_meaning(cosine: Mapping[str, float]) -> list[Scored]:
     """Best first, each with its cosine as score; of equals the newer id first."""
     values = np.array(list(cosine.values()), dtype=float)
     legs = leg_figures(np.full(len(values), np.nan), values)
@@ -65,7 +65,7 @@ def leg_figures(bm25: Any, cosine: Any) -> list[Legs]:
 
 
 def in_order(found: Iterable[Scored]) -> list[Scored]:
-    return sorted(found, key=lambda one: (one.score, one.passage.int), reverse=True)
+    return sorted(found, key=lambda one: (one.score, one.passage), reverse=True)
 
 
 def _shares(values: Any, lowest: float) -> Any:

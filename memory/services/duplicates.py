@@ -151,7 +151,7 @@ def _near(memory: Memory, vector: str, space_id: uuid.UUID) -> list[tuple[Memory
     )
     close = {passage: cosine for passage, cosine in found.items() if cosine >= SIMILAR}
     passages = Passage.objects.filter(pk__any_of=list(close), chunk=0)
-    of = {row.of_memory_id: close[row.pk] for row in passages.only("of_memory")}
+    of = {row.of_memory_id: close[str(row.pk)] for row in passages.only("of_memory")}
     of.pop(memory.pk, None)
     rows = Memory.objects.filter(
         pk__any_of=list(of),

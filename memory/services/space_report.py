@@ -89,7 +89,7 @@ def _sample(one: EmbeddingSpace, other: EmbeddingSpace) -> list[uuid.UUID]:
         return [row_id for (row_id,) in cursor.fetchall()]
 
 
-def _nearest(space: EmbeddingSpace, passage: uuid.UUID) -> set[uuid.UUID]:
+def _nearest(space: EmbeddingSpace, passage: uuid.UUID) -> set[str]:
     vector = COLUMNS[Slot(space.slot)].vector
     with connection.cursor() as cursor:
         cursor.execute(
@@ -108,7 +108,7 @@ def _nearest(space: EmbeddingSpace, passage: uuid.UUID) -> set[uuid.UUID]:
         # Itself is the nearest.
         most=NEAREST + 1,
     )
-    return set(found) - {passage}
+    return set(found) - {str(passage)}
 
 
 def make_index(space: EmbeddingSpace) -> str:

@@ -39,6 +39,8 @@ TELLING_TYPES = (
     "error_encountered", "error", "pattern_identified", "context_shared", "outcome", "next_step",
 )  # fmt: skip
 LAST_OF_TYPE = 20
+# Of these a single word says how the agent's program was begun or left, such as "startup".
+LIFE_TYPES = ("session_start", "session_end")
 # Where events without a text say what they are about.
 TELLING_KEYS = (
     "decision", "title", "summary", "message", "description", "pattern", "error", "content",
@@ -100,6 +102,8 @@ def _events(session: Session) -> Iterable[Ranked]:
             continue  # the message itself says it
         text = _joined(head, tail, length)
         text = text if text.strip() else about
+        if event_type in LIFE_TYPES and len(text.split()) < 2:
+            continue
         if text.strip():
             said = Said(at, "event", redact_text(text), event_type, task_id or "", to or "")
             yield said, 0, seq

@@ -12,6 +12,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.db import connection, models
+from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import RunSQL
 
@@ -53,11 +54,13 @@ class Constraint:
     definition: str = ""
 
 
+@cache
 def every_model() -> list[type[models.Model]]:
     found = apps.get_models(include_auto_created=True)
     return [model for model in found if not model._meta.proxy]
 
 
+@cache
 def our_models() -> list[type[models.Model]]:
     return [model for model in every_model() if model._meta.app_label in OURS]
 
@@ -66,6 +69,7 @@ def scoped_models() -> list[type[WorkspaceRow]]:
     return [model for model in our_models() if issubclass(model, WorkspaceRow)]
 
 
+@cache
 def columns(model: type[models.Model]) -> dict[str, tuple[str, bool]]:
     """column -> (type as the catalog says it, whether it is NOT NULL)."""
     return {
@@ -185,17 +189,23 @@ def column_grants() -> dict[tuple[str, str], frozenset[str]]:
 
 
 @cache
+def migrations() -> dict[tuple[str, str], Migration]:
+    """(app, name) -> every migration of this release."""
+    return dict(sorted(MigrationLoader(None).disk_migrations.items()))
+
+
+@cache
 def _operations() -> list[tuple[str, Any]]:
     """(app, operation) of every migration of ours."""
-    loader = MigrationLoader(None)
     return [
         (app, operation)
-        for (app, _), migration in sorted(loader.disk_migrations.items())
+        for (app, _), migration in migrations().items()
         if app in OURS
         for operation in migration.operations
     ]
 
 
+@cache
 def _own_sql() -> list[str]:
     """The statements of RunSQL, forwards, blanks folded."""
     found: list[str] = []
@@ -206,6 +216,7 @@ def _own_sql() -> list[str]:
     return found
 
 
+@cache
 def _made_by_sql() -> set[tuple[str, str, str]]:
     """(INDEX, POLICY or FUNCTION; name; table, if it is on one)."""
     found: set[tuple[str, str, str]] = set()

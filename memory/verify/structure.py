@@ -2,10 +2,11 @@
 
 # ruff: noqa: S608  (what is put into SQL here is OWN)
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from django.db import connection
-from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 from memory.verify import expected
 from memory.verify.report import Check
@@ -36,8 +37,8 @@ def _rows(sql: str, parameters: Any = None) -> list[tuple[Any, ...]]:
 
 
 def migrations(result: Check) -> None:
-    loader = MigrationLoader(connection)
-    applied, known = set(loader.applied_migrations), set(loader.disk_migrations)
+    applied = set(MigrationRecorder(connection).applied_migrations())
+    known = set(expected.migrations())
     for app, name in sorted(known):
         result.saw((app, name) in applied, f"{app}.{name} is not applied: run migrate")
     for app, name in sorted(applied - known):
@@ -190,6 +191,7 @@ def triggers(result: Check) -> None:
             result.wrong(f"{name} on {table} is not of any migration")
 
 
+@cache
 def _our_tables() -> set[str]:
     return {model._meta.db_table for model in expected.our_models()}
 

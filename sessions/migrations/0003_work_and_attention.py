@@ -7,8 +7,10 @@ import django.core.validators
 import django.db.models.deletion
 from django.db import migrations, models
 
+from config.lib.db.migration import NarrowMigration
 
-class Migration(migrations.Migration):
+
+class Migration(NarrowMigration):
 
     dependencies = [
         ('agent_sessions', '0002_workspace_rows'),

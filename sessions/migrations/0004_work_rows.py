@@ -2,10 +2,11 @@
 
 from django.db import migrations
 
+from config.lib.db.migration import NarrowMigration
 from config.lib.db.operations import AppendOnly, ScopeTables
 
 
-class Migration(migrations.Migration):
+class Migration(NarrowMigration):
     dependencies = [
         ("agent_sessions", "0003_work_and_attention"),
         ("contacts", "0004_contact_rows"),

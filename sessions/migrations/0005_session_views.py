@@ -2,6 +2,7 @@
 
 from django.db import migrations
 
+from config.lib.db.migration import NarrowMigration
 from config.lib.db.sql_objects import SqlFunction, SqlView
 from sessions.migrations.sql.session_views import (
     ACTIVE,
@@ -12,7 +13,7 @@ from sessions.migrations.sql.session_views import (
 )
 
 
-class Migration(migrations.Migration):
+class Migration(NarrowMigration):
     dependencies = [("agent_sessions", "0004_work_rows")]
 
     operations = [

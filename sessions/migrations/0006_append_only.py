@@ -2,10 +2,11 @@
 
 from django.db import migrations
 
+from config.lib.db.migration import NarrowMigration
 from config.lib.db.operations import AppendOnly
 
 
-class Migration(migrations.Migration):
+class Migration(NarrowMigration):
     dependencies = [("agent_sessions", "0005_session_views")]
 
     operations = [AppendOnly(["SessionEvent", "Message", "RawLine"])]

@@ -4,8 +4,10 @@ import datetime
 import django.db.models.functions.comparison
 from django.db import migrations, models
 
+from config.lib.db.migration import NarrowMigration
 
-class Migration(migrations.Migration):
+
+class Migration(NarrowMigration):
 
     dependencies = [
         ('agent_sessions', '0006_append_only'),

@@ -210,6 +210,7 @@ READ_ONLY: list[type[Model]] = [
 
 
 def registered() -> set[type[Model]]:
+    admin.autodiscover()
     return set(admin.site._registry) - {User}
 
 

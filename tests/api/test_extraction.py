@@ -14,7 +14,6 @@ from memory import tasks_learning
 from memory.learning import rules
 from memory.models import Evidence, Learning, Lesson, Memory, MemoryAbout
 from memory.services import learning
-from memory.services.hooks import map_waiting
 from memory.services.learning import learn_again, learn_due
 from memory.services.memories import delete_memory, update_memory
 from sessions.models import Message, Session
@@ -28,39 +27,6 @@ PNPM = "From now on use pnpm instead of npm in this repo."
 @pytest.fixture(autouse=True)
 def _words_alone(settings):
     settings.EMBEDDING_PROVIDER = "none"
-
-
-@pytest.fixture
-def learn(workspace):
-    """Look at all that is marked, as if it had been quiet for long enough."""
-
-    def _learn():
-        with workspace_scope(workspace.id):
-            Learning.objects.exclude(due_at=None).update(due_at=clock.now())
-        learn_due(workspace.id, seconds=60)
-
-    return _learn
-
-
-@pytest.fixture
-def rows(workspace):
-    def _rows(model, **wanted):
-        with workspace_scope(workspace.id):
-            return list(model.objects.filter(**wanted).order_by("id"))
-
-    return _rows
-
-
-@pytest.fixture
-def send(api, workspace):
-    """Payloads of Claude Code's hooks, mapped."""
-
-    def _send(*payloads, agent="claude-code"):
-        for payload in payloads:
-            assert api.post(f"/hooks/{agent}", payload).status_code == 200
-        map_waiting(workspace.id, seconds=30)
-
-    return _send
 
 
 def session_of(api, *said, **fields):

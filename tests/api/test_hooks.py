@@ -22,31 +22,6 @@ from tests.factories import ALICE, make_agent, make_memory
 from tests.hook_payloads import CODEX, CURSOR, GEMINI, SESSION, a_session, claude
 
 
-@pytest.fixture
-def send(api, workspace):
-    """Send payloads of Claude Code and have them mapped; the last answer."""
-
-    def _send(*payloads, agent="claude-code", **headers):
-        for payload in payloads:
-            answer = api.post(f"/hooks/{agent}", payload, **headers)
-            assert answer.status_code == 200, answer.content
-        map_waiting(workspace.id, seconds=30)
-        return answer.json() if payloads else None
-
-    return _send
-
-
-@pytest.fixture
-def rows(workspace):
-    """Rows of a model, in order."""
-
-    def _rows(model, **wanted):
-        with workspace_scope(workspace.id):
-            return list(model.objects.filter(**wanted).order_by("id"))
-
-    return _rows
-
-
 def events(rows, event_type):
     return [row for row in rows(SessionEvent) if row.event_type == event_type]
 

@@ -17,6 +17,7 @@ from config.api import api as ninja_api
 from config.lib.db.models import WorkspaceRow
 from config.lib.scope import workspace_scope
 from contacts.models import Workspace
+from sessions.models import Session
 from tests.api.caller import ROOT, Caller, caller
 from tests.api.many_rows import FEW_WORDS, fill
 
@@ -63,7 +64,13 @@ def test_every_list_and_filter_is_served_by_an_index(workspace):
     api = caller(workspace)
     with workspace_scope(workspace.id):
         assert fill() > 200_000
-        cases = [*lists(), ("/attention", {}, {})]
+        session = Session.objects.exclude(project=None).order_by("id")[7]
+        place = {
+            "session": str(session.pk),
+            "project": str(session.project_id),
+            "conversation": session.conversation_id,
+        }
+        cases = [*lists(), ("/attention", {}, {}), ("/briefing", {}, place)]
     slow = []
     asked = 0
     for path, ids, filters in cases:

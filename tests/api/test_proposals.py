@@ -13,7 +13,6 @@ from config.lib.scope import workspace_scope
 from memory.learning.asking import MOST_TEXT
 from memory.models import Evidence, Learning, Memory, ModelUse
 from memory.services import proposals
-from memory.services.learning import learn_due
 from memory.services.proposals import propose_due
 from sessions.models import Message
 from tests.api.caller import made, problem
@@ -60,27 +59,16 @@ def endpoint(settings, protocol) -> Iterator[Endpoint]:
 
 
 @pytest.fixture
-def ask(workspace):
+def ask(workspace, learn):
     """Look at all sessions by rules, then by the model, whatever was put off."""
 
     def _ask():
-        with workspace_scope(workspace.id):
-            Learning.objects.exclude(due_at=None).update(due_at=clock.now())
-        learn_due(workspace.id, seconds=60)
+        learn()
         with workspace_scope(workspace.id):
             Learning.objects.exclude(model_due_at=None).update(model_due_at=clock.now())
         propose_due(workspace.id, seconds=60)
 
     return _ask
-
-
-@pytest.fixture
-def rows(workspace):
-    def _rows(model, **wanted):
-        with workspace_scope(workspace.id):
-            return list(model.objects.filter(**wanted).order_by("id"))
-
-    return _rows
 
 
 def said(protocol, memories, *, usage=None, raw=None):

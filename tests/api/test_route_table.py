@@ -324,6 +324,8 @@ def test_no_body_or_filter_reaches_into_another_workspace(stranger, rows):
         ("GET", f"/workers?claimed_by={rows['agent']}", None),
         ("GET", f"/hook-payloads?agent={rows['agent']}", None),
         ("GET", f"/hook-payloads?session={rows['session_id']}", None),
+        ("GET", f"/briefing?session={rows['session_id']}", None),
+        ("GET", f"/briefing?project={rows['project_id']}", None),
     ]
     for method, path, body in calls:
         problem(stranger.call(method, path, body, if_match="*"), 404)

@@ -114,6 +114,18 @@ def test_what_tools_printed_is_left_out(api):
     assert printed[1] not in str(data)
 
 
+def test_how_the_program_was_begun_and_left_says_nothing(api):
+    session = session_of(api)
+    life = [("session_start", "startup"), ("session_end", "prompt_input_exit")]
+    told = [*life, ("session_end", "Packed the sensors away.")]
+    for event_type, text in told:
+        made(api.post(f"/sessions/{session}/events", {"event_type": event_type, "text": text}))
+    found = str(summarize(api, session))
+    assert "Packed the sensors away." in found
+    for _, word in life:
+        assert word not in found
+
+
 def test_a_huge_session_is_sampled_from_its_ends_and_its_middle(scoped, monkeypatch):
     monkeypatch.setattr(material, "MOST_MESSAGES", 20)
     monkeypatch.setattr(material, "MOST_EVENTS", 10)

@@ -10,9 +10,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from config.lib import clock
-from config.lib.scope import workspace_scope
 from memory.models import HookTrace, Transcript
-from memory.services.hooks import map_waiting
 from sessions.models import Message, RawLine, Session, SessionEvent, Thread
 from tests.api.caller import caller, made, problem, wrong_fields
 from tests.hook_payloads import SESSION, claude
@@ -64,25 +62,6 @@ def upload(api):
         return made(answer)
 
     return _upload
-
-
-@pytest.fixture
-def hook(api, workspace):
-    def _hook(*payloads):
-        for payload in payloads:
-            made(api.post("/hooks/claude-code", payload))
-        map_waiting(workspace.id, seconds=30)
-
-    return _hook
-
-
-@pytest.fixture
-def rows(workspace):
-    def _rows(model, **wanted):
-        with workspace_scope(workspace.id):
-            return list(model.objects.filter(**wanted).order_by("id"))
-
-    return _rows
 
 
 def said(rows, role):
@@ -315,8 +294,8 @@ def test_pieces_of_the_same_file_sent_by_many_at_once(api, rows, workspace):
 # --- With hooks -----------------------------------------------------------------------------------
 
 
-def test_hooks_first_then_the_transcript(hook, upload, rows):
-    hook(*told_by_hooks())
+def test_hooks_first_then_the_transcript(send, upload, rows):
+    send(*told_by_hooks())
     upload(b"".join(a_turn()))
     once(rows, 1)
     assert said(rows, "user") == [PUMP]
@@ -324,20 +303,20 @@ def test_hooks_first_then_the_transcript(hook, upload, rows):
     assert rows(Session)[0].input_tokens == 10
 
 
-def test_the_transcript_first_then_hooks(hook, upload, rows):
+def test_the_transcript_first_then_hooks(send, upload, rows):
     upload(b"".join(a_turn()))
-    hook(*told_by_hooks())
+    send(*told_by_hooks())
     once(rows, 1)
     (prompt,) = [e for e in rows(SessionEvent) if e.event_type == "user_prompt"]
     assert prompt.data["message_uuid"] == "t1-user"
 
 
-def test_by_turns_in_the_order_of_a_running_agent(hook, upload, rows):
+def test_by_turns_in_the_order_of_a_running_agent(send, upload, rows):
     """The prompt is told by its hook, and the transcript follows at the end of the turn."""
     upload(b"")
     body, offset = b"", 0
     for n in (1, 2, 3):
-        hook(*told_by_hooks(n, f"prompt {n}", f"reply {n}"))
+        send(*told_by_hooks(n, f"prompt {n}", f"reply {n}"))
         body += b"".join(a_turn(n, f"prompt {n}", f"reply {n}"))
         offset = upload(body[offset:], offset)["next_offset"]
     once(rows, 3)
@@ -347,14 +326,14 @@ def test_by_turns_in_the_order_of_a_running_agent(hook, upload, rows):
 
 
 @pytest.mark.parametrize("with_ids", [True, False])
-def test_the_same_prompt_three_times_is_three_prompts(api, hook, upload, rows, with_ids):
+def test_the_same_prompt_three_times_is_three_prompts(api, send, upload, rows, with_ids):
     turns = [a_turn(n, "yes", f"reply {n}") for n in (1, 2, 3)]
     for n in (1, 2, 3):
         prompt, *others = told_by_hooks(n, "yes", f"reply {n}")
         if not with_ids:
             prompt.pop("prompt_id")
         made(api.post("/hooks/claude-code", prompt, x_remembrancer_delivery=f"d{n}"))
-        hook(*others)
+        send(*others)
     body = b"".join(b"".join(turn) for turn in turns)
     if not with_ids:
         body = body.replace(b'"promptId"', b'"promptOf"')
@@ -362,8 +341,8 @@ def test_the_same_prompt_three_times_is_three_prompts(api, hook, upload, rows, w
     once(rows, 3)
 
 
-def test_a_slash_command_and_a_compaction_are_told_once(hook, upload, rows):
-    hook(claude("UserPromptSubmit", prompt="/water ferns", prompt_id="p1"),
+def test_a_slash_command_and_a_compaction_are_told_once(send, upload, rows):
+    send(claude("UserPromptSubmit", prompt="/water ferns", prompt_id="p1"),
          claude("PostCompact", trigger="manual", compact_summary="We watered."))  # fmt: skip
     command = "<command-name>/water</command-name>\n<command-args>ferns</command-args>"
     boundary = {"type": "system", "subtype": "compact_boundary", "uuid": "c1",
@@ -373,8 +352,8 @@ def test_a_slash_command_and_a_compaction_are_told_once(hook, upload, rows):
     assert [e.event_type for e in rows(SessionEvent)].count("compaction") == 1
 
 
-def test_the_import_of_the_same_file_adds_nothing_either(hook, upload, rows, workspace, tmp_path):
-    hook(*told_by_hooks())
+def test_the_import_of_the_same_file_adds_nothing_either(send, upload, rows, workspace, tmp_path):
+    send(*told_by_hooks())
     upload(b"".join(a_turn()))
     path = tmp_path / f"{SESSION}.jsonl"
     path.write_bytes(b"".join(a_turn()))
@@ -383,16 +362,16 @@ def test_the_import_of_the_same_file_adds_nothing_either(hook, upload, rows, wor
     assert [len(rows(model)) for model in (Message, SessionEvent, RawLine, HookTrace)] == before
 
 
-def test_an_import_after_hooks_alone_doubles_nothing(hook, rows, workspace, tmp_path):
-    hook(*told_by_hooks())
+def test_an_import_after_hooks_alone_doubles_nothing(send, rows, workspace, tmp_path):
+    send(*told_by_hooks())
     path = tmp_path / f"{SESSION}.jsonl"
     path.write_bytes(b"".join(a_turn()))
     call_command("import", "claude-code", path, workspace=workspace.slug)
     once(rows, 1)
 
 
-def test_a_subagents_last_words_are_told_once(hook, upload, rows):
-    hook(claude("SubagentStart", agent_id="a9f2", agent_type="Explore"),
+def test_a_subagents_last_words_are_told_once(send, upload, rows):
+    send(claude("SubagentStart", agent_id="a9f2", agent_type="Explore"),
          claude("SubagentStop", agent_id="a9f2", agent_type="Explore",
                 last_assistant_message="It draws too much."))  # fmt: skip
     body = line(lines.user("s1", "Why?", isSidechain=True, agentId="a9f2")) + line(

@@ -46,9 +46,20 @@ def data_dir() -> Iterator[Path]:
     shutil.rmtree(Paths(path).sockets, ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def kept(data_dir: Path) -> Iterator[list[Serve]]:
+    """What a test left running on the module's data, for the next: a start takes seconds."""
+    kept: list[Serve] = []
+    yield kept
+    for each in kept:
+        assert each.stop() == 0
+        each.log.close()
+    assert not running_in(Paths(data_dir).cluster)
+
+
 @pytest.fixture
-def serve(data_dir: Path) -> Iterator[Callable[..., Serve]]:
-    """Starts it, as often as wanted, and leaves nothing behind."""
+def serve(data_dir: Path, kept: list[Serve]) -> Iterator[Callable[..., Serve]]:
+    """Starts it, as often as wanted, and leaves nothing behind but what is kept."""
     started: list[Serve] = []
 
     def start(user: int | None = None, **environment: str) -> Serve:
@@ -57,15 +68,39 @@ def serve(data_dir: Path) -> Iterator[Callable[..., Serve]]:
 
     yield start
     for each in started:
-        if each.process.poll() is None:
-            each.process.kill()
-            each.wait()
-        each.log.close()
-    eventually(lambda: not running_in(Paths(data_dir).cluster), "PostgreSQL is gone")
+        if each not in kept:
+            if each.process.poll() is None:
+                each.process.kill()
+                each.wait()
+            each.log.close()
+    if not kept:
+        eventually(lambda: not running_in(Paths(data_dir).cluster), "PostgreSQL is gone")
+
+
+@pytest.fixture
+def nothing_runs(kept: list[Serve]) -> None:
+    """What an earlier test left running has stopped, in order."""
+    while kept:
+        assert kept[-1].stop() == 0, kept[-1].output
+        kept.pop().log.close()
+
+
+@pytest.fixture
+def running(serve: Callable[..., Serve], kept: list[Serve]) -> Iterator[Serve]:
+    """One that is ready: what an earlier test left running, or a new one. If the test leaves it
+    running too, it is kept for the next."""
+    if not kept:
+        kept.append(serve().wait_ready())
+    (running,) = kept
+    yield running
+    if running.process.poll() is not None:
+        if running in kept:
+            kept.remove(running)
+        running.log.close()
 
 
 def test_the_first_start_prints_a_login_and_a_key_and_the_second_does_not(
-    serve: Callable[..., Serve], data_dir: Path
+    serve: Callable[..., Serve], nothing_runs: None, kept: list[Serve]
 ) -> None:
     first = serve().wait_ready()
     assert f"http://127.0.0.1:{first.port}/" in first.output
@@ -78,10 +113,7 @@ def test_the_first_start_prints_a_login_and_a_key_and_the_second_does_not(
     second = serve().wait_ready()
     assert "rmb_" not in second.output
     assert "Password" not in second.output
-    family = second.family()
-    assert second.stop() == 0
-    assert gone(family)()
-    assert not (Paths(data_dir).cluster / "postmaster.pid").exists()
+    kept.append(second)
 
 
 def test_with_a_database_of_ones_own_no_other_is_started(serve: Callable[..., Serve]) -> None:
@@ -119,9 +151,9 @@ def test_a_database_that_may_lose_writes_is_refused(serve: Callable[..., Serve])
 
 
 def test_sigterm_lets_a_request_finish_before_the_database_stops(
-    serve: Callable[..., Serve],
+    running: Serve, data_dir: Path
 ) -> None:
-    running = serve().wait_ready()
+    family = running.family()
     with socket.create_connection(("127.0.0.1", running.port), timeout=30) as client:
         client.sendall(BEGUN_REQUEST)
         time.sleep(0.3)
@@ -134,12 +166,11 @@ def test_sigterm_lets_a_request_finish_before_the_database_stops(
         answer = client.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 403"), answer[:200]  # a wrong CSRF token
     assert running.wait() == 0
+    assert gone(family)()
+    assert not (Paths(data_dir).cluster / "postmaster.pid").exists()
 
 
-def test_ctrl_c_reaches_the_whole_group_and_still_stops_in_order(
-    serve: Callable[..., Serve],
-) -> None:
-    running = serve().wait_ready()
+def test_ctrl_c_reaches_the_whole_group_and_still_stops_in_order(running: Serve) -> None:
     family = running.family()
     os.killpg(running.process.pid, signal.SIGINT)
     assert running.wait() == 0
@@ -148,7 +179,7 @@ def test_ctrl_c_reaches_the_whole_group_and_still_stops_in_order(
     assert "ended" not in running.output
 
 
-def test_a_second_signal_hurries(serve: Callable[..., Serve]) -> None:
+def test_a_second_signal_hurries(serve: Callable[..., Serve], nothing_runs: None) -> None:
     running = serve(REMEMBRANCER_SHUTDOWN_SECONDS="60").wait_ready()
     with socket.create_connection(("127.0.0.1", running.port), timeout=30) as client:
         client.sendall(BEGUN_REQUEST)
@@ -160,7 +191,9 @@ def test_a_second_signal_hurries(serve: Callable[..., Serve]) -> None:
         assert running.wait(15) == 0
 
 
-def test_a_signal_during_the_start_stops_it(serve: Callable[..., Serve], data_dir: Path) -> None:
+def test_a_signal_during_the_start_stops_it(
+    serve: Callable[..., Serve], data_dir: Path, nothing_runs: None
+) -> None:
     running = serve()
     eventually(lambda: "Starting" in running.output, "it started")
     time.sleep(0.2)
@@ -170,56 +203,54 @@ def test_a_signal_during_the_start_stops_it(serve: Callable[..., Serve], data_di
 
 
 def test_a_killed_supervisor_leaves_nothing_running_and_nothing_lost(
-    serve: Callable[..., Serve], data_dir: Path
+    running: Serve, serve: Callable[..., Serve], data_dir: Path, kept: list[Serve]
 ) -> None:
-    killed = serve().wait_ready()
     owner_url = connection_urls(data_dir)[1]
     with psycopg.connect(owner_url) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-    family = killed.family()
+    family = running.family()
     assert len(family) > 5
-    killed.process.kill()
-    killed.wait()
+    running.process.kill()
+    running.wait()
     eventually(gone(family), "every child has noticed")
 
     again = serve().wait_ready()
     with psycopg.connect(owner_url) as connection:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
         connection.execute("DROP TABLE kept")
-    assert again.stop() == 0
+    kept.append(again)
 
 
-def test_a_start_right_after_a_kill_takes_over(serve: Callable[..., Serve]) -> None:
-    killed = serve().wait_ready()
-    killed.process.kill()
+def test_a_start_right_after_a_kill_takes_over(
+    running: Serve, serve: Callable[..., Serve], kept: list[Serve]
+) -> None:
+    running.process.kill()
     # At once: web server, jobs and database of the first are still stopping.
     again = serve(PORT=str(free_port())).wait_ready()
     assert again.get("/readyz") == 200
-    assert again.stop() == 0
+    kept.append(again)
 
 
 def test_a_database_that_outlived_its_supervisor_is_stopped_first(
-    serve: Callable[..., Serve], data_dir: Path
+    running: Serve, serve: Callable[..., Serve], kept: list[Serve]
 ) -> None:
-    killed = serve().wait_ready()
-    postmaster = killed.child("postgres")
+    postmaster = running.child("postgres")
     # Stopped as in a debugger, it cannot follow when the supervisor goes.
     postmaster.suspend()
-    killed.process.kill()
-    killed.wait()
+    running.process.kill()
+    running.wait()
     time.sleep(1)
     again = serve()
     eventually(lambda: "of an earlier start still runs" in again.output, "it is found")
     postmaster.resume()
     again.wait_ready()
     assert gone([postmaster])()
-    assert again.stop() == 0
+    kept.append(again)
 
 
 def test_a_second_supervisor_is_refused_in_one_line(
-    serve: Callable[..., Serve], data_dir: Path
+    running: Serve, serve: Callable[..., Serve]
 ) -> None:
-    running = serve().wait_ready()
     second = serve()
     assert second.wait() == 1
     assert f"in use by another Remembrancer (process {running.process.pid})" in second.output
@@ -227,47 +258,7 @@ def test_a_second_supervisor_is_refused_in_one_line(
     assert running.get("/readyz") == 200
 
 
-def test_a_port_in_use_is_refused_before_anything_starts(
-    serve: Callable[..., Serve], data_dir: Path
-) -> None:
-    with listening() as port:
-        refused = serve(PORT=str(port))
-        assert refused.wait() == 1
-    assert f"PORT: {port} on 127.0.0.1 is in use by another program" in refused.output
-    assert "Traceback" not in refused.output
-    assert not running_in(Paths(data_dir).cluster)
-
-
-def test_a_cluster_of_another_major_is_refused(serve: Callable[..., Serve], data_dir: Path) -> None:
-    version = Paths(data_dir).cluster / "PG_VERSION"
-    original = version.read_text()
-    version.write_text("16\n")
-    try:
-        refused = serve()
-        assert refused.wait() == 1
-        assert "made by PostgreSQL 16, and this release runs PostgreSQL 18" in refused.output
-        assert "Traceback" not in refused.output
-    finally:
-        version.write_text(original)
-
-
-def test_a_stale_pid_file_with_a_number_used_again_is_no_obstacle(
-    serve: Callable[..., Serve], data_dir: Path
-) -> None:
-    account = server_account(data_dir)
-    # Of the same user as the database: for that one PostgreSQL itself would refuse to start.
-    with subprocess.Popen(["sleep", "600"], **account.popen_options()) as bystander:
-        pid_file = Paths(data_dir).cluster / "postmaster.pid"
-        pid_file.write_text(f"{bystander.pid}\n{Paths(data_dir).cluster}\n1\n5432\n\n\n")
-        account.own(pid_file)
-        running = serve().wait_ready()
-        assert bystander.poll() is None
-        assert running.stop() == 0
-        bystander.kill()
-
-
-def test_whatever_dies_comes_back(serve: Callable[..., Serve]) -> None:
-    running = serve().wait_ready()
+def test_whatever_dies_comes_back(running: Serve) -> None:
     web = running.child("gunicorn")
 
     postmaster = running.child("postgres")
@@ -291,6 +282,47 @@ def test_whatever_dies_comes_back(serve: Callable[..., Serve]) -> None:
         "the job worker is back",
     )
     assert running.stop() == 0
+
+
+def test_a_port_in_use_is_refused_before_anything_starts(
+    serve: Callable[..., Serve], data_dir: Path, nothing_runs: None
+) -> None:
+    with listening() as port:
+        refused = serve(PORT=str(port))
+        assert refused.wait() == 1
+    assert f"PORT: {port} on 127.0.0.1 is in use by another program" in refused.output
+    assert "Traceback" not in refused.output
+    assert not running_in(Paths(data_dir).cluster)
+
+
+def test_a_cluster_of_another_major_is_refused(
+    serve: Callable[..., Serve], data_dir: Path, nothing_runs: None
+) -> None:
+    version = Paths(data_dir).cluster / "PG_VERSION"
+    original = version.read_text()
+    version.write_text("16\n")
+    try:
+        refused = serve()
+        assert refused.wait() == 1
+        assert "made by PostgreSQL 16, and this release runs PostgreSQL 18" in refused.output
+        assert "Traceback" not in refused.output
+    finally:
+        version.write_text(original)
+
+
+def test_a_stale_pid_file_with_a_number_used_again_is_no_obstacle(
+    serve: Callable[..., Serve], data_dir: Path, nothing_runs: None
+) -> None:
+    account = server_account(data_dir)
+    # Of the same user as the database: for that one PostgreSQL itself would refuse to start.
+    with subprocess.Popen(["sleep", "600"], **account.popen_options()) as bystander:
+        pid_file = Paths(data_dir).cluster / "postmaster.pid"
+        pid_file.write_text(f"{bystander.pid}\n{Paths(data_dir).cluster}\n1\n5432\n\n\n")
+        account.own(pid_file)
+        running = serve().wait_ready()
+        assert bystander.poll() is None
+        assert running.stop() == 0
+        bystander.kill()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="everyone else runs the database as themselves")

@@ -1,5 +1,6 @@
 """The official SDK's own client over real HTTP against gunicorn, in both eras of the protocol."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -171,6 +172,26 @@ def test_an_agent_works_a_day(port, token, mode):
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 def test_resources_prompts_and_chatgpt(port, token, mode):
     run_apart(read_beside, port, token, mode)
+
+
+@pytest.mark.parametrize("mode", ["legacy", MODERN])
+def test_an_address_that_was_set_with_a_slash_at_its_end_is_served(port, token, mode):
+    """Claude Code's plugin puts /mcp/ behind what was set, whatever that ends with."""
+
+    async def ask() -> None:
+        for slashes in ("//", "///"):
+            async with connected(port, token, mode, f"{slashes}mcp/") as client:
+                saved = await client.call_tool("memory_save", {"text": "Zinnias need water."})
+                assert not saved.is_error
+        async with httpx2.AsyncClient() as http:
+            refused = await http.post(f"http://127.0.0.1:{port}//mcp/", json={})
+            assert refused.status_code == 401
+            (metadata,) = re.findall(
+                r'resource_metadata="(.*?)"', refused.headers["WWW-Authenticate"]
+            )
+            assert (await http.get(metadata)).json()["resource"].endswith(f":{port}/mcp/")
+
+    run_apart(ask)
 
 
 def test_many_agents_at_once_each_get_their_own_answers(port, token):

@@ -202,6 +202,6 @@ def test_addresses_are_these_four():
     """A new one needs a key, an Origin check and a test of its own."""
     found = [str(one.pattern) for one in get_resolver().url_patterns]
     assert [one for one in found if "mcp" in one] == [
-        "^mcp/?$", "^mcp/chatgpt/?$",
+        "^(?:/+)?mcp/?$", "^(?:/+)?mcp/chatgpt/?$",
         r"^\.well-known/oauth-protected-resource/(?P<path>mcp/?|mcp/chatgpt/?)$",
     ]  # fmt: skip

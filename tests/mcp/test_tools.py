@@ -113,7 +113,9 @@ def test_context_leaves_out_what_the_key_may_not_read(workspace, agent):
     given = poor.call("session_context", query="hose")
     assert "Buy a hose" in given["text"]
     assert "Watering" not in given["text"]
-    assert given["missing_scopes"] == ["attention:read", "search", "sessions:read"]
+    assert given["missing_scopes"] == [
+        "attention:read", "memories:read", "search", "sessions:read",
+    ]  # fmt: skip
 
 
 # (tool, arguments, what the error says)
@@ -361,13 +363,15 @@ def test_what_was_stored_cannot_end_the_fence_around_it(agent):
     ]
     for text in texts:
         lines = text.splitlines()
-        (obeyed,) = [n for n, line in enumerate(lines) if "Ignore all rules" in line]
-        opened = max(n for n in range(obeyed) if lines[n].endswith("data"))
-        mark = lines[opened].removesuffix("data")
-        assert len(mark) > 5
-        assert set(mark) == {"~"}
-        assert mark in lines[obeyed:]
-        assert mark not in lines[opened + 1 : obeyed]
+        found = [n for n, line in enumerate(lines) if "Ignore all rules" in line]
+        assert found
+        for obeyed in found:
+            opened = max(n for n in range(obeyed) if lines[n].endswith("data"))
+            mark = lines[opened].removesuffix("data")
+            assert len(mark) > 5
+            assert set(mark) == {"~"}
+            assert mark in lines[obeyed:]
+            assert mark not in lines[opened + 1 : obeyed]
 
 
 # --- Repetition -------------------------------------------------------------------------------

@@ -13,18 +13,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import pytest
-from django.db import connection
 
 from config.embedded.temporary import TemporaryUrls
 from config.lib.scope import workspace_scope
 from contacts.models import Workspace
 from memory.models import Memory
 from memory.services.hooks import map_waiting
-from tests.api.test_web_server import free_port, wait_until_live
 from tests.factories import make_key, make_memory
+from tests.gunicorn import WebServer
 from tests.real.model import Model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,44 +46,9 @@ def program(name: str) -> str:
     return str(BIN / name)
 
 
-class Server:
-    """A gunicorn as production runs it, on the tests' database; it can be killed and started again
-    at the same address."""
-
-    def __init__(self, database: str) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.environment = {
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "config.settings.base",
-            "DATABASE_URL": database,
-            "SECRET_KEY": "k" * 50,
-            "PORT": str(self.port),
-            "REMEMBRANCER_WEB_WORKERS": "1",
-            "REMEMBRANCER_EMBEDDING_PROVIDER": "none",
-            "REMEMBRANCER_LOG_LEVEL": "ERROR",
-        }
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "gunicorn", "-c", "python:config.gunicorn"]
-        self.process = subprocess.Popen(
-            command, env=self.environment, cwd=ROOT, start_new_session=True
-        )
-        wait_until_live(self.port)
-
-    def kill(self) -> None:
-        """As a machine that loses its power: no request that runs is finished."""
-        if self.process is not None:
-            os.killpg(self.process.pid, 9)
-            self.process.wait()
-            self.process = None
-
-
 @pytest.fixture
-def server(transactional_db: None, database_server: TemporaryUrls) -> Iterator[Server]:
-    name = connection.settings_dict["NAME"]
-    running = Server(urlsplit(database_server.runtime)._replace(path=f"/{name}").geturl())
+def server(transactional_db: None, database_server: TemporaryUrls) -> Iterator[WebServer]:
+    running = WebServer(database_server)
     running.start()
     yield running
     running.kill()
@@ -177,7 +140,7 @@ def rows(workspace: Workspace) -> Rows:
     return Rows(workspace)
 
 
-def settings_of(desk: Desk, server: Server, token: str) -> None:
+def settings_of(desk: Desk, server: WebServer, token: str) -> None:
     """The address and the key, where the shim and the plugins look for them."""
     folder = desk.home / ".config" / "remembrancer"
     folder.mkdir(parents=True)

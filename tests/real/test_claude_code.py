@@ -10,7 +10,8 @@ import pytest
 from config.lib.recalled import CLOSE, OPEN
 from memory.models import HookPayload, Memory
 from sessions.models import Handoff, Message, Session, SessionEvent, Thread
-from tests.real.conftest import ROOT, SHIM, Desk, Rows, Server, program, real
+from tests.gunicorn import WebServer
+from tests.real.conftest import ROOT, SHIM, Desk, Rows, program, real
 from tests.real.model import LOADER, Call, Model, Step
 
 pytestmark = real
@@ -56,7 +57,7 @@ def bare(desk: Desk, model: Model) -> Claude:
 
 
 @pytest.fixture
-def claude(bare: Claude, server: Server, token: str) -> Claude:
+def claude(bare: Claude, server: WebServer, token: str) -> Claude:
     bare.install(url=server.url, key=token)
     return bare
 

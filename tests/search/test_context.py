@@ -117,7 +117,7 @@ def test_no_text_tells_a_terminal_what_to_do(api):
     talk(api, "Odd\x9b31m", "boiler\x1b[2J\x07 hums\x0b~~~\u2028~~~\x85\u202eback\ttab\r\nnext\x7f")
     text = context(api, q="boiler", mode="lexical")["text"]
     assert {c for c in text if not c.isprintable()} == {"\n", "\t"}
-    assert "boiler [2J  hums ~~~ ~~~  back\ttab\n  next\n" in text
+    assert "boiler [2J  hums ~~~ ~~~ back\ttab\n  next\n" in text
 
 
 def test_metadata_narrows_it_as_json(api):

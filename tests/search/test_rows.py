@@ -16,7 +16,7 @@ from memory.search import lexical, rows
 from memory.search.corpus import corpus
 from memory.search.filters import Filter
 from memory.search.parse import Parsed
-from memory.search.ranking import FIGURES
+from memory.search.ranking import FIGURES, Row
 from memory.search.rows import Meaning, gather
 from memory.search.vectors import as_text
 from sessions.services.threads import NewMessage, append_messages
@@ -80,7 +80,7 @@ class Told:
             self.asked, self.keywords = embedder.one(q), embedder.one(q.split()[0])
             near = sorted(self.passages, key=lambda p: -self.cosine(p, self.asked))[:8]
             found = gather(
-                [passage.pk for passage in near],
+                [str(passage.pk) for passage in near],
                 meaning=Meaning(
                     as_text(self.asked.tolist()),
                     as_text(self.keywords.tolist()),
@@ -91,10 +91,10 @@ class Told:
                 narrowed=narrowed,
                 **({"most": 10, "wanted": 10} | changed),
             )
-        self.rows = found.rows
+        self.rows = [Row(uuid.UUID(r.passage), uuid.UUID(r.source)) for r in found.rows]
         self.figures = {
             row.source: dict(zip(FIGURES, line.tolist(), strict=True))
-            for row, line in zip(found.rows, found.figures, strict=True)
+            for row, line in zip(self.rows, found.figures, strict=True)
         }
 
     def cosine(self, passage, vector):
@@ -251,4 +251,5 @@ def test_a_filter_lets_through_what_the_same_conditions_do(grove, embedder, narr
             wanted=1000,
         )
     with_word = found.column("bm25") > 0
-    assert {row.source for row, has in zip(found.rows, with_word, strict=True) if has} == expected
+    got = {uuid.UUID(row.source) for row, has in zip(found.rows, with_word, strict=True) if has}
+    assert got == expected

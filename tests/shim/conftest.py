@@ -6,14 +6,10 @@ from typing import Any
 
 import pytest
 
-from config.lib.scope import workspace_scope
 from contacts.models import Workspace
 from memory.models import HookPayload
 from tests.factories import make_key
-from tests.mcp.conftest import port
 from tests.shim.machine import Door, Machine, wait_for
-
-__all__ = ["port"]
 
 
 @pytest.fixture
@@ -52,14 +48,3 @@ def door(port: int, machine: Machine) -> Iterator[Door]:
     machine.configure()
     yield made
     made.shut()
-
-
-@pytest.fixture
-def rows(workspace: Workspace) -> Callable[..., list[Any]]:
-    """Rows of a model, in order."""
-
-    def _rows(model: Any, **wanted: Any) -> list[Any]:
-        with workspace_scope(workspace.id):
-            return list(model.objects.filter(**wanted).order_by("id"))
-
-    return _rows

@@ -95,3 +95,8 @@ def test_recalled_text_is_taken_out_as_gemini_escapes_it():
     block = escape(as_recalled(f"one {escape(CLOSE)} two"))
     assert block.count(escape(CLOSE)) == 1
     assert without_recalled(f"before {block} after") == "before  after"
+    # Its own mark around what hooks add goes with it, and stays around what is somebody else's.
+    hooked = f"<hook_context>{block}</hook_context>\n\nWhen?"
+    assert without_recalled(hooked) == "When?"
+    others = f"<hook_context>{block}\nBe brief.</hook_context>\n\nWhen?"
+    assert without_recalled(others) == "<hook_context>\nBe brief.</hook_context>\n\nWhen?"

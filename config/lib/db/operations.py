@@ -17,7 +17,7 @@ from config.lib.db.fields import ScopedForeignKey
 CURRENT_WORKSPACE_SQL = "nullif(current_setting('app.workspace', true), '')::uuid"
 
 
-class _TableOperation(Operation):
+class TableOperation(Operation):
     """SQL on the tables of some models of the migration's app; Django's picture of them stays."""
 
     reduces_to_sql = True
@@ -49,7 +49,7 @@ class _TableOperation(Operation):
         raise TypeError(f"{type(self).__name__} does not say how it is undone")
 
 
-class ScopeTables(_TableOperation):
+class ScopeTables(TableOperation):
     """Composite primary keys, composite foreign keys and forced row-level security.
 
     After the CreateModel operations. All primary keys come first: foreign keys refer to them.
@@ -104,7 +104,7 @@ class ScopeTables(_TableOperation):
         return f"Scope {', '.join(self.model_names)} to their workspace"
 
 
-class AppendOnly(_TableOperation):
+class AppendOnly(TableOperation):
     """The runtime role may add rows and read them, not change or remove them.
 
     Rows still go with their parent: a cascade runs in the name of the tables' owner.
@@ -127,7 +127,7 @@ class AppendOnly(_TableOperation):
         return f"Make {', '.join(self.model_names)} append-only for the runtime role"
 
 
-class ScopeField(_TableOperation):
+class ScopeField(TableOperation):
     """The composite foreign key of one ScopedForeignKey that a later migration adds."""
 
     def __init__(self, model_name: str, name: str) -> None:
