@@ -10,9 +10,14 @@ import shutil
 from pathlib import Path
 
 MB = 1024 * 1024
-# A laptop shares its memory with an editor, a browser and the agents. 512 MB hold the hot part
-# of about a million passages; the rest is in the operating system's cache, which gives way.
-SHARED_BUFFERS_MAX_MB = 512
+# A laptop shares its memory with an editor, a browser and the agents, so PostgreSQL has an eighth
+# of it, which a small database does not fill. 512 MB hold 100,000 passages whole. At a million the
+# index of vectors alone is 1.2 GB, and a page from the operating system's cache costs a call:
+# there searches took half the time with 3 GB.
+SHARED_BUFFERS_SHARE = 8
+SHARED_BUFFERS_MAX_MB = 4096
+# Small machines give a quarter, at most so much, and none less than the last.
+SHARED_BUFFERS_SMALL_MB = 512
 SHARED_BUFFERS_MIN_MB = 64
 # Docker gives containers 64 MB of shared memory, in which a parallel HNSW build fails.
 ROOMY_SHM = 512 * MB
@@ -48,7 +53,10 @@ def shared_memory_type() -> str:
 def settings(max_connections: int, *, memory: int | None = None) -> dict[str, str]:
     """The tuned settings by name."""
     memory = machine_memory() if memory is None else memory
-    buffers = min(max(memory // 4 // MB, SHARED_BUFFERS_MIN_MB), SHARED_BUFFERS_MAX_MB)
+    megabytes = memory // MB
+    small = min(megabytes // 4, SHARED_BUFFERS_SMALL_MB)
+    large = min(megabytes // SHARED_BUFFERS_SHARE, SHARED_BUFFERS_MAX_MB)
+    buffers = max(small, large, SHARED_BUFFERS_MIN_MB)
     return {
         "shared_buffers": f"{buffers}MB",
         "effective_cache_size": f"{max(memory // 2 // MB, buffers)}MB",

@@ -92,7 +92,8 @@ def test_a_folder_the_account_cannot_enter_is_named_and_left_closed(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("memory_gb", "shared_buffers"), [(0.1, "64MB"), (1, "256MB"), (2, "512MB"), (64, "512MB")]
+    ("memory_gb", "shared_buffers"),
+    [(0.1, "64MB"), (1, "256MB"), (2, "512MB"), (4, "512MB"), (16, "2048MB"), (64, "4096MB")],
 )
 def test_memory_stays_modest(memory_gb: float, shared_buffers: str) -> None:
     values = tuning.settings(60, memory=int(memory_gb * 1024**3))
