@@ -22,10 +22,10 @@ from memory.search.lexical import Words, asked_of
 from memory.search.ranking import FIGURES, Row, Rows
 
 # Rows whose surroundings are looked at, unless more are to be given: the others would hardly come
-# into an answer.
-LEAST_ROWS = 80
+# into an answer (80 of them, and 40 below, answer the three corpora no better).
+LEAST_ROWS = 60
 # Of these the messages beside them become candidates themselves.
-MOST_SPREAD = 40
+MOST_SPREAD = 30
 # A row of more words speaks for itself (ranking.HALF_WORDS).
 MOST_LENGTH = 300
 
