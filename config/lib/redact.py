@@ -41,12 +41,15 @@ _PARTS: tuple[tuple[str, str], ...] = (
         r"=\\?[\"']?)[^\s\"'$<{(&;\\\[][^\s\"'&;\\]{7,}",
     ),
 )
-# One look that nearly every text fails, before each form is looked for by itself.
+# Two looks that nearly every text fails, before each form is looked for by itself. Where every
+# alternative begins with a letter of its own, `re` skips what begins with none: 10 ns a character
+# for both, 45 with a class or a flag among them.
 _HINT = re.compile(
-    r"PRIVATE KEY|rmb_|sk-|[sr]k_(?:live|test)_|gh[pousr]_|github_pat_|gl(?:pat|ptt|dt|rt)-|AKIA|"
-    r"ASIA|AIza|ya29\.|xox[abeoprs]-|hooks\.slack\.com|npm_|pypi-AgEI|hf_|SG\.|eyJ|://|(?i:bearer|basic)\s|"
-    r"(?:PASSWORD|PASSWD|SECRET|KEY|TOKEN)="
+    r"PRIVATE KEY|rmb_|sk-|sk_live_|sk_test_|rk_live_|rk_test_|gh[pousr]_|github_pat_|"
+    r"gl(?:pat|ptt|dt|rt)-|AKIA|ASIA|AIza|ya29\.|xox[abeoprs]-|hooks\.slack\.com|npm_|pypi-AgEI|"
+    r"hf_|SG\.|eyJ|://|PASSWORD=|PASSWD=|SECRET=|KEY=|TOKEN="
 )
+_SCHEME = re.compile(r"(?:bearer|basic)\s", re.IGNORECASE)
 _ALL = [
     *((kind, re.compile(form), False) for kind, form in _FORMS),
     *((kind, re.compile(form), True) for kind, form in _PARTS),
@@ -62,16 +65,20 @@ _NAMES = (
 _JOINED = "|".join(name.replace(" ", "[-_ .]?") for name in _NAMES)
 _NAME = re.compile(_JOINED, re.IGNORECASE)
 # Such a key in a line of JSON, with a text as its value.
-_NAMED = re.compile(rf'\\?"(?:{_JOINED})\\?"\s*:\s*\\?"', re.IGNORECASE)
+_NAMED = re.compile(rf'"(?:{_JOINED})\\?"\s*:\s*\\?"', re.IGNORECASE)
 
 
 def redact_text(text: str) -> str:
     """`text` without what has a secret's form."""
-    if not _HINT.search(text):
+    if not _hinted(text):
         return text
     for kind, form, keeps_head in _ALL:
         text = form.sub(_stand_in(kind, keeps_head), text)
     return text
+
+
+def _hinted(text: str) -> bool:
+    return bool(_HINT.search(text) or _SCHEME.search(text))
 
 
 def _stand_in(kind: str, keeps_head: bool) -> Callable[[re.Match[str]], str]:
@@ -102,4 +109,4 @@ def is_secret_name(name: str) -> bool:
 
 def may_hold_secrets(text: str) -> bool:
     """Whether a line of JSON is worth reading for secrets. False is certain, True is not."""
-    return bool(_HINT.search(text) or _NAMED.search(text))
+    return _hinted(text) or _NAMED.search(text) is not None
