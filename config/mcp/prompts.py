@@ -7,6 +7,7 @@ import mcp_types as types
 
 from config.lib.errors import Invalid
 from config.lib.recalled import as_recalled
+from config.lib.redact import redact
 from config.mcp.rest import Call
 from config.mcp.schemas import read
 from config.mcp.tools.context import SessionContext, context
@@ -51,7 +52,7 @@ def get_prompt(
     known = next((prompt for prompt in PROMPTS if prompt.name == name), None)
     if known is None:
         return None
-    given = dict(arguments or {})
+    given = redact(dict(arguments or {}))
     names = {one.name: one.required for one in known.arguments or ()}
     wrong = dict.fromkeys(given.keys() - names.keys(), "is not an argument of this prompt")
     wrong |= {one: f"has more than {MOST:,} characters" for one in given if len(given[one]) > MOST}

@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 
 from config.lib.recalled import without_recalled
+from config.lib.redact import is_secret_name
 from config.lib.scope import workspace_scope
 from config.mcp.brief import tokens_of
 from config.mcp.tools import TOOLS
@@ -412,6 +413,22 @@ def test_a_search_leaves_a_receipt_of_the_agent(workspace, agent):
         receipt = Receipt.objects.get()
         assert str(receipt.id) == found["receipt_id"]
         assert receipt.asker.startswith("claude-code")
+
+
+def test_secrets_are_gone_before_anything_is_stored(workspace, agent):
+    key = "sk-ant-api03-AbCdEf0123456789-xyz"
+    agent.call("memory_save", text=f"It opens with {key}.", data={"password": "plain words"})
+    agent.call("memory_search", query=f"what opens with {key}")
+    agent.result("prompts/get", name="recall", arguments={"topic": f"doors of {key}"})
+    with workspace_scope(workspace.id):
+        memory, receipts = Memory.objects.get(), list(Receipt.objects.all())
+        stored = [repr(vars(row)) for row in (memory, *memory.passages.all(), *receipts)]
+    assert memory.text == "It opens with [REDACTED:anthropic-key]."
+    assert memory.data == {"password": "[REDACTED:password]"}
+    assert len(receipts) == 2
+    assert not [row for row in stored if key in row]
+    taken = {name for tool in TOOLS for name in tool.takes.model_fields}
+    assert not [name for name in taken if is_secret_name(name)], "it would be hidden whole"
 
 
 def test_what_an_answer_brings_is_not_taken_for_something_new(workspace):
