@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import environ
@@ -14,6 +14,7 @@ from django.core.validators import validate_email
 
 from config.lib.db.roles import ROLE_NAME
 
+Number = TypeVar("Number", int, float)
 BASE_DIR = Path(__file__).resolve().parents[3]
 LEAST_PASSWORD = 8
 # Where mail is handed in, where the URL names no port.
@@ -62,24 +63,21 @@ def boolean(env: environ.Env, name: str) -> bool:
 
 
 def whole(low: int, high: int) -> Callable[[environ.Env, str], int]:
-    def parse(env: environ.Env, name: str) -> int:
-        try:
-            value = int(env.int(name))
-        except ValueError:
-            raise ValueError(f"must be a whole number from {low} to {high}") from None
-        if not low <= value <= high:
-            raise ValueError(f"must be from {low} to {high}")
-        return value
-
-    return parse
+    return _between(lambda env, name: int(env.int(name)), "whole number", low, high)
 
 
 def number(low: float, high: float) -> Callable[[environ.Env, str], float]:
-    def parse(env: environ.Env, name: str) -> float:
+    return _between(lambda env, name: float(env.float(name)), "number", low, high)
+
+
+def _between(
+    read: Callable[[environ.Env, str], Number], what: str, low: Number, high: Number
+) -> Callable[[environ.Env, str], Number]:
+    def parse(env: environ.Env, name: str) -> Number:
         try:
-            value = float(env.float(name))
+            value = read(env, name)
         except ValueError:
-            raise ValueError(f"must be a number from {low} to {high}") from None
+            raise ValueError(f"must be a {what} from {low} to {high}") from None
         if not low <= value <= high:
             raise ValueError(f"must be from {low} to {high}")
         return value
