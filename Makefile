@@ -10,10 +10,10 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	&& { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-mcp test-real lint lock openapi clean
+.PHONY: help run test test-mcp test-real lint lock openapi screenshots clean
 
 help:  ## Show this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 # One shell that becomes the supervisor: signals and exit code are its own.
 run: $(VENV)/.base  ## Install what is missing and run Remembrancer (Ctrl-C stops it)
@@ -72,6 +72,9 @@ lock: $(VENV)/.test  ## Resolve requirements/*.in anew into the hashed *.txt
 
 openapi: $(VENV)/.test  ## Write docs/openapi.json as the server serves it
 	@$(BIN)/python manage.py export_openapi_schema --api config.api.api --indent 2 --output docs/openapi.json
+
+screenshots: $(VENV)/.test  ## Take the pictures of docs/images anew, from the demo; needs Chromium
+	@exec $(BIN)/python .ci/screenshots.py $(ARGS)
 
 clean:  ## Remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -6,7 +6,9 @@ not there.
 
 import uuid
 
-from django.contrib.auth import login
+from django.conf import settings
+from django.contrib.auth import authenticate, get_user_model, login
+from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
@@ -15,6 +17,8 @@ from django.views.decorators.http import require_http_methods
 
 from config.lib.errors import Conflict, Invalid, NotFound
 from config.lib.scope import workspace_scope
+from config.signin.forms import TOO_MANY
+from config.signin.guard import is_refused
 from contacts.models import Workspace
 from contacts.services import workspaces
 
@@ -42,17 +46,38 @@ def _join(
     if password != request.POST.get("again", ""):
         problems = {"again": "The two passwords differ."}
         return _page(request, workspace_id, invitation_id, digest, problems)
+    account = _holder(request, workspace_id, invitation_id, digest, password)
+    if is_refused(request):
+        return _page(request, workspace_id, invitation_id, digest, {"password": TOO_MANY})
     try:
         with workspace_scope(workspace_id):
             user = workspaces.accept_invitation(
-                invitation_id=invitation_id, digest=digest, password=password
+                invitation_id=invitation_id, digest=digest, password=password, account=account
             )
     except Invalid as error:
         return _page(request, workspace_id, invitation_id, digest, error.errors)
     except Conflict as error:
         return _page(request, workspace_id, invitation_id, digest, {"password": error.detail})
-    login(request, user)
+    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     return redirect("admin:index")
+
+
+def _holder(
+    request: HttpRequest,
+    workspace_id: uuid.UUID,
+    invitation_id: uuid.UUID,
+    digest: bytes,
+    password: str,
+) -> User | None:
+    """Whose account the invited address is, if this is its password: looked at as at sign-in.
+
+    Outside the scope, which a wrong password rolls back: the failure is to be counted.
+    """
+    with workspace_scope(workspace_id):
+        email = workspaces.open_invitation(invitation_id=invitation_id, digest=digest).email
+    if not get_user_model()._default_manager.filter(username=email).exists():
+        return None
+    return authenticate(request, username=email, password=password)
 
 
 def _page(
@@ -68,6 +93,8 @@ def _page(
             "invitation": workspaces.open_invitation(invitation_id=invitation_id, digest=digest),
             "workspace": Workspace.objects.get(pk=workspace_id),
             "problems": problems or {},
+            "sso": settings.OIDC_NAME if settings.OIDC_URL else "",
+            "link": request.resolver_match.kwargs["link"] if request.resolver_match else "",
         }
         response = render(request, "invite.html", context, status=422 if problems else 200)
     # The address is a password until it is used.

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from config import errors
 from config.health import livez, readyz
 from config.lib.body import BROKEN_BODY
+from config.lib.redact import redact_text
 from contacts.api.edge import Edge
 
 log = structlog.get_logger()
@@ -63,8 +64,8 @@ class Probes:
 
 
 def _shown(path: str) -> str:
-    """An invitation's link is a password until it is used."""
-    return "/invite/..." if path.startswith("/invite/") else path
+    """An invitation's link is a password until it is used. In others a caller may have put one."""
+    return "/invite/..." if path.startswith("/invite/") else redact_text(path)
 
 
 class BodyLimit:
@@ -134,5 +135,18 @@ class ApiEdge:
             # A commit can fail too; then the request did not happen, and the answer says so.
             return errors.database_problem(request, error)
         if response.status_code < 400:
-            edge.note_use()
+            _after(response, edge.note_use)
         return response
+
+
+def _after(response: HttpResponse, work: Callable[[], None]) -> None:
+    """`work` is done when the answer has been sent, before the connections are let go."""
+    close = response.close
+
+    def closing() -> None:
+        try:
+            work()
+        finally:
+            close()
+
+    response.close = closing  # type: ignore[method-assign]

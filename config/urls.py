@@ -1,5 +1,6 @@
 """All addresses, and what answers where there is none."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
@@ -24,6 +25,18 @@ urlpatterns = [
     path("install/remember.py", install.program),
     path("invite/<str:link>", accept_invitation, name="invitation"),
 ]
+
+if settings.OIDC_URL:
+    # allauth's adapters look for settings and models that are only there with it.
+    from allauth.socialaccount.providers.openid_connect.views import callback
+
+    from config.signin.sso import start
+
+    # The provider is told the callback's address, which allauth makes from these names.
+    urlpatterns += [
+        path("sso/<slug:provider_id>/start/", start, name="openid_connect_login"),
+        path("sso/<slug:provider_id>/callback/", callback, name="openid_connect_callback"),
+    ]
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -33,6 +33,13 @@ class Preferences:
 def preferences() -> Preferences:
     """Those of the current workspace, the product's own where it has none. One row by its key."""
     held = Workspace.objects.values_list("settings", flat=True).get(pk=current_workspace_id())
+    return preferences_in(held)
+
+
+def preferences_in(held: Mapping[str, Any]) -> Preferences:
+    """The same from a workspace's settings that were read already."""
+    thresholds: Any
+    minutes: Any
     thresholds, minutes = held.get("context_thresholds"), held.get("orphan_minutes")
     # A key that a caller had used for something of its own says nothing to us.
     if thresholds_problem(thresholds):

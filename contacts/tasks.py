@@ -1,17 +1,24 @@
-"""Jobs of the contacts app: sealing the record of changes.
+"""Jobs of the contacts app: sealing the record of changes, and bulk runs.
 
 Each enters its own workspace_scope. `manage.py runjobs` runs them.
 """
 
+import time
+import uuid
+
 import structlog
 from procrastinate.contrib.django import app
 
+from config.lib.scope import workspace_scope
 from contacts.models import Workspace
+from contacts.services import bulk
 from contacts.services.seals import seal_settled
 
 log = structlog.get_logger()
 
 QUEUE = "upkeep"
+# Then the next job has its turn.
+BULK_SECONDS = 5
 
 
 @app.periodic(cron="*/5 * * * *")
@@ -35,3 +42,29 @@ def seal_revisions(timestamp: int) -> None:
             continue
         if sealed:
             log.info("revisions_sealed", workspace=str(workspace_id), count=sealed)
+
+
+@app.task(name=bulk.TASK, queue=bulk.QUEUE)
+def work_bulk_run(workspace_id: str, run_id: str) -> None:
+    """Go on with a bulk run for a slice of time, each slice of rows in a transaction."""
+    # Late: the actions are those of the admin's lists, which nothing else of a job needs.
+    from contacts.admin.bulk import work_slice
+
+    workspace, run = uuid.UUID(workspace_id), uuid.UUID(run_id)
+    end, more = time.monotonic() + BULK_SECONDS, True
+    while more and time.monotonic() < end:
+        with workspace_scope(workspace):
+            more = work_slice(run)
+    if more:
+        with workspace_scope(workspace):
+            bulk.job_of(run).defer_on_commit()
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="contacts.sweep_bulk_runs", queue=QUEUE, queueing_lock="sweep_bulk_runs")
+def sweep_bulk_runs(timestamp: int) -> None:
+    """Find runs whose job died."""
+    for workspace_id in Workspace.objects.order_by("id").values_list("id", flat=True):
+        with workspace_scope(workspace_id):
+            for run_id in bulk.lost_runs():
+                bulk.job_of(run_id).defer_on_commit()

@@ -7,5 +7,7 @@ class MemoryConfig(AppConfig):
 
     def ready(self) -> None:
         from memory import handlers
+        from memory.services import ways
 
         handlers.register()
+        ways.register()

@@ -33,6 +33,10 @@ class AttentionItem(RowOut):
     since: datetime
     age_seconds: int
     link: str = Field(description="Its page in the admin, as a path")
+    options: list[str] = Field(
+        description="What a ping or clarification offers to answer; other words are answers too"
+    )
+    version: int | None = Field(description="The row's, for If-Match; null where it has none")
 
 
 class AttentionMore(Output):

@@ -1,11 +1,11 @@
 """needs_attention: what a person must look at now, gathered from all apps.
 
-Nine legs, each one bounded query by an index that its docstring names, and a bounded count only
-where a leg has more than is shown. What waits for a person is shown longest waiting first, what
-went wrong latest first; together they are sorted by severity, then age.
+Nine legs, each bounded and by an index that its docstring names, read in one statement; a second
+counts, to a limit, those that have more than is shown. What waits for a person is shown longest
+waiting first, what went wrong latest first; together they are sorted by severity, then age.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from django.urls import reverse
 
 from config.lib import clock
 from config.lib.admin.show import change_url
+from config.lib.db.together import count_together, read_together
 from contacts.preferences import preferences
 from memory.models import HookPayload, Memory
 from memory.models.memory import MemoryState
@@ -25,7 +26,7 @@ from sessions.models import Mission, Ping, ScheduledMission, Session, Worker
 from sessions.models.attention import Severity
 from sessions.models.mission import MissionStatus
 from sessions.models.worker import MISSION_KEY, WorkerStatus
-from sessions.selectors_pings import is_live
+from sessions.selectors_pings import waits_for_person
 
 PER_KIND, MOST_PER_KIND = 20, 100
 # Counting further tells nobody anything.
@@ -65,24 +66,39 @@ class Attention:
     more: list[AttentionMore] = field(default_factory=list)
 
 
-def needs_attention(*, per_kind: int = PER_KIND) -> Attention:
-    """The current workspace's, at most `per_kind` of each kind and how many more there are."""
+def needs_attention(
+    *, per_kind: int = PER_KIND, thresholds: Sequence[int] | None = None
+) -> Attention:
+    """The current workspace's, at most `per_kind` of each kind and how many more there are.
+
+    `thresholds` of contexts are the workspace's own, read unless the caller has them at hand.
+    """
     now = clock.now()
     found = Attention()
-    for leg in _legs(now):
-        rows = list(leg.rows.values("id", *leg.columns, **leg.computed)[: per_kind + 1])
-        if len(rows) > per_kind:
-            rows.pop()
-            # In order, so that the index of the rows serves it too.
-            total = leg.rows.values("id")[: per_kind + COUNT_LIMIT].count()
-            found.more.append(
-                AttentionMore(
-                    kind=leg.kind,
-                    more=total - per_kind,
-                    at_least=total == per_kind + COUNT_LIMIT,
-                )
-            )
-        found.items.extend(_item(leg, row, now) for row in rows)
+    if thresholds is None:
+        thresholds = preferences().context_thresholds
+    legs = {leg.kind: leg for leg in _legs(now, thresholds)}
+    read = read_together(
+        {
+            kind: leg.rows.values("id", *leg.columns, **leg.computed)[: per_kind + 1]
+            for kind, leg in legs.items()
+        }
+    )
+    # In order, so that the index of the rows serves them too.
+    limit = per_kind + COUNT_LIMIT
+    totals = count_together(
+        {
+            kind: legs[AttentionKind(kind)].rows.values("id")[:limit]
+            for kind, rows in read.items()
+            if len(rows) > per_kind
+        }
+    )
+    for kind, total in totals.items():
+        found.more.append(
+            AttentionMore(kind=AttentionKind(kind), more=total - per_kind, at_least=total == limit)
+        )
+    for kind, leg in legs.items():
+        found.items.extend(_item(leg, row, now) for row in read[kind][:per_kind])
     found.items.sort(key=lambda item: (_SEVERITIES.index(item.severity), item.since, item.id))
     return found
 
@@ -98,10 +114,12 @@ def _item(leg: Leg, row: dict[str, Any], now: datetime) -> AttentionItem:
         since=told.since,
         age_seconds=max(0, int((now - told.since).total_seconds())),
         link=told.link or "/admin/",
+        options=list(row.get("options") or ()),
+        version=row.get("version"),
     )
 
 
-def _legs(now: datetime) -> list[Leg]:
+def _legs(now: datetime, thresholds: Sequence[int]) -> list[Leg]:
     legs = [
         _pings(),
         _clarifications(),
@@ -112,7 +130,6 @@ def _legs(now: datetime) -> list[Leg]:
         _reviews(),
         _payloads(),
     ]
-    thresholds = preferences().context_thresholds
     # None: the workspace has switched its warnings off.
     if thresholds:
         legs.append(_full_contexts(thresholds[-1]))
@@ -124,9 +141,8 @@ def _pings() -> Leg:
 
     Index ping_until.
     """
-    asks = Q(acknowledged_at=None) | ~Q(options=[])
-    rows = Ping.objects.filter(is_live(), asks).order_by("created_at", "id")
-    columns = ("severity", "created_at", "acknowledged_at", "options", "agent__name")
+    rows = Ping.objects.filter(waits_for_person()).order_by("created_at", "id")
+    columns = ("version", "severity", "created_at", "acknowledged_at", "options", "agent__name")
     computed = {"start": Left("message", TITLE)}
     return Leg(AttentionKind.PING, rows, columns, computed, _tell_ping)
 
@@ -151,8 +167,9 @@ def _clarifications() -> Leg:
     Index worker_status.
     """
     rows = _workers(WorkerStatus.AWAITING_CLARIFICATION).order_by("created_at", "id")
-    columns = ("name", "primitive")
+    columns = ("version", "name", "primitive")
     computed = {
+        "options": F("clarification_options"),
         "start": Left("clarification_question", TITLE),
         "since": Coalesce("clarification_asked_at", "created_at"),
     }
@@ -174,7 +191,7 @@ def _failed_workers() -> Leg:
     """
     rows = _workers(WorkerStatus.FAILED).filter(~Q(dedupe_key__startswith=MISSION_KEY))
     rows = rows.order_by("-created_at", "-id")
-    columns = ("name", "primitive", "attempts")
+    columns = ("version", "name", "primitive", "attempts")
     computed = {"start": Left("error", TITLE), "since": Coalesce("ended_at", "created_at")}
     return Leg(AttentionKind.FAILED_WORKER, rows, columns, computed, _tell_worker)
 
@@ -200,7 +217,7 @@ def _paused_missions() -> Leg:
         consecutive_failures__gt=0,
     )
     rows = rows.order_by("-created_at", "-id")
-    columns = ("name", "pause_reason")
+    columns = ("version", "name", "pause_reason")
     computed = {"since": Coalesce("last_run_at", "updated_at")}
     return Leg(AttentionKind.PAUSED_MISSION, rows, columns, computed, _tell_paused)
 
@@ -221,7 +238,7 @@ def _failed_missions(after: datetime) -> Leg:
         status__in=[MissionStatus.FAILED, MissionStatus.TIMEOUT], scheduled_for__gte=after
     )
     rows = rows.order_by("-scheduled_for", "-id")
-    columns = ("status", "scheduled_mission__name")
+    columns = ("version", "status", "scheduled_mission__name")
     computed = {"start": Left("error", TITLE), "since": Coalesce("ended_at", "scheduled_for")}
     return Leg(AttentionKind.FAILED_MISSION, rows, columns, computed, _tell_mission)
 
@@ -243,6 +260,7 @@ def _full_contexts(threshold: int) -> Leg:
     rows = Session.objects.filter(ended_at=None, context_warning_level__gte=threshold)
     rows = rows.order_by("-last_seen_at", "-id")
     columns = (
+        "version",
         "name",
         "context_used_percent",
         "context_warning_level",
@@ -269,7 +287,7 @@ def _orphans(after: datetime) -> Leg:
     """
     rows = Session.objects.filter(end_reason="orphaned", ended_at__gte=after)
     rows = rows.order_by("-ended_at", "-id")
-    columns = ("name", "ended_at", "agent__name")
+    columns = ("version", "name", "ended_at", "agent__name")
     computed = {"start": Left("prompt", TITLE)}
     return Leg(AttentionKind.ORPHAN, rows, columns, computed, _tell_orphan)
 
@@ -293,7 +311,7 @@ def _reviews() -> Leg:
     """Memories in quarantine, longest first. Index memory_state."""
     rows = Memory.objects.filter(state=MemoryState.QUARANTINED)
     rows = rows.order_by("recorded_at", "id")
-    columns = ("recorded_at", "trust", "method")
+    columns = ("version", "recorded_at", "trust", "method")
     computed = {"start": Left("text", TITLE)}
     return Leg(AttentionKind.REVIEW, rows, columns, computed, _tell_review)
 

@@ -9,5 +9,7 @@ class SessionsConfig(AppConfig):
 
     def ready(self) -> None:
         from sessions import handlers
+        from sessions.services import ways
 
         handlers.register()
+        ways.register()

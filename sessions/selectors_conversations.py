@@ -3,6 +3,7 @@
 A conversation has no row of its own; it is the sessions that share a conversation_id.
 """
 
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -78,6 +79,12 @@ def _last_response() -> Coalesce:
     answers = said.filter(role="assistant").exclude(content="").order_by("-occurred_at", "-id")
     last = answers.values(start=Left("content", PROMPT_START))[:1]
     return Coalesce(Subquery(last), Left("summary", PROMPT_START))
+
+
+def last_responses(session_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """What each session said last, its start only, or its summary's. One query for them all."""
+    rows = Session.objects.filter(id__any_of=session_ids).values_list("id", _last_response())
+    return {session_id: said or "" for session_id, said in rows}
 
 
 def with_totals(heads: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -50,6 +50,11 @@ def is_live() -> Q:
     return Q(resolved_at=None) & Q(GreaterThan(UNTIL, clock.now()))
 
 
+def waits_for_person() -> Q:
+    """Live ones, unless somebody knows of them and they want no option. Index ping_until."""
+    return is_live() & (Q(acknowledged_at=None) | ~Q(options=[]))
+
+
 def get_ping(text: str) -> Ping:
     """By a full or shortened id, with its agent. Or NotFound."""
     return find_row(Ping.objects.select_related("agent"), text)

@@ -20,12 +20,14 @@ PATIENCE = 60.0
 class WebServer:
     """A gunicorn that can be ended and started again at the same address."""
 
-    def __init__(self, database: TemporaryUrls) -> None:
-        name = connection.settings_dict["NAME"]
+    def __init__(self, database: TemporaryUrls, name: str = "", **settings: str) -> None:
+        """`name` is the database's, if not the tests'; `settings` are beside those below."""
+        name = name or connection.settings_dict["NAME"]
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
             **os.environ,
+            **settings,
             "DJANGO_SETTINGS_MODULE": "config.settings.base",
             "DATABASE_URL": urlsplit(database.runtime)._replace(path=f"/{name}").geturl(),
             "SECRET_KEY": "k" * 50,

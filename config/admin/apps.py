@@ -5,6 +5,8 @@ from django.contrib.admin.apps import SimpleAdminConfig
 from django.contrib.admin.checks import check_admin_app
 from django.core import checks
 
+from config.signin.checks import check_proxies
+
 
 class AdminConfig(SimpleAdminConfig):
     """Finds the admin's pages where addresses are asked for (config/urls.py) or checked, not in
@@ -14,6 +16,7 @@ class AdminConfig(SimpleAdminConfig):
 
     def ready(self) -> None:
         checks.register(check_pages, checks.Tags.admin)
+        checks.register(check_proxies, checks.Tags.security, deploy=True)
         super().ready()
 
 

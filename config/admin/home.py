@@ -1,29 +1,57 @@
-"""The home page: what is going on in the workspace, at a glance.
+"""The home page: what needs a person now, who is at work, what today is for, what happened lately.
 
 Every number leads to the rows behind it, and is counted to a limit: the page costs the same in a
 workspace of a thousand rows and of a million.
 """
 
+from collections import Counter
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, datetime
+from itertools import groupby
 from typing import Any
+from urllib.parse import quote
 
-from django.db.models import QuerySet
-from django.db.models.functions import Left
+from django.contrib.messages import get_messages
+from django.db.models import F, QuerySet, TextField, Value
+from django.db.models.functions import Coalesce, Left, NullIf
+from django.http import HttpRequest
 
+from config.admin.charts import cards, tables
+from config.admin.home_acts import needed
 from config.lib import clock
 from config.lib.admin import show
-from contacts.admin.listing import bounded_count
+from config.lib.db.together import read_together
+from contacts.admin.access import allows, require_entry
+from contacts.admin.listing import bounded_counts
+from contacts.models.workspace import Role
+from contacts.preferences import Preferences, preferences_in
 from memory.models import Memory
 from memory.models.memory import MemoryState
-from memory.models.passage import Lane
-from memory.selectors_attention import needs_attention
-from memory.selectors_spaces import waiting_passages
-from sessions.models import Session, SessionEvent
-from sessions.services.events import ERROR_TYPES
+from memory.schemas_attention import AttentionKind
+from memory.selectors_activity import read_activity
+from memory.selectors_attention import (
+    RECENT_MISSIONS,
+    RECENT_ORPHANS,
+    Attention,
+    needs_attention,
+)
+from memory.selectors_hooks import LEFT
+from sessions.models import Mission, Ping, Priority, ScheduledMission, Session, Worker
+from sessions.models.mission import MissionStatus
+from sessions.models.worker import WorkerStatus
+from sessions.selectors_pings import waits_for_person
 
-DAY = timedelta(days=1)
-RECENT, LIVE, WAITING, NEEDED = 8, 8, 5, 8
+LIVE, ENDED, NEEDED, LINES, COMING, PAST = 12, 5, 10, 60, 5, 5
+TITLE = 200
+TONES = {
+    MissionStatus.RUNNING: "blue",
+    MissionStatus.COMPLETE: "green",
+    MissionStatus.FAILED: "red",
+    MissionStatus.TIMEOUT: "red",
+    MissionStatus.SKIPPED: "amber",
+}
+# The context of a session, in percent, from which it is coloured.
+TIGHT, FULL = 70, 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,91 +62,242 @@ class Number:
     value: int
     url: str
     icon: str
-    hint: str
     tone: str = "grey"
 
 
-def glance() -> dict[str, Any]:
-    """Template context. Seven queries beside those of needs_attention, each bounded and by an
-    index."""
+@dataclass(frozen=True, slots=True)
+class More:
+    """A kind that has rows beyond those shown; `shown` counts all of it."""
+
+    label: str
+    shown: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A day's list of one pool. Each line knows its neighbours, for moving without a script."""
+
+    name: str
+    lines: list[dict[str, Any]]
+    done: int
+    url: str
+
+
+def glance(request: HttpRequest, *, activity: bool = True) -> dict[str, Any]:
+    """Template context. Seven statements, and one more where a kind needs more than is shown; four
+    of them are for the charts, which `activity` is about."""
     now = clock.now()
-    attention = needs_attention(per_kind=NEEDED)
-    beyond = [one.more for one in attention.more]
+    entry = require_entry(request)
+    held = preferences_in(entry.workspace.settings)
+    today = now.astimezone(held.timezone).date()
+    attention = needs_attention(per_kind=NEEDED, thresholds=held.context_thresholds)
+    read = read_together(
+        {
+            "live": _sessions(ended_at=None).order_by("-last_seen_at", "-id")[:LIVE],
+            "ended": _sessions(ended_at__isnull=False).order_by("-started_at", "-id")[:ENDED],
+            "lines": _lines(today),
+            "coming": _coming(),
+            "past": _past(),
+        }
+    )
     return {
-        "needed": attention.items[:NEEDED],
-        "needed_more": len(attention.items[NEEDED:]) + sum(beyond),
-        "needed_at_least": any(one.at_least for one in attention.more),
-        "numbers": [_active(), _review(), _errors(now - DAY), _pending()],
-        "live": list(_sessions(ended_at=None).order_by("-last_seen_at", "-id")[:LIVE]),
-        "recent": list(_sessions().order_by("-started_at", "-id")[:RECENT]),
-        "waiting": list(_waiting()),
+        **(_charts() if activity else {}),
+        "needed": [needed(request, item) for item in attention.items[:NEEDED]],
+        "needed_more": _more(attention, now, held),
+        "numbers": _numbers(),
+        "live": [_session(row) for row in read["live"]],
+        "live_url": show.changelist_url("agent_sessions.session", "ended_at__isnull=True"),
+        "ended": [_session(row) for row in read["ended"]],
+        "fresh": not read["live"] and not read["ended"],
+        "today": today,
+        "pools": _pools(read["lines"][:LINES], today),
+        "lines_more": len(read["lines"]) > LINES,
+        "lines_url": _day_url(today),
+        "coming": read["coming"],
+        "past": [{**row, "tone": TONES.get(row["status"], "")} for row in read["past"]],
+        "operates": allows(request, Role.OPERATOR),
+        "origin": request.build_absolute_uri("/").rstrip("/"),
         "now": now,
+        "said": get_messages(request),
     }
 
 
-def _active() -> Number:
-    """Index session_active."""
-    count = bounded_count(Session.objects.filter(ended_at=None))
-    url = show.changelist_url("agent_sessions.session", "ended_at__isnull=True")
-    return Number("Active sessions", count, url, "play_circle", "not ended yet", "green")
+def _charts() -> dict[str, Any]:
+    found = read_activity()
+    made = cards(found.hours, found.days)
+    return {"cards": made, "tables": tables(made)}
 
 
-def _review() -> Number:
-    """Index memory_state."""
-    count = bounded_count(Memory.objects.filter(state=MemoryState.QUARANTINED))
-    url = show.changelist_url("memory.memory", "state__exact=quarantined")
-    return Number("To review", count, url, "rate_review", "memories in quarantine", "amber")
+# --- What needs a person --------------------------------------------------------------------------
 
 
-def _errors(since: Any) -> Number:
-    """Index event_type."""
-    count = bounded_count(
-        SessionEvent.objects.filter(event_type__in=ERROR_TYPES, occurred_at__gte=since)
+def _more(attention: Attention, now: datetime, held: Preferences) -> list[More]:
+    """The kinds that are not wholly shown, each with the list that has all of it."""
+    shown = Counter(item.kind for item in attention.items[:NEEDED])
+    totals = Counter(item.kind for item in attention.items)
+    at_least = set()
+    for one in attention.more:
+        totals[one.kind] += one.more
+        if one.at_least:
+            at_least.add(one.kind)
+    lists = _lists(now, held)
+    return [
+        More(lists[kind][0], f"{total:,}{'+' if kind in at_least else ''}", lists[kind][1])
+        for kind, total in totals.items()
+        if total > shown[kind]
+    ]
+
+
+def _lists(now: datetime, held: Preferences) -> dict[AttentionKind, tuple[str, str]]:
+    """(what a kind is called, the list of its rows)."""
+    missions = quote((now - RECENT_MISSIONS).isoformat())
+    orphans = quote((now - RECENT_ORPHANS).isoformat())
+    threshold = max(held.context_thresholds, default=0)
+    queries = {
+        AttentionKind.PING: ("Pings", "agent_sessions.ping", "state=waiting"),
+        AttentionKind.CLARIFICATION: (
+            "Questions", "agent_sessions.worker", "status__exact=awaiting_clarification",
+        ),
+        AttentionKind.PAUSED_MISSION: (
+            "Paused missions", "agent_sessions.scheduledmission",
+            "enabled__exact=0&consecutive_failures__gt=0",
+        ),
+        AttentionKind.FAILED_MISSION: (
+            "Failed missions", "agent_sessions.mission",
+            f"status__in=failed,timeout&scheduled_for__gte={missions}",
+        ),
+        AttentionKind.FAILED_WORKER: (
+            "Failed workers", "agent_sessions.worker", "status__exact=failed&of_mission=no",
+        ),
+        AttentionKind.FULL_CONTEXT: (
+            "Full contexts", "agent_sessions.session",
+            f"ended_at__isnull=True&context_warning_level__gte={threshold}",
+        ),
+        AttentionKind.ORPHAN: (
+            "Orphans", "agent_sessions.session",
+            f"end_reason__exact=orphaned&ended_at__gte={orphans}",
+        ),
+        AttentionKind.REVIEW: (
+            "Memories to review", "memory.memory", "state__exact=quarantined",
+        ),
+        AttentionKind.HOOK_PAYLOAD: (
+            "Hook payloads", "memory.hookpayload", f"state__in={','.join(sorted(LEFT))}",
+        ),
+    }  # fmt: skip
+    return {
+        kind: (label, show.changelist_url(model, query))
+        for kind, (label, model, query) in queries.items()
+    }
+
+
+def _numbers() -> list[Number]:
+    """Indexes session_active, worker_status, ping_until, memory_state."""
+    active = WorkerStatus.RUNNING
+    found = bounded_counts(
+        {
+            "live": Session.objects.filter(ended_at=None),
+            "running": Worker.objects.filter(status=active),
+            "waiting": Worker.objects.filter(status=WorkerStatus.PENDING),
+            "pings": Ping.objects.filter(waits_for_person()),
+            "review": Memory.objects.filter(state=MemoryState.QUARANTINED),
+        }
     )
-    types = ",".join(sorted(ERROR_TYPES))
-    query = f"event_type__in={types}&occurred_at_from={since:%Y-%m-%d}"
-    url = show.changelist_url("agent_sessions.sessionevent", query)
-    return Number("Errors", count, url, "error", "events in 24 hours", "red")
+    url = show.changelist_url
+    return [
+        Number("Live sessions", found["live"],
+               url("agent_sessions.session", "ended_at__isnull=True"), "play_circle", "green"),
+        Number("Workers at work", found["running"],
+               url("agent_sessions.worker", "status__exact=running"), "engineering", "blue"),
+        Number("Workers waiting", found["waiting"],
+               url("agent_sessions.worker", "status__exact=pending"), "hourglass_empty", "blue"),
+        Number("Open pings", found["pings"],
+               url("agent_sessions.ping", "state=waiting"), "campaign", "amber"),
+        Number("To review", found["review"],
+               url("memory.memory", "state__exact=quarantined"), "rate_review", "amber"),
+    ]  # fmt: skip
 
 
-def _pending() -> Number:
-    """Index passage_pending."""
-    waiting = waiting_passages().filter(lane__in=(Lane.INTERACTIVE, Lane.BULK))
-    count = bounded_count(waiting)
-    url = show.changelist_url("memory.passage", "embedded=pending")
-    return Number("To embed", count, url, "hub", "found by words meanwhile", "blue")
+# --- Who is at work -------------------------------------------------------------------------------
 
 
-def _sessions(**where: Any) -> QuerySet[Session]:
-    """Rows for a list: titles, no bodies."""
-    return (
-        Session.objects.filter(**where)
-        .select_related("agent", "project")
-        .annotate(asked=Left("prompt", 160))
-        .only(
-            "name",
-            "current_state",
-            "status_text",
-            "outcome",
-            "last_seen_at",
-            "started_at",
-            "ended_at",
-            "message_count",
-            "error_count",
-            "host",
-            "branch",
-            "workspace_id",
-            "context_used_percent",
-            "agent__name",
-            "agent__workspace_id",
-            "project__title",
-            "project__workspace_id",
+def _sessions(**where: Any) -> QuerySet[Any, dict[str, Any]]:
+    """Indexes session_active, session_list. Titles, no bodies."""
+    return Session.objects.filter(**where).values(
+        "id", "current_state", "status_text", "outcome", "last_seen_at", "ended_at",
+        "message_count", "error_count", "host", "branch", "context_used_percent",
+        title=_first(F("name"), Left("prompt", TITLE)),
+        agent_name=F("agent__name"),
+        project_title=F("project__title"),
+    )  # fmt: skip
+
+
+def _first(text: Any, otherwise: Any) -> Coalesce:
+    """The text, or the other where it is empty."""
+    return Coalesce(NullIf(text, Value("")), otherwise, output_field=TextField())
+
+
+def _session(row: dict[str, Any]) -> dict[str, Any]:
+    used = row["context_used_percent"]
+    row["tone"] = "" if used is None or used < TIGHT else "red" if used >= FULL else "amber"
+    row["title"] = " ".join(row["title"].split()) or f"Session of {row['agent_name']}"
+    return row
+
+
+# --- What today is for ----------------------------------------------------------------------------
+
+
+def _lines(today: date) -> QuerySet[Any, dict[str, Any]]:
+    """Index priority_day."""
+    rows = Priority.objects.filter(date=today).order_by("position", "id")
+    fields = ("id", "content", "level", "pool", "carried_from", "completed_at")
+    return rows.values(*fields)[: LINES + 1]
+
+
+def _pools(lines: list[dict[str, Any]], today: date) -> list[Pool]:
+    """The lists of the day, main first; main also while it is empty."""
+    by_pool: dict[str, list[dict[str, Any]]] = {"main": []} | {
+        pool: list(rows)
+        for pool, rows in groupby(sorted(lines, key=_pool_of), key=lambda line: line["pool"])
+    }
+    for rows in by_pool.values():
+        for n, line in enumerate(rows):
+            line["above"] = rows[n - 1]["id"] if n else None
+            line["below"] = rows[n + 1]["id"] if n + 1 < len(rows) else None
+    return [
+        Pool(
+            pool,
+            rows,
+            sum(line["completed_at"] is not None for line in rows),
+            f"{_day_url(today)}&pool__exact={quote(pool)}",
         )
-    )
+        for pool, rows in by_pool.items()
+    ]
 
 
-def _waiting() -> QuerySet[Memory]:
-    """What waits for a person, oldest first. Index memory_state."""
-    rows = Memory.objects.filter(state=MemoryState.QUARANTINED).order_by("recorded_at", "id")
-    rows = rows.annotate(beginning=Left("text", 200))
-    return rows.only("kind", "trust", "recorded_at", "confidence", "workspace_id")[:WAITING]
+def _pool_of(line: dict[str, Any]) -> tuple[bool, str]:
+    return line["pool"] != "main", line["pool"]
+
+
+def _day_url(day: date) -> str:
+    return show.changelist_url("agent_sessions.priority", f"date_from={day}&date_to={day}")
+
+
+# --- Missions -------------------------------------------------------------------------------------
+
+
+def _coming() -> QuerySet[Any, dict[str, Any]]:
+    """Index scheduledmission_due."""
+    rows = ScheduledMission.objects.filter(enabled=True, next_run_at__isnull=False)
+    fields = ("id", "name", "next_run_at", "last_run_at", "last_status")
+    return rows.order_by("next_run_at", "id").values(*fields)[:COMING]
+
+
+def _past() -> QuerySet[Any, dict[str, Any]]:
+    """Those whose time has come, latest first. Index mission_list."""
+    rows = Mission.objects.order_by("-scheduled_for", "-id")
+    return rows.values(
+        "id", "scheduled_mission_id", "scheduled_for", "started_at", "ended_at", "status",
+        name=F("scheduled_mission__name"),
+        came=_first(Left("error", TITLE), Left("output_summary", TITLE)),
+    )[:PAST]  # fmt: skip

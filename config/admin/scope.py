@@ -1,8 +1,9 @@
 """The edge of an admin request: who is in which workspace, in one transaction to the last byte.
 
 Everything below /admin/ that a signed-in person asks for runs in one workspace scope, templates
-included. An answer of 400 or more rolls back. Not for signing in and out, which belong to no
-workspace, and not for the API (config/middleware.py).
+included; a page that asks a model in between leaves it for that (contacts/admin/scope.py). An
+answer of 400 or more rolls back. Not for signing in and out, which belong to no workspace, and
+not for the API (config/middleware.py).
 """
 
 import uuid
@@ -10,14 +11,13 @@ from collections.abc import Callable
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import Error as DatabaseError
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
 from config.admin import problems
 from config.lib.actor import Actor
 from config.lib.errors import DomainError
-from config.lib.scope import workspace_scope
 from contacts.admin.access import Entry
+from contacts.admin.scope import RequestScope
 from contacts.models import Membership
 from contacts.selectors import memberships_of
 
@@ -50,11 +50,12 @@ class AdminScope:
         request.workspace = entry.workspace  # type: ignore[attr-defined]
         request.membership = entry.membership  # type: ignore[attr-defined]
         request.actor = entry.actor  # type: ignore[attr-defined]
+        scope = request.scope = RequestScope(entry.workspace.id)  # type: ignore[attr-defined]
         try:
-            with workspace_scope(entry.workspace.id):
+            with scope:
                 response = self.get_response(request)
                 if response.status_code >= 400:
-                    transaction.set_rollback(True)
+                    scope.refuse()
         except DatabaseError as error:
             # Opening the scope or committing it can fail too; nothing was written then.
             return problems.database(request, error)

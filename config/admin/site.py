@@ -1,4 +1,4 @@
-"""The admin site: unfold's, under our name, with our own home, palette and workspace switch."""
+"""The admin site: unfold's, with our own home, search, command palette and workspace switch."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -36,9 +36,14 @@ class RemembrancerAdminSite(UnfoldAdminSite):
     def extra_urls(self) -> list[URLPattern]:
         switch = self.admin_view(_views().switch_workspace)
         new_pings = self.admin_view(_views().new_pings)
+        palette = self.admin_view(_views().palette)
+        feedback = self.admin_view(_views().search_feedback)
         return [
             path("workspace/", switch, name="switch_workspace"),
             path("pings/new/", new_pings, name="new_pings"),
+            path("palette/", palette, name="palette"),
+            path("search/feedback/", feedback, name="search_feedback"),
+            *_views().review_urls(self),
         ]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
@@ -47,20 +52,28 @@ class RemembrancerAdminSite(UnfoldAdminSite):
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
-        """Our own home: what is going on, each number leading to its rows."""
+        """Our own home: what is going on, each number leading to its rows. With `fragment`, what
+        an open page asks for to renew itself: its panels, the charts only where that is `all`."""
+        request.current_app = self.name
+        wanted = request.GET.get("fragment")
+        if wanted:
+            found = _views().home_context(request, activity=wanted == "all")
+            context = {**found, **(extra_context or {})}
+            return TemplateResponse(request, "admin/home/fragment.html", context)
         context = {
             **self.each_context(request),
             "title": self.index_title,
             "subtitle": None,
-            **_views().home_context(),
+            **_views().home_context(request),
             **(extra_context or {}),
         }
-        request.current_app = self.name
         return TemplateResponse(request, "admin/home.html", context)
 
     def search(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The command palette. Unfold's own keeps results per person, across workspaces."""
-        response: HttpResponse = _views().palette(request)
+        """The search page. Unfold's own is its command palette; ours has an address of its own."""
+        context = {**self.each_context(request), **(extra_context or {})}
+        request.current_app = self.name
+        response: HttpResponse = _views().search_page(request, context)
         return response

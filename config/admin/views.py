@@ -1,30 +1,37 @@
-"""The site's pages that belong to no one model: home, command palette, workspace switch."""
+"""The site's pages that belong to no one model: home, search, command palette, workspace switch."""
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from config.admin import home
 from config.admin.new_pings import new_pings
-from config.admin.palette import results
+from config.admin.palette import groups
 from config.admin.problems import page
 from config.admin.scope import find, remember
 from contacts.admin.access import entry_of, require_entry
+from memory.admin.review import review_urls
+from memory.admin.search_page import feedback as search_feedback
+from memory.admin.search_page import search_page
 
-__all__ = ["home_context", "new_pings", "palette", "shared_context", "switch_workspace"]
+__all__ = [
+    "home_context", "new_pings", "palette", "review_urls", "search_feedback", "search_page",
+    "shared_context", "switch_workspace",
+]  # fmt: skip
 
 MAX_TERM = 200
 
 
 def shared_context(request: HttpRequest) -> dict[str, Any]:
-    """On every page: who is in which workspace."""
-    return {"entry": entry_of(request)}
+    """On every page: who is in which workspace, and how else one signs in."""
+    return {"entry": entry_of(request), "sso": settings.OIDC_NAME if settings.OIDC_URL else ""}
 
 
-def home_context() -> dict[str, Any]:
-    return home.glance()
+def home_context(request: HttpRequest, *, activity: bool = True) -> dict[str, Any]:
+    return home.glance(request, activity=activity)
 
 
 def switch_workspace(request: HttpRequest) -> HttpResponse:
@@ -39,11 +46,6 @@ def switch_workspace(request: HttpRequest) -> HttpResponse:
 
 
 def palette(request: HttpRequest) -> HttpResponse:
-    """GET `s`: what is named like it, as a list for the palette."""
+    """GET `s`: what is named like it or found by it, as a list for the palette."""
     term = request.GET.get("s", "").replace("\x00", "").strip()[:MAX_TERM]
-    if not term:
-        return HttpResponse()
-    context = {"results": results(term), "term": term}
-    return TemplateResponse(
-        request, "admin/palette.html", context, headers={"HX-Trigger": "search"}
-    )
+    return TemplateResponse(request, "admin/palette.html", {"groups": groups(request, term)})

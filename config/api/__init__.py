@@ -4,7 +4,17 @@ from config import __version__, errors
 from config.api.body import JsonParser, JsonRenderer
 from config.api.document import Api
 from config.api.parameters import known_parameters_only
-from contacts.api import agents, contact_files, contact_merges, contacts, keys, me, tags, workspace
+from contacts.api import (
+    agents,
+    contact_files,
+    contact_merges,
+    contacts,
+    keys,
+    me,
+    revisions,
+    tags,
+    workspace,
+)
 from memory.api import (
     attention,
     briefing,
@@ -73,6 +83,7 @@ for router in (
     contact_merges.router,
     contacts.router,
     tags.router,
+    revisions.router,
     projects.router,
     # Before the tasks themselves, whose path would take its name for an id.
     task_search,

@@ -7,19 +7,15 @@ from django.http import HttpRequest
 from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
 
-from config.lib.body import UnreadableBody, parse_json
+from config.lib.body import parse_json
+from contacts.api.http import whole_body
 
 
 class JsonParser(Parser):
     """orjson, and where it refuses or would lose digits the standard library."""
 
     def parse_body(self, request: HttpRequest) -> Any:
-        body = request.body
-        announced = int(request.META.get("CONTENT_LENGTH") or 0)
-        if len(body) < announced:
-            # The connection broke, perhaps where the JSON happens to be complete.
-            raise UnreadableBody(f"The body ends after {len(body):,} of {announced:,} bytes.")
-        return parse_json(body)
+        return parse_json(whole_body(request))
 
 
 class JsonRenderer(BaseRenderer):

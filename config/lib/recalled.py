@@ -16,8 +16,7 @@ _MARK = re.compile(rf"(?:<|&lt;)\s*(/?)\s*{NAME}\s*(?:>|&gt;)", re.IGNORECASE)
 _BLOCK = re.compile(
     rf"<{NAME}>.*?(?:</{NAME}>|\Z)|&lt;{NAME}&gt;.*?(?:&lt;/{NAME}&gt;|\Z)", re.DOTALL
 )
-
-
+_FIRST_MARK = re.compile(rf"(?:<|&lt;)(/?){NAME}(?:>|&gt;)")
 # Gemini CLI puts its own mark around what hooks add.
 _EMPTY = re.compile(r"<hook_context>\s*</hook_context>")
 
@@ -57,3 +56,12 @@ def without_recalled(text: str) -> str:
         return text
     left, blocks = _BLOCK.subn("", text)
     return _EMPTY.sub("", left).strip() if blocks else text
+
+
+def ends_without_recalled(head: str, tail: str) -> str:
+    """The same of the beginning and the end of a text whose middle was not read: a block that began
+    there ends in the tail."""
+    mark = _FIRST_MARK.search(tail)
+    if mark is not None and mark[1]:
+        tail = tail[mark.end() :]
+    return f"{without_recalled(head)}\n\n{without_recalled(tail)}"

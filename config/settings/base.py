@@ -5,6 +5,7 @@ This module is what a laptop runs (`make run`). dev.py, prod.py and test.py chan
 
 import os
 import secrets
+from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote
 
@@ -98,6 +99,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "ninja",
     "procrastinate.contrib.django",
+    "axes",
     "contacts",
     "sessions.apps.SessionsConfig",
     "memory",
@@ -116,6 +118,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
     "config.admin.csp.ContentSecurityPolicy",
     "config.admin.scope.AdminScope",
 ]
@@ -158,6 +161,63 @@ STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
 # Served by the web process itself, from the packages' folders: no collectstatic step to forget.
 WHITENOISE_USE_FINDERS = True
+
+# --- Signing in to the admin ----------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+TRUSTED_PROXIES = VALUES["REMEMBRANCER_TRUSTED_PROXIES"]
+# How often one may try: config/signin/guard.py.
+AXES_HANDLER = "config.signin.guard.SignInGuard"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address", "username"]
+AXES_FAILURE_LIMIT = 100
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+# The wait ends however often one tries meanwhile: a stranger cannot make it last.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_CALLABLE = "config.signin.guard.refuse"
+AXES_CLIENT_IP_CALLABLE = "config.signin.address.client_address"
+# A password typed as a name would stand there.
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken", "again"]
+AXES_VERBOSE = False
+AXES_ENABLE_ADMIN = False
+
+# Single sign-on; its applications and tables are there only where it is.
+OIDC_URL, OIDC_NAME = VALUES["REMEMBRANCER_OIDC_URL"], VALUES["REMEMBRANCER_OIDC_NAME"]
+if OIDC_URL:
+    if not (VALUES["REMEMBRANCER_OIDC_CLIENT_ID"] and VALUES["REMEMBRANCER_OIDC_CLIENT_SECRET"]):
+        raise ImproperlyConfigured(
+            "REMEMBRANCER_OIDC_CLIENT_ID and REMEMBRANCER_OIDC_CLIENT_SECRET: needed with "
+            "REMEMBRANCER_OIDC_URL"
+        )
+    INSTALLED_APPS += [
+        "allauth",
+        "allauth.account",
+        "allauth.socialaccount",
+        "allauth.socialaccount.providers.openid_connect",
+    ]
+    MIDDLEWARE.insert(-2, "allauth.account.middleware.AccountMiddleware")
+    ACCOUNT_ADAPTER = "config.signin.sso.AccountAdapter"
+    SOCIALACCOUNT_ADAPTER = "config.signin.sso.Adapter"
+    ACCOUNT_EMAIL_VERIFICATION = "none"
+    # Nothing of allauth's takes a password.
+    ACCOUNT_RATE_LIMITS = False
+    SOCIALACCOUNT_PROVIDERS = {
+        "openid_connect": {
+            "OAUTH_PKCE_ENABLED": True,
+            "APPS": [
+                {
+                    "provider_id": "oidc",
+                    "name": OIDC_NAME,
+                    "client_id": VALUES["REMEMBRANCER_OIDC_CLIENT_ID"],
+                    "secret": VALUES["REMEMBRANCER_OIDC_CLIENT_SECRET"],
+                    "settings": {"server_url": OIDC_URL},
+                }
+            ],
+        }
+    }
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -260,6 +320,7 @@ if EXTRACT_PROVIDER != "none" and not (EXTRACT_URL and EXTRACT_MODEL):
 # --- Pings that leave the page ----------------------------------------------------------------
 
 PUBLIC_URL = VALUES["REMEMBRANCER_PUBLIC_URL"] or f"http://{HOST}:{PORT}"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
 CHANNELS_PRIVATE = VALUES["REMEMBRANCER_CHANNELS_PRIVATE"]
 _mail = VALUES["EMAIL_URL"] or {}
 # Empty: no mail server is known, and a delivery by e-mail says so.

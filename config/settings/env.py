@@ -18,9 +18,10 @@ from config.settings.declared.people import PEOPLE
 from config.settings.declared.search import SEARCH
 from config.settings.declared.serving import SERVING
 from config.settings.declared.sessions import SESSIONS
+from config.settings.declared.signin import SIGN_IN
 
 PREFIX = "REMEMBRANCER_"
-SETTINGS: tuple[Setting, ...] = (*SERVING, *SEARCH, *SESSIONS, *PEOPLE)
+SETTINGS: tuple[Setting, ...] = (*SERVING, *SEARCH, *SESSIONS, *PEOPLE, *SIGN_IN)
 
 # Set by the product for its own processes; not for people, so not in the table.
 INTERNAL = {"REMEMBRANCER_DATABASE_LOGIN", "REMEMBRANCER_LIFELINE_FD"}

@@ -61,6 +61,7 @@ UNFOLD: dict[str, Any] = {
             "950": "oklch(24% .035 186)",
         },
     },
+    "LOGIN": {"form": "config.signin.forms.SignInForm"},
     "COMMAND": {"search_models": False, "show_history": False},
     "SIDEBAR": {
         "show_search": True,
@@ -73,6 +74,11 @@ UNFOLD: dict[str, Any] = {
                         "title": "At a glance",
                         "icon": "space_dashboard",
                         "link": reverse_lazy("admin:index"),
+                    },
+                    {
+                        "title": "Search",
+                        "icon": "search",
+                        "link": reverse_lazy("admin:search"),
                     },
                 ],
             },
@@ -114,6 +120,12 @@ UNFOLD: dict[str, Any] = {
                 "title": "What is known",
                 "separator": True,
                 "items": [
+                    {
+                        "title": "Review",
+                        "icon": "rate_review",
+                        "link": reverse_lazy("admin:review"),
+                        "badge": "memory.admin.review.badge",
+                    },
                     _list("memory_memory", "Memories", "neurology"),
                     _list("memory_memoryduplicate", "Near duplicates", "content_copy"),
                 ],
@@ -122,7 +134,7 @@ UNFOLD: dict[str, Any] = {
                 "title": "What was asked",
                 "separator": True,
                 "items": [
-                    _list("memory_receipt", "Searches", "search"),
+                    _list("memory_receipt", "Searches", "saved_search"),
                     _list("memory_searchfeedback", "Feedback", "thumbs_up_down"),
                     _list("memory_goldenquery", "Golden queries", "verified"),
                     _list("memory_goldenrun", "Golden runs", "fact_check"),
@@ -150,6 +162,7 @@ UNFOLD: dict[str, Any] = {
                     _list("agent_sessions_rawline", "Raw lines", "data_object"),
                     _list("memory_passage", "Search index", "manage_search"),
                     _list("memory_embeddingspace", "Embedding spaces", "hub"),
+                    _list("memory_modeluse", "Model use", "payments"),
                 ],
             },
             {
@@ -157,6 +170,7 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _list("contacts_revision", "History", "history"),
+                    _list("contacts_bulkrun", "Bulk runs", "checklist"),
                     _list("contacts_workspace", "Settings", "tune"),
                     _list("auth_user", "Accounts", "manage_accounts", permission=is_superuser),
                 ],

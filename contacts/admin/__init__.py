@@ -1,5 +1,5 @@
 """The admin's pages about people and agents, and the base of all admin pages (base.py)."""
 
-from contacts.admin import agents, contacts, revisions, tags, users, workspaces
+from contacts.admin import agents, bulk_runs, contacts, revisions, tags, users, workspaces
 
-__all__ = ["agents", "contacts", "revisions", "tags", "users", "workspaces"]
+__all__ = ["agents", "bulk_runs", "contacts", "revisions", "tags", "users", "workspaces"]

@@ -4,10 +4,12 @@ The middleware (config/admin/scope.py) puts an Entry on the request; everything 
 it. Django's own permissions are not asked: a superuser is a member like any other here.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from config.lib.actor import Actor
 from contacts.models import Membership, Workspace
@@ -53,6 +55,18 @@ def allows(request: HttpRequest, role: Role | None) -> bool:
     """Whether the person's role includes `role`; None is a thing nobody does in the admin."""
     entry = entry_of(request)
     return entry is not None and role is not None and entry.role.includes(role)
+
+
+def page_of(admin: Any, view: Callable[..., HttpResponse]) -> Any:
+    """A page below a model's, `view(admin, request, ...)`, for whoever may see its rows."""
+
+    def run(request: HttpRequest, **found: Any) -> HttpResponse:
+        if not admin.has_view_permission(request):
+            raise PermissionDenied
+        request.current_app = admin.admin_site.name
+        return view(admin, request, **found)
+
+    return admin.admin_site.admin_view(run)
 
 
 def require_role(request: HttpRequest, role: Role) -> None:

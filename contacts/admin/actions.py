@@ -15,18 +15,23 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.urls import URLPattern, path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from config.lib.errors import DomainError, NotFound
+from config.lib.errors import Conflict, DomainError, Invalid, NotFound
 from contacts.admin.access import actor_of, allows, require_role
-from contacts.admin.forms import posted_reason
+from contacts.admin.forms import normal, posted_reason, posted_version
 from contacts.models.workspace import Role
 
-# As many as a request has time for; see base.MAX_BULK.
-MAX_BULK = 500
+# As many as a request has time for; more become a job (bulk.py).
+MAX_BULK = 100
 
 
 @dataclass(frozen=True, slots=True)
 class RowAction:
-    """`run(actor=, row=, reason=)` calls the service; `open_to(row)` says when the button shows."""
+    """`run(actor=, row=, reason=)` calls the service; `open_to(row)` says when it can be done.
+
+    One that `takes_text` takes words too, `run(..., text=)`, posted as `text`: pages with a field
+    for them offer it, and it is no button. Where the person is asked for the reason, `asks` names
+    the field; `undone_by` names the action that takes this one back.
+    """
 
     name: str
     label: str
@@ -38,6 +43,9 @@ class RowAction:
     tone: str = "default"
     bulk: bool = True
     confirm: str = ""
+    takes_text: bool = False
+    asks: str = ""
+    undone_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +84,20 @@ class RowActions:
         require_role(request, chosen.role)
         try:
             with transaction.atomic():
-                chosen.run(actor=actor_of(request), row=row, reason=posted_reason(request))
+                _refuse_late(request, chosen, row)
+                said = {"text": _posted_text(request)} if chosen.takes_text else {}
+                reason = posted_reason(request)
+                chosen.run(actor=actor_of(request), row=row, reason=reason, **said)
         except DomainError as error:
             messages.error(request, error.detail)
         else:
             messages.success(request, chosen.done)
-        return HttpResponseRedirect(self._back(request, row))
+        return HttpResponseRedirect(self.next_page(request, row.pk))
 
-    def _back(self, request: HttpRequest, row: Any) -> str:
-        wanted = request.POST.get("next", "")
-        if url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
-            return wanted
+    def next_page(self, request: HttpRequest, object_id: Any) -> str:
+        """Where the button was, if it said so; else the row's own page."""
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
-        return reverse(name, args=[row.pk])
+        return posted_next(request, reverse(name, args=[object_id]))
 
     def buttons(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
         """The actions this person may run on this row now, for includes/buttons.html."""
@@ -96,7 +105,7 @@ class RowActions:
         return [
             {"action": one, "url": reverse(name, args=[row.pk, one.name])}
             for one in self.row_actions
-            if allows(request, one.role) and one.open_to(row)
+            if not one.takes_text and allows(request, one.role) and one.open_to(row)
         ]
 
     def row_links(self, request: HttpRequest, row: Any) -> list[PageLink]:
@@ -106,17 +115,37 @@ class RowActions:
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         actions: dict[str, Any] = super().get_actions(request)  # type: ignore[misc]
         for one in self.row_actions:
-            if one.bulk and allows(request, one.role):
+            if one.bulk and not one.takes_text and allows(request, one.role):
                 actions[one.name] = (_on_many(one), one.name, one.label)
         return actions
 
 
+def posted_next(request: HttpRequest, otherwise: str) -> str:
+    """Where the form was, if it says so and that is a page of ours."""
+    wanted = request.POST.get("next", "")
+    return wanted if url_has_allowed_host_and_scheme(wanted, allowed_hosts=None) else otherwise
+
+
+def _refuse_late(request: HttpRequest, action: RowAction, row: Any) -> None:
+    """A button may be on a page that was opened before somebody else decided."""
+    seen = posted_version(request)
+    if not action.open_to(row) or (seen is not None and seen != row.version):
+        raise Conflict(
+            f"Nothing was done: this {row._meta.verbose_name} was changed meanwhile.",
+            code="changed_meanwhile",
+        )
+
+
+def _posted_text(request: HttpRequest) -> str:
+    text = normal(request.POST.get("text", "")).strip()
+    if not text:
+        raise Invalid({"answer": "is empty; nothing was done"})
+    return text
+
+
 def _on_many(action: RowAction) -> Callable[[Any, HttpRequest, QuerySet[Any]], None]:
     def run(admin: Any, request: HttpRequest, rows: QuerySet[Any]) -> None:
-        chosen = list(rows[: MAX_BULK + 1])
-        if len(chosen) > MAX_BULK:
-            messages.error(request, f"At most {MAX_BULK} rows at once; choose fewer.")
-            return
+        chosen = list(rows[:MAX_BULK])
         done = 0
         for row in chosen:
             if not action.open_to(row):

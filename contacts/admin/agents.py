@@ -1,19 +1,23 @@
 """Agents and the keys they call with."""
 
+import uuid
+from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.contrib import admin, messages
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from config.lib.admin import show
-from contacts.admin.access import actor_of, allows
+from config.lib.errors import DomainError
+from contacts.admin.access import actor_of, allows, require_role
 from contacts.admin.actions import PageLink, RowAction
 from contacts.admin.base import ReadOnlyInline, WorkspaceAdmin, folded
 from contacts.admin.filters import KeyStateFilter, key_state
@@ -22,7 +26,16 @@ from contacts.models import Agent, ApiKey
 from contacts.models.workspace import Role
 from contacts.scopes import AGENT_SCOPES, SCOPES
 from contacts.services.agents import create_agent, update_agent
-from contacts.services.keys import create_key, revoke_key
+from contacts.services.keys import create_key, revoke_key, rotate_key
+
+# For how long a rotated key goes on, beside what people read.
+OVERLAPS = {
+    "0": ("at once", timedelta(0)),
+    "1h": ("in an hour", timedelta(hours=1)),
+    "1d": ("in a day", timedelta(days=1)),
+    "7d": ("in a week", timedelta(days=7)),
+    "30d": ("in 30 days", timedelta(days=30)),
+}
 
 
 class KeyInline(ReadOnlyInline):
@@ -170,17 +183,64 @@ class ApiKeyAdmin(WorkspaceAdmin):
     def response_add(
         self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None
     ) -> HttpResponse:
+        return self._show_once(request, obj, getattr(request, "shown_once", ""))
+
+    def _show_once(
+        self, request: HttpRequest, key: ApiKey, token: str, more: str = ""
+    ) -> HttpResponse:
         """The token, in the answer itself: a redirect would have to keep it somewhere."""
         context = {
             **self.admin_site.each_context(request),
             "title": "New API key",
             "opts": self.opts,
-            "secret": getattr(request, "shown_once", ""),
-            "what": f"Key “{obj}” of {obj.agent}",
-            "how": "The agent sends it in the header Authorization: Bearer.",
+            "secret": token,
+            "what": f"Key “{key}” of {key.agent}",
+            "how": f"The agent sends it in the header Authorization: Bearer. {more}".strip(),
             "done_url": show.changelist_url("contacts.apikey"),
         }
         return TemplateResponse(request, "admin/shown_once.html", context)
+
+    # --- Rotation -----------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.rotate_view)
+        name = "contacts_apikey_rotate"
+        return [path("<uuid:object_id>/rotate/", view, name=name), *super().get_urls()]
+
+    def row_links(self, request: HttpRequest, row: ApiKey) -> list[PageLink]:
+        if not allows(request, Role.OWNER) or key_state(row) != "live":
+            return []
+        rotate = reverse("admin:contacts_apikey_rotate", args=[row.pk])
+        return [PageLink("Rotate", rotate, "autorenew")]
+
+    def rotate_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
+        """For how long both work; POST shows the new key's token, once."""
+        require_role(request, Role.OWNER)
+        key = ApiKey.objects.select_related("agent").filter(pk=object_id).first()
+        if key is None:
+            raise Http404
+        chosen = request.POST.get("overlap", "")
+        if request.method == "POST" and chosen in OVERLAPS:
+            try:
+                with transaction.atomic():
+                    made, token = rotate_key(
+                        actor=actor_of(request),
+                        key_id=key.pk,
+                        overlap=OVERLAPS[chosen][1],
+                        reason=posted_reason(request),
+                    )
+            except DomainError as error:
+                messages.error(request, error.detail)
+                return HttpResponseRedirect(show.changelist_url("contacts.apikey"))
+            return self._show_once(request, made, token, f"The old one ends {OVERLAPS[chosen][0]}.")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Rotate {key}",
+            "opts": self.opts,
+            "original": key,
+            "overlaps": [(name, text) for name, (text, _) in OVERLAPS.items()],
+        }
+        return TemplateResponse(request, "admin/contacts/rotate.html", context)
 
     @display(description="Key", ordering="name")
     def title(self, obj: ApiKey) -> str:

@@ -10,30 +10,46 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, models, transaction
 from django.db.models import QuerySet
 from django.forms import Media
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+    StreamingHttpResponse,
+)
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
 from config.lib import errors
 from config.lib.admin import show
-from config.lib.db.models import VersionedRow
-from contacts.admin.access import actor_of, allows
+from config.lib.db.models import VersionedRow, WorkspaceRow
+from contacts.admin.access import actor_of, allows, require_entry
 from contacts.admin.actions import MAX_BULK, RowActions
+from contacts.admin.bulk import propose_from
 from contacts.admin.conflicts import Conflict, find_conflict
 from contacts.admin.deletion import consequences
 from contacts.admin.forms import LinesField, RowForm, note_problem, posted_reason, posted_version
 from contacts.admin.history import history_page
-from contacts.admin.listing import BoundedPaginator, WorkspaceChangeList, filter_media
+from contacts.admin.listing import (
+    BoundedPaginator,
+    Finder,
+    WorkspaceChangeList,
+    filter_media,
+    search_rows,
+)
 from contacts.models.workspace import Role
 from contacts.services import funnel
+from contacts.services.row_exports import RowFormat, row_parts
 
 
 def folded(title: str, *fields: Any) -> tuple[str, dict[str, Any]]:
@@ -48,6 +64,8 @@ class Permissions:
     add_role: Role | None = Role.OPERATOR
     change_role: Role | None = Role.OPERATOR
     delete_role: Role | None = Role.OPERATOR
+    # Where `change_role` is below an operator: the fields that it decides on.
+    decided: frozenset[str] = frozenset()
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return allows(request, self.view_role)
@@ -83,6 +101,11 @@ class WorkspaceAdmin(RowActions, Permissions, ModelAdmin):
     # What a list does not read: bodies and vectors.
     list_defer: Sequence[str] = ()
     list_annotate: Mapping[str, Any] = {}
+    # How its search box finds rows, where the product's search knows the model (set by
+    # memory/admin/lists.py), and the columns of which a part is looked for as well.
+    find_rows: Finder | None = None
+    search_names: Sequence[str] = ()
+    list_after_template: str | None = "admin/includes/downloads.html"
     change_form_before_template: str | None = "admin/includes/version.html"
     change_form_outer_before_template: str | None = "admin/includes/conflict.html"
     change_form_after_template: str | None = "admin/includes/reason.html"
@@ -107,6 +130,50 @@ class WorkspaceAdmin(RowActions, Permissions, ModelAdmin):
         if context and "media" in context:
             context["media"] += filter_media(self.get_list_filter(request))
         return response
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """By the product's search where it knows the model, else by a part of the columns."""
+        term = search_term.replace("\x00", "").strip()
+        if self.find_rows is None or not term:
+            return super().get_search_results(request, queryset, search_term)
+        chosen = request.GET.dict()
+        return search_rows(queryset, term, self.find_rows, self.search_names, chosen), False
+
+    def get_urls(self) -> list[URLPattern]:
+        urls: list[URLPattern] = super().get_urls()
+        if not issubclass(self.model, WorkspaceRow):
+            return urls
+        view = self.admin_site.admin_view(self.download_view)
+        name = f"{self.opts.app_label}_{self.opts.model_name}_download"
+        return [path("download/<slug:ending>/", view, name=name), *urls]
+
+    def download_view(self, request: HttpRequest, ending: str) -> StreamingHttpResponse:
+        """The rows that the list's filters match, as csv, json or ndjson."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if ending not in list(RowFormat):
+            raise Http404
+        wanted = RowFormat(ending)
+        query = request.GET.copy()
+        query.pop("p", None)
+        request.GET = query  # type: ignore[assignment]
+        try:
+            rows = self.get_changelist_instance(request).queryset
+        except IncorrectLookupParameters:
+            raise Http404 from None
+        # Read after this request's scope has ended: each part enters one of its own.
+        parts = row_parts(require_entry(request).workspace.pk, rows, wanted)
+        response = StreamingHttpResponse(parts, content_type=wanted.content_type)
+        filename = f"{self.opts.model_name}s.{ending}"
+        response["Content-Disposition"] = f'attachment; filename="{filename}"'
+        return response
+
+    @property
+    def downloads(self) -> list[str]:
+        """For includes/downloads.html."""
+        return list(RowFormat) if issubclass(self.model, WorkspaceRow) else []
 
     def for_list(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """The rows of a list, without what it does not show."""
@@ -267,7 +334,9 @@ class WorkspaceAdmin(RowActions, Permissions, ModelAdmin):
         return self._guarded(request, super().delete_view, object_id, extra_context)
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
-        return self._guarded(request, super().response_action, queryset)
+        """Few rows at once, many as a run of their own."""
+        proposed = propose_from(self, request, queryset)
+        return proposed or self._guarded(request, super().response_action, queryset)
 
     def _guarded(self, request: HttpRequest, view: Any, *args: Any) -> HttpResponse:
         """A refusal of a service becomes a message on the list, with nothing written."""

@@ -70,7 +70,7 @@ class ContactForm(RowForm):
 @admin.register(Contact)
 class ContactAdmin(WorkspaceAdmin):
     form = ContactForm
-    list_display = ("name", "company", "email_list", "phone_list", "tag_list", "spoken", "pinned")
+    list_display = ("name", "company", "email_list", "phone_list", "tag_list", "spoken", "pin")
     list_filter = (
         ("contact_tags__tag", AutocompleteSelectFilter),
         ("pinned", BooleanRadioFilter),
@@ -78,7 +78,7 @@ class ContactAdmin(WorkspaceAdmin):
     )
     list_defer = ("vcard", "description", "notes", "metadata")
     search_fields = ("name", "company", "emails__email", "phones__number")
-    search_help_text = "Name, company, email or number"
+    search_help_text = "Words, a part of name, company, email or number, or an id"
     ordering = ("sort_name", "id")
     list_before_template = "admin/contacts/tools.html"
     change_form_outer_before_template = "admin/contacts/top.html"
@@ -167,6 +167,11 @@ class ContactAdmin(WorkspaceAdmin):
     @display(description="Last contact", ordering="last_contact_at")
     def spoken(self, obj: Contact) -> SafeString:
         return show.when(obj.last_contact_at)
+
+    @display(description="Pinned", ordering="pinned")
+    def pin(self, obj: Contact) -> SafeString:
+        """What most are not is left blank: a red cross would say that something is wrong."""
+        return show.include("admin/contacts/pin.html", pinned=obj.pinned)
 
     # --- Fields to look at, for those who may not change them too ------------------------------
 

@@ -1,6 +1,6 @@
 """List filters that follow from several columns."""
 
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -49,25 +49,33 @@ class KeyStateFilter(DropdownFilter):
 
 
 class DaysFilter(RangeDateFilter):
-    """From one day to another, both whole. Unfold's own ends at the last day's first moment."""
+    """From one day to another, both whole; unfold's own ends at the last day's first moment.
+
+    Also from one moment up to another (`2026-03-01T14:00Z`), as charts link to the rows of a bar.
+    """
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        start, end = (self._day(f"{self.parameter_name}_{side}") for side in ("from", "to"))
+        start = self._moment("from", days=0)
+        end = self._moment("to", days=1)
         if start is not None:
             queryset = queryset.filter(**{f"{self.parameter_name}__gte": start})
         if end is not None:
-            queryset = queryset.filter(**{f"{self.parameter_name}__lt": end + timedelta(days=1)})
+            queryset = queryset.filter(**{f"{self.parameter_name}__lt": end})
         return queryset
 
-    def _day(self, name: str) -> datetime | None:
-        value = self.used_parameters.get(name)
+    def _moment(self, side: str, *, days: int) -> datetime | None:
+        """A moment as it is; a day's beginning, so many days on."""
+        value = str(self.used_parameters.get(f"{self.parameter_name}_{side}") or "")
         if not value:
             return None
         try:
-            day = datetime.strptime(str(value), "%Y-%m-%d").date()  # noqa: DTZ007  (a date)
-        except ValueError as error:
+            if "T" in value:
+                moment = datetime.fromisoformat(value)
+                return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+            day = datetime.strptime(value, "%Y-%m-%d")  # noqa: DTZ007  (made aware below)
+            return timezone.make_aware(day + timedelta(days=days))
+        except (ValueError, OverflowError) as error:
             raise IncorrectLookupParameters(error) from error
-        return timezone.make_aware(datetime.combine(day, time()))
 
 
 class HiddenFilter(DropdownFilter):

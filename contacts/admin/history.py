@@ -15,6 +15,7 @@ from django.utils.dateparse import parse_datetime
 from config.lib.admin import show
 from contacts.models import Revision
 from contacts.selectors import history
+from contacts.services.undo import Plan, as_of, plan
 
 PER_PAGE = 50
 # Comparing words is quadratic at worst; longer texts are shown side by side instead.
@@ -163,6 +164,46 @@ def _url(model: type[models.Model] | None, name: str, value: Any) -> str | None:
     if value and isinstance(field, models.ForeignKey):
         return show.change_url(field.related_model._meta.label_lower, value)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """What taking a change back would do, as its page shows it: each field as it is and as it would
+    be, with those marked that were changed once more since."""
+
+    plan: Plan
+    fields: list[FieldChange]
+    since: list[str]
+
+
+def undoing(revision: Revision) -> Undoing:
+    planned = plan(revision)
+    model = _model_of(revision.model)
+    now = {} if planned.restores else {**revision.after, **planned.since}
+    fields = [
+        FieldChange(
+            _label(model, name),
+            compare(_readable(model, name, now.get(name)), _readable(model, name, value)),
+            _url(model, name, value),
+        )
+        for name, value in planned.changes.items()
+        if name not in DERIVED and (value or not planned.restores)
+    ]
+    return Undoing(planned, fields, [_label(model, name) for name in planned.since])
+
+
+def as_it_was(revision: Revision) -> list[FieldChange]:
+    """All that is recorded of the object, just after that change. Empty where it was gone."""
+    values = as_of(revision.model, revision.object_id, revision.created_at) or {}
+    model = _model_of(revision.model)
+    return [
+        FieldChange(
+            _label(model, name), [Piece("same", _readable(model, name, value))],
+            _url(model, name, value),
+        )
+        for name, value in values.items()
+        if name not in DERIVED
+    ]  # fmt: skip
 
 
 # Where a row says what it is, in the order tried.

@@ -1,17 +1,41 @@
-"""Lists that cost the page and not the table: counts with an end, bodies left where they are."""
+"""Lists that cost the page and not the table: counts with an end, bodies left where they are, rows
+found by the product's search."""
 
-from collections.abc import Iterable
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
+from django.contrib.admin.views.main import ORDER_VAR
+from django.contrib.postgres.fields import ArrayField
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
+from django.db.models import (
+    Choices,
+    F,
+    Func,
+    IntegerField,
+    Q,
+    QuerySet,
+    UUIDField,
+    Value,
+)
 from django.forms import Media
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.views import ChangeList
 
+from config.lib.db.lookup import find_id
+from config.lib.db.together import count_together
+from config.lib.errors import DomainError
+from config.lib.ids import read_id
+
 # Counting further tells nobody anything, and takes seconds at a million rows.
 COUNT_LIMIT = 10_000
+
+# Finds the rows of a model by words: (what was typed, the list's filters) -> ids, best first.
+Finder = Callable[[str, Mapping[str, str]], list[uuid.UUID]]
 
 
 class AtLeast(int):
@@ -23,8 +47,60 @@ class AtLeast(int):
 
 def bounded_count(rows: QuerySet[Any], limit: int = COUNT_LIMIT) -> int:
     """How many rows, counted at most to `limit`."""
-    found = rows.order_by().values("pk")[: limit + 1].count()
-    return AtLeast(limit) if found > limit else found
+    return bounded_counts({"": rows}, limit)[""]
+
+
+def bounded_counts(
+    queries: Mapping[str, QuerySet[Any]], limit: int = COUNT_LIMIT
+) -> dict[str, int]:
+    """The same of several, in one statement."""
+    bounded = {name: rows.order_by().values("pk")[: limit + 1] for name, rows in queries.items()}
+    found = count_together(bounded)
+    return {name: AtLeast(limit) if n > limit else n for name, n in found.items()}
+
+
+def counts_by(
+    rows: QuerySet[Any], field: str, values: Sequence[str], *, limit: int
+) -> dict[str, int]:
+    """How many rows have each of `values` in `field`, each counted at most to `limit`. One query,
+    by the index that `field` has beside what `rows` asks for."""
+    keys = rows.order_by().values_list(field, flat=True)
+    parts = [keys.filter(**{field: value})[: limit + 1] for value in values]
+    found = Counter(parts[0].union(*parts[1:], all=True))
+    return {v: AtLeast(limit) if found[v] > limit else found[v] for v in values}
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One value of a column, with the list of its rows."""
+
+    label: str
+    count: int
+    url: str
+    active: bool
+
+
+def chips(
+    request: HttpRequest,
+    rows: QuerySet[Any],
+    field: str,
+    choices: type[Choices],
+    *,
+    limit: int,
+    **also: str,
+) -> list[Chip]:
+    """A list by `field`, for includes/chips.html; `also` narrows each to what `rows` holds."""
+    counts = counts_by(rows, field, list(choices.values), limit=limit)
+    chosen = request.GET.get(f"{field}__in", "")
+    return [
+        Chip(
+            label=str(choices(value).label),
+            count=count,
+            url=f"?{urlencode({f'{field}__in': value, **also})}",
+            active=chosen == value,
+        )
+        for value, count in counts.items()
+    ]
 
 
 class BoundedPaginator(Paginator):
@@ -65,3 +141,43 @@ def filter_media(filters: Iterable[Any]) -> Media:
         if wanted is not None:
             media += Media(wanted)
     return media
+
+
+def search_rows(
+    rows: QuerySet[Any], term: str, find: Finder, by_name: Sequence[str], chosen: Mapping[str, str]
+) -> QuerySet[Any]:
+    """`rows` that `term` finds: by their words, best first, and by a part of one of the columns
+    `by_name`; or the one row whose id it is or ends with. `chosen` is what the list's address says:
+    its filters, and maybe a column to go by instead.
+
+    Runs inside a scope: it asks for no vector.
+    """
+    if (row_id := _id_in(rows, term)) is not None:
+        return rows.filter(pk=row_id)
+    ids = find(term, chosen)
+    wanted = Q(pk__in=ids)
+    for column in by_name:
+        named = Q(**{f"{column}__icontains": term})
+        # Of related rows there may be several, each of which would show the row once more.
+        related = "__" in column
+        wanted |= Q(pk__in=rows.model.objects.filter(named).values("pk")) if related else named
+    place = Func(
+        Value(ids, output_field=ArrayField(UUIDField())),
+        F("id"),
+        function="array_position",
+        output_field=IntegerField(),
+    )
+    found = rows.filter(wanted)
+    if chosen.get(ORDER_VAR):
+        return found
+    return found.order_by(place.asc(nulls_last=True), *rows.query.order_by)
+
+
+def _id_in(rows: QuerySet[Any], term: str) -> uuid.UUID | None:
+    # A word of hex digits may be a word: it is looked for as one where no row has it as its id.
+    if read_id(term) is None:
+        return None
+    try:
+        return find_id(rows.model, term)
+    except DomainError:
+        return None

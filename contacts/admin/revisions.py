@@ -1,22 +1,39 @@
-"""The history of the workspace: every change, by whom, with its difference. Only to read."""
+"""The history of the workspace: every change, by whom, with its difference; and taking it back."""
 
 import uuid
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
 from config.lib.admin import show
+from config.lib.errors import DomainError
+from contacts.admin.access import actor_of, allows
+from contacts.admin.actions import PageLink
 from contacts.admin.base import ReadOnlyAdmin
 from contacts.admin.filters import DaysFilter
-from contacts.admin.history import describe, summary
+from contacts.admin.forms import posted_reason
+from contacts.admin.history import as_it_was, describe, summary, undoing
 from contacts.models import Revision, RevisionSeal
+from contacts.models.workspace import Role
+from contacts.services import undo
+from contacts.services.funnel import get_row
 
-ACTIONS = ("create", "update", "delete", "end", "revoke", "accept")
+ACTIONS = ("create", "update", "delete", "restore", "end", "revoke", "accept")
 CHANNELS = ("api", "mcp", "hook", "admin", "job", "import", "shell")
 
 
@@ -55,6 +72,88 @@ class RevisionAdmin(ReadOnlyAdmin):
     fields = readonly_fields = (
         "at", "what", "on", "by", "through", "reason", "difference", "sealed", "ids",
     )  # fmt: skip
+    change_form_outer_after_template = "admin/includes/undo.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        undo_view = self.admin_site.admin_view(self.undo_view)
+        as_of_view = self.admin_site.admin_view(self.as_of_view)
+        return [
+            path("<uuid:object_id>/undo/", undo_view, name="contacts_revision_undo"),
+            path("<uuid:object_id>/as-of/", as_of_view, name="contacts_revision_as_of"),
+            *super().get_urls(),
+        ]
+
+    def page_context(
+        self, request: HttpRequest, object_id: str | None, context: dict[str, Any]
+    ) -> dict[str, Any]:
+        """With what taking the change back would do."""
+        context = super().page_context(request, object_id, context)
+        row = None if object_id is None else self.get_object(request, unquote(object_id))
+        if row is None:
+            return context
+        return {**context, "undoing": undoing(row), "may_undo": self._may_undo(request, row)}
+
+    def row_links(self, request: HttpRequest, row: Revision) -> list[PageLink]:
+        history = f"{show.changelist_url('contacts.revision')}?q={row.object_id}"
+        as_of = reverse("admin:contacts_revision_as_of", args=[row.pk])
+        return [
+            PageLink("All changes of it", history, "history"),
+            PageLink("As it was then", as_of, "restore_page"),
+        ]
+
+    def _may_undo(self, request: HttpRequest, row: Revision) -> bool:
+        """Who may change such a row, in those fields, by hand."""
+        model = next(
+            (m for m in self.admin_site._registry if m._meta.label_lower == row.model), None
+        )
+        if model is None:
+            return False
+        admin_of = self.admin_site._registry[model]
+        if undo.is_deletion(row):
+            return bool(admin_of.has_delete_permission(request))
+        if not admin_of.has_change_permission(request):
+            return False
+        return allows(request, Role.OPERATOR) or admin_of.decided.issuperset(row.before)
+
+    def undo_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
+        """POST: take the change back; then to the row, or to the change where that cannot be."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        revision = get_row(Revision, object_id, what="change")
+        if not self._may_undo(request, revision):
+            raise PermissionDenied("this needs the role that changes such a row")
+        back = reverse("admin:contacts_revision_change", args=[object_id])
+        try:
+            with transaction.atomic():
+                row = undo.undo(
+                    actor=actor_of(request),
+                    revision_id=object_id,
+                    over="over" in request.POST,
+                    reason=posted_reason(request),
+                )
+        except DomainError as error:
+            messages.error(request, error.detail)
+            return HttpResponseRedirect(back)
+        restored = undo.is_deletion(revision)
+        messages.success(request, "Restored." if restored else "Taken back.")
+        return HttpResponseRedirect(show.change_url(revision.model, row.pk) or back)
+
+    def as_of_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
+        """The object as it was just after a change."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied("this needs a member")
+        revision = get_row(Revision, object_id, what="change")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "As it was then",
+            "opts": self.opts,
+            "original": revision,
+            "revision": revision,
+            "fields": as_it_was(revision),
+            "url": show.change_url(revision.model, revision.object_id),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "admin/as_of.html", context)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -14,6 +14,7 @@ from ninja import Path, Query
 from pydantic import Field, TypeAdapter
 
 from config.lib.actor import Actor
+from config.lib.body import UnreadableBody
 from config.lib.cursor import DEFAULT_LIMIT, MAX_LIMIT
 from config.lib.db.models import VersionedRow, WorkspaceRow
 from config.lib.errors import DomainError, Invalid
@@ -31,6 +32,15 @@ class PreconditionRequired(DomainError):
 
 def actor_of(request: HttpRequest) -> Actor:
     return principal_of(request).actor
+
+
+def whole_body(request: HttpRequest) -> bytes:
+    """The body as it came. UnreadableBody where the connection broke before its end, perhaps where
+    what came happens to be complete."""
+    announced = int(request.META.get("CONTENT_LENGTH") or 0)
+    if len(request.body) < announced:
+        raise UnreadableBody(f"The body ends after {len(request.body):,} of {announced:,} bytes.")
+    return request.body
 
 
 def principal_of(request: HttpRequest) -> Principal:
@@ -52,6 +62,12 @@ IF_MATCH: dict[str, Any] = {
             "whatever is there.",
         }
     ],
+}
+
+
+# For `openapi_extra` of operations that answer `format=markdown` with the text alone.
+OR_MARKDOWN: dict[str, Any] = {
+    "responses": {200: {"content": {"text/markdown": {"schema": {"type": "string"}}}}},
 }
 
 

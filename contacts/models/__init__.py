@@ -1,4 +1,5 @@
 from contacts.models.agent import Agent, ApiKey
+from contacts.models.bulk import BulkRun
 from contacts.models.contact import Contact, ContactEmail, ContactPhone, ContactTag, Tag
 from contacts.models.idempotency import IdempotencyKey
 from contacts.models.revision import Revision, RevisionSeal
@@ -7,6 +8,7 @@ from contacts.models.workspace import Invitation, Membership, Workspace
 __all__ = [
     "Agent",
     "ApiKey",
+    "BulkRun",
     "Contact",
     "ContactEmail",
     "ContactPhone",

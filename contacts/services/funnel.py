@@ -33,7 +33,7 @@ V = TypeVar("V", bound=VersionedRow)
 # Neither says anything to a person who reads a Revision.
 _UNRECORDED = frozenset({"id", "workspace_id", "created_at", "updated_at", "version", "repeat_key"})
 # A secret's digest is no secret, but it is nobody's business either.
-_HIDDEN = frozenset({"digest", "secret"})
+HIDDEN = frozenset({"digest", "secret"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,14 @@ def get_row(model: type[R], row_id: uuid.UUID, *, lock: bool = False, what: str 
         raise NotFound(what or str(model._meta.verbose_name), row_id) from None
 
 
-def create(row: R, *, actor: Actor, reason: str = "", parts: Sequence[Part] = ()) -> R:
+def create(
+    row: R,
+    *,
+    actor: Actor,
+    action: str = "create",
+    reason: str = "",
+    parts: Sequence[Part] = (),
+) -> R:
     """Insert a new row and record it. Raises Invalid naming the fields, Conflict on a duplicate."""
     check(row)
     row.save(force_insert=True)
@@ -67,7 +74,7 @@ def create(row: R, *, actor: Actor, reason: str = "", parts: Sequence[Part] = ()
         part.write()
         if part.after:
             after[part.name] = part.after
-    record(row, "create", actor=actor, before={}, after=after, reason=reason)
+    record(row, action, actor=actor, before={}, after=after, reason=reason)
     changed([row], actor)
     return row
 
@@ -91,11 +98,11 @@ def update(
     """
     if expected_version is not None and expected_version != row.version:
         raise Stale(_name(row), expected=expected_version, actual=row.version)
-    before = {name: _plain(getattr(row, _attname(row, name))) for name in changes}
+    before = {name: plain(getattr(row, _attname(row, name))) for name in changes}
     for name, value in changes.items():
         setattr(row, name, value)
     check(row, only=changes.keys())
-    after = {name: _plain(getattr(row, _attname(row, name))) for name in changes}
+    after = {name: plain(getattr(row, _attname(row, name))) for name in changes}
     differing = [name for name in changes if before[name] != after[name]]
     parts = [part for part in parts if part.before != part.after]
     if not differing and not parts:
@@ -143,7 +150,7 @@ def delete(
     """Remove a row and what cascades from it; the Revision keeps the row, and `note` beside it."""
     if expected_version is not None and expected_version != row.version:
         raise Stale(_name(row), expected=expected_version, actual=row.version)
-    before = snapshot(row) | dict(note or {})
+    before = _last(row) | dict(note or {})
     deleting([row], actor)
     record(row, "delete", actor=actor, before=before, after={}, reason=reason)
     _record_unlinked(row, actor=actor)
@@ -199,7 +206,7 @@ def delete_many(rows: Sequence[V], *, actor: Actor, reason: str = "") -> None:
     deleting(rows, actor)
     Revision.objects.bulk_create(
         [
-            _revision(row, "delete", actor=actor, before=snapshot(row), after={}, reason=reason)
+            _revision(row, "delete", actor=actor, before=_last(row), after={}, reason=reason)
             for row in rows
         ],
         batch_size=500,
@@ -395,23 +402,28 @@ def snapshot(row: models.Model) -> dict[str, Any]:
     """A row's recorded fields as JSON values; what is still at its default is left out."""
     values: dict[str, Any] = {}
     for field in row._meta.concrete_fields:
-        if field.attname in _UNRECORDED or field.name in _HIDDEN:
+        if field.attname in _UNRECORDED or field.name in HIDDEN:
             continue
         if isinstance(field, models.GeneratedField):
             continue
         value = getattr(row, field.attname)
         if value in (None, "", [], {}):
             continue
-        values[field.name] = _plain(value)
+        values[field.name] = plain(value)
     return values
 
 
+def _last(row: WorkspaceRow) -> dict[str, Any]:
+    """A row that goes: also since when it was there, which nothing else will know."""
+    return snapshot(row) | {"created_at": plain(row.created_at)}
+
+
 def _shown(name: str, value: Any) -> Any:
-    return "(hidden)" if name in _HIDDEN and value else value
+    return "(hidden)" if name in HIDDEN and value else value
 
 
-def _plain(value: Any) -> Any:
-    """A field's value as JSON has it."""
+def plain(value: Any) -> Any:
+    """A field's value as JSON has it, and a Revision keeps it."""
     if isinstance(value, models.Model):
         return str(value.pk)
     if isinstance(value, (uuid.UUID, decimal.Decimal)):

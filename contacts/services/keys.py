@@ -20,6 +20,8 @@ from contacts.services import funnel
 
 # last_used_at is for people; to the minute is enough, and spares a write on every call.
 USED_EVERY = timedelta(minutes=1)
+# How long a rotated key may go on beside the new one.
+MAX_OVERLAP = timedelta(days=30)
 
 
 def create_key(
@@ -52,6 +54,28 @@ def revoke_key(*, actor: Actor, key_id: uuid.UUID, reason: str = "") -> ApiKey:
     return funnel.update(
         key, {"revoked_at": clock.now()}, actor=actor, action="revoke", reason=reason
     )
+
+
+def rotate_key(
+    *, actor: Actor, key_id: uuid.UUID, overlap: timedelta, reason: str = ""
+) -> tuple[ApiKey, str]:
+    """A new key for the same agent with the same name, scopes and length of life, and its token;
+    the old one opens nothing any more after `overlap`. Conflict where it does not now."""
+    if not timedelta(0) <= overlap <= MAX_OVERLAP:
+        raise Invalid({"overlap": f"must be from 0 to {MAX_OVERLAP.days} days"})
+    key = funnel.get_row(ApiKey, key_id, lock=True)
+    now = clock.now()
+    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
+        raise Conflict("This key opens nothing any more; make a new one.", code="not_live")
+    expires_at = now + (key.expires_at - key.created_at) if key.expires_at else None
+    made, token = create_key(
+        actor=actor, agent=key.agent, name=key.name, scopes=key.scopes, expires_at=expires_at
+    )
+    ends = now + overlap
+    if key.expires_at is None or key.expires_at > ends:
+        changes = {"expires_at": ends}
+        funnel.update(key, changes, actor=actor, action="rotate", reason=reason)
+    return made, token
 
 
 _READ = (ApiKey, Agent)

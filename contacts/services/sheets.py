@@ -238,7 +238,7 @@ def _fill(row: Row, values: Mapping[str, list[str]]) -> None:
 
 
 def write_header() -> str:
-    return "\ufeff" + _written(COLUMNS)
+    return "\ufeff" + write_cells(COLUMNS)
 
 
 def write_row(contact: Mapping[str, Any]) -> str:
@@ -252,12 +252,14 @@ def write_row(contact: Mapping[str, Any]) -> str:
         "last_contact_at": spoken.isoformat() if spoken else "",
         "pinned": "true" if contact["pinned"] else "false",
     }
-    return _written(str(cells[name]) for name in COLUMNS)
+    return write_cells([str(cells[name]) for name in COLUMNS])
 
 
-def _written(cells: Iterable[str]) -> str:
+def write_cells(cells: Iterable[Any]) -> str:
+    """A line of a sheet; texts that a spreadsheet would take for formulas are made texts."""
     buffer = io.StringIO(newline="")
-    csv.writer(buffer, lineterminator="\r\n").writerow(_guarded(cell) for cell in cells)
+    guarded = (_guarded(cell) if isinstance(cell, str) else cell for cell in cells)
+    csv.writer(buffer, lineterminator="\r\n").writerow(guarded)
     return buffer.getvalue()
 
 

@@ -138,28 +138,45 @@ def open_invitation(*, invitation_id: uuid.UUID, digest: bytes, lock: bool = Fal
     return invitation
 
 
-def accept_invitation(*, invitation_id: uuid.UUID, digest: bytes, password: str) -> User:
-    """Make the person's account (or take their password) and their membership, once.
+def accept_invitation(
+    *,
+    invitation_id: uuid.UUID,
+    digest: bytes,
+    password: str = "",
+    account: User | None = None,
+    proven_email: str = "",
+) -> User:
+    """Make the person's account and their membership, once.
 
-    A person who has an account already proves it with its password.
+    A person who has an account already proved, by its password, that it is theirs: `account`. Who
+    proved their address elsewhere (`proven_email`, by single sign-on) needs no password here.
     """
     invitation = open_invitation(invitation_id=invitation_id, digest=digest, lock=True)
+    if proven_email and proven_email != invitation.email:
+        raise Forbidden("This invitation is for another address.", code="other_address")
     users = get_user_model()._default_manager
-    user = users.filter(username=invitation.email).first()
+    user = account if proven_email and account else users.filter(username=invitation.email).first()
     if user is None:
         user = users.model(username=invitation.email, email=invitation.email, is_staff=True)
-        try:
-            validate_password(password, user)
-        except ValidationError as error:
-            raise Invalid({"password": " ".join(error.messages)}) from None
-        user.set_password(password)
+        if proven_email:
+            user.set_unusable_password()
+        else:
+            _choose_password(user, password)
         user.save()
-    elif not user.check_password(password):
+    elif not proven_email and user != account:
         raise Invalid({"password": "this address has an account; give its present password"})
     actor = Actor(kind="user", id=str(user.pk), label=user.get_username(), channel="admin")
     add_member(actor=actor, user=user, role=invitation.role)
     funnel.update(invitation, {"accepted_at": clock.now()}, actor=actor, action="accept")
     return user
+
+
+def _choose_password(user: User, password: str) -> None:
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise Invalid({"password": " ".join(error.messages)}) from None
+    user.set_password(password)
 
 
 def create_user(*, username: str, password: str, superuser: bool = False) -> User:

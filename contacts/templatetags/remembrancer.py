@@ -71,6 +71,12 @@ def percent(value: float) -> int:
 
 
 @register.filter
+def humanized(value: str) -> str:
+    """A stored word as people read it: `learning pattern`."""
+    return value.replace("_", " ")
+
+
+@register.filter
 def base_name(path: str) -> str:
     return path.rsplit("/", 1)[-1]
 

@@ -1,5 +1,17 @@
 """The admin's pages about what is known, and the search index derived from it."""
 
-from memory.admin import about, duplicates, golden, hooks, index, memories, receipts
+from memory.admin import (
+    about,
+    duplicates,
+    golden,
+    hooks,
+    index,
+    learning,
+    lists,
+    memories,
+    receipts,
+)
 
-__all__ = ["about", "duplicates", "golden", "hooks", "index", "memories", "receipts"]
+__all__ = [
+    "about", "duplicates", "golden", "hooks", "index", "learning", "lists", "memories", "receipts",
+]  # fmt: skip

@@ -1,11 +1,15 @@
 """Memories: the list, and one with where it came from, what it rests on and hangs together with."""
 
+import unicodedata
+import uuid
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.contrib.admin.utils import unquote
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Left
 from django.http import HttpRequest
+from django.urls import URLPattern, reverse
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
@@ -13,6 +17,7 @@ from unfold.contrib.filters.admin import (
     DropdownFilter,
     MultipleChoicesDropdownFilter,
     RangeNumericFilter,
+    TextFilter,
 )
 from unfold.decorators import display
 
@@ -24,32 +29,59 @@ from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import RowForm, posted_reason
 from contacts.models.workspace import Role
 from memory.admin.about import AboutInline
-from memory.admin.inlines import EvidenceInline, LinkInInline, LinkOutInline
+from memory.admin.reading import memory_tabs, reading_url
 from memory.models import Memory
-from memory.models.memory import MemoryState, Trust
+from memory.models.memory import MemoryState
 from memory.services.lessons import METHOD, MODEL_METHOD
 from memory.services.memories import NewMemory, create_memory, delete_memory, update_memory
+from memory.services.review import approve_memory, reject_memory
 
 PREVIEW = 240
 # What a reviewer decides; the rest is an operator's to edit.
-REVIEWED = ("state", "trust")
+REVIEWED = frozenset({"state", "trust"})
 # What follows from an action and is never set by hand.
 NOT_SET = (MemoryState.ERASED, MemoryState.SUPERSEDED)
 
 
-def _set_state(state: str) -> Any:
-    def run(*, actor: Any, row: Memory, reason: str) -> Memory:
-        return update_memory(actor=actor, memory_id=row.pk, changes={"state": state}, reason=reason)
-
-    return run
-
-
-def approve(*, actor: Any, row: Memory, reason: str) -> Memory:
-    """Into use, with a person's word for it: trust rises to verified where it was lower."""
-    changes: dict[str, Any] = {"state": MemoryState.ACTIVE}
-    if row.trust in (Trust.AGENT, Trust.EXTERNAL):
-        changes["trust"] = Trust.VERIFIED
+def _quarantine(*, actor: Any, row: Memory, reason: str) -> Memory:
+    changes = {"state": MemoryState.QUARANTINED}
     return update_memory(actor=actor, memory_id=row.pk, changes=changes, reason=reason)
+
+
+def _approve(*, actor: Any, row: Memory, reason: str) -> Memory:
+    return approve_memory(actor=actor, memory_id=row.pk, reason=reason)
+
+
+def _archive(*, actor: Any, row: Memory, reason: str) -> Memory:
+    return reject_memory(actor=actor, memory_id=row.pk, reason=reason)
+
+
+class TagFilter(TextFilter):
+    """Memories with a tag, word for word."""
+
+    title = "tag"
+    parameter_name = "tag"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        tag = _typed(self.value())
+        return queryset.filter(tags__contains=[tag]) if tag else queryset
+
+
+class SourceFilter(TextFilter):
+    """By the method that made them, or the system they were taken from; its beginning is enough."""
+
+    title = "source or method"
+    parameter_name = "source"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        words = _typed(self.value())
+        begun = Q(method__istartswith=words) | Q(source__istartswith=words)
+        return queryset.filter(begun) if words else queryset
+
+
+def _typed(value: Any) -> str:
+    """As tags are stored; see services/memories.py."""
+    return unicodedata.normalize("NFC", str(value or "")).replace("\x00", "").strip()
 
 
 class ProvenanceFilter(DropdownFilter):
@@ -70,9 +102,15 @@ def is_open(row: Memory) -> bool:
     return row.state not in NOT_SET
 
 
+def is_list(request: HttpRequest) -> bool:
+    found = request.resolver_match
+    return found is not None and str(found.url_name).endswith("_changelist")
+
+
 @admin.register(Memory)
 class MemoryAdmin(WorkspaceAdmin):
     change_role = Role.REVIEWER
+    decided = REVIEWED
     list_display = ("heading", "kind_name", "state_badge", "trust_badge", "sureness", "source_of",
                     "recorded")  # fmt: skip
     list_filter = (
@@ -80,6 +118,8 @@ class MemoryAdmin(WorkspaceAdmin):
         ("kind", MultipleChoicesDropdownFilter),
         ("trust", ChoicesDropdownFilter),
         ProvenanceFilter,
+        SourceFilter,
+        TagFilter,
         ("confidence", RangeNumericFilter),
         ("agent", AutocompleteSelectFilter),
         ("project", AutocompleteSelectFilter),
@@ -94,9 +134,9 @@ class MemoryAdmin(WorkspaceAdmin):
     )  # fmt: skip
     list_annotate = {"beginning": Left("text", PREVIEW)}
     search_fields = ("text",)
-    search_help_text = "Words of the memory"
+    search_help_text = "Words of the memory, best first; or its id"
     ordering = ("-recorded_at", "-id")
-    inlines = (AboutInline, EvidenceInline, LinkOutInline, LinkInInline)
+    inlines = (AboutInline,)
     change_form_outer_before_template = "admin/memory/top.html"
     readonly_fields = (
         "state_badge", "trust_badge", "by", "agent", "recorded", "used", "superseded", "feeling",
@@ -116,18 +156,37 @@ class MemoryAdmin(WorkspaceAdmin):
     )
     row_actions = (
         RowAction("approve", "Approve", "Approved: the memory is in use.", "check_circle",
-                  Role.REVIEWER, approve, tone="primary",
+                  Role.REVIEWER, _approve, tone="primary",
                   open_to=lambda row: is_open(row) and row.state != MemoryState.ACTIVE),
         RowAction("reject", "Reject", "Rejected: it is archived and not proposed again.", "block",
-                  Role.REVIEWER, _set_state(MemoryState.ARCHIVED),
+                  Role.REVIEWER, _archive,
                   open_to=lambda row: row.state == MemoryState.QUARANTINED),
         RowAction("quarantine", "Quarantine", "The memory waits for review.", "front_hand",
-                  Role.REVIEWER, _set_state(MemoryState.QUARANTINED),
+                  Role.REVIEWER, _quarantine,
                   open_to=lambda row: is_open(row) and row.state != MemoryState.QUARANTINED),
         RowAction("archive", "Archive", "The memory is archived.", "archive",
-                  Role.REVIEWER, _set_state(MemoryState.ARCHIVED),
+                  Role.REVIEWER, _archive,
                   open_to=lambda row: row.state == MemoryState.ACTIVE),
     )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With the rows that a memory's page names; the list's own columns say which it reads."""
+        rows = super().get_queryset(request)
+        return rows if is_list(request) else rows.select_related("agent", "superseded_by")
+
+    def get_urls(self) -> list[URLPattern]:
+        return [reading_url(self), *super().get_urls()]
+
+    def url_of(self, obj: Memory) -> str:
+        return reverse("admin:memory_memory_read", args=[obj.pk])
+
+    def page_context(
+        self, request: HttpRequest, object_id: str | None, context: dict[str, Any]
+    ) -> dict[str, Any]:
+        context = super().page_context(request, object_id, context)
+        if "buttons" not in context:
+            return context
+        return {**context, **memory_tabs(uuid.UUID(unquote(str(object_id))), "change")}
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """A reviewer decides on state and trust and edits nothing else."""

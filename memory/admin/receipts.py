@@ -1,10 +1,13 @@
-"""Searches that were made, and what askers said of their hits: to look at, and to pin."""
+"""Searches that were made, and what askers said of hits: to look at, ask again and pin."""
 
+import uuid
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import (
@@ -16,33 +19,20 @@ from unfold.decorators import display
 
 from config.lib.actor import Actor
 from config.lib.admin import show
-from contacts.admin.actions import RowAction
+from contacts.admin.actions import PageLink, RowAction
 from contacts.admin.base import ReadOnlyAdmin
 from contacts.admin.filters import DaysFilter
 from contacts.models.workspace import Role
+from memory.admin.again import ask_again
+from memory.admin.asking import address_of
+from memory.admin.found import row_link
 from memory.models import GoldenQuery, Receipt, SearchFeedback
 from memory.search.schemas import SearchMode
 from memory.services.golden import pin_receipt
 
-# Where a hit's row has its page.
-PAGES = {
-    "memory": "memory.memory",
-    "summary": "agent_sessions.session",
-    "event": "agent_sessions.sessionevent",
-    "message": "agent_sessions.message",
-    "project": "agent_sessions.project",
-    "task": "agent_sessions.task",
-    "contact": "contacts.contact",
-}
 VERDICTS = {"useful": "green", "wrong": "red", "outdated": "amber"}
 FIGURES = ("bm25", "cosine", "rerank_score")
 MOST_FEEDBACK = 200
-
-
-def row_link(kind: str, row_id: object) -> SafeString:
-    """The row a search found, by its id: its text is shown where it is kept."""
-    label = f"{kind} {str(row_id).replace('-', '')[-12:]}"
-    return show.link(show.change_url(PAGES[kind], row_id) or "", label)
 
 
 def _pin(*, actor: Actor, row: Receipt, reason: str) -> GoldenQuery:
@@ -100,6 +90,27 @@ class ReceiptAdmin(ReadOnlyAdmin):
                   "push_pin", Role.OPERATOR, _pin, bulk=False, tone="primary",
                   open_to=lambda row: bool(row.hits)),
     )  # fmt: skip
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.again_view)
+        name = "memory_receipt_again"
+        return [path("<uuid:object_id>/again/", view, name=name), *super().get_urls()]
+
+    def again_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
+        """The search asked again, with what differs."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        request.current_app = self.admin_site.name
+        context = {**self.admin_site.each_context(request), "opts": self.opts}
+        return ask_again(request, object_id, context)
+
+    def row_links(self, request: HttpRequest, row: Receipt) -> list[PageLink]:
+        again = reverse("admin:memory_receipt_again", args=[row.pk])
+        search = f"{reverse('admin:search')}?{address_of(row.request)}"
+        return [
+            PageLink("Ask again", again, "replay"),
+            PageLink("Open on the search page", search, "search"),
+        ]
 
     @display(description="Query", ordering="q")
     def query(self, obj: Receipt) -> SafeString:

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
 from contacts.api.auth import KeyAuth, check_scope
-from contacts.api.http import principal_of, reply
+from contacts.api.http import OR_MARKDOWN, principal_of, reply
 from memory.schemas_briefing import Briefing, BriefingQuery
 from memory.services.briefing import brief
 
@@ -19,6 +19,7 @@ router = Router(tags=["Search"])
     auth=KeyAuth(None, detached=True),
     operation_id="get_briefing",
     summary="Read what an agent should know before it begins",
+    openapi_extra=OR_MARKDOWN,
 )
 def get_briefing(request: HttpRequest, asked: Annotated[BriefingQuery, Query()]) -> HttpResponse:
     """What hooks tell an agent at its start, for one that asks: notifications of the conversation,

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic import ValidationError as PydanticError
 
 from contacts.api.auth import KeyAuth
-from contacts.api.http import principal_of, reply
+from contacts.api.http import OR_MARKDOWN, principal_of, reply
 from memory.search.schemas import (
     LEAST_CONTEXT,
     MAX_LIMIT,
@@ -20,6 +20,7 @@ from memory.search.schemas import (
     ContextBlock,
     SearchQuery,
 )
+from memory.search.speakers import note_speakers
 from memory.services.receipts import ask_and_keep
 
 router = Router(tags=["Search"])
@@ -58,9 +59,10 @@ class ContextQuery(Asked):
 @router.get(
     "/context",
     response=ContextBlock,
-    auth=KeyAuth("search", detached=True),
+    auth=KeyAuth("search", detached=True, meanwhile=note_speakers),
     operation_id="get_context",
     summary="Read what is known, as a block of text",
+    openapi_extra=OR_MARKDOWN,
 )
 def get_context(request: HttpRequest, wanted: Annotated[ContextQuery, Query()]) -> HttpResponse:
     """The best hits of a search within `max_tokens`, grouped by session, each line with its row's

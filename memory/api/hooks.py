@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import orjson
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query, Router
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
 from config.lib.body import UnreadableBody
 from config.lib.cursor import page
@@ -18,8 +18,9 @@ from config.lib.db.lookup import find_row_id
 from config.lib.schema import Input, Moment, Text
 from config.lib.text import text_problem
 from contacts.api.auth import KeyAuth
-from contacts.api.http import JSON, Id, Page, PageQuery, principal_of, reply, reply_page
+from contacts.api.http import JSON, Id, Page, PageQuery, principal_of, reply, reply_page, whole_body
 from memory import selectors_hooks as selectors
+from memory.hooks.forms import MOMENT
 from memory.models.hooks import PayloadState
 from memory.schemas_hooks import HookPayloadOut, HookPayloadRow
 from memory.services import hook_context, hooks
@@ -29,7 +30,6 @@ from sessions.models import Session
 router = Router(tags=["Hooks"])
 
 HOST_LIMIT, DELIVERY_LIMIT = 300, 200
-_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 Agent = Annotated[
     Text, Path(description="claude-code, codex, cursor, gemini, opencode, amp or generic")
 ]
@@ -100,11 +100,7 @@ def send_hook_event(request: HttpRequest, agent: Agent, event: Event) -> HttpRes
 
 def _take(request: HttpRequest, agent: str, event: str) -> HttpResponse:
     dialect = hooks.find_dialect(agent)
-    body = request.body
-    announced = int(request.META.get("CONTENT_LENGTH") or 0)
-    if len(body) < announced:
-        # There is more of it at the sender.
-        raise UnreadableBody(f"The body ends after {len(body):,} of {announced:,} bytes.")
+    body = whole_body(request)
     if not body.strip():
         raise UnreadableBody("The body is empty: there is nothing to keep.")
     principal = principal_of(request)
@@ -168,7 +164,7 @@ def _text(request: HttpRequest, name: str, limit: int) -> str:
 
 def _moment(request: HttpRequest, name: str) -> datetime | None:
     try:
-        return _MOMENT.validate_python(request.headers.get(name, ""))
+        return MOMENT.validate_python(request.headers.get(name, ""))
     except ValidationError:
         return None
 

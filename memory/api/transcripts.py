@@ -7,10 +7,10 @@ from ninja import Query, Router
 from pydantic import Field
 
 from config.lib.actor import Actor
-from config.lib.body import UnreadableBody
+from config.lib.redact import redact_text
 from config.lib.schema import MAX_BIGINT, Input, Text
 from contacts.api.auth import KeyAuth
-from contacts.api.http import principal_of, reply
+from contacts.api.http import principal_of, reply, whole_body
 from memory.schemas_hooks import TranscriptOut
 from memory.services.transcripts import Piece, take_piece
 
@@ -56,11 +56,9 @@ def send_transcript(request: HttpRequest, wanted: Annotated[PieceQuery, Query()]
     """Stores whole lines that are new, once, without their secrets; what hooks told of already is
     not told again. `next_offset` says where the next piece begins: follow it, and a lost answer, a
     missing piece, a file that was rewritten and two senders at once come right by themselves."""
-    body = request.body
-    announced = int(request.META.get("CONTENT_LENGTH") or 0)
-    if len(body) < announced:
-        raise UnreadableBody(f"The body ends after {len(body):,} of {announced:,} bytes.")
+    body = whole_body(request)
     principal = principal_of(request)
+    meta = {"agentType": redact_text(wanted.subagent_type)} if wanted.subagent_type else {}
     actor = principal.actor
     taken = take_piece(
         # A transcript tells of the past: it is no sign of life.
@@ -68,12 +66,12 @@ def send_transcript(request: HttpRequest, wanted: Annotated[PieceQuery, Query()]
         agent=principal.key.agent,
         dialect=wanted.agent,
         piece=Piece(
-            session_name=wanted.session,
-            file=wanted.file,
+            session_name=redact_text(wanted.session),
+            file=redact_text(wanted.file),
             offset=wanted.offset,
             body=body,
-            subagent=wanted.subagent,
-            subagent_meta={"agentType": wanted.subagent_type} if wanted.subagent_type else {},
+            subagent=redact_text(wanted.subagent),
+            subagent_meta=meta,
             size=wanted.size,
             final=wanted.final,
             skip=wanted.skip,

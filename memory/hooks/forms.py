@@ -6,12 +6,17 @@ say stays empty. Not for identity and order: those are the payload's own (servic
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from config.lib.schema import Moment
 from memory.importers.storable import Storable
 
 ID_LIMIT, NAME_LIMIT, PATH_LIMIT = 120, 200, 1000
+MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
 class Kind(StrEnum):
@@ -43,6 +48,7 @@ class Form:
     compact, fork), an end's reason, a compaction's trigger, a notification's type.
 
     `fresh` says that the agent has lost what it was told before. `context_percent` is 0 to 100.
+    `claimed_at` is when it happened by the agent's clock.
     """
 
     kind: Kind
@@ -66,6 +72,7 @@ class Form:
     branch: str = ""
     conversation_id: str = ""
     context_percent: float | None = None
+    claimed_at: datetime | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -116,6 +123,16 @@ class Payload:
     def percent(self, *paths: str) -> float | None:
         found = self.number(*paths)
         return found if found is not None and 0 <= found <= 100 else None
+
+    def moment(self, path: str) -> datetime | None:
+        """RFC 3339 with a zone."""
+        value = self.get(path)
+        if not isinstance(value, str):
+            return None
+        try:
+            return MOMENT.validate_python(value)
+        except ValidationError:
+            return None
 
     def flag(self, path: str) -> bool:
         return self.get(path) is True

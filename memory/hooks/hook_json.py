@@ -18,6 +18,8 @@ def common(payload: Payload) -> dict[str, Any]:
         "prompt_id": payload.id("prompt_id", "turn_id"),
         "conversation_id": payload.id("conversation_id"),
         "context_percent": payload.percent("context_window.used_percentage"),
+        # Gemini CLI's alone.
+        "claimed_at": payload.moment("timestamp"),
     }
 
 

@@ -79,9 +79,10 @@ class Sentence:
 
 def sentences_of(text: str) -> list[Sentence]:
     """The sentences that somebody wrote themselves in a message."""
+    text = without_recalled(text)
     if len(text) > HEAD + TAIL:
         text = f"{text[:HEAD]}\n\n{text[-TAIL:]}"
-    lines = list(_own_lines(_without_tagged(without_recalled(text))))
+    lines = list(_own_lines(_without_tagged(text)))
     found: list[Sentence] = []
     for number, (line, bullet) in enumerate(lines):
         pieces = list(_split(line))

@@ -101,7 +101,9 @@ class ModelUse(WorkspaceRow):
     tokens = models.PositiveBigIntegerField(default=0)
 
     class Meta(WorkspaceRow.Meta):
+        verbose_name_plural = "model use"
         constraints = [
+            # also the list, newest first
             models.UniqueConstraint(fields=["workspace", "day"], name="modeluse_day_unique"),
         ]
 

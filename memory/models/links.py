@@ -36,6 +36,12 @@ class MemoryLink(WorkspaceRow):
         indexes = [
             # what points at a memory, and the cascade from the target
             models.Index(fields=["workspace", "target", "relation"], name="memorylink_target"),
+            # what contradicts what, the latest first, for review
+            models.Index(
+                fields=["workspace", "-id"],
+                condition=models.Q(relation=Relation.CONTRADICTS),
+                name="memorylink_contradicts",
+            ),
         ]
 
     def __str__(self) -> str:

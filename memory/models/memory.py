@@ -25,6 +25,10 @@ class Kind(models.TextChoices):
     DECISION = "decision"
 
 
+# Those that hold whatever is asked: how people want things done.
+STANDING = (Kind.PREFERENCE, Kind.PROCEDURE, Kind.DECISION)
+
+
 class Trust(models.TextChoices):
     """From most to least; agents cannot raise it."""
 
@@ -43,6 +47,10 @@ class MemoryState(models.TextChoices):
 
 
 UNIT = [MinValueValidator(0.0), MaxValueValidator(1.0)]
+
+# Whom a person has not spoken for yet, and below which confidence somebody should look at it.
+UNVOUCHED = (Trust.AGENT, Trust.EXTERNAL)
+UNSURE_BELOW = 0.3
 
 # Written by reading, not by deciding; neither `version` nor a Revision follows from them.
 TELEMETRY = frozenset({"access_count", "last_accessed_at", "repeat_count", "last_repeated_at"})
@@ -123,6 +131,14 @@ class Memory(SourcedRow):
             models.Index(
                 fields=["workspace", "project", "-recorded_at", "-id"], name="memory_project"
             ),
+            # of a project, or of none, what holds whatever is asked: the best first
+            models.Index(
+                fields=["workspace", "project", "-pinned", "-salience", "-recorded_at", "-id"],
+                condition=models.Q(
+                    models.Q(pinned=True) | models.Q(kind__in=STANDING), state=MemoryState.ACTIVE
+                ),
+                name="memory_standing",
+            ),
             # executions that failed, newest first. A condition, not a column: under row-level
             # security an index on an expression over jsonb is not used, its condition is.
             models.Index(
@@ -137,6 +153,14 @@ class Memory(SourcedRow):
                 fields=["workspace", "-id"],
                 condition=models.Q(compared_at=None, state=MemoryState.ACTIVE),
                 name="memory_uncompared",
+            ),
+            # what is in use, hardly believed and vouched for by nobody: it waits for review
+            models.Index(
+                fields=["workspace", "recorded_at", "id"],
+                condition=models.Q(
+                    state=MemoryState.ACTIVE, trust__in=UNVOUCHED, confidence__lt=UNSURE_BELOW
+                ),
+                name="memory_unsure",
             ),
             # what a memory replaced, and nulling it when the memory goes
             models.Index(

@@ -89,6 +89,8 @@ class SearchFeedback(WorkspaceRow):
         indexes = [
             # the list of one verdict
             models.Index(fields=["workspace", "verdict", "-id"], name="searchfeedback_verdict"),
+            # what was said of one hit
+            models.Index(fields=["workspace", "hit_id", "-id"], name="searchfeedback_hit"),
         ]
 
     def __str__(self) -> str:

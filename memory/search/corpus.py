@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.db import connection
 
@@ -28,10 +28,12 @@ KEPT_SECONDS = 30.0
 COUNTING_SHARE = 1 / 300
 MOST_KEPT_SECONDS = 600.0
 MOST_KEPT = 1000
-# Counting a word takes 2 us for each row that has it, so only the common ones are worth keeping.
+# How often a word occurs, in a larger workspace. Not that it occurs nowhere: the next row may be
+# the first with it, and would not be found. A rare one may soon be less so.
 COMMON = 200
 COMMON_KEPT_SECONDS = 600.0
-MOST_COMMON_KEPT = 50_000
+RARE_KEPT_SECONDS = 30.0
+MOST_WORDS_KEPT = 50_000
 # A word that more rows have says little; beyond this they are estimated, not counted. In workspaces
 # that hold more than so many passages the planner's statistics are believed from MANY rows on.
 MOST_COUNTED = 20_000
@@ -89,39 +91,52 @@ class Kept(Generic[V]):
 
 
 _figures: Kept[Corpus] = Kept(MOST_KEPT)
-_frequencies: Kept[int] = Kept(MOST_COMMON_KEPT)
+_frequencies: Kept[int] = Kept(MOST_WORDS_KEPT)
+
+
+# One row of figures of the workspace given. reltuples is the planner's estimate of the whole table;
+# -1 before the first ANALYZE.
+FIGURES = """(
+    SELECT count(*) AS passages, coalesce(avg(token_count), 0)::float8 AS average_length,
+           (SELECT reltuples FROM pg_class WHERE oid = 'memory_passage'::regclass)::float8
+           AS everywhere
+      FROM memory_passage WHERE workspace_id = %s) figures"""
 
 
 def corpus() -> Corpus:
     """Of the current workspace, at most 30 s old, of a large one some minutes. Index
     memory_passage_pkey, or a scan."""
-    workspace_id = current_workspace_id()
-    kept = _figures.get(workspace_id)
+    kept = kept_corpus()
     if kept is not None:
         return kept
     began = time.monotonic()
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*), coalesce(avg(token_count), 0)::float8, "
-            # The planner's estimate of the whole table; -1 before the first ANALYZE.
-            "(SELECT reltuples FROM pg_class WHERE oid = 'memory_passage'::regclass)::float8 "
-            "FROM memory_passage WHERE workspace_id = %s",
-            [workspace_id],
+            f"SELECT passages, average_length, everywhere FROM {FIGURES}",  # noqa: S608
+            [current_workspace_id()],
         )
-        passages, length, everywhere = cursor.fetchone()
-    found = Corpus(passages, length, passages / max(everywhere, passages, 1))
+        return note_corpus(*cursor.fetchone(), spent=time.monotonic() - began)
+
+
+def kept_corpus() -> Corpus | None:
+    return _figures.get(current_workspace_id())
+
+
+def note_corpus(passages: int, average_length: float, everywhere: float, *, spent: float) -> Corpus:
+    """The figures that somebody has just read in `spent` seconds, kept where that is worth it."""
+    found = Corpus(passages, average_length, passages / max(everywhere, passages, 1))
     if found.passages > SMALL:
-        spent = time.monotonic() - began
         seconds = min(max(KEPT_SECONDS, spent / COUNTING_SHARE), MOST_KEPT_SECONDS)
-        _figures.keep(workspace_id, found, seconds)
+        _figures.keep(current_workspace_id(), found, seconds)
     return found
 
 
 def frequencies(terms: Sequence[str], figures: Corpus) -> dict[str, int]:
     """lexeme -> passages of the workspace that have it. Index passage_words.
 
-    Common ones of a large workspace are at most ten minutes old, and the planner's estimate. Where
-    more than 20,000 have one and nothing is known of it: between that and all, the middle by ratio.
+    Of a larger workspace they are at most half a minute old, common ones ten minutes, and the
+    planner's estimate. Where more than 20,000 have one and nothing is known of it: between that and
+    all, the middle by ratio.
     """
     workspace_id = current_workspace_id()
     found: dict[str, int] = {}
@@ -142,8 +157,9 @@ def frequencies(terms: Sequence[str], figures: Corpus) -> dict[str, int]:
             if count == MOST_COUNTED:
                 count = max(MOST_COUNTED, math.isqrt(MOST_COUNTED * figures.passages))
             found[term] = count
-            if count >= COMMON and figures.passages > SMALL:
-                _frequencies.keep((workspace_id, term), count, COMMON_KEPT_SECONDS)
+            if count and figures.passages > SMALL:
+                seconds = COMMON_KEPT_SECONDS if count >= COMMON else RARE_KEPT_SECONDS
+                _frequencies.keep((workspace_id, term), count, seconds)
     return found
 
 
@@ -184,22 +200,35 @@ class Standing:
     pending: int
 
 
-def standing(provider: str = "", model: str = "", dimensions: int = 0) -> Standing:
-    """For a query's vector of that model: compared with the active space, or with one that was
-    until a moment ago, whose vectors are still there.
+STANDING = "search_standing(%s, %s, %s, %s, %s) standing"
+STANDING_COLUMNS = "space, slot, pending, active, provider, model, dimensions"
+
+
+def asked_standing(provider: str = "", model: str = "", dimensions: int = 0) -> list[Any]:
+    """The parameters of STANDING for a query's vector of that model: it is compared with the active
+    space, or with one that was until a moment ago, whose vectors are still there.
 
     A process may make a query's vector by the model of before for some seconds after a switch.
     Indexes embeddingspace_one_active, embeddingspace_unique and passage_pending, or where the
-    active space is in the second slot passage_second_pending (search_standing, migration 0013).
+    active space is in the second slot passage_second_pending (migration 0013).
     """
+    return [provider, model, dimensions, clock.now() - LEFT_READABLE, MOST_PENDING]
+
+
+def read_standing(row: Sequence[Any]) -> Standing:
+    """Of STANDING_COLUMNS."""
+    space_id, slot, pending, active, *of = row
+    return Standing(space_id, slot, None if active is None else Space(active, *of), pending)
+
+
+def standing() -> Standing:
+    """For no query's vector."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT space, slot, pending, active, provider, model, dimensions "
-            "FROM search_standing(%s, %s, %s, %s, %s)",
-            [provider, model, dimensions, clock.now() - LEFT_READABLE, MOST_PENDING],
+            f"SELECT {STANDING_COLUMNS} FROM {STANDING}",  # noqa: S608
+            asked_standing(),
         )
-        space_id, slot, pending, active, *of = cursor.fetchone()
-    return Standing(space_id, slot, None if active is None else Space(active, *of), pending)
+        return read_standing(cursor.fetchone())
 
 
 def forget() -> None:

@@ -1,6 +1,7 @@
 """The leg that finds by meaning: cosine similarity over the passages' vectors."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import connection
@@ -149,12 +150,11 @@ def _approximate(
     nearest first, as the limit expects."""
     place = place_of(space_id)
     column, n = f"p.{place.columns.vector}", int(place.dimensions)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SET LOCAL hnsw.iterative_scan = strict_order; "
-            f"SET LOCAL hnsw.ef_search = {width:d}; "
-            f"SET LOCAL hnsw.max_scan_tuples = {MOST_SCANNED:d}"
-        )
+    settings = (
+        "SET LOCAL hnsw.iterative_scan = strict_order",
+        f"SET LOCAL hnsw.ef_search = {width:d}",
+        f"SET LOCAL hnsw.max_scan_tuples = {MOST_SCANNED:d}",
+    )
     return _run(
         f"{column}::halfvec({n})",
         f"%s::halfvec({n})",
@@ -164,6 +164,7 @@ def _approximate(
         narrowed,
         condition,
         most,
+        settings,
     )
 
 
@@ -176,7 +177,9 @@ def _run(
     narrowed: Filter,
     condition: str,
     most: int,
+    settings: Sequence[str] = (),
 ) -> dict[str, float]:
+    """`settings` go before the statement in one message: a way to the server and back is dear."""
     filters, values = narrowed.as_sql()
     if condition:
         filters += " AND p.tsv @@ %s::tsquery"
@@ -184,11 +187,13 @@ def _run(
     at = place_of(space_id).columns
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id::text, 1 - distance "  # noqa: S608
+            "".join(f"{setting}; " for setting in settings) + "SELECT id::text, 1 - distance "  # noqa: S608
             f"FROM (SELECT p.id, {column} <=> {parameter} AS distance "
             "FROM memory_passage p WHERE p.workspace_id = %s "
             f"AND p.{at.space} = %s AND p.{at.vector} IS NOT NULL{extra}{filters} "
             "ORDER BY distance LIMIT %s) nearest",
             [vector, current_workspace_id(), space_id, *values, most],
         )
+        for _ in settings:
+            cursor.nextset()
         return dict(cursor.fetchall())

@@ -4,6 +4,7 @@ REST and MCP call `search` inside a workspace_scope, with the query's vector mad
 (vectors.py). Only reads.
 """
 
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,10 +16,11 @@ from config.lib.scope import current_workspace_id
 from contacts.preferences import preferences
 from memory.search import dense, lexical
 from memory.search.context import make_block
-from memory.search.corpus import Corpus, Standing, corpus, standing
+from memory.search.corpus import Corpus, Standing
 from memory.search.dates import Period, find_period
 from memory.search.details import add_evidence, add_neighbours
 from memory.search.filters import Filter, resolve
+from memory.search.ground import look_around
 from memory.search.hits import make_hits
 from memory.search.lexical import Words
 from memory.search.parse import Parsed, parse
@@ -85,6 +87,24 @@ def complete(answer: SearchAnswer, query: SearchQuery) -> None:
         answer.context = make_block(answer.hits, query.max_tokens)
 
 
+def find_rows(q: str, narrowed: Filter, *, most: int) -> list[uuid.UUID]:
+    """The rows with the words of `q`, best first, each once: for lists, which show them their own
+    way. Empty where it has no word to look for. Index memory_passage_pkey beside the leg's."""
+    ground = look_around(parse(q))
+    words, figures = lexical.analyse(ground), ground.figures
+    found = lexical.find(words, figures, narrowed, most=most)
+    order = by_words(found)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id::text, coalesce(of_memory_id, of_summary_id, of_event_id, of_message_id, "
+            "of_project_id, of_task_id, of_contact_id) FROM memory_passage "
+            "WHERE workspace_id = %s AND id = ANY(%s::uuid[])",
+            [current_workspace_id(), "{" + ",".join(found) + "}"],
+        )
+        sources = dict(cursor.fetchall())
+    return list(dict.fromkeys(sources[one.passage] for one in order if one.passage in sources))
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """The passages that were found, best first, and how: `terms` are the query's lexemes,
@@ -110,13 +130,13 @@ def find(
 ) -> Found:
     """As `search`, before hits are made of it: of each leg the `most` best passages."""
     query.check()
-    parsed, figures, narrowed = parse(query.q), corpus(), resolve(query)
-    words = lexical.analyse(parsed, figures)
+    parsed, narrowed = parse(query.q), resolve(query)
+    ground = look_around(parsed, query_vector)
+    words, figures, stands = lexical.analyse(ground), ground.figures, ground.standing
     read = max(LEAST_READ, query.limit * READ_PER_HIT)
     period = _period(query, parsed)
     if period is not None and query.dates is DateUse.FILTER:
         narrowed = narrowed.within(period.start, period.end)
-    stands = standing(query_vector.provider, query_vector.model, query_vector.dimensions)
     meaning, problem = None, ""
     if parsed.text and query.mode is not SearchMode.LEXICAL:
         meaning, problem = _meaning(query_vector, stands)

@@ -16,12 +16,9 @@ from django.db import connection
 from config.lib.scope import current_workspace_id
 from memory.search.corpus import Corpus, frequencies
 from memory.search.filters import Filter
-from memory.search.parse import Parsed
-from memory.search.words import lexical_text
+from memory.search.ground import Ground
 
 K1 = 1.2
-# A pasted trace has hundreds of words; the longest are the rarest and tell the most.
-MOST_TERMS = 32
 # Rows that are scored, 3 us each: those with the rarest of the query's words, if they are no more;
 # where these are too few, so many with two of the others, so many of the newest with one of them,
 # and so many older ones. No query looks at more, however common its words. At 100,000 passages
@@ -62,14 +59,12 @@ class Words:
         return sum(self.weights) + self.unknown
 
 
-def analyse(parsed: Parsed, corpus: Corpus) -> Words:
-    """Two statements: the lexemes by PostgreSQL's own configuration, and their frequencies."""
-    terms, condition = _lexemes(parsed)
-    searchable = bool(terms)
+def analyse(ground: Ground) -> Words:
+    """One statement, or none where the process knows how common the words are."""
     # The word that marks the workspace in every passage is nobody's to search for.
-    terms = [term for term in terms if term != f"w{current_workspace_id().hex}"]
-    counted = frequencies(terms, corpus)
-    total = max([corpus.passages, *counted.values()])
+    terms = [term for term in ground.lexemes if term != f"w{current_workspace_id().hex}"]
+    counted = frequencies(terms, ground.figures)
+    total = max([ground.figures.passages, *counted.values()])
     unknown = sum(not counted.get(term) for term in terms) * (K1 + 1) * idf(0, total)
     terms = sorted((term for term in terms if counted.get(term)), key=lambda t: (counted[t], t))
     weights = [(K1 + 1) * idf(counted[term], total) for term in terms]
@@ -79,8 +74,8 @@ def analyse(parsed: Parsed, corpus: Corpus) -> Words:
     # As many of the newest as should have enough rows with one of the words.
     newest = total * ENOUGH_CANDIDATES // rows if rows > ENOUGH_CANDIDATES else None
     return Words(
-        searchable,
-        condition,
+        bool(ground.lexemes),
+        ground.condition,
         terms,
         weights,
         " | ".join(map(_quoted, wanted)),
@@ -157,18 +152,3 @@ def asked_of(words: Words, corpus: Corpus, narrowed: Filter, *, most: int) -> li
         ENOUGH_CANDIDATES,
         most,
     ]
-
-
-def _lexemes(parsed: Parsed) -> tuple[list[str], str]:
-    """(lexemes, longest first; the condition of phrases and exclusions as a tsquery's text)."""
-    asked = [*(("", p) for p in parsed.phrases), *(("!!", e) for e in parsed.excluded)]
-    condition = " && ".join(f"({sign} phraseto_tsquery('english', %s))" for sign, _ in asked)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT ARRAY(SELECT lexeme FROM unnest(to_tsvector('english', %s)) "  # noqa: S608
-            "ORDER BY length(lexeme) DESC, lexeme LIMIT %s), "
-            f"({condition or 'NULL::tsquery'})::text",
-            [lexical_text(parsed.text), MOST_TERMS, *(text for _, text in asked)],
-        )
-        terms, text = cursor.fetchone()
-    return list(terms), text or ""

@@ -31,10 +31,18 @@ def speakers_of(workspace_id: uuid.UUID) -> frozenset[str]:
     if kept is not None:
         return kept
     with workspace_scope(workspace_id):
-        found = frozenset(_read())
-        # The query's vector needs it next, and a scope costs more than the look.
-        note_active_space()
-    _speakers.keep(workspace_id, found, KEPT_SECONDS)
+        return note_speakers()
+
+
+def note_speakers() -> frozenset[str]:
+    """The same inside a scope: a scope of its own costs more than the look."""
+    kept = _speakers.get(current_workspace_id())
+    if kept is not None:
+        return kept
+    found = frozenset(_read())
+    # The query's vector needs it next.
+    note_active_space()
+    _speakers.keep(current_workspace_id(), found, KEPT_SECONDS)
     return found
 
 

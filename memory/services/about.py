@@ -35,6 +35,12 @@ class About:
         name, value = next((n, v) for n in _TARGETS if (v := getattr(self, n)) is not None)
         return f"{name.removesuffix('_id')} {value}"
 
+    @classmethod
+    def read(cls, text: str) -> "About":
+        """The reverse."""
+        name, _, value = text.partition(" ")
+        return cls(**{f"{name}_id": uuid.UUID(value)})
+
 
 def about_part(memory: Memory, wanted: Sequence[About]) -> funnel.Part:
     """What a memory is to be about from now on, for the funnel. Invalid, or NotFound.
@@ -47,6 +53,21 @@ def about_part(memory: Memory, wanted: Sequence[About]) -> funnel.Part:
     held = [] if memory._state.adding else [_about(row) for row in about_of(memory.pk)]
     before, after = (sorted(str(one) for one in many) for many in (held, new))
     return funnel.Part("about", before, after, lambda: _write(memory, held, new))
+
+
+def held_about(memory: Memory) -> dict[str, list[str]]:
+    """As a Revision keeps it; empty where it is about nothing."""
+    held = sorted(str(_about(row)) for row in about_of(memory.pk))
+    return {"about": held} if held else {}
+
+
+def still_there(wanted: Sequence[About]) -> list[About]:
+    """Without what has been deleted."""
+    return [
+        one
+        for one in wanted
+        if all(_TARGETS[name].objects.filter(pk=key).exists() for name, key in _target(one).items())
+    ]
 
 
 def _checked(index: int, one: About) -> About:

@@ -5,6 +5,7 @@ Each read says which index serves it. Not for how parts become one text (briefin
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from itertools import chain, islice
 from typing import Any
 
@@ -16,7 +17,7 @@ from config.lib.ids import short_id
 from config.lib.recalled import without_recalled
 from config.lib.text import visible
 from memory.models import Memory
-from memory.models.memory import Kind, MemoryState
+from memory.models.memory import STANDING, MemoryState
 from memory.search.context import cut, one_line
 from memory.services.chunks import estimate_tokens
 from sessions.models import Handoff, Message, Notification, Priority, Session, Task
@@ -27,8 +28,6 @@ from sessions.models.task import TaskStatus, Urgency
 MOST_NOTICES, MOST_TASKS, MOST_PRIORITIES, MOST_STANDING = 10, 8, 8, 8
 MOST_HANDOFFS, MOST_SESSIONS = 2, 3
 LINE_TOKENS = 120
-# Kinds of memory that hold whatever is asked: how people want things done.
-STANDING = (Kind.PREFERENCE, Kind.PROCEDURE, Kind.DECISION)
 # Of tasks, in the order in which they are told.
 OPEN = (TaskStatus.DOING, TaskStatus.REVIEW, TaskStatus.TODO)
 
@@ -144,18 +143,30 @@ def tell_handoff(row: Handoff) -> str:
 
 def standing_memories(project_id: uuid.UUID | None) -> list[Memory]:
     """What is pinned, and how people want things done, in the project and anywhere; what several
-    agents saved in the same words once. Index memory_kind; the pinned and most salient first."""
-    here = Q(project_id=None) | Q(project_id=project_id) if project_id else Q(project_id=None)
+    agents saved in the same words once. The pinned and most salient first. Index memory_standing,
+    which is in that order within one project, so that each is asked for by itself."""
+    here = _standing(project=None)
+    if project_id is not None:
+        here += _standing(project=project_id)
+    first: dict[str, Memory] = {}
+    for row in sorted(here, key=_rank, reverse=True):
+        first.setdefault(folded(row.text), row)
+    return list(first.values())[:MOST_STANDING]
+
+
+def _standing(*, project: uuid.UUID | None) -> list[Memory]:
     now = clock.now()
-    rows = Memory.objects.filter(here, state=MemoryState.ACTIVE)
+    rows = Memory.objects.filter(project_id=project, state=MemoryState.ACTIVE)
     rows = rows.filter(Q(pinned=True) | Q(kind__in=STANDING))
     rows = rows.filter(Q(expires_at=None) | Q(expires_at__gt=now))
     rows = rows.filter(Q(valid_to=None) | Q(valid_to__gt=now))
-    best = rows.order_by("-pinned", "-salience", "-recorded_at", "-id")[: 2 * MOST_STANDING]
-    first: dict[str, Memory] = {}
-    for row in best:
-        first.setdefault(folded(row.text), row)
-    return list(first.values())[:MOST_STANDING]
+    # By the project first, though there is one: of none PostgreSQL would sort them all otherwise.
+    ordered = rows.order_by("project_id", "-pinned", "-salience", "-recorded_at", "-id")
+    return list(ordered[: 2 * MOST_STANDING])
+
+
+def _rank(row: Memory) -> tuple[bool, float, datetime, uuid.UUID]:
+    return (row.pinned, row.salience, row.recorded_at, row.pk)
 
 
 def folded(text: str) -> str:

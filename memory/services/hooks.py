@@ -11,6 +11,7 @@ import hashlib
 import threading
 import time
 import uuid
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -110,15 +111,9 @@ def keep_payload(*, key: ApiKey, dialect: Dialect, event: str, body: bytes, sent
     """
     value, raw = _read(body)
     payload = Payload(value)
-    session_name, name = dialect.names(payload, event)
-    form: Form | None = None
-    if not raw:
-        try:
-            form = dialect.read(payload, name)
-        except Unmapped:
-            pass  # the mapping will say why
-        except Exception:
-            log.exception("hook_not_read", dialect=dialect.name, hook=name)
+    session_name, name = dialect.names(payload, redact_text(event))
+    form = None if raw else _form_of(dialect, payload, name)
+    fired_at = sent.fired_at or (form.claimed_at if form is not None else None)
     now = clock.now()
     payload_id = new_id()
     with connection.cursor() as cursor:
@@ -127,18 +122,29 @@ def keep_payload(*, key: ApiKey, dialect: Dialect, event: str, body: bytes, sent
             [
                 payload_id, current_workspace_id(), now, key.agent_id, key.pk, dialect.name,
                 session_name, name, _dedupe_key(form, value, raw, sent),
-                orjson.dumps(value).decode(), raw, sent.host, _occurred_at(sent, now),
-                sent.fired_at, PayloadState.WAITING.value,
+                orjson.dumps(value).decode(), raw, redact_text(sent.host),
+                _occurred_at(fired_at, sent.sent_at, now), fired_at, PayloadState.WAITING.value,
             ],
         )  # fmt: skip
         (stored,) = cursor.fetchone()
     return Kept(stored, stored == payload_id, dialect, session_name, name, form)
 
 
+def _form_of(dialect: Dialect, payload: Payload, event: str) -> Form | None:
+    try:
+        return dialect.read(payload, event)
+    except Unmapped:
+        pass  # the mapping will say why
+    except Exception:
+        log.exception("hook_not_read", dialect=dialect.name, hook=event)
+    return None
+
+
 def _read(body: bytes) -> tuple[dict[str, Any], str]:
     """(the object in `body`, ''), or ({}, the body as text); both storable, without secrets."""
     try:
-        value = parse_json(body)
+        # PowerShell begins what it pipes with the mark.
+        value = parse_json(body.removeprefix(BOM_UTF8))
     except UnreadableBody:
         value = None
     if isinstance(value, dict):
@@ -168,11 +174,11 @@ def _short_id(text: str) -> str:
     return text if plain else hashlib.sha256(text.encode()).hexdigest()
 
 
-def _occurred_at(sent: Sent, now: datetime) -> datetime:
+def _occurred_at(fired_at: datetime | None, sent_at: datetime | None, now: datetime) -> datetime:
     """Our clock rules; what the sender's says is how long the payload was on its way."""
-    if sent.fired_at is None or sent.sent_at is None:
+    if fired_at is None or sent_at is None:
         return now
-    return now - min(max(sent.sent_at - sent.fired_at, timedelta(0)), LONGEST_AGE)
+    return now - min(max(sent_at - fired_at, timedelta(0)), LONGEST_AGE)
 
 
 def map_job(workspace_id: uuid.UUID) -> Job:
@@ -326,13 +332,17 @@ def remap(workspace_id: uuid.UUID, *, states: Sequence[str], dialect: str = "") 
                 rows = rows.filter(dialect=dialect)
             if last is not None:
                 rows = rows.filter(id__gt=last)
-            batch = list(rows.values_list("pk", "dialect", "session_name")[:BATCH])
+            batch = list(rows[:BATCH])
             if not batch:
                 return counts
-            ids = [pk for pk, _, _ in batch]
+            for row in batch:
+                if row.raw:
+                    _read_again(row)
+            ids = [row.pk for row in batch]
+            streams = dict.fromkeys((row.dialect, row.session_name) for row in batch)
             HookPayload.objects.filter(pk__in=ids).update(state=PayloadState.WAITING)
             last = ids[-1]
-        for name, session_name in dict.fromkeys((name, session) for _, name, session in batch):
+        for name, session_name in streams:
             while map_session(workspace_id, name, session_name):
                 pass
         with workspace_scope(workspace_id):
@@ -341,8 +351,30 @@ def remap(workspace_id: uuid.UUID, *, states: Sequence[str], dialect: str = "") 
                 counts[state] = counts.get(state, 0) + 1
 
 
+def _read_again(row: HookPayload) -> None:
+    """A body that an earlier version read as no object, where this one does: under the names that
+    it has. Left as it is where the same has come again since."""
+    value, raw = _read(row.raw.encode())
+    if raw:
+        return
+    dialect, payload = find_dialect(row.dialect), Payload(value)
+    session_name, event = dialect.names(payload, row.event)
+    form = _form_of(dialect, payload, event)
+    # What had no id of its own stays told apart by its delivery.
+    key = _dedupe_key(form, value, "", Sent(delivery=row.dedupe_key))
+    try:
+        with transaction.atomic():
+            funnel.touch(
+                row, payload=value, raw="", session_name=session_name, event=event, dedupe_key=key
+            )
+    except IntegrityError:
+        row.refresh_from_db()
+
+
 def map_again(*, row: HookPayload) -> HookPayload:
     """One payload, in a scope (an operator's button)."""
+    if row.raw:
+        _read_again(row)
     stream = lock_stream(row.dialect, row.session_name, wait=True)
     assert stream is not None  # waited for
     fresh = HookPayload.objects.select_related("agent").get(pk=row.pk)

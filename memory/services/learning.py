@@ -21,6 +21,7 @@ from django.db.models.functions import Left, Length, Right
 from config.lib import clock
 from config.lib.errors import Conflict, DomainError
 from config.lib.phrases import read_phrases
+from config.lib.recalled import ends_without_recalled, without_recalled
 from config.lib.scope import current_workspace_id, workspace_scope
 from contacts.services import funnel
 from memory.learning import prose, rules
@@ -219,7 +220,7 @@ def _of_messages(messages: Sequence[dict[str, Any]]) -> Iterable[Finding]:
         text = row["head"]
         if row["length"] > prose.HEAD:
             # The two ends may overlap; what is read twice is found once.
-            text = f"{text}\n\n{row['tail']}"
+            text = ends_without_recalled(text, row["tail"])
         for found in rules.find(text, phrases):
             yield Finding(
                 rule=found.rule.name,
@@ -259,12 +260,13 @@ def _of_events(events: Sequence[dict[str, Any]]) -> Iterable[Finding]:
 
 
 def _told_of(row: dict[str, Any]) -> str:
-    text = row["said"].strip() or _first(row, [key for key in TELLING_KEYS if key != "text"])
+    text = without_recalled(row["said"]).strip()
+    text = text or _first(row, [key for key in TELLING_KEYS if key != "text"])
     return text[:MOST_EVENT_TEXT]
 
 
 def _first(row: dict[str, Any], keys: Iterable[str]) -> str:
-    texts = ((row[f"about_{key}"] or "").strip() for key in keys)
+    texts = (without_recalled(row[f"about_{key}"] or "").strip() for key in keys)
     return next((text for text in texts if text), "")[:MOST_EVENT_TEXT]
 
 

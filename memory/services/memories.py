@@ -19,7 +19,7 @@ from contacts.services import funnel
 from memory.models import Evidence, Memory, MemoryLink
 from memory.models.links import Relation
 from memory.models.memory import MemoryState, Trust
-from memory.services.about import About, about_part
+from memory.services.about import About, about_part, held_about
 from memory.services.repeats import create_once, forget_key
 from sessions.models import Message, Mission, Project, Session, SessionEvent, Task
 
@@ -167,7 +167,7 @@ def delete_memory(
     """Remove a memory, its links, evidence and passages. Its Revision keeps what it said."""
     memory = funnel.get_row(Memory, memory_id, lock=True)
     check_authority(actor, memory)
-    note = {"links": _links_of(memory), "evidence": _evidence_of(memory)}
+    note = {"links": _links_of(memory), "evidence": _evidence_of(memory)} | held_about(memory)
     funnel.delete(
         memory,
         actor=actor,

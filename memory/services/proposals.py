@@ -23,7 +23,7 @@ from django.db.models.functions import Left, Length, Right
 from config.lib import clock
 from config.lib.errors import DomainError
 from config.lib.jobs import Job
-from config.lib.recalled import without_recalled
+from config.lib.recalled import ends_without_recalled, without_recalled
 from config.lib.redact import redact_text
 from config.lib.scope import workspace_scope
 from contacts.services import funnel
@@ -215,8 +215,9 @@ def _read(session_id: uuid.UUID) -> _Slice | None:
 
 
 def _own(head: str, tail: str, length: int) -> str:
-    text = head if length <= READ_CHARACTERS else f"{head}\n{tail}"
-    return shortened(redact_text(without_recalled(text)))
+    whole = length <= READ_CHARACTERS
+    text = without_recalled(head) if whole else ends_without_recalled(head, tail)
+    return shortened(redact_text(text))
 
 
 # --- Writing --------------------------------------------------------------------------------------

@@ -119,7 +119,7 @@ def keep(
     disk. `narrowed` is the query's resolved filter; without it names are looked up once more.
     """
     receipt_id = new_id()
-    request = query.model_dump(mode="json", exclude_unset=True, exclude=_NOT_ASKED_FOR)
+    request = request_of(query)
     try:
         filters = orjson.loads((narrowed or resolve(query)).as_json())
         filters.pop("alive_at", None)
@@ -140,6 +140,11 @@ def keep(
         transaction.set_rollback(True)
         return None
     return receipt_id
+
+
+def request_of(query: SearchQuery) -> dict[str, Any]:
+    """What a receipt keeps of the query: what it was asked with, defaults left out."""
+    return query.model_dump(mode="json", exclude_unset=True, exclude=_NOT_ASKED_FOR)
 
 
 def _json(value: Any) -> str:
@@ -290,7 +295,7 @@ def give_feedback(
         hit_id=uuid.UUID(full_id),
         verdict=verdict,
         note=note,
-        asker=f"{actor.kind}:{actor.agent_id or actor.id}"[:100],
+        asker=asker_of(actor),
         asker_label=actor.label[:200],
     )
     funnel.check(said)
@@ -303,6 +308,11 @@ def give_feedback(
     return SearchFeedback.objects.get(
         receipt=row, kind=hit_kind, hit_id=said.hit_id, asker=said.asker
     )
+
+
+def asker_of(actor: Actor) -> str:
+    """Whose feedback is one: an agent's, whichever key it uses, or a person's."""
+    return f"{actor.kind}:{actor.agent_id or actor.id}"[:100]
 
 
 # --- Retention --------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Left
 
+from config.lib.recalled import without_recalled
 from memory.learning.tools import Call
 from sessions.models import SessionEvent
 
@@ -53,6 +54,7 @@ def read_calls(session_id: uuid.UUID) -> list[Call]:
             )
             continue
         failed = row["event_type"] == "tool_error" or row["is_error"] == "true"
+        result = without_recalled(row["result"])
         # In the place of its result: of two calls at once the one that ended last counts last.
         calls.pop(key, None)
         calls[key] = Call(
@@ -61,7 +63,7 @@ def read_calls(session_id: uuid.UUID) -> list[Call]:
             before.command if before else "",
             before.file if before else "",
             failed,
-            row["result"],
+            result,
         )
     return list(calls.values())
 

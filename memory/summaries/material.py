@@ -14,7 +14,7 @@ from django.db.models import Value
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce, Left, Length, NullIf, Right
 
-from config.lib.recalled import without_recalled
+from config.lib.recalled import ends_without_recalled, without_recalled
 from config.lib.redact import redact_text
 from memory.summaries.base import Material, Said
 from sessions.models import Message, Session, SessionEvent, Thread
@@ -55,7 +55,7 @@ def read_material(session: Session) -> Material:
     )
     return Material(
         name=session.name,
-        prompt=redact_text(session.prompt[:MOST_CHARACTERS]),
+        prompt=redact_text(without_recalled(session.prompt[:MOST_CHARACTERS])),
         outcome="" if session.outcome == Outcome.UNKNOWN else session.outcome,
         said=[one for one, _, _ in said],
         total=session.event_count + session.message_count,
@@ -100,12 +100,12 @@ def _events(session: Session) -> Iterable[Ranked]:
     for seq, event_type, at, head, tail, length, task_id, to, message, about in found:
         if message:
             continue  # the message itself says it
-        text = _joined(head, tail, length)
-        text = text if text.strip() else about
+        text = _own(head, tail, length)
+        text = text if text.strip() else redact_text(without_recalled(about))
         if event_type in LIFE_TYPES and len(text.split()) < 2:
             continue
         if text.strip():
-            said = Said(at, "event", redact_text(text), event_type, task_id or "", to or "")
+            said = Said(at, "event", text, event_type, task_id or "", to or "")
             yield said, 0, seq
 
 
@@ -130,7 +130,7 @@ def _messages(session: Session) -> Iterable[Ranked]:
         )
         kept = spread(0, len(found), share)
         for idx, role, at, head, tail, length in (found[place] for place in kept):
-            text = redact_text(without_recalled(_joined(head, tail, length)))
+            text = _own(head, tail, length)
             if text.strip():
                 yield Said(at, role, text), number + 1, idx
 
@@ -139,5 +139,9 @@ def _both_ends(column: str) -> tuple[Any, Any, Any]:
     return Left(column, MOST_CHARACTERS), Right(column, HALF), Length(column)
 
 
-def _joined(head: str, tail: str, length: int) -> str:
-    return head if length <= MOST_CHARACTERS else f"{head[:HALF]}\n\n{tail}"
+def _own(head: str, tail: str, length: int) -> str:
+    """What is left of a text without recalled text and secrets."""
+    whole = length <= MOST_CHARACTERS
+    return redact_text(
+        without_recalled(head) if whole else ends_without_recalled(head[:HALF], tail)
+    )

@@ -40,6 +40,8 @@ SUBDUED = {
 }
 _COMMAND = re.compile(r"<command-(name|args)>(.*?)</command-\1>", re.DOTALL)
 _TAG = re.compile(r"</?[a-z-]+>")
+# Markdown's marks, which in one line of a list are noise.
+_MARKS = re.compile(r"[*_`#>|]+")
 
 
 @dataclass(slots=True)
@@ -99,10 +101,14 @@ class ConversationPage:
         return max(0, self.start - PAGE) if self.start > 0 else None
 
 
-def read_page(thread: Thread, start: int, threads: Sequence[Thread] = ()) -> ConversationPage:
-    """Messages `start` to `start + PAGE`. One query; index message_idx_unique."""
+def read_page(
+    thread: Thread, start: int, threads: Sequence[Thread] = (), until: int | None = None
+) -> ConversationPage:
+    """Messages `start` to `start + PAGE`, or before `until`. Index message_idx_unique."""
     start = max(0, min(start, max(thread.message_count - 1, 0)))
     end = min(start + PAGE, thread.message_count)
+    if until is not None:
+        end = max(start, min(end, until))
     rows = list(
         Message.objects.filter(thread=thread, idx__gte=start - REACH, idx__lt=end + REACH)
         .order_by("idx")
@@ -138,6 +144,11 @@ def command_of(text: str) -> str:
 def beginning(text: str) -> str:
     """A prompt's first words as a title: a command as it was typed, without the tags around it."""
     return command_of(text) or " ".join(_TAG.sub(" ", text).split())
+
+
+def one_line(text: str) -> str:
+    """An answer's first words in a list, without Markdown's marks and line ends."""
+    return " ".join(_MARKS.sub("", text).split())
 
 
 class _Builder:

@@ -5,6 +5,7 @@ allow-list; and the page's content security policy runs no inline script and loa
 """
 
 import html
+import re
 from functools import cache
 from typing import Any
 
@@ -13,19 +14,23 @@ import nh3
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
+from sessions.admin.code import PREFIX, colour
+
 # Rendering grows with the text; what is longer is shown plain, and cut by the caller.
 MAX_RENDERED = 100_000
 TAGS = {
     "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "input",
-    "li", "ol", "p", "pre", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+    "li", "ol", "p", "pre", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
 }  # fmt: skip
 ATTRIBUTES = {
     "a": {"href", "title"},
     "code": {"class"},
+    "span": {"class"},
     "ol": {"start"},
     "input": {"type", "checked", "disabled"},
 }
 SCHEMES = {"http", "https", "mailto"}
+_TOKEN = re.compile(rf"{PREFIX}[a-z0-9]{{1,4}}")
 
 
 class _Renderer(mistune.HTMLRenderer):
@@ -42,6 +47,11 @@ class _Renderer(mistune.HTMLRenderer):
             return text if escape(url) == text else f"{text} ({escape(url)})"
         return super().link(text, url, title)
 
+    def block_code(self, code: str, info: str | None = None) -> str:
+        language = (info or "").split(maxsplit=1)[0] if (info or "").strip() else ""
+        named = f' class="language-{escape(language)}"' if language else ""
+        return f"<pre><code{named}>{colour(code, language)}</code></pre>\n"
+
     def heading(self, text: str, level: int, **attrs: Any) -> str:
         return f"<h{level}>{text}</h{level}>\n"
 
@@ -57,9 +67,12 @@ def _reader() -> mistune.Markdown:
 
 
 def _class_of_code(tag: str, name: str, value: str) -> str | None:
-    """Only the language a fenced block names; a class of ours could restyle the page."""
+    """Only the language a fenced block names and the colours of its words; another class of ours
+    could restyle the page."""
     if (tag, name) == ("code", "class"):
         return value if value.startswith("language-") and " " not in value else None
+    if (tag, name) == ("span", "class"):
+        return value if _TOKEN.fullmatch(value) else None
     if (tag, name) == ("input", "type"):
         return "checkbox"
     return value

@@ -3,8 +3,8 @@
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import (
@@ -15,25 +15,19 @@ from unfold.contrib.filters.admin import (
 from unfold.decorators import display
 
 from config.lib.admin import show
-from contacts.admin.access import actor_of
+from contacts.admin.access import actor_of, allows
 from contacts.admin.actions import PageLink, RowAction
 from contacts.admin.base import ReadOnlyAdmin, WorkspaceAdmin, folded
 from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import RowForm, posted_reason
 from contacts.models.workspace import Role
+from sessions.admin.mission_timeline import TONES, every, timeline_urls
 from sessions.models import Mission, ScheduledMission
 from sessions.models.mission import MissionStatus
 from sessions.selectors_missions import next_runs
 from sessions.services import mission_runs, mission_starts, missions
 from sessions.services.schedules import read_zone
 
-TONES = {
-    MissionStatus.RUNNING: "blue",
-    MissionStatus.COMPLETE: "green",
-    MissionStatus.FAILED: "red",
-    MissionStatus.TIMEOUT: "red",
-    MissionStatus.SKIPPED: "amber",
-}
 _EXACT = "%a %d %b %Y, %H:%M:%S %Z"
 
 
@@ -47,6 +41,7 @@ class ScheduledMissionAdmin(WorkspaceAdmin):
         ("created_at", DaysFilter),
     )
     list_defer = ("description", "prompt", "params", "metadata")
+    list_before_template = "admin/includes/links.html"
     search_fields = ("name", "slug")
     search_help_text = "Name or slug"
     ordering = ("-created_at", "-id")
@@ -91,6 +86,8 @@ class ScheduledMissionAdmin(WorkspaceAdmin):
                 actor=actor, scheduled_id=row.pk, reason=reason or "Paused by an operator"
             ),
             open_to=lambda row: row.enabled,
+            asks="Why it is paused",
+            undone_by="enable",
         ),
         RowAction(
             name="enable",
@@ -104,6 +101,16 @@ class ScheduledMissionAdmin(WorkspaceAdmin):
             open_to=lambda row: not row.enabled,
         ),
     )
+
+    def get_urls(self) -> list[URLPattern]:
+        return [*timeline_urls(self), *super().get_urls()]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        line = reverse("admin:agent_sessions_scheduledmission_timeline")
+        context = {"page_links": [PageLink("Time line", line, "timeline")], **(extra_context or {})}
+        return super().changelist_view(request, context)
 
     def create_row(
         self, request: HttpRequest, obj: ScheduledMission, form: RowForm
@@ -133,17 +140,20 @@ class ScheduledMissionAdmin(WorkspaceAdmin):
         )
 
     def row_links(self, request: HttpRequest, row: ScheduledMission) -> list[PageLink]:
-        return [PageLink("Runs", _runs_url(row), "history")]
+        links = [PageLink("Runs", _runs_url(row), "history")]
+        if row.enabled and allows(request, Role.OPERATOR):
+            page = reverse("admin:agent_sessions_scheduledmission_backfill", args=[row.pk])
+            links.append(PageLink("Backfill", page, "event_upcoming"))
+        return links
 
     # --- Columns ------------------------------------------------------------------------------
 
     @display(description="Mission", ordering="name")
     def heading(self, obj: ScheduledMission) -> SafeString:
-        every = f"every {obj.schedule} s" if obj.schedule_kind == "interval" else obj.schedule
         return show.include(
             "admin/agent_sessions/includes/heading.html",
             title=obj.name,
-            detail=f"{every} · {obj.timezone}",
+            detail=f"{every(obj)} · {obj.timezone}",
         )
 
     @display(description="State", ordering="enabled")
@@ -263,7 +273,7 @@ class MissionAdmin(ReadOnlyAdmin):
     def took(self, obj: Mission) -> str:
         if obj.started_at is None or obj.ended_at is None:
             return show.EMPTY
-        return show.span(obj.ended_at - obj.started_at)
+        return show.span(obj.ended_at - obj.started_at).replace(" ", "\u00a0")
 
     @display(description="Outcome")
     def outcome(self, obj: Mission) -> SafeString:

@@ -26,7 +26,7 @@ from contacts.admin.forms import RowForm, posted_reason
 from contacts.models.workspace import Role
 from sessions.models import Ping, PingDelivery
 from sessions.models.attention import PingState
-from sessions.selectors_pings import in_state
+from sessions.selectors_pings import in_state, waits_for_person
 from sessions.services.pings import (
     acknowledge_ping,
     answer_ping,
@@ -37,6 +37,8 @@ from sessions.services.pings import (
 )
 
 TITLE = 200
+# Not one state: those that a person is asked for.
+WAITING = "waiting"
 LIVE = (PingState.OPEN, PingState.ACKNOWLEDGED)
 
 
@@ -45,9 +47,11 @@ class PingStateFilter(DropdownFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return list(PingState.choices)
+        return [(WAITING, "Waits for a person"), *PingState.choices]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == WAITING:
+            return queryset.filter(waits_for_person())
         if self.value() in PingState.values:
             return queryset.filter(in_state(PingState(self.value())))
         return queryset
@@ -154,6 +158,18 @@ class PingAdmin(WorkspaceAdmin):
                 actor=actor, ping_id=row.pk, reason=reason
             ),
             open_to=lambda row: row.state in LIVE,
+        ),
+        RowAction(
+            name="answer",
+            label="Answer",
+            done="Answered: the agent is told.",
+            icon="reply",
+            role=Role.REVIEWER,
+            run=lambda *, actor, row, reason, text: answer_ping(
+                actor=actor, ping_id=row.pk, answer=text, reason=reason
+            ),
+            open_to=lambda row: row.state in LIVE,
+            takes_text=True,
         ),
     )
 

@@ -16,6 +16,7 @@ from contacts.admin.base import WorkspaceAdmin, folded
 from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import RowForm, posted_reason
 from contacts.models.workspace import Role
+from sessions.admin.board import board_url
 from sessions.models import Project
 from sessions.services.projects import (
     archive_project,
@@ -40,7 +41,7 @@ class ProjectAdmin(WorkspaceAdmin):
     list_filter = (("pinned", BooleanRadioFilter), ("created_at", DaysFilter))
     list_defer = ("description", "docs", "features", "data", "metadata")
     search_fields = ("title", "repo_url")
-    search_help_text = "Title or repository"
+    search_help_text = "Words of the project, a part of its title, or its id"
     ordering = ("-pinned", "-created_at", "-id")
     readonly_fields = ("state", "made", "changed", "ids")
     fieldsets = (
@@ -51,9 +52,10 @@ class ProjectAdmin(WorkspaceAdmin):
     add_fieldsets = ((None, {"fields": ("title", "description", "repo_url", "pinned")}),)
     row_actions = (
         RowAction("archive", "Archive", "The project is archived.", "archive", Role.OPERATOR,
-                  _archive, open_to=lambda row: row.archived_at is None),
+                  _archive, open_to=lambda row: row.archived_at is None, undone_by="unarchive"),
         RowAction("unarchive", "Take out of the archive", "The project is back.", "unarchive",
-                  Role.OPERATOR, _unarchive, open_to=lambda row: row.archived_at is not None),
+                  Role.OPERATOR, _unarchive, open_to=lambda row: row.archived_at is not None,
+                  undone_by="archive"),
     )  # fmt: skip
 
     def create_row(self, request: HttpRequest, obj: Project, form: RowForm) -> Project:
@@ -83,6 +85,7 @@ class ProjectAdmin(WorkspaceAdmin):
         query = f"project__id__exact={row.pk}"
         return [
             PageLink("Sessions", show.changelist_url("agent_sessions.session", query), "forum"),
+            PageLink("Board", board_url(row.pk), "view_kanban"),
             PageLink("Tasks", show.changelist_url("agent_sessions.task", query), "task_alt"),
             PageLink("Memories", show.changelist_url("memory.memory", query), "neurology"),
         ]

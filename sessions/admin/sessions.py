@@ -24,10 +24,20 @@ from contacts.admin.base import WorkspaceAdmin, folded
 from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import RowForm, posted_reason
 from contacts.models.workspace import Role
-from sessions.admin.conversation import beginning
-from sessions.admin.pages import frame, session_urls
+from sessions.admin.conversation import beginning, one_line
+from sessions.admin.filters import (
+    CostKnownFilter,
+    ErrorsFilter,
+    MemoryTagFilter,
+    MinutesFilter,
+    NumberFilter,
+)
+from sessions.admin.frame import frame
+from sessions.admin.grouping import SessionChangeList
+from sessions.admin.pages import session_urls
 from sessions.models import Session
 from sessions.models.session import Mode
+from sessions.services.orphans import ORPHANED
 from sessions.services.sessions import (
     create_session,
     delete_session,
@@ -42,8 +52,11 @@ TITLE = 160
 
 @admin.register(Session)
 class SessionAdmin(WorkspaceAdmin):
+    class Media:
+        css = {"all": ("remembrancer/sessions.css",)}
+
     list_display = (
-        "heading", "agent_link", "state", "length", "seen", "tokens", "place",
+        "heading", "agent_link", "state", "length", "work", "tokens", "place",
     )  # fmt: skip
     list_filter = (
         ("agent", AutocompleteSelectFilter),
@@ -52,8 +65,19 @@ class SessionAdmin(WorkspaceAdmin):
         ("outcome", ChoicesDropdownFilter),
         ("mode", ChoicesDropdownFilter),
         ("role", FieldTextFilter),
+        ("host", FieldTextFilter),
+        ("branch", FieldTextFilter),
         ("started_at", DaysFilter),
+        MinutesFilter,
+        ("message_count", NumberFilter),
+        ("tool_count", NumberFilter),
+        ErrorsFilter,
+        ("output_tokens", NumberFilter),
+        ("cost_usd", NumberFilter),
+        CostKnownFilter,
+        MemoryTagFilter,
     )
+    list_before_template = "admin/agent_sessions/grouping.html"
     list_select_related = ("agent", "project")
     list_defer = (
         "prompt", "context", "metadata", "summary", "summary_data", "agent__metadata",
@@ -62,17 +86,17 @@ class SessionAdmin(WorkspaceAdmin):
     )  # fmt: skip
     list_annotate = {"asked": Left("prompt", TITLE)}
     search_fields = ("name", "prompt", "status_text")
-    search_help_text = "Name, first prompt or status"
+    search_help_text = "Words said in it, a part of its name or status, or its id"
     ordering = ("-started_at", "-id")
     change_form_outer_before_template = "admin/agent_sessions/details_top.html"
     readonly_fields = (
-        "agent", "first_prompt", "state", "length", "tokens", "cost", "began", "seen", "ended",
+        "agent", "first_prompt", "state", "work", "tokens", "cost", "began", "seen", "ended",
         "made", "changed", "ids", "native", "summary_parts", "context_shown",
     )  # fmt: skip
     fieldsets = (
         (None, {"fields": ("name", ("agent", "project"), ("role", "mode"), ("outcome", "parent"))}),
         ("What happened", {"fields": ("first_prompt", "summary", "summary_parts")}),
-        ("Figures", {"fields": (("state", "length"), ("tokens", "cost"), ("began", "seen"),
+        ("Figures", {"fields": (("state", "work"), ("tokens", "cost"), ("began", "seen"),
                                 "ended")}),
         folded("Where", ("host", "repo_root"), ("tmux_window", "tmux_pane")),
         folded("Identity", "conversation_id", "claude_session_id", "native", "ids"),
@@ -88,7 +112,8 @@ class SessionAdmin(WorkspaceAdmin):
             run=lambda *, actor, row, reason: end_session(
                 actor=actor, session_id=row.pk, reason="ended by an operator"
             ),
-            open_to=lambda row: row.ended_at is None,
+            # An orphan's end is our guess until an operator confirms it.
+            open_to=lambda row: row.ended_at is None or row.end_reason == ORPHANED,
         ),
         RowAction(
             name="resume",
@@ -103,6 +128,9 @@ class SessionAdmin(WorkspaceAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         return [*session_urls(self), *super().get_urls()]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[SessionChangeList]:
+        return SessionChangeList
 
     def url_of(self, obj: Session) -> str:
         return reverse("admin:agent_sessions_session_conversation", args=[obj.pk])
@@ -158,9 +186,10 @@ class SessionAdmin(WorkspaceAdmin):
         mode = "" if obj.mode == Mode.INTERACTIVE else obj.get_mode_display().lower()
         shown = asked if obj.name and not asked.startswith(obj.name) else ""
         return show.include(
-            "admin/agent_sessions/includes/heading.html",
+            "admin/agent_sessions/includes/session.html",
             title=obj.name or asked or f"Session {obj.short_id}",
             detail=" · ".join(part for part in (obj.role, mode, shown) if part),
+            said=one_line(getattr(obj, "said", "")),
         )
 
     @display(description="Agent, project", ordering="agent__name")
@@ -171,13 +200,15 @@ class SessionAdmin(WorkspaceAdmin):
     def state(self, obj: Session) -> SafeString:
         return show.include("admin/agent_sessions/includes/state.html", session=obj)
 
-    @display(description="Length", ordering="message_count")
+    @display(description="Last activity", ordering="last_seen_at")
     def length(self, obj: Session) -> SafeString:
-        return show.include(
-            "admin/agent_sessions/includes/length.html", session=obj, duration=duration(obj)
-        )
+        return show.include("admin/agent_sessions/includes/length.html", session=obj)
 
-    @display(description="Tokens", ordering="output_tokens")
+    @display(description="Messages", ordering="message_count")
+    def work(self, obj: Session) -> SafeString:
+        return show.include("admin/agent_sessions/includes/work.html", session=obj)
+
+    @display(description="Tokens, cost", ordering="output_tokens")
     def tokens(self, obj: Session) -> SafeString:
         return show.include("admin/agent_sessions/includes/tokens.html", session=obj)
 
@@ -216,8 +247,3 @@ class SessionAdmin(WorkspaceAdmin):
     @display(description="Context")
     def context_shown(self, obj: Session) -> SafeString:
         return show.json_block(obj.context)
-
-
-def duration(session: Session) -> str:
-    """From its start to its end, or to its last sign of life."""
-    return show.span((session.ended_at or session.last_seen_at) - session.started_at)

@@ -1,11 +1,14 @@
-"""Staged content: the board, as a list in its own order."""
+"""Staged content: the board as the person sees it, and the list of all in the board's order."""
 
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.db.models.functions import Left
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
@@ -17,13 +20,15 @@ from unfold.decorators import display
 
 from config.lib import clock
 from config.lib.admin import show
-from contacts.admin.access import actor_of
-from contacts.admin.actions import RowAction
+from contacts.admin.access import actor_of, allows
+from contacts.admin.actions import PageLink, RowAction
 from contacts.admin.base import WorkspaceAdmin, folded
 from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import RowForm, posted_reason
 from contacts.models.workspace import Role
+from sessions.admin.markdown import render
 from sessions.models import StagedContent
+from sessions.selectors_staged import list_board
 from sessions.services.staged_content import (
     delete_staged,
     dismiss_staged,
@@ -33,6 +38,8 @@ from sessions.services.staged_content import (
 )
 
 BEGINNING = 160
+# Cards on the board, and what of a text stands on one before its own page is the better place.
+ON_BOARD, SHOWN = 24, 4000
 
 
 class BoardFilter(DropdownFilter):
@@ -75,6 +82,7 @@ class StagedContentAdmin(WorkspaceAdmin):
     search_fields = ("title", "body")
     search_help_text = "Title or text"
     ordering = ("-pinned", "-position", "-id")
+    list_before_template = "admin/includes/links.html"
     readonly_fields = ("state", "position", "content_type", "session", "conversation_id",
                        "known_as", "made", "changed", "ids")  # fmt: skip
     fieldsets = (
@@ -89,16 +97,52 @@ class StagedContentAdmin(WorkspaceAdmin):
         RowAction("dismiss", "Dismiss", "It is off the board.", "close", Role.REVIEWER,
                   lambda *, actor, row, reason: dismiss_staged(
                       actor=actor, staged_id=row.pk, reason=reason),
-                  open_to=lambda row: row.dismissed_at is None),
+                  open_to=lambda row: row.dismissed_at is None, undone_by="restore"),
         RowAction("restore", "Put back", "It is on the board again.", "undo", Role.REVIEWER,
                   lambda *, actor, row, reason: restore_staged(
                       actor=actor, staged_id=row.pk, reason=reason),
-                  open_to=lambda row: row.dismissed_at is not None),
+                  open_to=lambda row: row.dismissed_at is not None, undone_by="dismiss"),
         RowAction("pin", "Pin", "It is pinned.", "keep", Role.REVIEWER, _pin(True),
                   open_to=lambda row: not row.pinned),
         RowAction("unpin", "Unpin", "It is not pinned any more.", "keep_off", Role.REVIEWER,
                   _pin(False), open_to=lambda row: row.pinned),
     )  # fmt: skip
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.board_view)
+        return [
+            path("board/", view, name="agent_sessions_stagedcontent_board"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        board = reverse("admin:agent_sessions_stagedcontent_board")
+        context = {"page_links": [PageLink("Board", board, "dashboard")], **(extra_context or {})}
+        return super().changelist_view(request, context)
+
+    def board_view(self, request: HttpRequest) -> HttpResponse:
+        """What is staged, its text as Markdown, the pinned first. Index stagedcontent_board."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        rows = list_board({}).order_by("-pinned", "-position", "-id")
+        found = list(rows.annotate(shown=Left("body", SHOWN + 1))[: ON_BOARD + 1])
+        for row in found:
+            row["html"] = render(row["shown"][:SHOWN])
+            row["cut"] = len(row["shown"]) > SHOWN
+        request.current_app = self.admin_site.name
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Board",
+            "pinned": [row for row in found[:ON_BOARD] if row["pinned"]],
+            "others": [row for row in found[:ON_BOARD] if not row["pinned"]],
+            "more": len(found) > ON_BOARD,
+            "may_act": allows(request, Role.REVIEWER),
+            "may_add": self.has_add_permission(request),
+        }
+        return TemplateResponse(request, "admin/agent_sessions/staged.html", context)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         if obj is not None:

@@ -1,10 +1,11 @@
-"""Tasks: by project and status, with their place on the board changed by editing it."""
+"""Tasks: by project and status. Their board is board.py."""
 
 from functools import partial
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, reverse
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
@@ -21,7 +22,9 @@ from contacts.admin.actions import PageLink, RowAction
 from contacts.admin.base import WorkspaceAdmin, folded
 from contacts.admin.filters import DaysFilter, HiddenFilter
 from contacts.admin.forms import RowForm, posted_reason
+from contacts.admin.listing import chips
 from contacts.models.workspace import Role
+from sessions.admin.board import COUNTED, TONES, URGENCY, board_urls
 from sessions.models import Task
 from sessions.models.task import TaskStatus
 from sessions.services.tasks import (
@@ -31,8 +34,6 @@ from sessions.services.tasks import (
     unarchive_tasks,
     update_task,
 )
-
-TONES = {"critical": "red", "high": "amber"}
 
 
 def _set_status(status: str, *, actor: Actor, row: Task, reason: str) -> Task:
@@ -85,8 +86,9 @@ class TaskAdmin(WorkspaceAdmin):
         "project__docs", "project__features", "project__data", "project__metadata",
     )  # fmt: skip
     search_fields = ("title", "feature")
-    search_help_text = "Title or feature"
+    search_help_text = "Words of the task, a part of its title, or its id"
     ordering = ("-created_at", "-id")
+    list_before_template = "admin/includes/chips.html"
     readonly_fields = ("completed", "archived", "made", "changed", "ids", "native")
     fieldsets = (
         (None, {"fields": ("title", "description", ("project", "parent"), ("status", "priority"),
@@ -105,10 +107,24 @@ class TaskAdmin(WorkspaceAdmin):
         _status_action(TaskStatus.REVIEW, "To review", "rate_review"),
         _status_action(TaskStatus.DONE, "Done", "check_circle"),
         RowAction("archive", "Archive", "The task is archived.", "archive", Role.OPERATOR,
-                  _archive, open_to=lambda row: row.archived_at is None),
+                  _archive, open_to=lambda row: row.archived_at is None, undone_by="unarchive"),
         RowAction("unarchive", "Take out of the archive", "The task is back.", "unarchive",
-                  Role.OPERATOR, _unarchive, open_to=lambda row: row.archived_at is not None),
+                  Role.OPERATOR, _unarchive, open_to=lambda row: row.archived_at is not None,
+                  undone_by="archive"),
     )  # fmt: skip
+
+    def get_urls(self) -> list[URLPattern]:
+        return [*board_urls(self), *super().get_urls()]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """With the way to the board, and the list by status."""
+        rows = Task.objects.filter(archived_at=None)
+        found = chips(request, rows, "status", TaskStatus, limit=COUNTED, archived="no")
+        board = PageLink("Board", reverse("admin:agent_sessions_task_board"), "view_kanban")
+        context = {"chips": found, "page_links": [board]}
+        return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def create_row(self, request: HttpRequest, obj: Task, form: RowForm) -> Task:
         names = ("description", "status", "assignee", "priority", "feature")
@@ -159,12 +175,11 @@ class TaskAdmin(WorkspaceAdmin):
 
     @display(description="Status", ordering="status")
     def status_badge(self, obj: Task) -> SafeString:
-        tones = {"doing": "blue", "review": "amber", "done": "green"}
-        return show.badge(obj.status, obj.get_status_display(), tones.get(obj.status, "grey"))
+        return show.badge(obj.status, obj.get_status_display(), TONES.get(obj.status, "grey"))
 
     @display(description="Priority", ordering="priority")
     def urgency(self, obj: Task) -> SafeString:
-        return show.badge(obj.priority, tone=TONES.get(obj.priority, "grey"))
+        return show.badge(obj.priority, tone=URGENCY.get(obj.priority, "grey"))
 
     @display(description="Completed")
     def completed(self, obj: Task) -> SafeString | str:

@@ -20,8 +20,10 @@ from contacts.admin.access import actor_of
 from contacts.admin.base import ReadOnlyAdmin, WorkspaceAdmin, folded
 from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import posted_reason
+from sessions.admin.find import find_view
+from sessions.admin.frame import find_session, threads_of
 from sessions.admin.markdown import render
-from sessions.admin.pages import conversation, find_session, threads_of
+from sessions.admin.pages import conversation
 from sessions.models import Message, Session, Thread
 from sessions.services.threads import delete_thread, update_thread
 
@@ -59,23 +61,38 @@ class ThreadAdmin(WorkspaceAdmin):
     )
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.conversation_view)
-        name = "agent_sessions_thread_conversation"
-        return [path("<uuid:object_id>/conversation/", view, name=name), *super().get_urls()]
+        read = self.admin_site.admin_view(self.conversation_view)
+        find = self.admin_site.admin_view(self.find_view)
+        name = "agent_sessions_thread_{}"
+        return [
+            path("<uuid:object_id>/conversation/", read, name=name.format("conversation")),
+            path("<uuid:object_id>/find/", find, name=name.format("find")),
+            *super().get_urls(),
+        ]
 
     def url_of(self, obj: Thread) -> str:
         return reverse("admin:agent_sessions_thread_conversation", args=[obj.pk])
 
     def conversation_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
         """One thread, in the frame of its session."""
+        thread = self._thread(request, object_id)
+        session = find_session(thread.session_id)
+        pages = self.admin_site._registry[Session]
+        return conversation(pages, request, session, thread, threads_of(session.pk))
+
+    def find_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
+        """The messages of one thread that hold some words, also those no page shows yet."""
+        return find_view(
+            self.admin_site._registry[Session], request, self._thread(request, object_id)
+        )
+
+    def _thread(self, request: HttpRequest, object_id: uuid.UUID) -> Thread:
         if not self.has_view_permission(request):
             raise PermissionDenied
         thread = Thread.objects.filter(pk=object_id).first()
         if thread is None:
             raise Http404
-        session = find_session(thread.session_id)
-        pages = self.admin_site._registry[Session]
-        return conversation(pages, request, session, thread, threads_of(session.pk))
+        return thread
 
     def update_row(
         self, request: HttpRequest, pk: Any, changes: dict[str, Any], version: int | None
@@ -134,7 +151,7 @@ class MessageAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_annotate = {"beginning": Left("content", PREVIEW)}
     search_fields = ("content",)
-    search_help_text = "Words of the message"
+    search_help_text = "Words of the message, best first; or its id"
     ordering = ("-id",)
     fields = readonly_fields = (
         "role_badge", "session_link", "place", "at", "text", "raw_blocks", "model", "tokens",

@@ -4,34 +4,48 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Left
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
     ChoicesDropdownFilter,
+    DropdownFilter,
     FieldTextFilter,
+    MultipleChoicesDropdownFilter,
 )
 from unfold.decorators import display
 
 from config.lib.admin import show
-from contacts.admin.access import actor_of
+from config.lib.errors import DomainError, Invalid
+from contacts.admin.access import actor_of, allows
 from contacts.admin.actions import PageLink, RowAction
 from contacts.admin.base import ReadOnlyAdmin, WorkspaceAdmin, folded
 from contacts.admin.filters import DaysFilter
-from contacts.admin.forms import RowForm, posted_reason
+from contacts.admin.forms import RowForm, normal, posted_reason
+from contacts.admin.listing import chips
 from contacts.models.workspace import Role
 from sessions.models import Worker, WorkerOutput
-from sessions.models.worker import WorkerStatus
+from sessions.models.worker import MISSION_KEY, WorkerStatus
 from sessions.selectors_workers import last_output
 from sessions.services import workers
 
 PREVIEW = 200
 MAX_NEEDS = 20
+COUNTED, MAX_ASKING = 1000, 5
 TONES = {
     WorkerStatus.PENDING: "grey",
     WorkerStatus.RUNNING: "blue",
@@ -49,11 +63,29 @@ _WORK = (
 _GIVEN = ("session", "run_session", "conversation_id", "trace_id", "dedupe_key", "claimed_by")
 
 
+class MissionFilter(DropdownFilter):
+    title = "spawned by a mission"
+    parameter_name = "of_mission"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Yes"), ("no", "No")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Index worker_failed has those of no mission that failed."""
+        match self.value():
+            case "yes":
+                return queryset.filter(dedupe_key__startswith=MISSION_KEY)
+            case "no":
+                return queryset.filter(~Q(dedupe_key__startswith=MISSION_KEY))
+        return queryset
+
+
 @admin.register(Worker)
 class WorkerAdmin(WorkspaceAdmin):
     list_display = ("heading", "state", "progress", "tries", "agent", "signed", "made")
     list_filter = (
-        ("status", ChoicesDropdownFilter),
+        ("status", MultipleChoicesDropdownFilter),
+        MissionFilter,
         ("primitive", FieldTextFilter),
         ("claimed_by", AutocompleteSelectFilter),
         ("session", AutocompleteSelectFilter),
@@ -67,6 +99,8 @@ class WorkerAdmin(WorkspaceAdmin):
         "clarification_question", "clarification_answer", "claimed_by__metadata",
     )  # fmt: skip
     list_annotate = {"beginning": Left("instructions", PREVIEW)}
+    list_before_template = "admin/agent_sessions/workers_top.html"
+    change_form_outer_before_template = "admin/agent_sessions/worker_top.html"
     search_fields = ("name", "instructions", "report_summary", "error")
     search_help_text = "Name, instructions, summary or error"
     ordering = ("-created_at", "-id")
@@ -114,12 +148,88 @@ class WorkerAdmin(WorkspaceAdmin):
             ),
             open_to=lambda row: row.status not in workers.ENDED and row.cancel_requested_at is None,
         ),
+        RowAction(
+            name="answer",
+            label="Answer",
+            done="Answered: the worker is in the queue again.",
+            icon="reply",
+            role=Role.OPERATOR,
+            run=lambda *, actor, row, reason, text: workers.answer(
+                actor=actor, worker_id=row.pk, text=text, reason=reason
+            ),
+            open_to=lambda row: row.status == WorkerStatus.AWAITING_CLARIFICATION,
+            takes_text=True,
+        ),
     )
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.live_view)
-        name = "agent_sessions_worker_live"
-        return [path("<uuid:object_id>/live/", view, name=name), *super().get_urls()]
+        pages = {"live": self.live_view, "answer": self.answer_view}
+        own = [
+            path(
+                f"<uuid:object_id>/{name}/",
+                self.admin_site.admin_view(view),
+                name=f"agent_sessions_worker_{name}",
+            )
+            for name, view in pages.items()
+        ]
+        return [*own, *super().get_urls()]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """With the list by status, and what workers ask, to be answered there."""
+        context = {
+            "chips": chips(request, Worker.objects.all(), "status", WorkerStatus, limit=COUNTED),
+            "asking": list(_asking()[:MAX_ASKING]),
+            "may_answer": self.has_change_permission(request),
+        }
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """For an operator with buttons for what is done most; they are of the list's own form."""
+        shown: list[Any] = list(super().get_list_display(request))
+        if not allows(request, Role.OPERATOR):
+            return shown
+        here = request.get_full_path()
+
+        @display(description="Do")
+        def todo(row: Worker) -> SafeString:
+            name = "admin:agent_sessions_worker_do"
+            found = [
+                (here, reverse(name, args=[row.pk, one.name]), one.label)
+                for one in self.row_actions
+                if one.open_to(row)
+            ]
+            button = '<button class="rm-button rm-small" name="next" value="{}" formaction="{}">{}'
+            return format_html_join(" ", f"{button}</button>", found)
+
+        return [*shown, todo]
+
+    def page_context(
+        self, request: HttpRequest, object_id: str | None, context: dict[str, Any]
+    ) -> dict[str, Any]:
+        found = super().page_context(request, object_id, context)
+        row = self.get_object(request, unquote(object_id)) if object_id is not None else None
+        asks = row is not None and row.status == WorkerStatus.AWAITING_CLARIFICATION
+        return {**found, "asking": [row] if asks and self.has_change_permission(request) else []}
+
+    def answer_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
+        """POST `text`, an answer or one of the worker's options; back to where it was asked."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        text = normal(request.POST.get("text", "") or request.POST.get("option", "")).strip()
+        try:
+            if not text:
+                raise Invalid({"text": "say something"})
+            with transaction.atomic():
+                row = workers.answer(actor=actor_of(request), worker_id=object_id, text=text)
+        except DomainError as error:
+            messages.error(request, error.detail)
+        else:
+            messages.success(request, f"{row} goes on with your answer.")
+        return HttpResponseRedirect(self.next_page(request, object_id))
 
     def live_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
         """The end of the output as plain text; `X-Live: 1` while more may come."""
@@ -246,6 +356,15 @@ class WorkerAdmin(WorkspaceAdmin):
     @display(description="Error")
     def error_shown(self, obj: Worker) -> SafeString:
         return show.long_text(obj.error)
+
+
+def _asking() -> QuerySet[Worker]:
+    """Those that wait for an answer, newest first. Index worker_status."""
+    rows = Worker.objects.filter(status=WorkerStatus.AWAITING_CLARIFICATION)
+    return rows.order_by("-created_at", "-id").only(
+        "name", "primitive", "clarification_question", "clarification_options", "updated_at",
+        "workspace_id",
+    )  # fmt: skip
 
 
 def _once(row: Worker, name: str, read: Callable[[Worker], Any]) -> Any:

@@ -15,6 +15,7 @@ from django.db.models.fields.tuple_lookups import (
 )
 
 from config.lib.db.models import VersionedRow
+from config.lib.errors import Stale
 from config.lib.scope import current_workspace_id
 from contacts.models import Workspace
 
@@ -25,6 +26,13 @@ STEP = 1024
 def lock_workspace_lists() -> None:
     """Wait for others who order lists that belong to the workspace as a whole."""
     Workspace.objects.select_for_update(no_key=True).get(pk=current_workspace_id())
+
+
+def refuse_stale(row: VersionedRow, expected_version: int | None) -> None:
+    """For a locked row, before a place is taken beside it: making room would write others."""
+    if expected_version is not None and expected_version != row.version:
+        name = str(row._meta.verbose_name)
+        raise Stale(name, expected=expected_version, actual=row.version)
 
 
 def place_at_end(rows: QuerySet[Any], column: str) -> int:

@@ -22,6 +22,7 @@ from sessions.services.ordering import (
     place_at_end,
     place_at_top,
     place_beside,
+    refuse_stale,
 )
 
 EDITABLE = frozenset({"content", "level", "pool", "date", "metadata"})
@@ -84,8 +85,10 @@ def move_priority(
     before: uuid.UUID | None = None,
     after: uuid.UUID | None = None,
     place: Literal["top", "bottom"] | None = None,
+    expected_version: int | None = None,
 ) -> Priority:
-    """Move a line on its list: right before or after another one, or to the top or bottom.
+    """Move a line on its list: right before or after another one, or to the top or bottom. Stale
+    where `expected_version` is given and is not the line's.
 
     Raises Invalid unless exactly one of the three is given, and for a line of another list.
     """
@@ -95,6 +98,7 @@ def move_priority(
         raise Invalid(dict.fromkeys(wrong, "give one of before, after and place"))
     lock_workspace_lists()
     row = funnel.get_row(Priority, priority_id, lock=True)
+    refuse_stale(row, expected_version)
     others = _list(row.date, row.pool).exclude(pk=row.pk)
     beside = before or after
     if beside is not None:

@@ -24,6 +24,7 @@ from sessions.services.ordering import (
     place_at_end,
     place_at_top,
     place_beside,
+    refuse_stale,
 )
 
 EDITABLE = frozenset(
@@ -162,10 +163,11 @@ def move_task(
     before: uuid.UUID | None = None,
     after: uuid.UUID | None = None,
     place: Literal["top", "bottom"] | None = None,
+    expected_version: int | None = None,
     session_id: uuid.UUID | None = None,
 ) -> Task:
     """Move a task on its project's board: right before or after another task, or to the top or
-    bottom of a column.
+    bottom of a column. Stale where `expected_version` is given and is not the task's.
 
     Beside another task it takes that one's status; `status` alone means the column's bottom.
     Raises Invalid for a neighbour on another board or in another column than `status`.
@@ -176,6 +178,7 @@ def move_task(
     if not given and status is None:
         raise Invalid({"place": "say where: before, after, place or status"})
     (task,) = _lock_tasks([task_id])
+    refuse_stale(task, expected_version)
     beside, name = before or after, "before" if before else "after"
     if beside is not None:
         neighbour = funnel.get_row(Task, beside)

@@ -3,9 +3,10 @@
 import pytest
 
 from config.lib.scope import workspace_scope
-from sessions.models import Handoff, Notification
+from sessions.models import Handoff, Notification, StagedContent
 from sessions.services.handoffs import create_handoff
-from tests.admin.pages import url
+from sessions.services.staged_content import dismiss_staged, stage_content
+from tests.admin.pages import MAX_QUERIES, queries_of, url
 from tests.factories import ALICE, make_session
 
 ACTIONS = [(Notification, "acknowledge"), (Handoff, "reject"), (Handoff, "fail")]
@@ -60,3 +61,28 @@ def test_nobody_reaches_into_another_workspace(charlie, rows, model):
     row = rows[model]
     assert charlie.get(url(model, "change", row.pk)).status_code in (302, 404)
     assert charlie.post(url(model, "do", row.pk, "acknowledge")).status_code == 404
+
+
+def test_the_board_shows_what_is_staged_as_its_person_sees_it(rita, vera, workspace):
+    with workspace_scope(workspace.id):
+        for title, pinned in (("Plan", False), ("Draft", True), ("Gone", False)):
+            row, _ = stage_content(
+                actor=ALICE, content_type="note", title=title, pinned=pinned,
+                body="Water **all** ferns. <script>alert(1)</script>" + " x" * 3000,
+            )  # fmt: skip
+        dismiss_staged(actor=ALICE, staged_id=row.pk)
+    address = url(StagedContent, "board")
+    page = rita.get(address).content.decode()
+    assert page.index(">Draft<") < page.index(">Plan<")
+    assert ">Gone<" not in page
+    assert "<strong>all</strong>" in page
+    assert "<script>alert" not in page
+    assert "Read all of it" in page
+    assert len(queries_of(rita, address)) <= MAX_QUERIES
+    with workspace_scope(workspace.id):
+        plan = StagedContent.objects.get(title="Plan")
+    dismiss = url(StagedContent, "do", plan.pk, "dismiss")
+    assert dismiss in page
+    assert rita.post(dismiss, {"next": address}).url == address
+    assert ">Plan<" not in rita.get(address).content.decode()
+    assert "/do/" not in vera.get(address).content.decode()

@@ -138,7 +138,7 @@ def test_a_subagents_thread_is_linked_from_the_call_that_started_it(alice, works
         append_messages(actor=ALICE, thread_id=sub.id, messages=[say("Look around.", "user")])
     page = alice.get(url(Session, "conversation", session.pk)).content.decode()
     link = url(Thread, "conversation", sub.pk)
-    assert page.count(link) == 2  # among the threads, and at the call
+    assert page.count(link) == 3  # among the threads, and at the call, to read there or here
     own = alice.get(link).content.decode()
     assert "Look around." in own
     assert "Caller" in own

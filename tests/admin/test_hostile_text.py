@@ -191,7 +191,7 @@ def test_no_reading_page_and_no_overview_obeys_what_is_stored(alice, hostile):
     session, thread = hostile[Session], hostile[Thread]
     pages = [url(Session, name, session.pk) for name in ("conversation", "events", "memories")]
     pages += [url(Thread, "conversation", thread.pk), reverse("admin:index"),
-              url(Revision, "changelist"), reverse("admin:search") + "?s=alert&extended=1",
+              url(Revision, "changelist"), reverse("admin:palette") + "?s=alert",
               ]  # fmt: skip
     for page in pages:
         response = alice.get(page)

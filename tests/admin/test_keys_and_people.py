@@ -1,16 +1,21 @@
 """Keys and invitations are shown once; members come, change roles and go."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
+from config.lib import clock
 from config.lib.scope import workspace_scope
+from config.lib.tokens import read_token
 from contacts.models import Agent, ApiKey, Invitation, Membership, Revision, Workspace
 from contacts.scopes import AGENT_SCOPES
+from contacts.services.keys import create_key, verify_token
 from tests.admin.conftest import person, signed_in
 from tests.admin.pages import form_of, sent_by, url
+from tests.factories import ALICE, make_agent
 
 
 def test_a_new_key_is_shown_once_and_works(alice, client, workspace, rows):
@@ -113,3 +118,35 @@ def test_an_accounts_password_is_set_without_a_log_entry(workspace):
     sent["usable_password"] = "true"
     assert client.post(address, sent).status_code == 302
     assert LogEntry.objects.count() == 0
+
+
+def test_a_key_is_rotated_and_the_old_one_ends_after_the_overlap(alice, otto, workspace):
+    with workspace_scope(workspace.id):
+        old, first = create_key(
+            actor=ALICE, agent=make_agent(), name="nightly", scopes=["work:read"]
+        )
+    address = url(ApiKey, "rotate", old.pk)
+    assert address in alice.get(url(ApiKey, "change", old.pk)).content.decode()
+    assert otto.get(address).status_code == 403
+    assert "work:read" in alice.get(address).content.decode()
+    page = alice.post(address, {"overlap": "1d", "_reason": "It leaked."}).content.decode()
+    token = re.search(r'id="rm-secret">([^<]+)<', page)[1]
+    assert "The old one ends in a day." in page
+    with workspace_scope(workspace.id):
+        new = ApiKey.objects.exclude(pk=old.pk).get()
+        assert (new.name, new.scopes, new.expires_at) == ("nightly", ["work:read"], None)
+        old.refresh_from_db()
+        assert timedelta(hours=23) < old.expires_at - clock.now() < timedelta(hours=25)
+        # Both open until then.
+        for one in (first, token):
+            assert verify_token(read_token(one)) is not None
+        assert [
+            (one.action, one.reason)
+            for one in Revision.objects.filter(object_id=old.pk).order_by("id")
+        ][-1] == ("rotate", "It leaked.")
+    alice.post(address, {"overlap": "0"})
+    with workspace_scope(workspace.id):
+        assert verify_token(read_token(first)) is None
+        assert verify_token(read_token(token)) is not None
+    again = alice.post(address, {"overlap": "0"}, follow=True).content.decode()
+    assert "opens nothing any more" in again

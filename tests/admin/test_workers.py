@@ -1,5 +1,7 @@
 """Workers in the admin: looked at, tried again, cancelled, answered, given."""
 
+import re
+
 import pytest
 
 from config.lib.scope import workspace_scope
@@ -96,3 +98,41 @@ def test_what_it_prints_is_watched_escaped_and_until_its_end(alice, workspace, w
         worker_runs.complete(actor=ALICE, worker_id=held.pk, lease_id=held.lease_id)
         WorkerOutput.objects.get(seq=2)
     assert alice.get(url(Worker, "live", worker.pk))["X-Live"] == "0"
+
+
+def test_workers_by_status_and_their_buttons_in_the_list(alice, vera, workspace, worker):
+    page = alice.get(url(Worker, "changelist")).content.decode()
+    chip = re.search(r'href="(\?status__in=pending)"[^>]*>Pending <span[^>]*>1<', page)
+    assert chip
+    found = alice.get(url(Worker, "changelist") + chip[1])
+    assert "Pump" in found.content.decode()
+    assert (
+        "Pump"
+        not in alice.get(url(Worker, "changelist"), {"status__in": "failed"}).content.decode()
+    )
+    cancel = url(Worker, "do", worker.pk, "cancel")
+    assert f'formaction="{cancel}"' in page
+    assert cancel not in vera.get(url(Worker, "changelist")).content.decode()
+    back = f"{url(Worker, 'changelist')}?status__in=pending"
+    assert alice.post(cancel, {"next": back}).url == back
+    assert now(workspace, worker).status == "cancelled"
+
+
+def test_what_a_worker_asks_is_answered_where_it_stands(alice, vera, workspace, worker):
+    held = claimed(workspace)
+    with workspace_scope(workspace.id):
+        worker_runs.ask(
+            actor=ALICE, worker_id=held.pk, lease_id=held.lease_id, question="Which pump?",
+            options=["The old one", "The new one"],
+        )  # fmt: skip
+    for page in (url(Worker, "changelist"), url(Worker, "change", worker.pk)):
+        assert "Which pump?" in alice.get(page).content.decode()
+        assert "The old one" in alice.get(page).content.decode()
+    address = url(Worker, "answer", worker.pk)
+    assert address not in vera.get(url(Worker, "changelist")).content.decode()
+    assert vera.post(address, {"option": "The old one"}).status_code == 403
+    assert "say something" in alice.post(address, {"text": " "}, follow=True).content.decode()
+    alice.post(address, {"option": "The old one", "text": ""})
+    row = now(workspace, worker)
+    assert (row.status, row.clarification_answer) == ("pending", "The old one")
+    assert "asks nothing" in alice.post(address, {"text": "x"}, follow=True).content.decode()

@@ -40,7 +40,7 @@ def test_charlie_runs_no_action_on_a_row_of_alices(charlie, workspace, rows):
 def test_autocomplete_and_palette_find_ones_own_only(alice, charlie, rows):
     cache.clear()
     field = {"app_label": "agent_sessions", "model_name": "thread", "field_name": "session"}
-    auto, palette = reverse("admin:autocomplete"), reverse("admin:search")
+    auto, palette = reverse("admin:autocomplete"), reverse("admin:palette")
     for client, sees in ((alice, True), (charlie, False), (alice, True)):
         found = client.get(auto, field | {"term": "seedlings"}).json()["results"]
         assert bool(found) is sees

@@ -181,5 +181,5 @@ def test_nothing_of_another_workspace_is_shown(api, stranger):
 def test_the_number_of_queries_does_not_grow(api, workspace, django_assert_num_queries):
     for _ in range(3):
         ping(api)
-    with workspace_scope(workspace.id), django_assert_num_queries(10):
+    with workspace_scope(workspace.id), django_assert_num_queries(2):
         assert len(needs_attention().items) == 3

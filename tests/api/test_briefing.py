@@ -2,15 +2,19 @@
 
 import re
 import unicodedata
+import uuid
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from config.lib import clock
 from config.lib.recalled import CLOSE, OPEN, without_recalled
 from config.lib.scope import workspace_scope
 from memory.models import HookPayload, Memory, Receipt
 from memory.schemas_briefing import SCOPE_OF
+from memory.services.briefing_parts import standing_memories
 from memory.services.chunks import estimate_tokens
 from memory.services.hooks import map_waiting
 from sessions.models import Notification, Session
@@ -401,3 +405,30 @@ def test_what_is_not_there_is_not_found(api, stranger, greenhouse):
 def test_any_words_can_be_asked_for(api, greenhouse, q):
     briefing = made(api.get("/briefing", q=q))
     assert "Wire the pump" in briefing["text"]
+
+
+def test_standing_memories_are_read_by_their_index(workspace, greenhouse):
+    project = greenhouse["project_id"]
+    with workspace_scope(workspace.id):
+        Memory.objects.bulk_create(
+            Memory(
+                text=f"Seen {n}",
+                kind="preference" if n % 15 == 0 else "fact",
+                project_id=None if n % 2 else project,
+                salience=0.55 + n / 10_000,
+                pinned=n == 1001,
+            )
+            for n in range(4000)
+        )
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE memory_memory")
+        with CaptureQueriesContext(connection) as captured:
+            found = standing_memories(uuid.UUID(project))
+        with connection.cursor() as cursor:
+            for query in captured.captured_queries:
+                cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query['sql']}")
+                (plan,) = cursor.fetchone()
+                assert "memory_standing" in str(plan)
+                assert "'Sort'" not in str(plan), plan
+    # What is pinned, of the project or of none, before what is salient.
+    assert [row.text for row in found[:3]] == ["Seen 1001", "Seen 3990", "Seen 3975"]

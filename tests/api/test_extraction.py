@@ -79,6 +79,7 @@ def test_what_a_person_says_becomes_a_memory_with_its_evidence(api, learn, rows)
         ("system", PNPM),
         ("user", as_recalled(PNPM)),
         ("user", as_recalled(PNPM) + "\nWhat did I say of package managers?"),
+        ("user", "x" * 13_000 + as_recalled(f"Filler.\n{PNPM}\n" * 500) + "\nIs it so?"),
         ("user", f"> {PNPM}\nIs that still so?"),
         ("user", f"```\n{PNPM}\n```"),
         ("user", f"<ide_selection>{PNPM}</ide_selection> rename it"),
@@ -258,6 +259,23 @@ def test_events_that_say_what_they_are(api, learn, rows):
     assert all(row.event_id for row in rows(Evidence))
 
 
+def test_recalled_text_in_an_event_says_nothing(api, learn, rows):
+    session, _ = session_of(api)
+    recalled = as_recalled("We decided to fly.")
+    events = [
+        {"event_type": "decision_made", "text": recalled},
+        {"event_type": "decision_made", "data": {"decision": recalled}},
+        {"event_type": "error", "text": "No space left", "data": {"fix": recalled}},
+    ]
+    made(api.post(f"/sessions/{session}/events/batch", {"events": events}))
+    made(api.post(f"/sessions/{session}/end", {}))
+    learn()
+    assert rows(Memory) == []
+    (row,) = rows(Session)
+    assert "fly" not in f"{row.summary} {row.summary_data}"
+    assert "No space left" in str(row.summary_data)
+
+
 def call(number, command="", file="", *, error=""):
     """A tool's call with its result, as hooks tell them."""
     tool = "Bash" if command else "Edit"
@@ -300,6 +318,23 @@ def test_a_way_out_of_what_failed_again_and_again_is_proposed(send, learn, rows)
     assert [one.split(":")[0] for one in data["errors"]] == ["Fixed", "Open"]
     assert data["next_steps"] == ["Still fails: `make fern`: fern: not found"]
     assert data["last_words"] == ["The pump starts."]
+
+
+def test_what_a_command_recalled_before_it_failed_is_no_lesson(send, learn, rows):
+    failed = as_recalled("The pump is an error.") + "\nremember: cannot go on"
+    send(
+        call(1, "remember search pump", error=failed),
+        call(2, "remember search pump", error=failed),
+        call(3, file="/home/vera/greenhouse/pump.py"),
+        call(4, "remember search pump"),
+        call(5, "remember search fern", error=as_recalled("The fern is an error.")),
+        claude("SessionEnd", reason="exit"),
+    )
+    learn()
+    (memory,) = rows(Memory)
+    assert "failed with: remember: cannot go on" in memory.text
+    (session,) = rows(Session)
+    assert "is an error" not in f"{session.summary} {session.summary_data}"
 
 
 # --- Summaries ------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
 """Hooks over REST: kept raw, mapped once and in order, answered with context, never an error."""
 
+import json
 import random
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.core.management import call_command
@@ -217,6 +218,8 @@ def test_gemini_and_cursor(send, rows):
         agent="cursor",
     )  # fmt: skip
     gemini, cursor = rows(Session)
+    claimed = {row.claimed_at for row in rows(HookPayload) if row.dialect == "gemini"}
+    assert claimed == {datetime.fromisoformat(GEMINI["timestamp"])}
     assert (gemini.source, cursor.source) == ("gemini", "cursor")
     said = [m.content for m in rows(Message)]
     assert said == ["Water them", "Watered.", "And the ferns?", "Them too."]
@@ -231,6 +234,14 @@ def test_the_event_in_the_address_counts_where_the_payload_names_none(api, works
     made(api.post("/hooks/generic/deployed", {"session_id": "g", "text": "v2", "cwd": "/srv"}))
     map_waiting(workspace.id, seconds=30)
     assert [e.event_type for e in rows(SessionEvent)] == ["user_prompt", "deployed"]
+
+
+def test_a_mark_of_the_byte_order_hides_no_payload(api, workspace, rows):
+    """As PowerShell pipes it."""
+    body = "\ufeff" + json.dumps(claude("UserPromptSubmit", prompt="Hello"))
+    made(api.call("POST", "/hooks/claude-code", raw=body.encode()))
+    map_waiting(workspace.id, seconds=30)
+    assert [m.content for m in rows(Message)] == ["Hello"]
 
 
 # --- What cannot be mapped ------------------------------------------------------------------------
@@ -340,6 +351,34 @@ def test_remap_after_an_upgrade_maps_what_was_left_once(send, rows, workspace, m
     assert rows(Session)[0].ended_at == ended
 
 
+def test_remap_reads_again_what_was_no_object_to_an_earlier_version(
+    send, api, rows, workspace, monkeypatch, capsys
+):
+    def put(*prompts):
+        for number, prompt in enumerate(prompts):
+            body = json.dumps(claude("UserPromptSubmit", prompt=prompt, prompt_id=prompt))
+            given = {"x_remembrancer_delivery": str(number)}
+            made(api.call("POST", "/hooks/claude-code", raw=body.encode(), **given))
+
+    with monkeypatch.context() as earlier:
+        earlier.setattr(hooks, "parse_json", lambda body: None)
+        put("One", "Two", "Two")
+    put("Two")
+    made(api.call("POST", "/hooks/claude-code", raw=b'{"half'))
+    map_waiting(workspace.id, seconds=30)
+    (first, *_) = rows(HookPayload, state="unmapped")
+    with workspace_scope(workspace.id):
+        mapped = hooks.map_again(row=first)  # the admin's button
+    assert (mapped.state, mapped.session_name, mapped.raw) == ("mapped", SESSION, "")
+    for _ in range(2):
+        call_command("remap")
+        assert [m.content for m in rows(Message)] == ["Two", "One"]
+        assert len({row.session_name for row in rows(HookPayload, state="mapped")}) == 1
+    left = [row.raw for row in rows(HookPayload, state="unmapped")]
+    # The prompts that came again since say nothing new.
+    assert sorted(raw[:6] for raw in left) == ['{"half', '{"sess', '{"sess']
+
+
 def test_one_that_fails_stops_nothing_else(send, rows, monkeypatch):
     def broken(payload):
         raise RuntimeError("a bug of ours\x00")
@@ -388,18 +427,29 @@ SECRETS = {
 }
 
 
-def test_secrets_are_gone_before_anything_is_stored(send, rows, api):
+def test_secrets_are_gone_before_anything_is_stored(send, rows, api, workspace, capsys):
     text = "Use " + " and ".join(SECRETS) + " at postgres://vera:hunter22@db/x"
     send(
         claude("UserPromptSubmit", prompt=text, prompt_id="p1"),
         claude("PostToolUse", tool_name="Bash", tool_use_id="t1",
-               tool_input={"command": "env", "api_key": "plain words here"},
-               tool_response={"stdout": "DB_PASSWORD=correcthorsebattery\n" + text}),
+               tool_input={"command": "env", "api_key": "plain words here",
+                           "env": {"PGPASSWORD": "of the environment", "N": 1}},
+               tool_response={"stdout": "DB_PASSWORD=correcthorsebattery\n" + text,
+                              "stderr": '{"client_secret": "in its output"}'}),
+        x_remembrancer_host=text, x_remembrancer_delivery=text,
     )  # fmt: skip
     api.call("POST", "/hooks/claude-code", raw=b'{"half": "' + text.encode())
+    api.call("POST", "/hooks/claude-code", raw=b'{"password": "half of it')
+    capsys.readouterr()
+    for secret in SECRETS:
+        made(api.post(f"/hooks/claude-code/{secret}", {"session_id": "address"}))
+        made(api.post(f"/hooks/generic/{secret}", {"session_id": "address"}))
+        assert secret not in "".join(capsys.readouterr())
+    map_waiting(workspace.id, seconds=30)
     stored = [repr(vars(row)) for model in (HookPayload, Message, SessionEvent, Passage, Session)
               for row in rows(model)]  # fmt: skip
-    for secret in (*SECRETS, "hunter22", "correcthorsebattery", "plain words here"):
+    for secret in (*SECRETS, "hunter22", "correcthorsebattery", "plain words here",
+                   "of the environment", "in its output", "half of it"):  # fmt: skip
         assert not [row for row in stored if secret in row], secret
     (message,) = rows(Message)
     for kind in SECRETS.values():

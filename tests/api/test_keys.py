@@ -1,9 +1,15 @@
 """API keys over REST."""
 
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_finished
+from django.db import close_old_connections
+from django.test import RequestFactory
+
 from config.lib.scope import workspace_scope
-from contacts.models import IdempotencyKey, Revision
+from contacts.models import ApiKey, IdempotencyKey, Revision
 from contacts.scopes import AGENT_SCOPES
 from tests.api.caller import Caller, all_items, caller, made, problem, wrong_fields
+from tests.factories import make_key
 
 
 def test_a_key_is_shown_once_and_opens_what_it_should(api):
@@ -56,3 +62,20 @@ def test_wrong_keys_are_refused_by_field(api):
     answer = api.post("/keys", {"agent": "claude-code", "scopes": []})
     assert "scopes" in wrong_fields(answer)
     problem(api.post("/keys", {"agent": "nobody"}), 404)
+
+
+def test_the_use_of_a_key_is_noted_once_the_answer_is_sent(workspace):
+    key, token = make_key(workspace)
+    request = RequestFactory().get("/api/v1/me", headers={"authorization": f"Bearer {token}"})
+    response = WSGIHandler().get_response(request)
+    assert response.status_code == 200
+    with workspace_scope(workspace.id):
+        assert ApiKey.objects.get(pk=key.pk).last_used_at is None
+    # As a web server does when the last byte is out.
+    request_finished.disconnect(close_old_connections)
+    try:
+        response.close()
+    finally:
+        request_finished.connect(close_old_connections)
+    with workspace_scope(workspace.id):
+        assert ApiKey.objects.get(pk=key.pk).last_used_at is not None

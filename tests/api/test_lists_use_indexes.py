@@ -40,6 +40,8 @@ NAMED = {
 SAMPLES = {
     "agent": "name 7",
     "conversation_id": "chief-7",
+    # md5 of "7", as many_rows.py has objects of Revisions
+    "object_id": "8f14e45f-ceea-167a-5a36-dedd4bea2543",
     "claude_session_id": "none",
     "external_id": "none",
     "source": "none",

@@ -75,6 +75,17 @@ def test_every_operation_documents_its_problems(document):
         assert list(response["content"]) == ["application/problem+json"]
 
 
+def test_what_can_be_asked_for_as_markdown_says_so(document):
+    asked = [
+        described["responses"]["200"]["content"].keys()
+        for _, _, described in operations(document)
+        for parameter in described.get("parameters", ())
+        if "markdown" in parameter["schema"].get("enum", ())
+    ]
+    assert len(asked) >= 2
+    assert all({"application/json", "text/markdown"} <= kinds for kinds in asked), asked
+
+
 def test_every_reference_leads_somewhere(document):
     text = orjson.dumps(document).decode()
     for kind, name in set(re.findall(r"#/components/(\w+)/([^\"]+)", text)):

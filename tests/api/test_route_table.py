@@ -10,7 +10,7 @@ from config.api import api as ninja_api
 from config.lib import clock
 from config.lib.scope import workspace_scope
 from contacts.api.auth import KeyAuth
-from contacts.models import ApiKey, Workspace
+from contacts.models import ApiKey, Revision, Workspace
 from contacts.scopes import SCOPES
 from contacts.services import funnel
 from contacts.services.keys import revoke_key
@@ -71,6 +71,7 @@ BODIES = {
     "merge_contacts": {"source_id": NOBODYS_ID},
     "rename_tag": {"name": "x"},
     "merge_memories": {"keep": "older"},
+    "undo_change": {},
 }
 
 
@@ -185,6 +186,7 @@ def make_rows(api: Caller, workspace: Workspace) -> dict[str, str]:
             older_id=memory["id"], newer_id=other["id"], similarity=0.95, overlap=0.8
         )
         duplicate = str(funnel.create(pair, actor=ALICE).pk)
+        revision = Revision.objects.filter(object_id=memory["id"]).latest("id")
     return {
         "session_id": session["id"],
         "project_id": session["project_id"],
@@ -213,6 +215,8 @@ def make_rows(api: Caller, workspace: Workspace) -> dict[str, str]:
         "priority_id": made(api.post("/priorities", {"content": "p"}))["id"],
         "duplicate_id": duplicate,
         "payload_id": payload["id"],
+        "object_id": memory["id"],
+        "revision_id": str(revision.pk),
         "event": "Stop",
     }
 

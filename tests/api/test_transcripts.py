@@ -233,10 +233,13 @@ def test_broken_lines_are_kept_raw(upload, rows):
 def test_secrets_are_gone(upload, rows):
     secret = "sk-ant-api03-AbCdEf0123456789-xyz"
     body = line(lines.user("u1", f"Use {secret}", toolUseResult={"password": "hunter22"}))
-    upload(body + b"{ broken " + secret.encode() + b"\n")
-    stored = [repr(vars(r)) for m in (RawLine, Message, SessionEvent, Session) for r in rows(m)]
+    upload(body + b"{ broken " + secret.encode() + b', "password": "hunter22\n')
+    named = dict.fromkeys(("session", "file", "subagent", "subagent_type"), secret)
+    upload(line(lines.user("u2", "Hello")), **named)
+    models = (RawLine, Message, SessionEvent, Session, Thread, Transcript)
+    stored = [repr(vars(row)) for model in models for row in rows(model)]
     assert not [row for row in stored if secret in row or "hunter22" in row]
-    assert said(rows, "user") == ["Use [REDACTED:anthropic-key]"]
+    assert said(rows, "user") == ["Use [REDACTED:anthropic-key]", "Hello"]
 
 
 def test_what_cannot_be_taken_is_refused(api, workspace):

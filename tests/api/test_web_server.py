@@ -42,9 +42,9 @@ def raw_answer(port: int, sent: bytes) -> bytes:
         return got
 
 
-def head(api: Caller, **headers: str) -> bytes:
+def head(api: Caller, path: str = "/memories", **headers: str) -> bytes:
     lines = [
-        "POST /api/v1/memories HTTP/1.1",
+        f"POST /api/v1{path} HTTP/1.1",
         "Host: localhost",
         f"Authorization: Bearer {api.token}",
         *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
@@ -74,6 +74,17 @@ def test_a_body_that_ends_too_soon_or_is_badly_cut_stores_nothing(port, api):
         answer = raw_answer(port, head(api, Transfer_Encoding="chunked") + chunks)
         assert b" 400 " in answer.partition(b"\r\n")[0], answer
     assert all_items(api, "/memories") == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/hooks/generic", "/transcripts?agent=claude-code&session=s&final=true"]
+)
+def test_what_an_agent_sent_in_part_is_not_kept(port, api, path):
+    body = b'{"event": "prompt", "session_id": "s", "text": "cut short"}'
+    answer = raw_answer(port, head(api, path, Content_Length=str(len(body) + 10)) + body)
+    assert b" 400 " in answer.partition(b"\r\n")[0], answer
+    assert b"ends after 59 of 69 bytes" in answer
+    assert all_items(api, "/hook-payloads") == all_items(api, "/sessions") == []
 
 
 def test_a_body_announced_too_large_is_refused_before_it_is_sent(port, api):

@@ -57,7 +57,12 @@ class Visit:
         self.complaints: list[str] = []
         page.on("console", self._note)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("requestfailed", lambda request: self.complaints.append(f"failed {request.url}"))
+        page.on("requestfailed", self._failed)
+
+    def _failed(self, request: Any) -> None:
+        # What was under way when somebody left the page has not failed.
+        if request.failure != "net::ERR_ABORTED":
+            self.complaints.append(f"failed {request.url}: {request.failure}")
 
     def _note(self, message: Any) -> None:
         if message.type in ("error", "warning"):

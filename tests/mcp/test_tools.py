@@ -117,6 +117,10 @@ def test_context_leaves_out_what_the_key_may_not_read(workspace, agent):
     assert given["missing_scopes"] == [
         "attention:read", "memories:read", "search", "sessions:read",
     ]  # fmt: skip
+    # Also in the text, which may be all that the agent sees.
+    for one, lacks in ((poor, True), (agent, False)):
+        told = one.result("tools/call", name="session_context", arguments={})["content"][0]["text"]
+        assert ("lacks the scopes attention:read, memories:read," in told) is lacks
 
 
 # (tool, arguments, what the error says)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from memory.models import EmbeddingSpace, Memory, Passage
 from memory.search import lexical
 from memory.search.corpus import corpus
 from memory.search.filters import Filter
+from memory.search.ground import look_around
 from memory.search.parse import Parsed
 from memory.search.rows import Meaning, gather
 from memory.search.vectors import as_text
@@ -52,7 +54,7 @@ def reference(q: str) -> dict[str, float]:
 
 def found(q: str, most: int = 500, narrowed: Filter = EVERYTHING) -> dict[str, float]:
     figures = corpus()
-    words = lexical.analyse(Parsed(q), figures)
+    words = lexical.analyse(look_around(Parsed(q)))
     return lexical.find(words, figures, narrowed, most=most)
 
 
@@ -95,7 +97,7 @@ def test_common_words_are_looked_for_in_pairs_and_alone_among_the_newest(scoped,
     both = make_memory("alder and birch")
     new = [make_memory(f"the {n}th birch") for n in range(30)]
     asked = "alder birch quince"
-    words = lexical.analyse(Parsed(asked), corpus())
+    words = lexical.analyse(look_around(Parsed(asked)))
     assert words.wanted == "'quinc'"
     assert words.pairs == "'alder' & 'birch'"
     assert words.more == "'alder' | 'birch'"
@@ -122,7 +124,7 @@ def test_where_the_newest_have_no_such_word_the_older_are_found(scoped, monkeypa
         make_memory(f"the {n}th alder")
     for n in range(30):
         make_memory(f"the {n}th birch")
-    words = lexical.analyse(Parsed("alder"), corpus())
+    words = lexical.analyse(look_around(Parsed("alder")))
     assert words.newest == 23
     assert words.row_by_row == (row_cost == 0)
     assert len(found("alder")) == 5
@@ -140,7 +142,7 @@ def test_words_that_always_stand_together_do_not_crowd_out_a_rare_one(scoped, mo
         make_memory(f"the {n}th cedar")
     quince = make_memory("quince")
     monkeypatch.setattr(lexical, "ENOUGH_CANDIDATES", 6)
-    words = lexical.analyse(Parsed("alder birch quince"), corpus())
+    words = lexical.analyse(look_around(Parsed("alder birch quince")))
     # By chance two rows would have both; twenty have.
     assert (words.wanted, words.pairs) == ("'quinc'", "'alder' & 'birch'")
     scores = found("alder birch quince", most=10)
@@ -189,7 +191,7 @@ def test_the_text_index_is_used_as_the_runtime_role(database_server):
     with workspace_scope(workspace.id):
         figures = corpus()
         before = index_scans()
-        words = lexical.analyse(Parsed("quince"), figures)
+        words = lexical.analyse(look_around(Parsed("quince")))
         assert len(lexical.find(words, figures, Filter(), most=10)) == 1
         # Once to count the word's passages, once to score them.
         assert index_scans() == before + 2
@@ -217,6 +219,23 @@ def test_a_word_that_the_planner_does_not_know_is_counted(scoped):
         assert cursor.fetchone() == (7,)
 
 
+def test_a_larger_workspace_counts_a_word_once_but_sees_its_first_row(scoped, monkeypatch):
+    monkeypatch.setattr("memory.search.corpus.SMALL", 1)
+    make_memory("medlar")
+    make_memory("quince")
+    for _ in range(2):
+        with CaptureQueriesContext(connection) as asked:
+            assert list(found("medlar sorb")) == list(found("medlar"))
+    counted = [q["sql"] for q in asked if "search_term_counts" in q["sql"]]
+    # What is nowhere is looked for each time.
+    assert len(counted) == 1
+    assert "sorb" in counted[0]
+    assert "medlar" not in counted[0]
+    made = make_memory("sorb")
+    (passage,) = found("sorb")
+    assert Passage.objects.get(pk=passage).of_memory_id == made.pk
+
+
 def analyse_table(owner_url: str) -> None:
     """As autovacuum does within a minute; the planner knows nothing of a new table before."""
     parts = urlsplit(owner_url)
@@ -238,7 +257,7 @@ def test_no_function_returns_another_workspaces_rows(workspace, other_workspace,
     with workspace_scope(workspace.id):
         figures = replace(corpus(), share=share)
         assert (figures.passages, figures.is_main) == (1, share == 1)
-        words = lexical.analyse(Parsed("alder charlie"), figures)
+        words = lexical.analyse(replace(look_around(Parsed("alder charlie")), figures=figures))
         assert words.terms == ["alder"]
         assert len(lexical.find(words, figures, EVERYTHING, most=10)) == 1
         vector = as_text([0.1] * 384)

@@ -15,6 +15,7 @@ from memory.models.passage import PassageKind
 from memory.search import lexical, rows
 from memory.search.corpus import corpus
 from memory.search.filters import Filter
+from memory.search.ground import look_around
 from memory.search.parse import Parsed
 from memory.search.ranking import FIGURES, Row
 from memory.search.rows import Meaning, gather
@@ -74,7 +75,7 @@ class Told:
     def __init__(self, workspace, embedder, q, narrowed=LIVE, **changed):
         with workspace_scope(workspace.id):
             figures = corpus()
-            self.words = lexical.analyse(Parsed(q), figures)
+            self.words = lexical.analyse(look_around(Parsed(q)))
             self.bm25 = {uuid.UUID(key): score for key, score in reference(q).items()}
             self.passages = list(Passage.objects.all())
             self.asked, self.keywords = embedder.one(q), embedder.one(q.split()[0])
@@ -244,7 +245,7 @@ def test_a_filter_lets_through_what_the_same_conditions_do(grove, embedder, narr
         found = gather(
             [],
             meaning=Meaning(vector, vector, EmbeddingSpace.objects.get().pk),
-            words=lexical.analyse(Parsed("alder"), figures),
+            words=lexical.analyse(look_around(Parsed("alder"))),
             figures=figures,
             narrowed=narrowed,
             most=1000,

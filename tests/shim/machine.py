@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,8 +17,33 @@ from typing import Any
 from tests.factories import ROOT
 
 SHIM = ROOT / "integrations" / "shim" / "remember.py"
-# CI names others: every Python that the shim is for.
-PYTHON = os.environ.get("SHIM_PYTHON", sys.executable)
+OLDEST = (3, 9)
+
+
+def _oldest_python() -> str:
+    """The oldest Python that the shim is for, where there is one here; else the one of the tests.
+    SHIM_PYTHON names another."""
+    if named := os.environ.get("SHIM_PYTHON"):
+        return named
+    name = "python{}.{}".format(*OLDEST)
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    # What stands in PATH may be pyenv's stand-in, which runs nothing.
+    for place in (shutil.which(name), *sorted(pyenv.glob(f"{OLDEST[0]}.{OLDEST[1]}.*/bin/{name}"))):
+        if place and version_of(str(place))[:2] == OLDEST:
+            return str(place)
+    return sys.executable
+
+
+def version_of(python: str) -> tuple[int, ...]:
+    """Of a Python, empty where it does not run."""
+    told = [python, "-I", "-c", "import sys; print(*sys.version_info[:3])"]
+    with contextlib.suppress(OSError):
+        done = subprocess.run(told, capture_output=True, text=True, timeout=30)
+        return tuple(map(int, done.stdout.split()))
+    return ()
+
+
+PYTHON = _oldest_python()
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 30) -> Any:

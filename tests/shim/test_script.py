@@ -5,7 +5,7 @@ import hashlib
 import pytest
 from django.test import Client
 
-from tests.shim.machine import SHIM
+from tests.shim.machine import OLDEST, PYTHON, SHIM, version_of
 
 
 def test_the_script_names_this_server_and_the_programs_sum():
@@ -34,6 +34,14 @@ def test_no_host_gets_into_the_script_that_is_not_ours(host, settings):
     settings.ALLOWED_HOSTS = ["*"]
     answer = Client().get("/install", headers={"host": host})
     assert answer.status_code == (200 if host == "evil.example" else 400)
+
+
+def test_it_is_tried_on_the_oldest_python_that_it_is_for():
+    """All that tests/shim starts is."""
+    assert f"Python {OLDEST[0]}.{OLDEST[1]} or newer" in SHIM.read_text()
+    assert f'target-version = "py{OLDEST[0]}{OLDEST[1]}"' in (SHIM.parent / "ruff.toml").read_text()
+    if version_of(PYTHON)[:2] != OLDEST:
+        pytest.skip("there is no Python {}.{} here: the shim ran on {}".format(*OLDEST, PYTHON))
 
 
 def test_only_reading():

@@ -5,7 +5,13 @@ from html import escape
 
 import pytest
 
-from config.lib.recalled import CLOSE, OPEN, as_recalled, without_recalled
+from config.lib.recalled import (
+    CLOSE,
+    OPEN,
+    as_recalled,
+    ends_without_recalled,
+    without_recalled,
+)
 from config.lib.redact import is_secret_name, may_hold_secrets, redact, redact_text
 from config.lib.tokens import make_token
 from tests.factories import nowhere
@@ -75,9 +81,58 @@ def test_a_keys_name_says_that_its_value_is_a_secret():
         "token": None,
         "nested": [{"refreshToken": "[REDACTED:refreshtoken]", "author": "vera"}],
     }
-    assert not is_secret_name("token_count")
+    for name in (
+        "DB_PASSWORD", "PGPASSWORD", "GITHUB_TOKEN", "WEBHOOK_SECRET", "db.password",
+        "stripeApiKey", "X-Auth-Token", "aws_session_token", "aws_secret_access_key",
+    ):  # fmt: skip
+        assert is_secret_name(name), name
+    for name in (
+        "next_page_token", "eos_token", "MAX_TOKENS", "access_key_id", "secretary", "public_key",
+        "idempotency_key", "passwords_seen", "x" * 500,
+    ):  # fmt: skip
+        assert not is_secret_name(name), name
     assert may_hold_secrets('{"client_secret": "x"}')
     assert not may_hold_secrets('{"input_tokens": 5, "text": "hello"}')
+
+
+def test_a_secret_key_hides_texts_in_a_list_and_numbers_that_are_passwords():
+    value = {
+        "Set-Cookie": ["sid=abc", "t=1"],
+        "password": 12345678,
+        "token": 42,
+        "passphrase": True,
+    }
+    assert redact(value) == {
+        "Set-Cookie": ["[REDACTED:set-cookie]"] * 2,
+        "password": "[REDACTED:password]",
+        "token": 42,
+        "passphrase": True,
+    }
+    assert may_hold_secrets(json.dumps({"Set-Cookie": ["sid=abc"]}))
+    assert may_hold_secrets('{"password": 12345678}')
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ('{"a": 1, "password": "hun\\"ter", "b', '{"a": 1, "password": "[REDACTED:password]", "b'),
+        ('{"db_password":"cut of', '{"db_password":"[REDACTED:db_password]'),
+        ('"token": "", "secret": " "', '"token": "", "secret": " "'),
+        ('say "token": or "password" alone', 'say "token": or "password" alone'),
+        ('{"name": "password", "value": "x"}', '{"name": "password", "value": "x"}'),
+        ('{"o": "{\\"apiKey\\": \\"k\\", \\"n\\": 1}"}',
+         '{"o": "{\\"apiKey\\": \\"[REDACTED:apikey]\\", \\"n\\": 1}"}'),
+    ],
+)  # fmt: skip
+def test_a_secret_key_is_found_in_json_that_stands_in_a_text(text, left):
+    assert redact_text(text) == left
+    assert redact_text(left) == left
+    assert may_hold_secrets(text) or text == left
+
+
+def test_keys_that_never_end_take_no_time():
+    for hostile in ('"password ' * 200_000, ('"' + "a_" * 60 + '": "') * 20_000):
+        assert redact_text(hostile) == hostile
 
 
 def test_recalled_text_is_taken_out_whole():
@@ -89,6 +144,17 @@ def test_recalled_text_is_taken_out_whole():
     assert without_recalled(f"before {block[:-5]}") == "before"
     assert without_recalled("  as it is ") == "  as it is "
     assert without_recalled(" a remembrancer-recall ") == " a remembrancer-recall "
+
+
+def test_of_a_text_without_its_middle_no_end_of_a_block_is_left():
+    block = as_recalled("one " * 50)
+    for told in (block, escape(block)):
+        text = f"before {told} after"
+        for head in (3, 60):
+            for tail in (3, 60, len(text) - head):
+                left = ends_without_recalled(text[:head], text[-tail:])
+                assert set(left.split()) <= {"before", "bef", "ore", "after", "ter"}
+    assert ends_without_recalled("a", f"b {block} c") == "a\n\nb  c"
 
 
 def test_recalled_text_is_taken_out_as_gemini_escapes_it():

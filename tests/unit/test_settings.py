@@ -46,6 +46,8 @@ def test_an_empty_value_is_the_default():
         ("REMEMBRANCER_SUMMARY_TIMEOUT", "0", "from 0.05 to 600"),
         ("REMEMBRANCER_RERANKER", "magic", "none, local, http"),
         ("REMEMBRANCER_RERANKER_DEPTH", "1", "from 2 to 100"),
+        ("REMEMBRANCER_OIDC_URL", "http://id.example", "https"),
+        ("REMEMBRANCER_TRUSTED_PROXIES", "proxy.example", "addresses or networks"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(name, value, why):
@@ -89,6 +91,7 @@ PRODUCTION = {
     "DATABASE_URL": "postgresql://app_rw:x@db.example/remembrancer",
     "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_",
     "ALLOWED_HOSTS": "memory.example",
+    "REMEMBRANCER_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8",
 }
 
 
@@ -100,6 +103,30 @@ def test_the_deployment_check_is_clean_in_production_settings(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "no issues" in done.stdout
+
+
+COOKIES = (
+    "from django.conf import settings as s; print(s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE)"
+)
+
+
+@pytest.mark.parametrize(
+    ("address", "secure"), [("https://memory.example", "True"), ("http://localhost:8000", "False")]
+)
+def test_cookies_are_for_https_alone_where_people_come_by_it(tmp_path, address, secure):
+    done = subprocess.run(
+        [sys.executable, "-c", COOKIES],
+        cwd=ROOT,
+        env={
+            "DJANGO_SETTINGS_MODULE": "config.settings.base",
+            "REMEMBRANCER_PUBLIC_URL": address,
+            "REMEMBRANCER_DATA_DIR": str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [secure, secure]
 
 
 def test_production_refuses_the_embedded_database_unless_it_is_meant(tmp_path):

@@ -181,11 +181,13 @@ def link(url: str, label: object) -> SafeString:
 
 
 def change_url(label_lower: str, pk: object) -> str | None:
-    """The page of a row by its model's label, if the admin has one."""
-    try:
-        return reverse(f"admin:{label_lower.replace('.', '_')}_change", args=[pk])
-    except NoReverseMatch:
-        return None
+    """The page of a row by its model's label, if the admin has one: for reading, else its form."""
+    for page in ("read", "change"):
+        try:
+            return reverse(f"admin:{label_lower.replace('.', '_')}_{page}", args=[pk])
+        except NoReverseMatch:
+            continue
+    return None
 
 
 def changelist_url(label_lower: str, query: str = "") -> str:

@@ -15,7 +15,7 @@ from config.mcp.rest import Call
 from config.mcp.schemas import read
 from config.mcp.tool import Result, Tool
 from config.mcp.tools.reading import ROWS, Readable
-from memory.admin.receipts import PAGES
+from memory.admin.found import PAGES
 from memory.api.search import post_search
 from memory.models.passage import PassageKind
 from memory.search.schemas import SearchQuery

@@ -20,6 +20,7 @@ from memory.search.schemas import Name
 
 CONCISE = ("text", "already_told", "missing_scopes", "receipt_id")
 NOTHING = "Remembrancer holds nothing for this yet."
+UNREAD = "Left out is what this key may not read: it lacks the scopes {}."
 
 
 class SessionContext(Arguments):
@@ -45,7 +46,11 @@ def context(call: Call, given: SessionContext) -> Result:
     # The tool's own mark is around its whole answer.
     told["text"] = inside(told["text"]) or NOTHING
     data = told if is_detailed(given) else {name: told[name] for name in CONCISE}
-    return Result(data, text=told["text"])
+    text = told["text"]
+    if told["missing_scopes"]:
+        # Agents are often given the text alone.
+        text += f"\n\n{UNREAD.format(', '.join(told['missing_scopes']))}"
+    return Result(data, text=text)
 
 
 CONTEXT = Tool(

@@ -1,5 +1,6 @@
 """What a setting is, and the kinds of value that one has. Not for the settings themselves."""
 
+import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -107,6 +108,14 @@ def origins(env: environ.Env, name: str) -> list[str]:
     return found
 
 
+def networks(env: environ.Env, name: str) -> list[Any]:
+    """Addresses stand for networks of one."""
+    try:
+        return [ipaddress.ip_network(word) for word in words(env, name)]
+    except ValueError:
+        raise ValueError("must be addresses or networks, such as 10.0.0.0/8") from None
+
+
 def password(env: environ.Env, name: str) -> str:
     value = str(env.str(name))
     if len(value) < LEAST_PASSWORD:
@@ -169,6 +178,15 @@ def http_url(env: environ.Env, name: str) -> str:
     value = str(env.str(name)).rstrip("/")
     if not value.startswith(("http://", "https://")):
         raise ValueError("must be an http:// or https:// URL")
+    return value
+
+
+def secure_url(env: environ.Env, name: str) -> str:
+    """https, or a server on this machine."""
+    value = http_url(env, name)
+    parts = urlsplit(value)
+    if parts.scheme != "https" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        raise ValueError("must be an https:// URL")
     return value
 
 

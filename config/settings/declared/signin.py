@@ -1,0 +1,23 @@
+"""How people sign in to the admin."""
+
+from config.settings.declared.kinds import Setting, networks, secure_url, text
+
+SIGN_IN: tuple[Setting, ...] = (
+    Setting(
+        "REMEMBRANCER_TRUSTED_PROXIES",
+        networks,
+        [],
+        "Addresses or networks of the proxies whose X-Forwarded-For is believed, comma-separated.",
+        "none: the header is not read",
+    ),
+    Setting(
+        "REMEMBRANCER_OIDC_URL",
+        secure_url,
+        "",
+        "Single sign-on by this OpenID Connect provider, beside passwords (docs/security.md).",
+        "none: passwords only",
+    ),
+    Setting("REMEMBRANCER_OIDC_CLIENT_ID", text, "", "This installation's id there.", "none"),
+    Setting("REMEMBRANCER_OIDC_CLIENT_SECRET", text, "", "Its secret.", "none"),
+    Setting("REMEMBRANCER_OIDC_NAME", text, "Single sign-on", "What the button calls it."),
+)

@@ -1,0 +1,1 @@
+"""How people sign in to the admin. Not for keys of programs (contacts/api/auth.py)."""
