@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = [
@@ -19,6 +19,10 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+# Several browsers share a machine's cores with everything else of the run.
+expect.set_options(timeout=30_000)
 
 
 def find_chromium() -> str | None:
@@ -90,3 +94,9 @@ def sign_in(visit: Visit, username: str, password: str) -> None:
     visit.page.fill("#id_password", password)
     visit.page.click("#login-form button[type=submit]")
     visit.page.wait_for_url(visit.base + "/admin/")
+
+
+def open_palette(page: Page) -> None:
+    """By its keys; it takes the focus a moment after it is shown, and what is typed before is lost."""
+    page.keyboard.press("Control+k")
+    expect(page.locator("#search-input-command")).to_be_focused()

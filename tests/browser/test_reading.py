@@ -206,8 +206,8 @@ def test_the_timeline_is_zoomed_by_keyboard_and_leads_to_events(
 def test_the_palette_jumps_to_a_session(visit: Visit, greenhouse: Workspace) -> None:
     page = visit.page
     sign_in(visit, "alice", PASSWORD)
-    page.keyboard.press("Control+k")
-    page.locator("#search-input-command").press_sequentially("watering")
+    open_palette(page)
+    page.keyboard.type("watering")
     result = page.locator("#command-results-list a[data-title='Fix the watering test']")
     expect(result).to_be_visible()
     page.keyboard.press("ArrowDown")

@@ -118,7 +118,7 @@ def test_filters_stand_in_the_address_and_go_one_by_one(
 def test_the_palette_by_keys_alone(visit: Visit, greenhouse: Workspace) -> None:
     page = visit.page
     sign_in(visit, "alice", PASSWORD)
-    page.keyboard.press("Control+k")
+    open_palette(page)
     palette = page.locator("#command-results-list")
     expect(palette.get_by_text("At a glance")).to_be_visible()
     page.keyboard.type("refilled each morning")
@@ -130,7 +130,7 @@ def test_the_palette_by_keys_alone(visit: Visit, greenhouse: Workspace) -> None:
 
     # Enter without a choice asks for everything.
     page.locator("body").click(position={"x": 700, "y": 5})
-    page.keyboard.press("Control+k")
+    open_palette(page)
     page.locator("#search-input-command").fill("")
     page.keyboard.type("boiler at night")
     expect(palette.get_by_text("Search everything for “boiler at night”")).to_be_visible()
@@ -175,7 +175,7 @@ def test_no_page_of_it_is_wider_than_its_window(
             assert visit.overflow() <= 0, (name, width)
     visit.page.set_viewport_size({"width": 1600, "height": 1000})
     visit.open("/admin/")
-    visit.page.keyboard.press("Control+k")
+    open_palette(visit.page)
     visit.page.keyboard.type("boiler")
     expect(visit.page.get_by_text("Search everything for")).to_be_visible()
     for width in (1600, 390):
