@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	&& { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-mcp test-real lint lock openapi screenshots clean
+.PHONY: help run test test-long test-mcp test-real lint lock openapi screenshots clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -22,10 +22,15 @@ run: $(VENV)/.base  ## Install what is missing and run Remembrancer (Ctrl-C stop
 # Python starts hundreds of times in a run: each module is compiled once, also where the environment
 # asks for no bytecode, as containers do.
 test: export PYTHONDONTWRITEBYTECODE :=
-# All of them on several processes, each with a database server of its own, files in the order of
+test-long: export PYTHONDONTWRITEBYTECODE :=
+# On several processes, each with a database server of its own, files in the order of
 # tests/conftest.py; a choice on one.
+ALL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 test: $(VENV)/.test  ## Run the tests; ARGS="tests/unit -k name" chooses among them
-	@exec $(BIN)/python -m pytest $(or $(ARGS),-n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder)
+	@exec $(BIN)/python -m pytest $(or $(ARGS),$(ALL) -m "not long")
+
+test-long: $(VENV)/.test  ## Run what takes whole programs: browsers, processes killed, hostile values
+	@exec $(BIN)/python -m pytest $(or $(ARGS),$(ALL) -m long)
 
 # Other people's programs, which need npm. Its node serves where the system's is too old for them.
 NPM := var/npm

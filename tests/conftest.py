@@ -8,6 +8,7 @@ import gc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import environ
@@ -19,6 +20,16 @@ from config.lib.scope import workspace_scope
 from contacts.models import Workspace
 from tests import factories
 from tests.gunicorn import WebServer
+
+HERE = Path(__file__).parent
+# What `make test` leaves to `make test-long`.
+LONG = ("browser", "faults", "api/test_hostile_values.py", "importers/test_claude_code_fuzz.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if any(item.path.is_relative_to(HERE / part) for part in LONG):
+        item.add_marker("long")
 
 
 @pytest.hookimpl(trylast=True)

@@ -152,7 +152,8 @@ RELATIVE = {
         -1: "last previous prior past letzte letzten letztes letzter letztem vorige voriges "
         "vorigen voriger vorigem vergangene vergangenes vergangenen vergangener vergangenem "
         "pasado pasada ultimo ultima ultimos ultimas pasados pasadas anterior",
-        0: "this current diese diesen dieses dieser diesem aktuelle aktuellen este esta",
+        0: "this current diese diesen dieses dieser diesem aktuelle aktuellen este esta actual "
+        "heuer",
         1: "next upcoming nachste nachsten nachstes nachster nachstem naechste naechsten naechstes "
         "kommende kommenden kommendes kommender proximo proxima que_viene",
     }.items()

@@ -5,13 +5,15 @@ Each cell of its table is tried over HTTP. A page that is in none of the tables 
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.contrib import admin
 from django.db import transaction
 from django.db.models import Model
+from django.template.response import SimpleTemplateResponse
 from django.test import Client
 from django.urls import get_resolver, reverse
 
@@ -210,16 +212,24 @@ def role_of(who: str) -> Role:
     return Role.VIEWER if who == "superuser" else Role(who)
 
 
+def unrendered() -> AbstractContextManager[Any]:
+    """Answers are decided and not drawn: what is asked of them is their status alone."""
+    return patch.object(SimpleTemplateResponse, "rendered_content", "")
+
+
 def attempts(client: Client, model: type[Model], row: Any) -> Iterator[tuple[str, Any]]:
     """Everything that can be done to rows of a model, as (cell of the table, answer)."""
     add, change, delete = (
         url(model, "add"), url(model, "change", row.pk), url(model, "delete", row.pk),
     )  # fmt: skip
-    yield "add", client.get(add)
+    with unrendered():
+        answers = [("add", client.get(add)), ("delete", client.get(delete))]
+    yield from answers
     yield "add", client.post(add, {})
-    sent = sent_by(client.get(change).content.decode())
+    seen = client.get(change)
+    assert seen.status_code == 200
+    sent = sent_by(seen.content.decode())
     yield "change", client.post(change, {"_version": "1", **sent})
-    yield "delete", client.get(delete)
     yield "delete", client.post(delete, {"post": "yes"})
     for one in admin.site._registry[model].row_actions:  # type: ignore[attr-defined]
         yield one.name, client.post(url(model, "do", row.pk, one.name))
@@ -228,12 +238,11 @@ def attempts(client: Client, model: type[Model], row: Any) -> Iterator[tuple[str
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: m._meta.model_name)
 def test_each_role_may_what_the_table_says(people, filled, workspace, rows, model):
     said, row = said_of(model), rows[model]
-    asked = {"changelist", "change", "history"}
     for who, client in people.items():
         role = role_of(who)
-        for page in sorted(asked):
-            args = () if page == "changelist" else (row.pk,)
-            assert client.get(url(model, page, *args)).status_code == 200, (who, page)
+        assert client.get(url(model, "changelist")).status_code == 200, who
+        with unrendered():
+            assert client.get(url(model, "history", row.pk)).status_code == 200, who
         if issubclass(model, WorkspaceRow):
             assert client.get(url(model, "download", "csv")).status_code == 200, who
         with undone():

@@ -23,6 +23,7 @@ TABLES = (
 )  # fmt: skip
 # Of the runs half are those of the first mission, one in a thousand failed.
 FILL = """
+    SET LOCAL statement_timeout = 0;
     SET LOCAL app.workspace = '{workspace}';
     INSERT INTO agent_sessions_scheduledmission (id, workspace_id, created_at, updated_at, version,
         metadata, source, external_id, name, slug, description, prompt, primitive, params,

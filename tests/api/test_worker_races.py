@@ -245,6 +245,7 @@ def test_two_who_put_back_runs_of_the_same_missions_do_not_deadlock(workspace, a
 
 
 FILL_QUEUE = """
+    SET LOCAL statement_timeout = 0;
     SET LOCAL app.workspace = '{workspace}';
     INSERT INTO agent_sessions_worker (id, workspace_id, created_at, updated_at, version, metadata,
         source, external_id, conversation_id, name, primitive, status, instructions, params,

@@ -326,7 +326,17 @@ def test_the_words_that_said_it_are_given():
     assert find_period("¿Qué pasó el año pasado?", NOW).text == "el año pasado"
 
 
-WORDS = """in since before last the 3 31 2023 may May 5. of - to and week days ago el de mayo vor
+def test_this_year_and_this_week_in_a_word_of_their_own():
+    assert days("Was haben wir heuer gelernt?") == days("Was haben wir dieses Jahr gelernt?")
+    assert days("HEUER") == days("this year")
+    assert days("los errores de la semana actual") == days("the errors of this week")
+    assert days("el mes actual") == days("this month")
+
+
+# Words that a rule knows and words between them; what each says alone is tested above.
+WORDS = """heuer actual anterior antepasado vorletzte Woche Jahr semana mes proximo que viene
+    lunes Montag weekend Wochenende finde verano Sommer summer letzten Anfang principios
+    in since before last the 3 31 2023 may May 5. of - to and week days ago el de mayo vor
     drei Tagen seit pasado viernes 9999 99 Q2 2023-05-03 between entre ."""
 
 
