@@ -75,6 +75,8 @@ class Queue:
 
     entries: list[Entry] = field(default_factory=list)
     counts: dict[Why, int] = field(default_factory=dict)
+    # Of all legs: one memory may wait for two reasons.
+    total: int = 0
     more: set[Why] = field(default_factory=set)
 
     @property
@@ -109,6 +111,7 @@ def review_queue(wanted: ReviewFilter, why: Why | None = None) -> Queue:
     ]
     queue = Queue(counts=dict.fromkeys(Why, 0))
     seen: set[uuid.UUID] = set()
+    everything: set[uuid.UUID] = set()
     found = legs[0].union(*legs[1:], all=True).order_by("recorded_at", "id")
     for row in found:
         name = Why(row["why"])
@@ -117,17 +120,23 @@ def review_queue(wanted: ReviewFilter, why: Why | None = None) -> Queue:
             continue
         queue.counts[name] += 1
         # One may be hardly believed and contradicted as well.
+        everything.add(row["id"])
         if (why is None or name == why) and row["id"] not in seen:
             seen.add(row["id"])
             queue.entries.append(_entry(row))
+    queue.total = len(everything)
     return queue
 
 
 def waiting_count() -> int:
     """How many wait, counted to BADGE + 1. One query."""
-    found = _legs(BADGE + 1).values()
-    legs = [rows.values("id")[: BADGE + 1] for rows in found]
-    return legs[0].union(*legs[1:])[: BADGE + 1].count()
+    return waiting(BADGE + 1)[: BADGE + 1].count()
+
+
+def waiting(most: int) -> QuerySet[Memory, Any]:
+    """The ids of what waits, `most` of each leg."""
+    legs = [rows.values("id")[:most] for rows in _legs(most).values()]
+    return legs[0].union(*legs[1:])
 
 
 def contradictions_of(memory_id: uuid.UUID, most: int) -> list[Memory]:
