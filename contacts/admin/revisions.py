@@ -22,7 +22,7 @@ from unfold.decorators import display
 
 from config.lib.admin import show
 from config.lib.errors import DomainError
-from contacts.admin.access import actor_of, allows
+from contacts.admin.access import actor_of, allows, page_of
 from contacts.admin.actions import PageLink
 from contacts.admin.base import ReadOnlyAdmin
 from contacts.admin.filters import DaysFilter
@@ -76,7 +76,7 @@ class RevisionAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         undo_view = self.admin_site.admin_view(self.undo_view)
-        as_of_view = self.admin_site.admin_view(self.as_of_view)
+        as_of_view = page_of(self, RevisionAdmin.as_of_view)
         return [
             path("<uuid:object_id>/undo/", undo_view, name="contacts_revision_undo"),
             path("<uuid:object_id>/as-of/", as_of_view, name="contacts_revision_as_of"),
@@ -140,8 +140,6 @@ class RevisionAdmin(ReadOnlyAdmin):
 
     def as_of_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
         """The object as it was just after a change."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied("this needs a member")
         revision = get_row(Revision, object_id, what="change")
         context = {
             **self.admin_site.each_context(request),
@@ -152,7 +150,6 @@ class RevisionAdmin(ReadOnlyAdmin):
             "fields": as_it_was(revision),
             "url": show.change_url(revision.model, revision.object_id),
         }
-        request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/as_of.html", context)
 
     def get_search_results(
