@@ -24,6 +24,7 @@ from django.db.models import (
 from django.forms import Media
 from django.http import HttpRequest
 from django.utils.functional import cached_property
+from unfold.templatetags import unfold_list
 from unfold.views import ChangeList
 
 from config.lib.db.lookup import find_id
@@ -130,6 +131,19 @@ class WorkspaceChangeList(ChangeList):
 
     def url_for_result(self, result: Any) -> str:
         return self.model_admin.url_of(result) or super().url_for_result(result)
+
+
+def _headers_once(changelist: ChangeList) -> list[dict[str, Any]]:
+    """Unfold makes all headers anew for each row, of which it needs their texts: a fifth of the
+    time of a list of fifty rows."""
+    kept: list[dict[str, Any]] | None = changelist.__dict__.get("headers_made")
+    if kept is None:
+        kept = changelist.__dict__["headers_made"] = list(_result_headers(changelist))
+    return kept
+
+
+_result_headers = unfold_list.result_headers
+unfold_list.result_headers = _headers_once
 
 
 def filter_media(filters: Iterable[Any]) -> Media:

@@ -4,15 +4,20 @@ Not for what its rows are and what is done with them: row_forms.py, actions.py.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from django.contrib.admin import ShowFacets
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import QuerySet
 from django.forms import Media
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import URLPattern, path
-from unfold.admin import ModelAdmin
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+from unfold.admin import ModelAdmin, checkbox
+from unfold.decorators import display
 
 from config.lib.db.models import WorkspaceRow
 from contacts.admin.access import page_of, require_entry
@@ -25,6 +30,13 @@ from contacts.admin.listing import (
 )
 from contacts.admin.permissions import Permissions
 from contacts.services.row_exports import RowFormat, row_parts
+
+_ROW = "the-row"
+
+
+@cache
+def _checkbox() -> str:
+    return str(checkbox.render(ACTION_CHECKBOX_NAME, _ROW))
 
 
 class RowLists(Permissions, ModelAdmin):
@@ -107,6 +119,11 @@ class RowLists(Permissions, ModelAdmin):
     def downloads(self) -> list[str]:
         """For includes/downloads.html."""
         return list(RowFormat) if issubclass(self.model, WorkspaceRow) else []
+
+    @display(description=ModelAdmin.action_checkbox.short_description)
+    def action_checkbox(self, obj: Any) -> SafeString:
+        """Unfold's, whose template is rendered once and not for each row."""
+        return mark_safe(_checkbox().replace(_ROW, escape(str(obj.pk))))  # noqa: S308
 
     def for_list(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """The rows of a list, without what it does not show."""

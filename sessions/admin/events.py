@@ -44,7 +44,7 @@ class SessionEventAdmin(SessionRowAdmin):
     list_annotate = {"beginning": Left("text", PREVIEW)}
     search_fields = ("text",)
     search_help_text = "Words of the event, best first; or its id"
-    ordering = ("-id",)
+    ordering = ("-occurred_at", "-id")
     fields = readonly_fields = (
         "number", "what", "session_link", "at", "full_text", "payload", "dedupe_key", "ids",
     )  # fmt: skip

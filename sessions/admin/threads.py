@@ -142,7 +142,7 @@ class MessageAdmin(ReadOnlyAdmin):
     list_annotate = {"beginning": Left("content", PREVIEW)}
     search_fields = ("content",)
     search_help_text = "Words of the message, best first; or its id"
-    ordering = ("-id",)
+    ordering = ("-occurred_at", "-id")
     fields = readonly_fields = (
         "role_badge", "session_link", "place", "at", "text", "raw_blocks", "model", "tokens",
         "native", "more", "ids",
