@@ -18,8 +18,7 @@ from django.db.models import CharField, Exists, F, OuterRef, Q, QuerySet, Value
 from contacts.models import Revision
 from memory.models import Memory, MemoryLink
 from memory.models.links import Relation
-from memory.models.memory import UNSURE_BELOW, UNVOUCHED, MemoryState
-from memory.services.lessons import MODEL_METHOD
+from memory.models.memory import MODEL_METHOD, UNSURE_BELOW, UNVOUCHED, MemoryState
 
 # What is read of each leg. Nobody decides more than that before the page is read again.
 WINDOW = 200
@@ -153,9 +152,9 @@ def contradictions_of(memory_id: uuid.UUID, most: int) -> list[Memory]:
 
 
 def _legs(most: int) -> dict[Why, QuerySet[Memory]]:
-    """Indexes memory_state for the first two, memorylink_contradicts, memory_unsure. Of undecided
-    contradictions the latest `most` are looked at; decided ones are passed over on the way, and
-    those are as many as people have decided."""
+    """Indexes memory_proposed, memory_quarantined, memorylink_contradicts, memory_unsure. Of
+    undecided contradictions the latest `most` are looked at; decided ones are passed over on the
+    way, and those are as many as people have decided."""
     waiting = Memory.objects.filter(state=MemoryState.QUARANTINED)
     by_model = Q(method__startswith=MODEL_METHOD)
     in_use = Memory.objects.filter(state=MemoryState.ACTIVE, trust__in=UNVOUCHED)

@@ -85,8 +85,15 @@ class RowLists(Permissions, ModelAdmin):
         term = search_term.replace("\x00", "").strip()
         if self.find_rows is None or not term:
             return super().get_search_results(request, queryset, search_term)
-        chosen = request.GET.dict()
-        return search_rows(queryset, term, self.find_rows, self.search_names, chosen), False
+        found = search_rows(
+            queryset,
+            term,
+            self.find_rows,
+            self.search_names,
+            self.search_fields,
+            request.GET.dict(),
+        )
+        return found, False
 
     def get_urls(self) -> list[URLPattern]:
         urls: list[URLPattern] = super().get_urls()

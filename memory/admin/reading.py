@@ -69,7 +69,7 @@ def read_view(admin: Any, request: HttpRequest, object_id: uuid.UUID) -> HttpRes
         "graph": graph,
         "about": about_of(memory),
         "pairs": pairs_of(memory.pk),
-        "changes": [describe(one) for one in changes[:MOST_CHANGES]],
+        "changes": describe(changes[:MOST_CHANGES]),
         "made": made_by(changes),
         "older": len(changes) > MOST_CHANGES,
         "feedback": feedback[:MOST_FEEDBACK],

@@ -121,7 +121,9 @@ def _merge(keep: Kept) -> Callable[[HttpRequest, uuid.UUID], list[uuid.UUID]]:
 
 
 def _dismiss(request: HttpRequest, memory_id: uuid.UUID) -> list[uuid.UUID]:
-    dismiss_duplicate(actor=actor_of(request), duplicate_id=_pair(request))
+    dismiss_duplicate(
+        actor=actor_of(request), duplicate_id=_pair(request), reason=posted_reason(request)
+    )
     return []
 
 

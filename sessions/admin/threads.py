@@ -141,7 +141,7 @@ class MessageAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_annotate = {"beginning": Left("content", PREVIEW)}
     search_fields = ("content",)
-    search_help_text = "Words of the message, best first; or its id"
+    search_help_text = "Words of the message, best first; a part of a word in the newest; or its id"
     ordering = ("-occurred_at", "-id")
     fields = readonly_fields = (
         "role_badge", "session_link", "place", "at", "text", "raw_blocks", "model", "tokens",

@@ -13,7 +13,8 @@ from contacts.services import funnel
 from contacts.services.keys import create_key
 from memory.admin import review_count, review_many
 from memory.models import Memory, MemoryDuplicate
-from memory.services.lessons import METHOD, MODEL_METHOD
+from memory.models.memory import MODEL_METHOD
+from memory.services.lessons import METHOD
 from memory.services.memories import NewMemory, create_memory, link_memories, update_memory
 from tests.admin.pages import MAX_QUERIES, queries_of
 from tests.factories import ALICE, make_agent, make_memory, make_session
