@@ -5,13 +5,16 @@ million contacts; a group is on the page of its first contact.
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
-from typing import Any
+from typing import Any, NamedTuple
 
-from config.lib.cursor import page
-from contacts.models import Contact, ContactEmail, ContactPhone
+from django.db import connection
+
+from config.lib.cursor import page, write_cursor
+from config.lib.scope import current_workspace_id
+from contacts.models import Contact
 from contacts.selectors_contacts import BY_NAME, DEFERRED
 
 # How many contacts one request looks at, whether or not there are duplicates among them.
@@ -24,6 +27,56 @@ SIMILAR = 0.9
 MAX_FOUND = 500
 # A is like B, B like C, C like D: further than that it is no group any more.
 ROUNDS = 4
+REASONS = ("same_email", "same_phone", "same_name", "similar_name")
+
+# What some contacts share with anybody, each value once for each that has it, and who stands
+# around some of them in the alphabet. `earlier` are those before the window. Indexes
+# contactemail_unique, contactemail_email, contactphone_unique, contactphone_number, contact_list.
+_AROUND = """
+    WITH shared AS (
+        SELECT 'same_email' AS reason, v.value, h.contact_id AS id
+        FROM (SELECT DISTINCT email AS value FROM contacts_contactemail
+              WHERE workspace_id = %(workspace)s AND contact_id = ANY(%(ids)s)) v,
+        LATERAL (SELECT contact_id FROM contacts_contactemail
+                 WHERE workspace_id = %(workspace)s AND email = v.value LIMIT %(most)s) h
+        UNION ALL
+        SELECT 'same_phone', v.value, h.contact_id
+        FROM (SELECT DISTINCT number AS value FROM contacts_contactphone
+              WHERE workspace_id = %(workspace)s AND contact_id = ANY(%(ids)s)) v,
+        LATERAL (SELECT contact_id FROM contacts_contactphone
+                 WHERE workspace_id = %(workspace)s AND number = v.value LIMIT %(most)s) h
+        UNION ALL
+        SELECT 'same_name', v.value, h.id
+        FROM (SELECT DISTINCT sort_name AS value FROM contacts_contact
+              WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)s)) v,
+        LATERAL (SELECT id FROM contacts_contact
+                 WHERE workspace_id = %(workspace)s AND sort_name = v.value
+                   AND merged_into_id IS NULL LIMIT %(most)s) h
+    ), live AS (
+        SELECT s.reason, s.value, c.id, c.name, c.sort_name,
+               count(*) OVER (PARTITION BY s.reason, s.value) AS holders
+        FROM shared s JOIN contacts_contact c
+             ON c.workspace_id = %(workspace)s AND c.id = s.id AND c.merged_into_id IS NULL
+    ), beside AS (
+        SELECT h.* FROM contacts_contact o, LATERAL (
+            (SELECT id, name, sort_name FROM contacts_contact
+             WHERE workspace_id = %(workspace)s AND sort_name < o.sort_name
+               AND merged_into_id IS NULL
+             ORDER BY sort_name DESC, id DESC LIMIT %(neighbours)s)
+            UNION ALL
+            (SELECT id, name, sort_name FROM contacts_contact
+             WHERE workspace_id = %(workspace)s AND sort_name > o.sort_name
+               AND merged_into_id IS NULL
+             ORDER BY sort_name, id LIMIT %(neighbours)s)
+        ) h
+        WHERE o.workspace_id = %(workspace)s AND o.id = ANY(%(edges)s)
+    )
+    SELECT reason, value, id, name, sort_name,
+           (sort_name, id) < (%(first_name)s, %(first_id)s) AS earlier
+    FROM (SELECT reason, value, id, name, sort_name FROM live WHERE holders > 1
+          UNION ALL
+          SELECT '', '', id, name, sort_name FROM beside) found
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,117 +95,141 @@ class Group:
     reasons: list[Reason] = field(default_factory=list)
 
 
+class _Person(NamedTuple):
+    id: uuid.UUID
+    name: str
+    sort_name: str
+    earlier: bool = False
+
+
+# (reason, value) -> who have it.
+_Links = dict[tuple[str, str], set[uuid.UUID]]
+
+
 def find_duplicates(*, cursor: str | None, limit: int) -> tuple[list[Group], str | None]:
     """A page of groups, at most `limit`, and the cursor of the next; a page may be empty and have
-    one. Indexes contact_list, contactemail_unique, contactemail_email, contactphone_unique,
-    contactphone_number."""
-    live = Contact.objects.filter(merged_into=None).defer(*DEFERRED)
-    groups: list[Group] = []
-    examined = 0
-    while True:
-        size = min(limit - len(groups), EXAMINED - examined)
-        window, cursor = page(live, order=BY_NAME, cursor=cursor, limit=size)
-        if window:
-            groups += _groups_of(window)
-        examined += size
-        if cursor is None or len(groups) >= limit or examined >= EXAMINED:
-            return groups, cursor
+    one. Two statements, and one more for each of ROUNDS; indexes contact_list and _AROUND's."""
+    live = Contact.objects.filter(merged_into=None).values("id", "name", "sort_name")
+    rows, following = page(live, order=BY_NAME, cursor=cursor, limit=EXAMINED)
+    window = [_Person(**row) for row in rows]
+    if not window:
+        return [], None
+    known, links = _linked(window)
+    place = {row.id: n for n, row in enumerate(window)}
+    found = []
+    for ids in _components(links.values()):
+        here = [place[pk] for pk in ids if pk in place]
+        if len(ids) > 1 and here and not any(known[pk].earlier for pk in ids):
+            found.append((min(here), ids))
+    found.sort(key=lambda one: one[0])
+    if len(found) > limit:
+        found = found[:limit]
+        last = window[found[-1][0]]
+        following = write_cursor([last.sort_name, last.id])
+    contacts = _contacts(pk for _, ids in found for pk in ids)
+    groups = [
+        Group([row for pk, row in contacts.items() if pk in ids], _reasons(links, ids))
+        for _, ids in found
+    ]
+    return groups, following
 
 
-def _groups_of(window: Sequence[Contact]) -> list[Group]:
-    """The groups whose first contact is in `window`."""
-    found: dict[uuid.UUID, Contact] = {row.pk: row for row in window}
-    reasons: dict[tuple[str, str], set[uuid.UUID]] = {}
-    fresh: list[Contact] = list(window)
+def _linked(window: Sequence[_Person]) -> tuple[dict[uuid.UUID, _Person], _Links]:
+    """Who hangs together with anybody in `window`, and by what."""
+    known = {row.id: row for row in window}
+    links: _Links = {}
+    fresh: Sequence[_Person] = window
+    # The window's own names are beside each other; of others nobody knows where they stand.
+    edges = [window[0].id, window[-1].id]
+    seen: set[uuid.UUID] = set()
     for _ in range(ROUNDS):
-        for kind, value, ids in _links(fresh):
-            reasons.setdefault((kind, value), set()).update(ids)
-        wanted = set().union(*reasons.values()) - found.keys() if reasons else set()
-        fresh = _live(wanted)
-        found |= {row.pk: row for row in fresh}
+        beside = dict.fromkeys(fresh)
+        for reason, value, person in _around(fresh, edges, window[0]):
+            if reason:
+                links.setdefault((reason, value), set()).add(person.id)
+                known.setdefault(person.id, person)
+            else:
+                beside[person] = None
+        for one, other in _similar_names(list(beside)):
+            links.setdefault(
+                ("similar_name", f"{one.name} / {other.name}"), set()
+            ).update((one.id, other.id))  # fmt: skip
+        people = {row.id: row for row in beside}
+        linked = set().union(*links.values())
+        known |= {pk: people[pk] for pk in linked if pk not in known}
+        seen |= {row.id for row in fresh}
+        fresh = [known[pk] for pk in linked - seen][:MAX_FOUND]
+        edges = [row.id for row in fresh]
         if not fresh:
             break
-    first = {row.pk for row in window}
-    groups = []
-    for ids in _components(reasons.values(), found):
-        rows = sorted((found[pk] for pk in ids), key=lambda row: (row.sort_name, row.pk))
-        if len(rows) > 1 and rows[0].pk in first:
-            groups.append(Group(rows, _reasons(reasons, ids)))
-    return sorted(groups, key=lambda group: (group.contacts[0].sort_name, group.contacts[0].pk))
+    return known, links
 
 
-def _live(ids: Iterable[uuid.UUID]) -> list[Contact]:
-    rows = Contact.objects.filter(pk__any_of=list(ids), merged_into=None).defer(*DEFERRED)
-    return list(rows.order_by(*BY_NAME)[:MAX_FOUND])
+def _around(
+    people: Sequence[_Person], edges: Sequence[uuid.UUID], first: _Person
+) -> Iterator[tuple[str, str, _Person]]:
+    """(reason, value, who has it too), and ("", "", who stands beside one of `edges`)."""
+    asked: dict[str, Any] = {
+        "workspace": current_workspace_id(),
+        "ids": [row.id for row in people],
+        "edges": list(edges),
+        "most": MAX_FOUND,
+        "neighbours": NEIGHBOURS,
+        "first_name": first.sort_name,
+        "first_id": first.id,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_AROUND, asked)
+        for reason, value, *person in cursor.fetchall():
+            yield reason, value, _Person(*person)
 
 
-def _links(rows: Sequence[Contact]) -> Iterable[tuple[str, str, set[uuid.UUID]]]:
-    """(reason, value, contacts) of what `rows` share with anybody."""
-    ids = [row.pk for row in rows]
-    for model, column, reason in (
-        (ContactEmail, "email", "same_email"),
-        (ContactPhone, "number", "same_phone"),
-    ):
-        own = model.objects.filter(contact_id__in=ids).values_list(column, flat=True)
-        values = list(set(own))
-        holders = model.objects.filter(**{f"{column}__any_of": values}).order_by(column, "id")
-        shared: dict[str, set[uuid.UUID]] = {}
-        for value, pk in holders.values_list(column, "contact_id")[:MAX_FOUND]:
-            shared.setdefault(value, set()).add(pk)
-        yield from ((reason, value, found) for value, found in shared.items() if len(found) > 1)
-    yield from _same_names(rows)
-    yield from _similar_names(rows)
+def _contacts(ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Contact]:
+    """By name."""
+    rows = Contact.objects.filter(pk__any_of=list(ids)).defer(*DEFERRED).order_by(*BY_NAME)
+    return {row.pk: row for row in rows}
 
 
-def _same_names(rows: Sequence[Contact]) -> Iterable[tuple[str, str, set[uuid.UUID]]]:
-    names = list({row.sort_name for row in rows})
-    holders = Contact.objects.filter(sort_name__any_of=names, merged_into=None)
-    named: dict[str, set[uuid.UUID]] = {}
-    for name, pk in holders.order_by(*BY_NAME).values_list("sort_name", "pk")[:MAX_FOUND]:
-        named.setdefault(name, set()).add(pk)
-    yield from (("same_name", name, found) for name, found in named.items() if len(found) > 1)
-
-
-def _similar_names(rows: Sequence[Contact]) -> Iterable[tuple[str, str, set[uuid.UUID]]]:
+def _similar_names(people: Iterable[_Person]) -> Iterator[tuple[_Person, _Person]]:
     """Each with those around it in the alphabet: a letter more or less leaves most names there."""
-    own = sorted(rows, key=lambda row: (row.sort_name, row.pk))
-    live: Any = Contact.objects.filter(merged_into=None).defer(*DEFERRED)
-    before = live.filter(sort_name__lt=own[0].sort_name).order_by("-sort_name", "-id")
-    after = live.filter(sort_name__gt=own[-1].sort_name).order_by(*BY_NAME)
-    ordered = [*reversed(before[:NEIGHBOURS]), *own, *after[:NEIGHBOURS]]
-    for index, row in enumerate(ordered):
-        for other in ordered[index + 1 : index + 1 + NEIGHBOURS]:
-            if row.sort_name != other.sort_name and _similar(row.sort_name, other.sort_name):
-                yield "similar_name", f"{row.name} / {other.name}", {row.pk, other.pk}
+    ordered = sorted(people, key=lambda row: (row.sort_name, row.id))
+    matcher = SequenceMatcher(None, autojunk=False)
+    for index, other in enumerate(ordered):
+        # What a matcher works out it works out of its second text.
+        prepared = False
+        for row in ordered[max(0, index - NEIGHBOURS) : index]:
+            if row.sort_name == other.sort_name or not _as_long(row.sort_name, other.sort_name):
+                continue
+            if not prepared:
+                matcher.set_seq2(other.sort_name)
+                prepared = True
+            matcher.set_seq1(row.sort_name)
+            if matcher.quick_ratio() >= SIMILAR <= matcher.ratio():
+                yield row, other
 
 
-def _similar(one: str, other: str) -> bool:
-    matcher = SequenceMatcher(None, one, other, autojunk=False)
-    return matcher.real_quick_ratio() >= SIMILAR <= matcher.quick_ratio() and (
-        matcher.ratio() >= SIMILAR
-    )
+def _as_long(one: str, other: str) -> bool:
+    """Whether their lengths let them be similar at all."""
+    return 2 * min(len(one), len(other)) >= SIMILAR * (len(one) + len(other))
 
 
-def _components(
-    links: Iterable[set[uuid.UUID]], known: dict[uuid.UUID, Contact]
-) -> list[set[uuid.UUID]]:
+def _components(links: Iterable[set[uuid.UUID]]) -> list[set[uuid.UUID]]:
     """Contacts that hang together by any links, each once."""
     joined: dict[uuid.UUID, set[uuid.UUID]] = {}
     for ids in links:
-        group = {pk for pk in ids if pk in known}
-        for pk in list(group):
+        group = set(ids)
+        for pk in ids:
             group |= joined.get(pk, set())
         for pk in group:
             joined[pk] = group
     return list({id(group): group for group in joined.values()}.values())
 
 
-def _reasons(links: dict[tuple[str, str], set[uuid.UUID]], ids: set[uuid.UUID]) -> list[Reason]:
+def _reasons(links: Mapping[tuple[str, str], set[uuid.UUID]], ids: set[uuid.UUID]) -> list[Reason]:
     """The strongest first: an address says more than a name."""
-    order = ["same_email", "same_phone", "same_name", "similar_name"]
     found = [
         Reason(kind, value, tuple(sorted(who & ids)))
         for (kind, value), who in links.items()
         if len(who & ids) > 1
     ]
-    return sorted(found, key=lambda reason: (order.index(reason.reason), reason.value))
+    return sorted(found, key=lambda reason: (REASONS.index(reason.reason), reason.value))

@@ -16,7 +16,6 @@ from django.db import connection
 
 from config.lib import clock
 from config.lib.scope import current_workspace_id
-from memory.counted import id_before
 from memory.models import Memory, Receipt
 from memory.stats import read_days
 from sessions.models import Message, Session, SessionEvent
@@ -25,9 +24,6 @@ from sessions.services.events import ERROR_TYPES
 HOURS, DAYS = 24, 30
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MOST = 50_000
-# Of events and messages the times are in no index of their own; ids grow with time. Who writes may
-# have a clock that is fast by as much.
-FAST_CLOCK = HOUR
 SERIES = (
     "sessions", "messages", "events", "memories", "searches", "failures", "tokens", "cost",
 )  # fmt: skip
@@ -105,10 +101,9 @@ def _bars(values: Counter[datetime], first: datetime, step: timedelta, count: in
 
 
 def _read(first_hour: datetime, first_day: datetime) -> tuple[Found, set[str]]:
-    """(values by the hour, the series that were cut). Indexes session_list, memory_list,
-    receipt_list, event_type; of events and messages the primary keys."""
+    """(values by the hour, the series that were cut). Indexes session_list, message_time,
+    event_time, memory_list, receipt_list, event_type."""
     workspace = current_workspace_id()
-    recent = id_before(first_hour - FAST_CLOCK)
     newest = "ORDER BY {0} DESC, id DESC LIMIT {1:d}"
     parts: list[tuple[str, Any, str, str, str, str, str, list[Any]]] = [
         (
@@ -117,9 +112,9 @@ def _read(first_hour: datetime, first_day: datetime) -> tuple[Found, set[str]]:
             "started_at >= %s " + newest.format("started_at", MOST), [first_day],
         ),
         ("messages", Message, "occurred_at", "0", "0", "",
-         f"id >= %s ORDER BY id DESC LIMIT {MOST:d}", [recent]),
+         "occurred_at >= %s " + newest.format("occurred_at", MOST), [first_hour]),
         ("events", SessionEvent, "occurred_at", "0", "0", "",
-         f"id >= %s ORDER BY id DESC LIMIT {MOST:d}", [recent]),
+         "occurred_at >= %s " + newest.format("occurred_at", MOST), [first_hour]),
         ("memories", Memory, "recorded_at", "0", "0", "",
          "recorded_at >= %s " + newest.format("recorded_at", MOST), [first_hour]),
         ("searches", Receipt, "created_at", "0", "0", "",

@@ -18,8 +18,7 @@ from django.db.models import CharField, Exists, F, OuterRef, Q, QuerySet, Value
 from contacts.models import Revision
 from memory.models import Memory, MemoryLink
 from memory.models.links import Relation
-from memory.models.memory import UNSURE_BELOW, UNVOUCHED, MemoryState
-from memory.services.lessons import MODEL_METHOD
+from memory.models.memory import MODEL_METHOD, UNSURE_BELOW, UNVOUCHED, MemoryState
 
 # What is read of each leg. Nobody decides more than that before the page is read again.
 WINDOW = 200
@@ -75,6 +74,8 @@ class Queue:
 
     entries: list[Entry] = field(default_factory=list)
     counts: dict[Why, int] = field(default_factory=dict)
+    # Of all legs: one memory may wait for two reasons.
+    total: int = 0
     more: set[Why] = field(default_factory=set)
 
     @property
@@ -109,6 +110,7 @@ def review_queue(wanted: ReviewFilter, why: Why | None = None) -> Queue:
     ]
     queue = Queue(counts=dict.fromkeys(Why, 0))
     seen: set[uuid.UUID] = set()
+    everything: set[uuid.UUID] = set()
     found = legs[0].union(*legs[1:], all=True).order_by("recorded_at", "id")
     for row in found:
         name = Why(row["why"])
@@ -117,17 +119,23 @@ def review_queue(wanted: ReviewFilter, why: Why | None = None) -> Queue:
             continue
         queue.counts[name] += 1
         # One may be hardly believed and contradicted as well.
+        everything.add(row["id"])
         if (why is None or name == why) and row["id"] not in seen:
             seen.add(row["id"])
             queue.entries.append(_entry(row))
+    queue.total = len(everything)
     return queue
 
 
 def waiting_count() -> int:
     """How many wait, counted to BADGE + 1. One query."""
-    found = _legs(BADGE + 1).values()
-    legs = [rows.values("id")[: BADGE + 1] for rows in found]
-    return legs[0].union(*legs[1:])[: BADGE + 1].count()
+    return waiting(BADGE + 1)[: BADGE + 1].count()
+
+
+def waiting(most: int) -> QuerySet[Memory, Any]:
+    """The ids of what waits, `most` of each leg."""
+    legs = [rows.values("id")[:most] for rows in _legs(most).values()]
+    return legs[0].union(*legs[1:])
 
 
 def contradictions_of(memory_id: uuid.UUID, most: int) -> list[Memory]:
@@ -144,9 +152,9 @@ def contradictions_of(memory_id: uuid.UUID, most: int) -> list[Memory]:
 
 
 def _legs(most: int) -> dict[Why, QuerySet[Memory]]:
-    """Indexes memory_state for the first two, memorylink_contradicts, memory_unsure. Of undecided
-    contradictions the latest `most` are looked at; decided ones are passed over on the way, and
-    those are as many as people have decided."""
+    """Indexes memory_proposed, memory_quarantined, memorylink_contradicts, memory_unsure. Of
+    undecided contradictions the latest `most` are looked at; decided ones are passed over on the
+    way, and those are as many as people have decided."""
     waiting = Memory.objects.filter(state=MemoryState.QUARANTINED)
     by_model = Q(method__startswith=MODEL_METHOD)
     in_use = Memory.objects.filter(state=MemoryState.ACTIVE, trust__in=UNVOUCHED)

@@ -15,6 +15,7 @@ from django.contrib.messages import get_messages
 from django.db.models import F, QuerySet, TextField, Value
 from django.db.models.functions import Coalesce, Left, NullIf
 from django.http import HttpRequest
+from django.urls import reverse
 
 from config.admin.charts import cards, tables
 from config.admin.home_acts import needed
@@ -22,11 +23,9 @@ from config.lib import clock
 from config.lib.admin import show
 from config.lib.db.together import read_together
 from contacts.admin.access import allows, require_entry
-from contacts.admin.listing import bounded_counts
+from contacts.admin.listing import AtLeast, bounded_counts
 from contacts.models.workspace import Role
 from contacts.preferences import Preferences, preferences_in
-from memory.models import Memory
-from memory.models.memory import MemoryState
 from memory.schemas_attention import AttentionKind
 from memory.selectors_activity import read_activity
 from memory.selectors_attention import (
@@ -36,6 +35,8 @@ from memory.selectors_attention import (
     needs_attention,
 )
 from memory.selectors_hooks import LEFT
+from memory.selectors_review import BADGE, waiting
+from sessions.admin.days import list_key
 from sessions.models import Mission, Ping, Priority, ScheduledMission, Session, Worker
 from sessions.models.mission import MissionStatus
 from sessions.models.worker import WorkerStatus
@@ -76,9 +77,11 @@ class More:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A day's list of one pool. Each line knows its neighbours, for moving without a script."""
+    """A day's list of one pool; `key` is how a form names it. Each line knows its neighbours, for
+    moving without a script."""
 
     name: str
+    key: str
     lines: list[dict[str, Any]]
     done: int
     url: str
@@ -179,7 +182,7 @@ def _lists(now: datetime, held: Preferences) -> dict[AttentionKind, tuple[str, s
             f"end_reason__exact=orphaned&ended_at__gte={orphans}",
         ),
         AttentionKind.REVIEW: (
-            "Memories to review", "memory.memory", "state__exact=quarantined",
+            "Memories in quarantine", "memory.memory", "state__exact=quarantined",
         ),
         AttentionKind.HOOK_PAYLOAD: (
             "Hook payloads", "memory.hookpayload", f"state__in={','.join(sorted(LEFT))}",
@@ -192,15 +195,14 @@ def _lists(now: datetime, held: Preferences) -> dict[AttentionKind, tuple[str, s
 
 
 def _numbers() -> list[Number]:
-    """Indexes session_active, worker_status, ping_until, memory_state."""
-    active = WorkerStatus.RUNNING
+    """Indexes session_active, worker_status, ping_until, and those of the review queue."""
     found = bounded_counts(
         {
             "live": Session.objects.filter(ended_at=None),
-            "running": Worker.objects.filter(status=active),
+            "running": Worker.objects.filter(status=WorkerStatus.RUNNING),
             "waiting": Worker.objects.filter(status=WorkerStatus.PENDING),
             "pings": Ping.objects.filter(waits_for_person()),
-            "review": Memory.objects.filter(state=MemoryState.QUARANTINED),
+            "review": waiting(BADGE + 1),
         }
     )
     url = show.changelist_url
@@ -213,8 +215,8 @@ def _numbers() -> list[Number]:
                url("agent_sessions.worker", "status__exact=pending"), "hourglass_empty", "blue"),
         Number("Open pings", found["pings"],
                url("agent_sessions.ping", "state=waiting"), "campaign", "amber"),
-        Number("To review", found["review"],
-               url("memory.memory", "state__exact=quarantined"), "rate_review", "amber"),
+        Number("To review", AtLeast(BADGE) if found["review"] > BADGE else found["review"],
+               reverse("admin:review"), "rate_review", "amber"),
     ]  # fmt: skip
 
 
@@ -267,6 +269,7 @@ def _pools(lines: list[dict[str, Any]], today: date) -> list[Pool]:
     return [
         Pool(
             pool,
+            list_key(today, pool),
             rows,
             sum(line["completed_at"] is not None for line in rows),
             f"{_day_url(today)}&pool__exact={quote(pool)}",

@@ -5,7 +5,7 @@ million rows; the words of all rows are the product's search's.
 """
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -18,6 +18,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from pydantic import ValidationError
 
+from config.lib.db.together import read_together
 from config.lib.errors import DomainError
 from config.settings.unfold import UNFOLD
 from contacts.admin.access import allows, require_entry
@@ -73,14 +74,12 @@ class Group:
 
 
 def groups(request: HttpRequest, term: str) -> list[Group]:
-    """Pages and actions, rows by name, what a search finds, and the way to all of it. Nine queries
-    beside the search's, each stopped at a few rows. Without a term: where one goes most."""
+    """Pages and actions, rows by name, what a search finds, and the way to all of it: two
+    statements beside the search's, stopped at a few rows. Without a term: where one goes most."""
     if not term:
         return [Group("Go to", _pages("")[:OPENING]), Group("Begin", _actions(request, ""))]
     answer = _ask(request, term)
-    names = [
-        one for read in (_sessions, _tasks, _projects, _contacts, _agents) for one in read(term)
-    ]
+    names = _named(term)
     everywhere = Entry(
         [(f"Search everything for “{term}”", False)],
         "words and meaning",
@@ -154,56 +153,57 @@ def _marked(title: str, term: str) -> list[Piece]:
     return [piece for piece in pieces if piece[0]]
 
 
-def _rows(
-    rows: Iterable[Any],
-    term: str,
-    kind: str,
-    icon: str,
-    url: Callable[[Any], str],
-    title: Callable[[Any], str],
-) -> list[Entry]:
-    return [Entry(_marked(title(row) or kind, term), kind, url(row), icon) for row in rows]
-
-
-def _newest(rows: QuerySet[Any], wanted: Q) -> QuerySet[Any]:
+def _newest(rows: QuerySet[Any, Any], wanted: Q) -> QuerySet[Any, Any]:
     """Those of the newest rows, by primary key, whose name has the term."""
     newest = rows.order_by("-id").values("pk")[:LOOKED_THROUGH]
     return rows.filter(wanted, pk__in=newest).order_by("-id")
 
 
-def _sessions(term: str) -> list[Entry]:
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A kind of rows that are looked for by name: the rows (values() that begin with `id` and what
+    they are called, the first that is not empty), and the page that each has."""
+
+    kind: str
+    icon: str
+    page: str
+    find: Callable[[str], QuerySet[Any, Any]]
+
+
+def _sessions(term: str) -> QuerySet[Any, Any]:
     # What follows in a prompt is in the session's first message, which the search knows.
-    named = Session.objects.annotate(asked=Left("prompt", TITLE))
-    rows = _newest(named, Q(name__icontains=term) | Q(asked__icontains=term))
-    found = rows.values("id", "name", "asked")[:PER_KIND]
-    page = "admin:agent_sessions_session_conversation"
-    return _rows(found, term, "session", "forum", lambda r: reverse(page, args=[r["id"]]),
-                 lambda r: r["name"] or r["asked"])  # fmt: skip
+    rows = Session.objects.annotate(asked=Left("prompt", TITLE))
+    named = _newest(rows, Q(name__icontains=term) | Q(asked__icontains=term))
+    return named.values("id", "name", "asked")
 
 
-def _projects(term: str) -> list[Entry]:
-    rows = _newest(Project.objects.all(), Q(title__icontains=term)).values("id", "title")[:PER_KIND]
-    return _rows(rows, term, "project", "folder",
-                 lambda r: reverse("admin:agent_sessions_project_change", args=[r["id"]]),
-                 lambda r: r["title"])  # fmt: skip
+def _contacts(term: str) -> QuerySet[Any, Any]:
+    wanted = Q(name__icontains=term) | Q(company__icontains=term)
+    return _newest(Contact.objects.all(), wanted).values("id", "name")
 
 
-def _tasks(term: str) -> list[Entry]:
-    rows = _newest(Task.objects.all(), Q(title__icontains=term)).values("id", "title")[:PER_KIND]
-    return _rows(rows, term, "task", "task_alt",
-                 lambda r: reverse("admin:agent_sessions_task_change", args=[r["id"]]),
-                 lambda r: r["title"])  # fmt: skip
+NAMED = (
+    Named("session", "forum", "admin:agent_sessions_session_conversation", _sessions),
+    Named("task", "task_alt", "admin:agent_sessions_task_change",
+          lambda term: _newest(Task.objects.all(), Q(title__icontains=term)).values("id", "title")),
+    Named("project", "folder", "admin:agent_sessions_project_change",
+          lambda term: _newest(Project.objects.all(), Q(title__icontains=term))
+          .values("id", "title")),
+    Named("contact", "contacts", "admin:contacts_contact_change", _contacts),
+    Named("agent", "smart_toy", "admin:contacts_agent_change",
+          lambda term: Agent.objects.filter(name__icontains=term).order_by("name")
+          .values("id", "name")),
+)  # fmt: skip
 
 
-def _contacts(term: str) -> list[Entry]:
-    rows = _newest(Contact.objects.all(), Q(name__icontains=term) | Q(company__icontains=term))
-    return _rows(rows.values("id", "name")[:PER_KIND], term, "contact", "contacts",
-                 lambda r: reverse("admin:contacts_contact_change", args=[r["id"]]),
-                 lambda r: r["name"])  # fmt: skip
-
-
-def _agents(term: str) -> list[Entry]:
-    rows = Agent.objects.filter(name__icontains=term).order_by("name")
-    return _rows(rows.values("id", "name")[:PER_KIND], term, "agent", "smart_toy",
-                 lambda r: reverse("admin:contacts_agent_change", args=[r["id"]]),
-                 lambda r: r["name"])  # fmt: skip
+def _named(term: str) -> list[Entry]:
+    """Rows by their names, PER_KIND of each kind. One statement."""
+    found = read_together({one.kind: one.find(term)[:PER_KIND] for one in NAMED})
+    entries = []
+    for one in NAMED:
+        for row in found[one.kind]:
+            row_id, *names = row.values()
+            title = next(filter(None, names), one.kind)
+            url = reverse(one.page, args=[row_id])
+            entries.append(Entry(_marked(title, term), one.kind, url, one.icon))
+    return entries

@@ -124,7 +124,7 @@ UNFOLD: dict[str, Any] = {
                         "title": "Review",
                         "icon": "rate_review",
                         "link": reverse_lazy("admin:review"),
-                        "badge": "memory.admin.review.badge",
+                        "badge": "memory.admin.review_count.badge",
                     },
                     _list("memory_memory", "Memories", "neurology"),
                     _list("memory_memoryduplicate", "Near duplicates", "content_copy"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponseBase
 
 from config.lib.actor import Actor
 from contacts.models import Membership, Workspace
@@ -57,10 +57,10 @@ def allows(request: HttpRequest, role: Role | None) -> bool:
     return entry is not None and role is not None and entry.role.includes(role)
 
 
-def page_of(admin: Any, view: Callable[..., HttpResponse]) -> Any:
+def page_of(admin: Any, view: Callable[..., HttpResponseBase]) -> Any:
     """A page below a model's, `view(admin, request, ...)`, for whoever may see its rows."""
 
-    def run(request: HttpRequest, **found: Any) -> HttpResponse:
+    def run(request: HttpRequest, **found: Any) -> HttpResponseBase:
         if not admin.has_view_permission(request):
             raise PermissionDenied
         request.current_app = admin.admin_site.name

@@ -77,22 +77,26 @@ class RowActions:
         """Run one action on one row, and go back to where the button was."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        chosen = next((one for one in self.row_actions if one.name == action), None)
-        row = self.model.objects.filter(pk=object_id).first()
-        if chosen is None or row is None:
-            raise NotFound(str(self.opts.verbose_name), object_id)
-        require_role(request, chosen.role)
+        chosen, row = self.find_action(request, object_id, action)
         try:
             with transaction.atomic():
-                _refuse_late(request, chosen, row)
-                said = {"text": _posted_text(request)} if chosen.takes_text else {}
-                reason = posted_reason(request)
-                chosen.run(actor=actor_of(request), row=row, reason=reason, **said)
+                run_action(request, chosen, row)
         except DomainError as error:
             messages.error(request, error.detail)
         else:
             messages.success(request, chosen.done)
         return HttpResponseRedirect(self.next_page(request, row.pk))
+
+    def find_action(
+        self, request: HttpRequest, object_id: Any, action: str
+    ) -> tuple[RowAction, Any]:
+        """(what is to be done, the row); NotFound, and PermissionDenied to a lesser role."""
+        chosen = next((one for one in self.row_actions if one.name == action), None)
+        row = self.model.objects.filter(pk=object_id).first()
+        if chosen is None or row is None:
+            raise NotFound(str(self.opts.verbose_name), object_id)
+        require_role(request, chosen.role)
+        return chosen, row
 
     def next_page(self, request: HttpRequest, object_id: Any) -> str:
         """Where the button was, if it said so; else the row's own page."""
@@ -118,6 +122,13 @@ class RowActions:
             if one.bulk and not one.takes_text and allows(request, one.role):
                 actions[one.name] = (_on_many(one), one.name, one.label)
         return actions
+
+
+def run_action(request: HttpRequest, action: RowAction, row: Any) -> None:
+    """Do what was posted; DomainError, with nothing written, where it cannot be done any more."""
+    _refuse_late(request, action, row)
+    said = {"text": _posted_text(request)} if action.takes_text else {}
+    action.run(actor=actor_of(request), row=row, reason=posted_reason(request), **said)
 
 
 def posted_next(request: HttpRequest, otherwise: str) -> str:

@@ -16,6 +16,7 @@ from unfold.decorators import display
 from config.lib.actor import Actor
 from config.lib.admin import show
 from config.lib.ids import short_id
+from contacts.admin.access import page_of
 from contacts.admin.actions import PageLink, RowAction
 from contacts.admin.base import ReadOnlyAdmin
 from contacts.models import BulkRun
@@ -79,7 +80,7 @@ class BulkRunAdmin(ReadOnlyAdmin):
     )  # fmt: skip
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.progress_view)
+        view = page_of(self, BulkRunAdmin.progress_view)
         name = "contacts_bulkrun_progress"
         return [path("<uuid:object_id>/progress/", view, name=name), *super().get_urls()]
 
@@ -109,7 +110,7 @@ class BulkRunAdmin(ReadOnlyAdmin):
     def progress_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
         """What of the page changes, alone."""
         row = BulkRun.objects.filter(pk=object_id).first()
-        if row is None or not self.has_view_permission(request):
+        if row is None:
             raise Http404
         return TemplateResponse(
             request, "admin/contacts/bulk_part.html", self._progress(request, row)

@@ -9,7 +9,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import (
     Http404,
@@ -28,7 +27,7 @@ from unfold.widgets import (
 )
 
 from config.lib.errors import DomainError
-from contacts.admin.access import actor_of, allows, require_entry, require_role
+from contacts.admin.access import actor_of, allows, page_of, require_entry, require_role
 from contacts.admin.forms import posted_reason
 from contacts.admin.history import plain
 from contacts.models import Contact
@@ -56,16 +55,6 @@ View = Callable[..., HttpResponseBase]
 
 def contact_urls(admin: Any) -> list[URLPattern]:
     """Their addresses, below the model's."""
-
-    def bound(view: View) -> Any:
-        def run(request: HttpRequest, **values: Any) -> Any:
-            if not admin.has_view_permission(request):
-                raise PermissionDenied
-            request.current_app = admin.admin_site.name
-            return view(admin, request, **values)
-
-        return admin.admin_site.admin_view(run)
-
     pages: tuple[tuple[str, View, str], ...] = (
         ("duplicates/", duplicates_view, "duplicates"),
         ("import/", import_view, "import"),
@@ -74,7 +63,8 @@ def contact_urls(admin: Any) -> list[URLPattern]:
         ("<uuid:object_id>/card/", card_view, "card"),
     )
     return [
-        path(address, bound(view), name=f"contacts_contact_{name}") for address, view, name in pages
+        path(address, page_of(admin, view), name=f"contacts_contact_{name}")
+        for address, view, name in pages
     ]
 
 

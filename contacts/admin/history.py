@@ -3,6 +3,7 @@
 import difflib
 import re
 import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,12 @@ import orjson
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Coalesce, Left, NullIf
 from django.utils.dateparse import parse_datetime
 
 from config.lib.admin import show
+from config.lib.db.together import read_together
 from contacts.models import Revision
 from contacts.selectors import history
 from contacts.services.undo import Plan, as_of, plan
@@ -22,8 +26,14 @@ PER_PAGE = 50
 MAX_COMPARED = 20_000
 # What follows from another field says nothing more to a person.
 DERIVED = frozenset({"content_hash", "quote_hash", "sort_name", "references", "target_revision"})
+# Deeper than this, JSON is shown as it is.
+MAX_DEPTH, MAX_PATH = 8, 200
+MAX_TITLE = 80
 # What an unchanged stretch is cut to around a change.
 CONTEXT_CHARACTERS = 160
+
+# The id of a row -> what it is called.
+Titles = Mapping[str, str]
 
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 
@@ -67,11 +77,19 @@ def history_page(object_id: uuid.UUID, before: str | None) -> dict[str, Any]:
             rows = rows.none()
     found = list(rows[: PER_PAGE + 1])
     more = found[PER_PAGE - 1].id if len(found) > PER_PAGE else None
-    return {"changes": [describe(row) for row in found[:PER_PAGE]], "more": more}
+    return {"changes": describe(found[:PER_PAGE]), "more": more}
 
 
-def describe(revision: Revision) -> Change:
-    """A Revision with its fields named and compared."""
+def describe(revisions: Sequence[Revision]) -> list[Change]:
+    """Revisions with their fields named and compared. One statement, for the names of the rows that
+    they refer to; none where they refer to no row."""
+    titles = _titles_of(
+        (_model_of(row.model), values) for row in revisions for values in (row.before, row.after)
+    )
+    return [_described(row, titles) for row in revisions]
+
+
+def _described(revision: Revision, titles: Titles) -> Change:
     model = _model_of(revision.model)
     names = dict.fromkeys([*revision.before, *revision.after])
     edit = bool(revision.before and revision.after)
@@ -80,30 +98,90 @@ def describe(revision: Revision) -> Change:
         old, new = revision.before.get(name), revision.after.get(name)
         if name in DERIVED or not (edit or old or new):
             continue  # zero and no, as every new row has them
-        pieces = compare(*(_readable(model, name, value) for value in (old, new)))
+        if edit and isinstance(old, dict) and isinstance(new, dict):
+            fields += _parts(_label(model, name), old, new)
+            continue
+        pieces = compare(*(_readable(model, name, value, titles) for value in (old, new)))
         fields.append(FieldChange(_label(model, name), pieces, _url(model, name, new)))
     return Change(revision, fields)
 
 
-def _readable(model: type[models.Model] | None, name: str, value: Any) -> str:
-    """A value as text; times as people read them."""
-    if isinstance(value, str) and isinstance(_field(model, name), models.DateTimeField):
+def _parts(label: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[FieldChange]:
+    """What differs in a JSON object, each value by its path."""
+    found = []
+    for key in dict.fromkeys([*old, *new]):
+        was, now = old.get(key), new.get(key)
+        path = f"{label} › {key}"[:MAX_PATH]
+        if was == now:
+            continue
+        if isinstance(was, dict) and isinstance(now, dict) and label.count("›") < MAX_DEPTH:
+            found += _parts(path, was, now)
+        else:
+            found.append(FieldChange(path, compare(plain(was), plain(now))))
+    return found
+
+
+def _titles_of(rows: Iterable[tuple[type[models.Model] | None, Mapping[str, Any]]]) -> Titles:
+    """What the rows that these values refer to are called now. By primary keys."""
+    wanted: dict[type[models.Model], set[str]] = {}
+    for model, values in rows:
+        for name, value in values.items():
+            field = _field(model, name)
+            if isinstance(field, models.ForeignKey) and _is_id(value):
+                wanted.setdefault(field.related_model, set()).add(value)
+    asked: dict[str, QuerySet[Any, Any]] = {}
+    for model, ids in wanted.items():
+        columns = {field.name for field in model._meta.concrete_fields}
+        known = [Left(column, MAX_TITLE) for column in _TITLES if column in columns]
+        if known and "id" in columns:
+            title = Coalesce(*(NullIf(one, Value("")) for one in known), Value(""))
+            referred = model._default_manager.filter(id__in=ids)
+            asked[model._meta.label_lower] = referred.values("id", title_now=title)
+    return {
+        str(row["id"]): " ".join(row["title_now"].split())
+        for found in read_together(asked).values()
+        for row in found
+    }
+
+
+def _is_id(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and bool(uuid.UUID(value))
+    except ValueError:
+        return False
+
+
+def _readable(model: type[models.Model] | None, name: str, value: Any, titles: Titles) -> str:
+    """A value as text; times as people read them, rows by what they are called."""
+    field = _field(model, name)
+    if isinstance(value, str) and isinstance(field, models.DateTimeField):
         moment = parse_datetime(value)
         return show.exact(moment) if moment else value
+    if isinstance(value, str) and isinstance(field, models.ForeignKey):
+        return titles.get(value) or value
     return plain(value)
 
 
-def plain(value: Any) -> str:
-    """A recorded JSON value as text."""
+def plain(value: Any, indent: str = "") -> str:
+    """A recorded JSON value as text: objects and lists a line for each entry."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return ", ".join(value)
-    if isinstance(value, (dict, list)):
-        return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-    return str(value)
+    if not isinstance(value, (dict, list)):
+        return str(value)
+    if len(indent) > MAX_DEPTH:
+        return orjson.dumps(value).decode()
+    marked = value.items() if isinstance(value, dict) else (("–", one) for one in value)
+    lines = []
+    for key, one in marked:
+        text = plain(one, indent + "  ")
+        nested = isinstance(one, (dict, list)) and "\n" in text
+        mark = f"{indent}{key}:" if isinstance(value, dict) else f"{indent}{key}"
+        lines.append(f"{mark}\n{text}" if nested else f"{mark} {text.strip()}")
+    return "\n".join(lines)
 
 
 def compare(old: str, new: str) -> list[Piece]:
@@ -180,10 +258,14 @@ def undoing(revision: Revision) -> Undoing:
     planned = plan(revision)
     model = _model_of(revision.model)
     now = {} if planned.restores else {**revision.after, **planned.since}
+    titles = _titles_of([(model, now), (model, planned.changes)])
     fields = [
         FieldChange(
             _label(model, name),
-            compare(_readable(model, name, now.get(name)), _readable(model, name, value)),
+            compare(
+                _readable(model, name, now.get(name), titles),
+                _readable(model, name, value, titles),
+            ),
             _url(model, name, value),
         )
         for name, value in planned.changes.items()
@@ -196,9 +278,10 @@ def as_it_was(revision: Revision) -> list[FieldChange]:
     """All that is recorded of the object, just after that change. Empty where it was gone."""
     values = as_of(revision.model, revision.object_id, revision.created_at) or {}
     model = _model_of(revision.model)
+    titles = _titles_of([(model, values)])
     return [
         FieldChange(
-            _label(model, name), [Piece("same", _readable(model, name, value))],
+            _label(model, name), [Piece("same", _readable(model, name, value, titles))],
             _url(model, name, value),
         )
         for name, value in values.items()

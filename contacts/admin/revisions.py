@@ -22,12 +22,13 @@ from unfold.decorators import display
 
 from config.lib.admin import show
 from config.lib.errors import DomainError
-from contacts.admin.access import actor_of, allows
+from contacts.admin.access import actor_of, allows, page_of
 from contacts.admin.actions import PageLink
 from contacts.admin.base import ReadOnlyAdmin
 from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import posted_reason
 from contacts.admin.history import as_it_was, describe, summary, undoing
+from contacts.admin.listing import newest_with
 from contacts.models import Revision, RevisionSeal
 from contacts.models.workspace import Role
 from contacts.services import undo
@@ -61,12 +62,16 @@ class ChannelFilter(DropdownFilter):
         return queryset.filter(channel=self.value()) if self.value() else queryset
 
 
+# By who and what there is no index: changes are many, and people few.
+LOOKED_THROUGH = 50_000
+
+
 @admin.register(Revision)
 class RevisionAdmin(ReadOnlyAdmin):
     list_display = ("at", "what", "on", "fields_changed", "by", "through")
     list_filter = (ActionFilter, ChannelFilter, ("created_at", DaysFilter))
     search_fields = ("actor_label", "model")
-    search_help_text = "Who, model, or the id of an object"
+    search_help_text = f"Who or what in the newest {LOOKED_THROUGH:,}, or the id of an object"
     ordering = ("-id",)
     list_defer = ("salt", "digest")
     fields = readonly_fields = (
@@ -76,12 +81,21 @@ class RevisionAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         undo_view = self.admin_site.admin_view(self.undo_view)
-        as_of_view = self.admin_site.admin_view(self.as_of_view)
+        as_of_view = page_of(self, RevisionAdmin.as_of_view)
         return [
             path("<uuid:object_id>/undo/", undo_view, name="contacts_revision_undo"),
             path("<uuid:object_id>/as-of/", as_of_view, name="contacts_revision_as_of"),
             *super().get_urls(),
         ]
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        """Read once for a page: what happened does not change meanwhile."""
+        kept = request.__dict__.setdefault("revisions_read", {})
+        if object_id not in kept:
+            kept[object_id] = super().get_object(request, object_id, from_field)
+        return kept[object_id]
 
     def page_context(
         self, request: HttpRequest, object_id: str | None, context: dict[str, Any]
@@ -140,8 +154,6 @@ class RevisionAdmin(ReadOnlyAdmin):
 
     def as_of_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
         """The object as it was just after a change."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied("this needs a member")
         revision = get_row(Revision, object_id, what="change")
         context = {
             **self.admin_site.each_context(request),
@@ -152,17 +164,19 @@ class RevisionAdmin(ReadOnlyAdmin):
             "fields": as_it_was(revision),
             "url": show.change_url(revision.model, revision.object_id),
         }
-        request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/as_of.html", context)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """An object's id finds its changes, also when the object is gone. Index revision_object."""
+        """An object's id finds its changes, also when the object is gone. Index revision_object.
+        Who made changes, and of what, is looked for in the newest."""
+        term = search_term.replace("\x00", "").strip()
         try:
-            return queryset.filter(object_id=uuid.UUID(search_term.strip())), False
+            return queryset.filter(object_id=uuid.UUID(term)), False
         except ValueError:
-            return super().get_search_results(request, queryset, search_term)
+            found = newest_with(queryset, term, self.search_fields, LOOKED_THROUGH)
+            return (found if term else queryset), False
 
     @display(description="When", ordering="id")
     def at(self, obj: Revision) -> SafeString:
@@ -192,7 +206,7 @@ class RevisionAdmin(ReadOnlyAdmin):
 
     @display(description="Change")
     def difference(self, obj: Revision) -> SafeString:
-        return show.include("admin/includes/change.html", change=describe(obj))
+        return show.include("admin/includes/change.html", change=describe([obj])[0])
 
     @display(description="Seal")
     def sealed(self, obj: Revision) -> str:

@@ -5,11 +5,14 @@ The child rows are written with their contact, recorded in its Revision (as `ada
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+
+from django.db.models import F, QuerySet
 
 from config.lib.actor import Actor
 from config.lib.db.models import WorkspaceRow
+from config.lib.db.together import read_together
 from config.lib.errors import Conflict, Invalid
 from contacts.models import Contact, ContactEmail, ContactPhone, ContactTag, Tag
 from contacts.services import funnel
@@ -158,18 +161,21 @@ def _known(fields: Mapping[str, Any], allowed: frozenset[str]) -> dict[str, Any]
 
 
 def part_values(contact: Contact) -> dict[str, list[str]]:
-    """{emails, phones, tags} as a Revision keeps them. Three queries."""
-    found = {name: [str(one) for one in _held(contact, name)] for name in _CHILDREN}
-    return found | {"tags": _held_tags(contact)}
+    """{emails, phones, tags} as a Revision keeps them. One statement."""
+    return _held(contact, PARTS)
 
 
-def parts_of(contact: Contact, wanted: Mapping[str, Any]) -> list[Part]:
-    """What is to become of the parts named in `wanted`, checked and brought into their one form."""
+def parts_of(
+    contact: Contact, wanted: Mapping[str, Any], held: Mapping[str, list[str]] | None = None
+) -> list[Part]:
+    """What is to become of the parts named in `wanted`, checked and brought into their one form.
+    `held` is part_values(contact), for whoever has read it."""
     parts: list[Part] = []
     errors: dict[str, str] = {}
+    before = _held(contact, wanted) if held is None else held
     for name, given in wanted.items():
         try:
-            parts.append(_part(contact, name, given))
+            parts.append(_part(contact, name, given, before[name]))
         except Invalid as error:
             errors |= error.errors
     if errors:
@@ -177,35 +183,39 @@ def parts_of(contact: Contact, wanted: Mapping[str, Any]) -> list[Part]:
     return parts
 
 
-def _part(contact: Contact, name: str, given: Sequence[Any]) -> Part:
+def _part(contact: Contact, name: str, given: Sequence[Any], before: list[str]) -> Part:
     if name == "tags":
         tags = normal_tags(given)
-        return Part(name, _held_tags(contact), tags, lambda: _write_tags(contact, tags))
+        return Part(name, before, tags, lambda: _write_tags(contact, tags))
     if name == "emails":
         rows = normal_emails(given)
     else:
         plus = all(one.value.strip().startswith(("+", "tel:+")) for one in given)
         rows = normal_phones(given, None if plus else workspace_region())
     _check(contact, name, rows)
-    before = [str(one) for one in _held(contact, name)]
     return Part(name, before, [str(o) for o in rows], lambda: _write_children(contact, name, rows))
 
 
-def _held(contact: Contact, name: str) -> list[Labelled]:
-    """Indexes contactemail_unique, contactphone_unique."""
-    if contact._state.adding:
-        return []
-    model, column = _CHILDREN[name]
-    rows = model.objects.filter(contact_id=contact.pk).order_by("position", "id")
-    return [Labelled(value, label) for value, label in rows.values_list(column, "label")]
-
-
-def _held_tags(contact: Contact) -> list[str]:
-    """Index contacttag_unique."""
-    if contact._state.adding:
-        return []
-    rows = ContactTag.objects.filter(contact_id=contact.pk)
-    return sorted(rows.values_list("tag__name", flat=True))
+def _held(contact: Contact, names: Collection[str]) -> dict[str, list[str]]:
+    """Indexes contactemail_unique, contactphone_unique, contacttag_unique. One statement."""
+    if contact._state.adding or not names:
+        return {name: [] for name in names}
+    asked: dict[str, QuerySet[Any, Any]] = {
+        name: model.objects.filter(contact_id=contact.pk)
+        .order_by("position", "id")
+        .values("label", value=F(column))
+        for name, (model, column) in _CHILDREN.items()
+        if name in names
+    }
+    if "tags" in names:
+        asked["tags"] = ContactTag.objects.filter(contact_id=contact.pk).values(
+            value=F("tag__name")
+        )
+    found = {
+        name: [str(Labelled(row["value"], row.get("label", ""))) for row in rows]
+        for name, rows in read_together(asked).items()
+    }
+    return {name: sorted(one) if name == "tags" else one for name, one in found.items()}
 
 
 def _check(contact: Contact, name: str, rows: Sequence[Labelled]) -> None:

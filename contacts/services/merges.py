@@ -38,8 +38,9 @@ class Merged:
 def preview_merge(*, target_id: uuid.UUID, source_id: uuid.UUID) -> Merged:
     """What merge_contacts would do. Raises what it would raise; writes nothing."""
     target, source = _both(target_id, source_id, lock=False)
-    fields, parts = _changes(target, source)
-    held, values = part_values(target), _values(target, parts)
+    held = part_values(target)
+    fields, parts = _changes(target, source, held)
+    values = {part.name: part.after for part in parts_of(target, parts, held)}
     before = {name: getattr(target, name) for name in fields}
     for name, value in fields.items():
         setattr(target, name, value)
@@ -68,11 +69,17 @@ def merge_contacts(
     for row, expected in ((target, expected_version), (source, source_version)):
         if expected is not None and expected != row.version:
             raise Stale("contact", expected=expected, actual=row.version)
-    fields, parts = _changes(target, source)
+    held = part_values(target)
+    fields, parts = _changes(target, source, held)
     references = count_references(source)
     version = target.version
     funnel.update(
-        target, fields, actor=actor, action="merge", reason=reason, parts=parts_of(target, parts)
+        target,
+        fields,
+        actor=actor,
+        action="merge",
+        reason=reason,
+        parts=parts_of(target, parts, held),
     )
     change = _last_change(target, "merge") if target.version != version else None
     moved = merging(source, target)
@@ -152,8 +159,11 @@ def _locked(target_id: uuid.UUID, source_id: uuid.UUID) -> tuple[Contact, Contac
     return rows[target_id], rows[source_id]
 
 
-def _changes(target: Contact, source: Contact) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(fields, parts) that the target gets: only those that become different."""
+def _changes(
+    target: Contact, source: Contact, own: Mapping[str, list[str]]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(fields, parts) that the target, which has the parts `own`, gets: only those that become
+    different."""
     fields: dict[str, Any] = {
         name: getattr(source, name)
         for name in FILLED
@@ -167,7 +177,7 @@ def _changes(target: Contact, source: Contact) -> tuple[dict[str, Any], dict[str
     metadata = source.metadata | target.metadata
     if metadata != target.metadata:
         fields["metadata"] = metadata
-    own, other = part_values(target), part_values(source)
+    other = part_values(source)
     parts: dict[str, Any] = {"tags": [*own["tags"], *other["tags"]]}
     for name in ("emails", "phones"):
         parts[name] = read_parts([*own[name], *other[name]])
@@ -177,10 +187,6 @@ def _changes(target: Contact, source: Contact) -> tuple[dict[str, Any], dict[str
 def read_parts(texts: Sequence[str]) -> list[Labelled]:
     """Emails or phones as a Revision keeps them."""
     return [Labelled.read(text) for text in texts]
-
-
-def _values(target: Contact, parts: Mapping[str, Any]) -> dict[str, Any]:
-    return {part.name: part.after for part in parts_of(target, parts)}
 
 
 def _last_change(row: Contact, action: str) -> Revision | None:

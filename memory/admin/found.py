@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from config.lib.admin import show
+from config.lib.db.together import read_together
 from config.lib.ids import short_id
 from config.lib.scope import current_workspace_id
 from contacts.models import Contact
@@ -67,7 +69,7 @@ def row_url(kind: str, row_id: object) -> str:
 
 
 def show_hits(hits: Iterable[Hit]) -> dict[Key, Shown]:
-    """(kind, id) -> how it is shown. Three queries at most, by primary keys."""
+    """(kind, id) -> how it is shown. One statement, by primary keys; none where hits say it all."""
     hits = list(hits)
     names = _names(hits)
     return {(hit.kind.value, str(hit.id)): _shown(hit, names.get(hit.id, {})) for hit in hits}
@@ -75,17 +77,17 @@ def show_hits(hits: Iterable[Hit]) -> dict[Key, Shown]:
 
 def _names(hits: Sequence[Hit]) -> dict[uuid.UUID, Mapping[str, Any]]:
     """What a hit does not say of itself: an event's type and place, a task's and contact's name."""
-    found: dict[uuid.UUID, Mapping[str, Any]] = {}
-    rows: Any
-    for kind, rows in (
-        (PassageKind.EVENT, SessionEvent.objects.values("pk", "seq", "event_type")),
-        (PassageKind.TASK, Task.objects.values("pk", "title")),
-        (PassageKind.CONTACT, Contact.objects.values("pk", "name")),
-    ):
-        ids = [hit.id for hit in hits if hit.kind is kind]
-        if ids:
-            found |= {row["pk"]: row for row in rows.filter(pk__in=ids)}
-    return found
+    asked: dict[str, QuerySet[Any, Any]] = {
+        PassageKind.EVENT: SessionEvent.objects.values("id", "seq", "event_type"),
+        PassageKind.TASK: Task.objects.values("id", "title"),
+        PassageKind.CONTACT: Contact.objects.values("id", "name"),
+    }
+    wanted = {
+        kind: rows.filter(pk__in=ids)
+        for kind, rows in asked.items()
+        if (ids := [hit.id for hit in hits if hit.kind == kind])
+    }
+    return {row["id"]: row for rows in read_together(wanted).values() for row in rows}
 
 
 def _shown(hit: Hit, names: Mapping[str, Any]) -> Shown:

@@ -23,6 +23,10 @@ READ_NEAR, READ_FAR = 200, 400
 TITLE = 120
 WIDTH, HEIGHT, GAP, APART, EDGE = 208, 54, 14, 156, 12
 LABEL = 0.3
+# Where else on its line a label may stand, of the way from the outer end; and how much room it
+# takes, at 11 pixels a letter of 6.
+LABEL_PLACES = (LABEL, 0.42, 0.2, 0.54, 0.66, 0.12, 0.78)
+LETTER, LABEL_HEIGHT = 6.2, 15.0
 SWEEPS = 4
 # What a link says from what came first to what came of it: the link's own direction is the other
 # way ("`source` has `target` as its cause").
@@ -53,6 +57,10 @@ _RANK = {
 }
 
 
+# Left, top, right, bottom.
+Box = tuple[float, float, float, float]
+
+
 @dataclass(slots=True)
 class Node:
     """A memory in the picture; x and y are its upper left corner, in pixels."""
@@ -71,7 +79,8 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """From what came first to what came of it. `path` is SVG's."""
+    """From what came first to what came of it. `path` is SVG's. Without `labelled` the label found
+    no room: the line's colour and the list below say what it is."""
 
     first: Node
     then: Node
@@ -81,6 +90,7 @@ class Edge:
     label_x: float
     label_y: float
     directed: bool
+    labelled: bool
 
 
 @dataclass(slots=True)
@@ -195,7 +205,8 @@ def _arrange(graph: Graph, focus: Node, links: list[dict[str, Any]]) -> None:
     # Arcs inside the last column swing out to its right.
     graph.width = len(columns) * (WIDTH + APART) - APART + 2 * EDGE
     rightmost = max(columns)
-    graph.edges = [_edge(by_id, row) for row in links]
+    taken = [(node.x, node.y, node.x + WIDTH, node.y + HEIGHT) for node in graph.nodes]
+    graph.edges = [_edge(by_id, row, taken) for row in links]
     if any(e.first.column == e.then.column == rightmost for e in graph.edges):
         graph.width += APART
 
@@ -213,7 +224,8 @@ def _middle(node: Node, others: list[Node]) -> float:
     return sum(other.order for other in others) / len(others) if others else node.order
 
 
-def _edge(nodes: dict[uuid.UUID, Node], row: dict[str, Any]) -> Edge:
+def _edge(nodes: dict[uuid.UUID, Node], row: dict[str, Any], taken: list[Box]) -> Edge:
+    """Its label stands beside those in `taken`, to which it is added."""
     relation = Relation(row["relation"])
     one, other = nodes[row["source_id"]], nodes[row["target_id"]]
     first, then = (one, other) if relation == Relation.CONTRADICTS else (other, one)
@@ -226,18 +238,36 @@ def _edge(nodes: dict[uuid.UUID, Node], row: dict[str, Any]) -> Edge:
         x1 = first.x + (WIDTH if right else 0)
         x2 = then.x + (0 if right else WIDTH)
         bend = (x1 + x2) / 2
-    # Where the lines of many meet no label could be read: it stands near the outer end.
-    at = LABEL if first.step > then.step else 1 - LABEL
+    phrase = PHRASES[relation]
+    half = len(phrase) * LETTER / 2
+    label_x = label_y = 0.0
+    labelled = False
+    for place in LABEL_PLACES:
+        # Where the lines of many meet no label could be read: it stands near the outer end.
+        at = place if first.step > then.step else 1 - place
+        label_x = _on_curve(x1, bend, bend, x2, at)
+        label_y = _on_curve(y1, y1, y2, y2, at)
+        box = (label_x - half, label_y - LABEL_HEIGHT / 2, label_x + half,
+               label_y + LABEL_HEIGHT / 2)  # fmt: skip
+        if not any(_touch(box, other) for other in taken):
+            taken.append(box)
+            labelled = True
+            break
     return Edge(
         first=first,
         then=then,
         relation=relation.value,
-        phrase=PHRASES[relation],
+        phrase=phrase,
         path=f"M{x1:.1f},{y1:.1f} C{bend:.1f},{y1:.1f} {bend:.1f},{y2:.1f} {x2:.1f},{y2:.1f}",
-        label_x=round(_on_curve(x1, bend, bend, x2, at), 1),
-        label_y=round(_on_curve(y1, y1, y2, y2, at), 1),
+        label_x=round(label_x, 1),
+        label_y=round(label_y, 1),
         directed=relation != Relation.RELATED,
+        labelled=labelled,
     )
+
+
+def _touch(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _on_curve(p0: float, p1: float, p2: float, p3: float, t: float) -> float:

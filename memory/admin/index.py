@@ -53,7 +53,7 @@ class PassageAdmin(ReadOnlyAdmin):
     list_defer = NEVER_LISTED
     list_annotate = {"beginning": Left("text", PREVIEW)}
     search_fields = ("text",)
-    search_help_text = "Words of the passage"
+    search_help_text = "Words of the passage, best first; a part of a word in the newest; or its id"
     ordering = ("-id",)
     fields = readonly_fields = (
         "kind_badge", "source", "chunk", "at", "words", "lexical_words", "trust", "state",

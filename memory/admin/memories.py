@@ -31,8 +31,8 @@ from contacts.models.workspace import Role
 from memory.admin.about import AboutInline
 from memory.admin.reading import memory_tabs, reading_url
 from memory.models import Memory
-from memory.models.memory import MemoryState
-from memory.services.lessons import METHOD, MODEL_METHOD
+from memory.models.memory import MODEL_METHOD, MemoryState
+from memory.services.lessons import METHOD
 from memory.services.memories import NewMemory, create_memory, delete_memory, update_memory
 from memory.services.review import approve_memory, reject_memory
 
@@ -134,7 +134,7 @@ class MemoryAdmin(WorkspaceAdmin):
     )  # fmt: skip
     list_annotate = {"beginning": Left("text", PREVIEW)}
     search_fields = ("text",)
-    search_help_text = "Words of the memory, best first; or its id"
+    search_help_text = "Words of the memory, best first; a part of a word in the newest; or its id"
     ordering = ("-recorded_at", "-id")
     inlines = (AboutInline,)
     change_form_outer_before_template = "admin/memory/top.html"

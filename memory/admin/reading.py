@@ -6,7 +6,6 @@ import uuid
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, Q
 from django.db.models.functions import JSONObject
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from config.lib.admin import show
-from contacts.admin.access import allows
+from contacts.admin.access import allows, page_of
 from contacts.admin.history import compare, describe
 from contacts.models.workspace import Role
 from contacts.selectors import history
@@ -42,17 +41,12 @@ _TABS = (
 
 
 def reading_url(admin: Any) -> URLPattern:
-    def view(request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
-        return read_view(admin, request, object_id)
-
-    guarded = admin.admin_site.admin_view(view)
-    return path("<uuid:object_id>/read/", guarded, name="memory_memory_read")
+    view = page_of(admin, read_view)
+    return path("<uuid:object_id>/read/", view, name="memory_memory_read")
 
 
 def read_view(admin: Any, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
     """Eight queries of its own, each bounded."""
-    if not admin.has_view_permission(request):
-        raise PermissionDenied
     memory = find_memory(object_id)
     if memory is None:
         raise Http404
@@ -60,7 +54,6 @@ def read_view(admin: Any, request: HttpRequest, object_id: uuid.UUID) -> HttpRes
     beginning = " ".join(memory.text.split())
     graph = graph_of(memory.pk, beginning, memory.kind, memory.state)
     feedback = list(feedback_of(memory.pk)[: MOST_FEEDBACK + 1])
-    request.current_app = admin.admin_site.name
     context = {
         **admin.admin_site.each_context(request),
         "opts": admin.opts,
@@ -76,7 +69,7 @@ def read_view(admin: Any, request: HttpRequest, object_id: uuid.UUID) -> HttpRes
         "graph": graph,
         "about": about_of(memory),
         "pairs": pairs_of(memory.pk),
-        "changes": [describe(one) for one in changes[:MOST_CHANGES]],
+        "changes": describe(changes[:MOST_CHANGES]),
         "made": made_by(changes),
         "older": len(changes) > MOST_CHANGES,
         "feedback": feedback[:MOST_FEEDBACK],

@@ -8,9 +8,9 @@ from django.conf import settings
 from config.lib.admin import show
 from contacts.models import Revision
 from memory.models import Memory
-from memory.models.memory import UNSURE_BELOW, UNVOUCHED, MemoryState
+from memory.models.memory import MODEL_METHOD, UNSURE_BELOW, UNVOUCHED, MemoryState
 from memory.selectors_review import Why
-from memory.services.lessons import METHOD, MODEL_METHOD, is_trusted
+from memory.services.lessons import METHOD, is_trusted
 from sessions.models.session import Mode
 
 # What was inferred rather than said waits whoever led the session.

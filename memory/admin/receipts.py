@@ -4,7 +4,6 @@ import uuid
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
@@ -19,6 +18,7 @@ from unfold.decorators import display
 
 from config.lib.actor import Actor
 from config.lib.admin import show
+from contacts.admin.access import page_of
 from contacts.admin.actions import PageLink, RowAction
 from contacts.admin.base import ReadOnlyAdmin
 from contacts.admin.filters import DaysFilter
@@ -92,15 +92,12 @@ class ReceiptAdmin(ReadOnlyAdmin):
     )  # fmt: skip
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.again_view)
+        view = page_of(self, ReceiptAdmin.again_view)
         name = "memory_receipt_again"
         return [path("<uuid:object_id>/again/", view, name=name), *super().get_urls()]
 
     def again_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
         """The search asked again, with what differs."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        request.current_app = self.admin_site.name
         context = {**self.admin_site.each_context(request), "opts": self.opts}
         return ask_again(request, object_id, context)
 

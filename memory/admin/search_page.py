@@ -18,13 +18,14 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from config.lib.db.together import read_together
 from config.lib.errors import DomainError, Invalid
 from config.lib.ids import read_id
-from contacts.admin.access import actor_of, allows, require_role
+from contacts.admin.access import actor_of, allows, require_entry, require_role
 from contacts.admin.scope import outside
 from contacts.models import Agent
 from contacts.models.workspace import Role
-from contacts.preferences import preferences
+from contacts.preferences import preferences_in
 from memory.admin.asking import LIMITS, NAMES, RECEIPT, Asking, address_of, read
 from memory.admin.found import ICONS, Shown, show_hits
 from memory.admin.marks import Piece, pieces_of
@@ -82,8 +83,8 @@ NOT_FILTERS = ("q", "mode", "limit", "dates")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A hit as the page shows it. `judged` says whether a verdict can be given, `verdict` is the
-    person's own, `total` what the ranking's parts add up to."""
+    """A hit as the page shows it. `judged` says whether a verdict can be given, `verdict` and
+    `note` are the person's own, `total` what the ranking's parts add up to."""
 
     hit: Hit
     shown: Shown
@@ -95,6 +96,7 @@ class Row:
     after: list[NeighbourOut]
     judged: bool
     verdict: str
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,8 @@ def search_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     """GET: the page, with hits where something was asked. `context` is the site's own."""
     if request.method not in ("GET", "HEAD"):
         return HttpResponseNotAllowed(["GET"])
-    asking = read(request.GET, preferences().timezone)
+    held = preferences_in(require_entry(request).workspace.settings)
+    asking = read(request.GET, held.timezone)
     kept = _goes_on(request, asking.query)
     answer, took = None, 0.0
     if asking.query is not None:
@@ -175,9 +178,14 @@ def _goes_on(request: HttpRequest, query: SearchQuery | None) -> Receipt | None:
 
 
 def _choices(asking: Asking) -> dict[str, Any]:
-    """What the form offers. Two bounded queries."""
-    agents = Agent.objects.order_by("name").values_list("name", flat=True)[:OFFERED]
-    projects = Project.objects.order_by("-created_at", "-id").values_list("title", flat=True)
+    """What the form offers. One statement of two bounded reads."""
+    projects = Project.objects.order_by("-created_at", "-id").values("title")
+    offered = read_together(
+        {
+            "agents": Agent.objects.order_by("name").values("name")[:OFFERED],
+            "projects": projects[:OFFERED],
+        }
+    )
     return {
         "modes": MODES,
         "kinds": [(kind, label, ICONS[kind]) for kind, label in PLURALS.items()],
@@ -186,8 +194,8 @@ def _choices(asking: Asking) -> dict[str, Any]:
         "trusts": Trust.choices,
         "dates": DATES,
         "limits": LIMITS,
-        "agents": list(agents),
-        "projects": list(dict.fromkeys(projects[:OFFERED])),
+        "agents": [row["name"] for row in offered["agents"]],
+        "projects": list(dict.fromkeys(row["title"] for row in offered["projects"])),
         "chips": _chips(asking),
         "strange": [(n, text) for n, text in asking.errors.items() if n not in NAMES],
     }
@@ -211,13 +219,13 @@ def _found(
 ) -> dict[str, Any]:
     """The hits, what was said of them, and what the search could see."""
     receipt_id = answer.receipt_id if kept is None else kept.pk
-    said: Mapping[tuple[str, Any], str] = {}
+    said: Mapping[tuple[str, Any], tuple[str, str]] = {}
     known = {(hit.kind.value, str(hit.id)) for hit in answer.hits}
     if kept is not None:
         known = {(hit["kind"], hit["id"]) for hit in kept.hits}
         rows = SearchFeedback.objects.filter(receipt=kept, asker=asker_of(actor_of(request)))
-        told = rows.values_list("kind", "hit_id", "verdict")
-        said = {(kind, str(hit)): verdict for kind, hit, verdict in told}
+        told = rows.values_list("kind", "hit_id", "verdict", "note")
+        said = {(kind, str(hit)): (verdict, note) for kind, hit, verdict, note in told}
     shown = show_hits(answer.hits)
     limit = asking.query.limit if asking.query else 0
     more = next((n for n in LIMITS if n > limit), None) if len(answer.hits) == limit else None
@@ -226,7 +234,7 @@ def _found(
         "answer": answer,
         "rows": [
             _row(hit, answer, shown, judged=receipt_id is not None and key in known,
-                 verdict=said.get(key, ""))
+                 said=said.get(key, ("", "")))
             for hit in answer.hits
             for key in [(hit.kind.value, str(hit.id))]
         ],
@@ -254,8 +262,14 @@ def _found(
 
 
 def _row(
-    hit: Hit, answer: SearchAnswer, shown: Mapping[Any, Shown], *, judged: bool, verdict: str
+    hit: Hit,
+    answer: SearchAnswer,
+    shown: Mapping[Any, Shown],
+    *,
+    judged: bool,
+    said: tuple[str, str],
 ) -> Row:
+    """`said` is the person's verdict and note."""
     explained = hit.explain
     return Row(
         hit=hit,
@@ -267,7 +281,8 @@ def _row(
         before=[one for one in hit.neighbours if hit.idx is not None and one.idx < hit.idx],
         after=[one for one in hit.neighbours if hit.idx is not None and one.idx > hit.idx],
         judged=judged,
-        verdict=verdict,
+        verdict=said[0],
+        note=said[1],
     )
 
 

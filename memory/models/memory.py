@@ -52,6 +52,9 @@ UNIT = [MinValueValidator(0.0), MaxValueValidator(1.0)]
 UNVOUCHED = (Trust.AGENT, Trust.EXTERNAL)
 UNSURE_BELOW = 0.3
 
+# How the `method` of what a language model proposed begins; its name follows.
+MODEL_METHOD = "proposed by "
+
 # Written by reading, not by deciding; neither `version` nor a Revision follows from them.
 TELEMETRY = frozenset({"access_count", "last_accessed_at", "repeat_count", "last_repeated_at"})
 
@@ -153,6 +156,19 @@ class Memory(SourcedRow):
                 fields=["workspace", "-id"],
                 condition=models.Q(compared_at=None, state=MemoryState.ACTIVE),
                 name="memory_uncompared",
+            ),
+            # what waits for review, longest waiting first: what a model proposed, and the rest
+            models.Index(
+                fields=["workspace", "recorded_at", "id"],
+                condition=models.Q(state=MemoryState.QUARANTINED, method__startswith=MODEL_METHOD),
+                name="memory_proposed",
+            ),
+            models.Index(
+                fields=["workspace", "recorded_at", "id"],
+                condition=models.Q(
+                    ~models.Q(method__startswith=MODEL_METHOD), state=MemoryState.QUARANTINED
+                ),
+                name="memory_quarantined",
             ),
             # what is in use, hardly believed and vouched for by nobody: it waits for review
             models.Index(

@@ -5,7 +5,7 @@ REST and MCP call `search` inside a workspace_scope, with the query's vector mad
 """
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,19 +90,44 @@ def complete(answer: SearchAnswer, query: SearchQuery) -> None:
 def find_rows(q: str, narrowed: Filter, *, most: int) -> list[uuid.UUID]:
     """The rows with the words of `q`, best first, each once: for lists, which show them their own
     way. Empty where it has no word to look for. Index memory_passage_pkey beside the leg's."""
+    return list(dict.fromkeys(row for row, _ in _find_in_turn(q, [narrowed], most=most)))
+
+
+def find_passages(q: str, narrowed: Filter, *, most: int) -> list[uuid.UUID]:
+    """The passages themselves."""
+    ground = look_around(parse(q))
+    words = lexical.analyse(ground)
+    found = by_words(lexical.find(words, ground.figures, narrowed, most=most))
+    return [uuid.UUID(one.passage) for one in found]
+
+
+def find_sessions(q: str, each: Sequence[Filter], *, most: int) -> list[uuid.UUID]:
+    """The same of sessions: those of the rows that the first of `each` lets through, then the
+    next one's."""
+    of = (session for _, session in _find_in_turn(q, each, most=most))
+    return list(dict.fromkeys(session for session in of if session is not None))
+
+
+def _find_in_turn(
+    q: str, each: Sequence[Filter], *, most: int
+) -> list[tuple[uuid.UUID, uuid.UUID | None]]:
+    """(row, its session). A statement for each filter and two for all of them."""
     ground = look_around(parse(q))
     words, figures = lexical.analyse(ground), ground.figures
-    found = lexical.find(words, figures, narrowed, most=most)
-    order = by_words(found)
+    order = [
+        one.passage
+        for narrowed in each
+        for one in by_words(lexical.find(words, figures, narrowed, most=most))
+    ]
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id::text, coalesce(of_memory_id, of_summary_id, of_event_id, of_message_id, "
-            "of_project_id, of_task_id, of_contact_id) FROM memory_passage "
+            "of_project_id, of_task_id, of_contact_id), session_id FROM memory_passage "
             "WHERE workspace_id = %s AND id = ANY(%s::uuid[])",
-            [current_workspace_id(), "{" + ",".join(found) + "}"],
+            [current_workspace_id(), "{" + ",".join(order) + "}"],
         )
-        sources = dict(cursor.fetchall())
-    return list(dict.fromkeys(sources[one.passage] for one in order if one.passage in sources))
+        sources = {passage: (row, session) for passage, row, session in cursor.fetchall()}
+    return [sources[passage] for passage in order if passage in sources]
 
 
 @dataclass(frozen=True, slots=True)

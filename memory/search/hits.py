@@ -71,17 +71,20 @@ def _hit(one: Scored, row: dict[str, Any], shown: Snippets, explain: bool) -> Hi
 
 
 def _count_chunks(hits: Sequence[Hit]) -> None:
-    """How many parts each row has. Indexes passage_of_*_unique."""
-    for kind in {hit.kind for hit in hits}:
+    """How many parts each row has, in one statement. Indexes passage_of_*_unique."""
+    parts: list[str] = []
+    asked: list[Any] = []
+    for kind in dict.fromkeys(hit.kind for hit in hits):
         column = f"of_{kind.value}_id"
-        ids = [hit.id for hit in hits if hit.kind == kind]
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT {column}, count(*) FROM memory_passage WHERE workspace_id = %s "  # noqa: S608
-                f"AND {column} = ANY(%s::uuid[]) GROUP BY 1",
-                [current_workspace_id(), ids],
-            )
-            counts = dict(cursor.fetchall())
-        for hit in hits:
-            if hit.kind == kind:
-                hit.chunks = counts.get(hit.id, 1)
+        parts.append(
+            f"SELECT {column}, count(*) FROM memory_passage WHERE workspace_id = %s "  # noqa: S608
+            f"AND {column} = ANY(%s::uuid[]) GROUP BY 1"
+        )
+        asked += [current_workspace_id(), [hit.id for hit in hits if hit.kind == kind]]
+    if not parts:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(parts), asked)
+        counts = dict(cursor.fetchall())
+    for hit in hits:
+        hit.chunks = counts.get(hit.id, 1)

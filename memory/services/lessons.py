@@ -27,7 +27,6 @@ from sessions.models.session import Mode
 # Of what an agent's sessions brought, only this is in use without a person's word.
 OPEN_STATES = (MemoryState.ACTIVE, MemoryState.QUARANTINED)
 METHOD = "extracted by rule "
-MODEL_METHOD = "proposed by "
 
 
 @dataclass(frozen=True, slots=True)

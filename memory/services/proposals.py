@@ -46,10 +46,10 @@ from memory.learning.asking import (
     shortened,
 )
 from memory.models import Learning, ModelUse
-from memory.models.memory import Trust
+from memory.models.memory import MODEL_METHOD, Trust
 from memory.services import queue
 from memory.services.chunks import estimate_tokens
-from memory.services.lessons import MODEL_METHOD, Finding, keep
+from memory.services.lessons import Finding, keep
 from sessions.models import Message, Session, Thread
 from sessions.models.thread import MessageRole
 

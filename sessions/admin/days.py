@@ -1,4 +1,5 @@
-"""Priorities by day and pool: today's lists first, then the coming days', then yesterday's.
+"""Priorities by day and pool: today's lists first, then the coming days', then yesterday's; and
+what is done to lines of such lists, here and on the home page.
 
 Not for the list of all priorities and their forms (priorities.py).
 """
@@ -17,6 +18,7 @@ from django.urls import URLPattern, path, reverse
 
 from config.lib.errors import Invalid, NotFound
 from contacts.admin.access import actor_of, allows, page_of
+from contacts.admin.actions import posted_next, run_action
 from contacts.admin.forms import normal
 from contacts.admin.listing import bounded_count
 from contacts.models.workspace import Role
@@ -25,10 +27,8 @@ from sessions.admin.moves import Move, answer, changed_meanwhile, read_move
 from sessions.models import Priority
 from sessions.services.priorities import (
     carry_over,
-    complete_priority,
     create_priority,
     move_priority,
-    reopen_priority,
     update_priority,
 )
 
@@ -125,7 +125,7 @@ def _day(
 def _pool(day: date, name: str, lines: Sequence[dict[str, Any]]) -> Pool:
     mine = [{**one, "tone": URGENCY.get(one["level"], "")} for one in lines if one["pool"] == name]
     still = sum(one["completed_at"] is None for one in mine)
-    return Pool(f"{day.isoformat()}|{name}", name, mine, still)
+    return Pool(list_key(day, name), name, mine, still)
 
 
 # --- What is done on it -----------------------------------------------------------------------
@@ -135,22 +135,21 @@ def do_view(admin: Any, request: HttpRequest) -> HttpResponse:
     """POST a move; or `complete`, `reopen` an id; or `carry`; or `content` for `list`."""
     return answer(
         request,
-        partial(_do, request),
+        partial(_do, admin, request),
         part="admin/agent_sessions/includes/days_part.html",
         context=partial(days, request),
-        back=reverse("admin:agent_sessions_priority_days"),
+        back=posted_next(request, reverse("admin:agent_sessions_priority_days")),
         explain=lambda error: changed_meanwhile(error, "priority", "the list"),
     )
 
 
-def _do(request: HttpRequest) -> str:
+def _do(admin: Any, request: HttpRequest) -> str:
     actor, sent = actor_of(request), request.POST
-    if sent.get("complete"):
-        row = complete_priority(actor=actor, priority_id=_id(sent["complete"]))
-        return f"“{row}” is completed."
-    if sent.get("reopen"):
-        row = reopen_priority(actor=actor, priority_id=_id(sent["reopen"]))
-        return f"“{row}” is open again."
+    for name, done in (("complete", "is completed"), ("reopen", "is open again")):
+        if sent.get(name):
+            chosen, row = admin.find_action(request, _id(sent[name]), name)
+            run_action(request, chosen, row)
+            return f"“{row}” {done}."
     if sent.get("carry"):
         count = len(carry_over(actor=actor))
         return f"{count} carried over to today." if count else "Nothing was left over."
@@ -174,6 +173,11 @@ def _id(value: str) -> uuid.UUID:
         return uuid.UUID(value)
     except ValueError:
         raise Invalid({"priority": "is no id"}) from None
+
+
+def list_key(day: date, pool: str) -> str:
+    """How a form names one of the lists."""
+    return f"{day.isoformat()}|{pool}"
 
 
 def _list(key: str) -> tuple[date, str]:

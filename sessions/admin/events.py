@@ -43,8 +43,8 @@ class SessionEventAdmin(SessionRowAdmin):
     list_defer = ("text", "data", *OF_SESSION)
     list_annotate = {"beginning": Left("text", PREVIEW)}
     search_fields = ("text",)
-    search_help_text = "Words of the event, best first; or its id"
-    ordering = ("-id",)
+    search_help_text = "Words of the event, best first; a part of a word in the newest; or its id"
+    ordering = ("-occurred_at", "-id")
     fields = readonly_fields = (
         "number", "what", "session_link", "at", "full_text", "payload", "dedupe_key", "ids",
     )  # fmt: skip

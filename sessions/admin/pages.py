@@ -11,13 +11,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.db.models.functions import Left
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from config.lib.admin import show
+from contacts.admin.access import page_of
 from sessions.admin.conversation import PAGE, outline, read_page
 from sessions.admin.conversation_pages import of_conversation_view, reset_after
 from sessions.admin.find import MAX_WORDS
@@ -46,17 +46,8 @@ def session_urls(admin: Any) -> list[URLPattern]:
         "raw": raw_view,
     }
 
-    def bound(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-        def run(request: HttpRequest, **named: Any) -> HttpResponse:
-            if not admin.has_view_permission(request):
-                raise PermissionDenied
-            return view(admin, request, **named)
-
-        return run
-
     def at(address: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
-        shown = admin.admin_site.admin_view(bound(view))
-        return path(address, shown, name=f"agent_sessions_session_{name}")
+        return path(address, page_of(admin, view), name=f"agent_sessions_session_{name}")
 
     return [
         at("conversation/<path:conversation_id>/", of_conversation_view, "of_conversation"),

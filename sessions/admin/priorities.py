@@ -1,25 +1,21 @@
 """Priorities: all of them, newest day first. Their lists by day and pool are days.py."""
 
-import uuid
-from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin, messages
-from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
-from django.urls import URLPattern, path, reverse
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, reverse
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, FieldTextFilter, RangeDateFilter
 from unfold.decorators import display
 
 from config.lib.actor import Actor
 from config.lib.admin import show
-from config.lib.errors import DomainError, NotFound
-from contacts.admin.access import actor_of, require_role
-from contacts.admin.actions import PageLink, RowAction, posted_next
+from contacts.admin.access import actor_of
+from contacts.admin.actions import PageLink, RowAction
 from contacts.admin.base import WorkspaceAdmin, folded
 from contacts.admin.filters import HiddenFilter
-from contacts.admin.forms import RowForm, normal, posted_reason
+from contacts.admin.forms import RowForm, posted_reason
 from contacts.models.workspace import Role
 from contacts.selectors import today
 from sessions.admin.days import URGENCY, days_urls
@@ -49,14 +45,6 @@ def _today(*, actor: Actor, row: Priority, reason: str) -> Priority:
 
 def _to_top(*, actor: Actor, row: Priority, reason: str) -> Priority:
     return move_priority(actor=actor, priority_id=row.pk, place="top")
-
-
-def _posted_id(request: HttpRequest, name: str) -> uuid.UUID | None:
-    value = request.POST.get(name, "")
-    try:
-        return uuid.UUID(value) if value else None
-    except ValueError:
-        raise NotFound("priority", value) from None
 
 
 class OpenFilter(HiddenFilter):
@@ -99,49 +87,7 @@ class PriorityAdmin(WorkspaceAdmin):
     )  # fmt: skip
 
     def get_urls(self) -> list[URLPattern]:
-        line, move = (self.admin_site.admin_view(v) for v in (self.line_view, self.move_view))
-        return [
-            path("line/", line, name="agent_sessions_priority_line"),
-            path("<uuid:object_id>/move/", move, name="agent_sessions_priority_move"),
-            *days_urls(self),
-            *super().get_urls(),
-        ]
-
-    def line_view(self, request: HttpRequest) -> HttpResponse:
-        """POST `content`, `pool`: a line at the end of today's list; then back."""
-
-        def add() -> None:
-            given = {"pool": request.POST["pool"]} if request.POST.get("pool") else {}
-            content = normal(request.POST.get("content", "")).strip()
-            create_priority(actor=actor_of(request), content=content, **given)
-
-        return self._write(request, add)
-
-    def move_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
-        """POST `before` or `after`, the id of another line of the same list; then back."""
-
-        def move() -> None:
-            move_priority(
-                actor=actor_of(request),
-                priority_id=object_id,
-                before=_posted_id(request, "before"),
-                after=_posted_id(request, "after"),
-            )
-
-        return self._write(request, move)
-
-    def _write(self, request: HttpRequest, write: Callable[[], None]) -> HttpResponse:
-        """A refusal becomes a message where the form was, with nothing written."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        require_role(request, Role.OPERATOR)
-        try:
-            with transaction.atomic():
-                write()
-        except DomainError as error:
-            messages.error(request, error.detail)
-        changelist = show.changelist_url("agent_sessions.priority")
-        return HttpResponseRedirect(posted_next(request, changelist))
+        return [*days_urls(self), *super().get_urls()]
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.db.models.functions import Left
 from django.http import HttpRequest, HttpResponse
@@ -20,7 +19,7 @@ from unfold.decorators import display
 
 from config.lib import clock
 from config.lib.admin import show
-from contacts.admin.access import actor_of, allows
+from contacts.admin.access import actor_of, allows, page_of
 from contacts.admin.actions import PageLink, RowAction
 from contacts.admin.base import WorkspaceAdmin, folded
 from contacts.admin.filters import DaysFilter
@@ -109,7 +108,7 @@ class StagedContentAdmin(WorkspaceAdmin):
     )  # fmt: skip
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.board_view)
+        view = page_of(self, StagedContentAdmin.board_view)
         return [
             path("board/", view, name="agent_sessions_stagedcontent_board"),
             *super().get_urls(),
@@ -124,14 +123,11 @@ class StagedContentAdmin(WorkspaceAdmin):
 
     def board_view(self, request: HttpRequest) -> HttpResponse:
         """What is staged, its text as Markdown, the pinned first. Index stagedcontent_board."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
         rows = list_board({}).order_by("-pinned", "-position", "-id")
         found = list(rows.annotate(shown=Left("body", SHOWN + 1))[: ON_BOARD + 1])
         for row in found:
             row["html"] = render(row["shown"][:SHOWN])
             row["cut"] = len(row["shown"]) > SHOWN
-        request.current_app = self.admin_site.name
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,

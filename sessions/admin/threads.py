@@ -4,7 +4,6 @@ import uuid
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.db.models.functions import Left
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
@@ -16,7 +15,7 @@ from unfold.contrib.filters.admin import (
 from unfold.decorators import display
 
 from config.lib.admin import show
-from contacts.admin.access import actor_of
+from contacts.admin.access import actor_of, page_of
 from contacts.admin.base import ReadOnlyAdmin, WorkspaceAdmin, folded
 from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import posted_reason
@@ -61,8 +60,9 @@ class ThreadAdmin(WorkspaceAdmin):
     )
 
     def get_urls(self) -> list[URLPattern]:
-        read = self.admin_site.admin_view(self.conversation_view)
-        find = self.admin_site.admin_view(self.find_view)
+        read, find = (
+            page_of(self, v) for v in (ThreadAdmin.conversation_view, ThreadAdmin.find_view)
+        )
         name = "agent_sessions_thread_{}"
         return [
             path("<uuid:object_id>/conversation/", read, name=name.format("conversation")),
@@ -75,24 +75,14 @@ class ThreadAdmin(WorkspaceAdmin):
 
     def conversation_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
         """One thread, in the frame of its session."""
-        thread = self._thread(request, object_id)
+        thread = _thread(object_id)
         session = find_session(thread.session_id)
         pages = self.admin_site._registry[Session]
         return conversation(pages, request, session, thread, threads_of(session.pk))
 
     def find_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
         """The messages of one thread that hold some words, also those no page shows yet."""
-        return find_view(
-            self.admin_site._registry[Session], request, self._thread(request, object_id)
-        )
-
-    def _thread(self, request: HttpRequest, object_id: uuid.UUID) -> Thread:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        thread = Thread.objects.filter(pk=object_id).first()
-        if thread is None:
-            raise Http404
-        return thread
+        return find_view(self.admin_site._registry[Session], request, _thread(object_id))
 
     def update_row(
         self, request: HttpRequest, pk: Any, changes: dict[str, Any], version: int | None
@@ -151,8 +141,8 @@ class MessageAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_annotate = {"beginning": Left("content", PREVIEW)}
     search_fields = ("content",)
-    search_help_text = "Words of the message, best first; or its id"
-    ordering = ("-id",)
+    search_help_text = "Words of the message, best first; a part of a word in the newest; or its id"
+    ordering = ("-occurred_at", "-id")
     fields = readonly_fields = (
         "role_badge", "session_link", "place", "at", "text", "raw_blocks", "model", "tokens",
         "native", "more", "ids",
@@ -198,3 +188,10 @@ class MessageAdmin(ReadOnlyAdmin):
     @display(description="Metadata")
     def more(self, obj: Message) -> SafeString:
         return show.json_block(obj.metadata)
+
+
+def _thread(object_id: uuid.UUID) -> Thread:
+    thread = Thread.objects.filter(pk=object_id).first()
+    if thread is None:
+        raise Http404
+    return thread

@@ -4,19 +4,11 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Left
-from django.http import (
-    Http404,
-    HttpRequest,
-    HttpResponse,
-    HttpResponseNotAllowed,
-    HttpResponseRedirect,
-)
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -30,12 +22,11 @@ from unfold.contrib.filters.admin import (
 from unfold.decorators import display
 
 from config.lib.admin import show
-from config.lib.errors import DomainError, Invalid
-from contacts.admin.access import actor_of, allows
+from contacts.admin.access import actor_of, allows, page_of
 from contacts.admin.actions import PageLink, RowAction
 from contacts.admin.base import ReadOnlyAdmin, WorkspaceAdmin, folded
 from contacts.admin.filters import DaysFilter
-from contacts.admin.forms import RowForm, normal, posted_reason
+from contacts.admin.forms import RowForm, posted_reason
 from contacts.admin.listing import chips
 from contacts.models.workspace import Role
 from sessions.models import Worker, WorkerOutput
@@ -106,8 +97,8 @@ class WorkerAdmin(WorkspaceAdmin):
     ordering = ("-created_at", "-id")
     readonly_fields = (
         "state", "progress", "tries", "signed", "lease", "began", "ended", "question", "needs",
-        "live_output", "report_shown", "report_summary", "error_shown", "exit_code", "made",
-        "changed", "ids", *_GIVEN,
+        "clarification_answer", "live_output", "report_shown", "report_summary", "error_shown",
+        "exit_code", "made", "changed", "ids", *_GIVEN,
     )  # fmt: skip
     fieldsets = (
         (None, {"fields": ("name", ("state", "progress"), ("tries", "signed"))}),
@@ -163,16 +154,9 @@ class WorkerAdmin(WorkspaceAdmin):
     )
 
     def get_urls(self) -> list[URLPattern]:
-        pages = {"live": self.live_view, "answer": self.answer_view}
-        own = [
-            path(
-                f"<uuid:object_id>/{name}/",
-                self.admin_site.admin_view(view),
-                name=f"agent_sessions_worker_{name}",
-            )
-            for name, view in pages.items()
-        ]
-        return [*own, *super().get_urls()]
+        view = page_of(self, WorkerAdmin.live_view)
+        live = path("<uuid:object_id>/live/", view, name="agent_sessions_worker_live")
+        return [live, *super().get_urls()]
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -213,28 +197,8 @@ class WorkerAdmin(WorkspaceAdmin):
         asks = row is not None and row.status == WorkerStatus.AWAITING_CLARIFICATION
         return {**found, "asking": [row] if asks and self.has_change_permission(request) else []}
 
-    def answer_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
-        """POST `text`, an answer or one of the worker's options; back to where it was asked."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        if not self.has_change_permission(request):
-            raise PermissionDenied
-        text = normal(request.POST.get("text", "") or request.POST.get("option", "")).strip()
-        try:
-            if not text:
-                raise Invalid({"text": "say something"})
-            with transaction.atomic():
-                row = workers.answer(actor=actor_of(request), worker_id=object_id, text=text)
-        except DomainError as error:
-            messages.error(request, error.detail)
-        else:
-            messages.success(request, f"{row} goes on with your answer.")
-        return HttpResponseRedirect(self.next_page(request, object_id))
-
     def live_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
         """The end of the output as plain text; `X-Live: 1` while more may come."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
         row = Worker.objects.filter(pk=object_id).only("id", "status").first()
         if row is None:
             raise Http404
@@ -243,14 +207,13 @@ class WorkerAdmin(WorkspaceAdmin):
         return response
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """What it is to do may change while it waits; an answer is given where one is asked."""
+        """What it is to do may change while it waits."""
         if obj is None:
             return tuple(
                 name for name in self.readonly_fields if name not in ("session", "conversation_id")
             )
         closed = () if obj.status in workers.WAITING else _WORK
-        asked = obj.status == WorkerStatus.AWAITING_CLARIFICATION
-        return (*self.readonly_fields, *closed, *(() if asked else ("clarification_answer",)))
+        return (*self.readonly_fields, *closed)
 
     def create_row(self, request: HttpRequest, obj: Worker, form: RowForm) -> Worker:
         names = (
@@ -264,14 +227,16 @@ class WorkerAdmin(WorkspaceAdmin):
     def update_row(
         self, request: HttpRequest, pk: Any, changes: dict[str, Any], version: int | None
     ) -> Worker:
-        """An answer puts the worker back into the queue, after whatever else was changed."""
-        said = {"actor": actor_of(request), "worker_id": pk, "reason": posted_reason(request)}
-        answer = changes.pop("clarification_answer", "")
         if "task" in changes:
             task = changes.pop("task")
             changes["task_id"] = getattr(task, "pk", task)
-        row = workers.update_worker(**said, changes=changes, expected_version=version)
-        return workers.answer(**said, text=answer) if answer else row
+        return workers.update_worker(
+            actor=actor_of(request),
+            worker_id=pk,
+            changes=changes,
+            expected_version=version,
+            reason=posted_reason(request),
+        )
 
     def delete_row(self, request: HttpRequest, obj: Worker) -> None:
         workers.delete_worker(

@@ -44,6 +44,8 @@ class SessionEvent(WorkspaceRow):
             models.Index(
                 fields=["workspace", "session", "event_type", "seq"], name="event_session_type"
             ),
+            # all events of an hour or a day, newest first, and how many they are
+            models.Index(fields=["workspace", "-occurred_at", "-id"], name="event_time"),
         ]
 
     def __str__(self) -> str:

@@ -101,6 +101,8 @@ class Message(WorkspaceRow):
         indexes = [
             # the cascade from the session, and its transcript in time
             models.Index(fields=["workspace", "session", "occurred_at"], name="message_session"),
+            # all messages of an hour or a day, newest first, and how many they are
+            models.Index(fields=["workspace", "-occurred_at", "-id"], name="message_time"),
         ]
 
     def __str__(self) -> str:

@@ -1,5 +1,7 @@
 """Editing: what was changed is recorded, what was not stays, what is stale is refused."""
 
+import re
+
 import pytest
 from django.contrib.admin.models import LogEntry
 
@@ -8,7 +10,7 @@ from contacts.models import Agent, Revision, Workspace
 from memory.models import Memory
 from memory.services.memories import update_memory
 from sessions.models import Project, Session, Thread
-from tests.admin.pages import form_of, sent_by, url
+from tests.admin.pages import MAX_QUERIES, form_of, queries_of, sent_by, url
 from tests.factories import ALICE, make_agent, make_memory, make_session
 
 
@@ -261,3 +263,25 @@ def test_history_shows_who_changed_what_word_by_word(alice, rows):
     assert "<del>noon</del>" in page
     assert "<ins>one</ins>" in page
     assert "alice" in page
+
+
+def test_history_names_rows_and_says_what_differs_inside_of_json(alice, workspace):
+    with workspace_scope(workspace.id):
+        session = make_session(name="The night shift")
+        memory = make_memory("It hums.", data={"pump": {"hertz": 50, "name": "old"}, "ok": True})
+        update_memory(
+            actor=ALICE,
+            memory_id=memory.pk,
+            changes={"data": {"pump": {"hertz": 60, "name": "old"}, "ok": True}},
+        )
+        other = make_memory("It hums on.", session_id=session.pk)
+    page = alice.get(url(Memory, "history", memory.pk)).content.decode()
+    assert "Data › pump › hertz" in page
+    assert "<del>50</del>" in page
+    assert "<ins>60</ins>" in page
+    assert "name: old" in page
+    assert "Data › ok" not in page
+    for address in (url(Memory, "history", other.pk), url(Memory, "read", other.pk)):
+        assert len(queries_of(alice, address)) <= MAX_QUERIES
+    shown = alice.get(url(Memory, "history", other.pk)).content.decode()
+    assert re.search(rf'href="[^"]*{session.pk}[^"]*"><span>The night shift</span>', shown)

@@ -12,7 +12,9 @@ from django.urls import reverse
 from config.lib import clock
 from config.lib.scope import workspace_scope
 from contacts.models import Revision, Workspace
+from contacts.selectors import today
 from memory.models import Memory, Receipt
+from sessions.admin.days import list_key
 from sessions.models import Mission, Ping, Priority, ScheduledMission, Session, Worker
 from sessions.services.events import NewEvent, append_events
 from sessions.services.missions import create_mission, pause_mission
@@ -24,7 +26,7 @@ from tests.factories import ALICE, NOBODYS_ID, make_memory, make_session
 
 HOME = "/admin/"
 FRAGMENT = "/admin/?fragment=1"
-LINE = "/admin/agent_sessions/priority/line/"
+LINES = "/admin/agent_sessions/priority/days/do/"
 
 
 def page(client, address=HOME):
@@ -176,7 +178,7 @@ def test_an_act_needs_a_post_and_its_token(needs, workspace):
     address = url(Ping, "do", needs["ping"].pk, "answer")
     assert client.get(address).status_code == 405
     assert client.post(address, {"text": "yes"}).status_code == 403
-    assert client.post(LINE, {"content": "x"}).status_code == 403
+    assert client.post(LINES, {"content": "x"}).status_code == 403
     assert reread(workspace, needs["ping"]).answer == ""
 
 
@@ -195,10 +197,18 @@ def order(workspace, pool="main"):
         return [row.content for row in rows]
 
 
+def todays(workspace, pool="main"):
+    """How a form names today's list."""
+    with workspace_scope(workspace.id):
+        return list_key(today(), pool)
+
+
 def test_a_priority_is_added_completed_and_opened_again(otto, workspace):
     assert "Write its first line below" in page(otto)
-    sent = {"content": " Water the ferns ", "next": HOME}
-    assert otto.post(LINE, sent)["Location"] == HOME
+    key = todays(workspace)
+    assert f'name="list" value="{key}"' in page(otto)
+    sent = {"content": " Water the ferns ", "list": key, "next": HOME}
+    assert otto.post(LINES, sent)["Location"] == HOME
     with workspace_scope(workspace.id):
         row = Priority.objects.get()
     assert (row.content, row.pool, row.completed_at) == ("Water the ferns", "main", None)
@@ -210,9 +220,11 @@ def test_a_priority_is_added_completed_and_opened_again(otto, workspace):
 
 
 def test_what_cannot_be_a_line_is_said(otto, workspace):
-    otto.post(LINE, {"content": " ", "next": HOME})
+    key = todays(workspace)
+    otto.post(LINES, {"content": " ", "list": key, "next": HOME})
     assert "content" in page(otto)
-    otto.post(LINE, {"content": "x", "pool": "p" * 61, "next": HOME})
+    otto.post(LINES, {"content": "x", "list": todays(workspace, "p" * 61), "next": HOME})
+    otto.post(LINES, {"content": "x", "list": "no day", "next": HOME})
     assert order(workspace) == []
 
 
@@ -220,19 +232,20 @@ def test_lines_are_moved_within_their_pool(otto, workspace):
     with workspace_scope(workspace.id):
         rows = [create_priority(actor=ALICE, content=c)[0] for c in "abc"]
         home_row, _ = create_priority(actor=ALICE, content="h", pool="home")
-    move = [url(Priority, "move", row.pk) for row in rows]
+    a, b, c = ({"item": row.pk, "next": HOME} for row in rows)
     shown = page(otto)
-    assert f'name="before" value="{rows[1].pk}"' in shown
-    assert otto.post(move[2], {"before": rows[0].pk, "next": HOME})["Location"] == HOME
+    assert f'name="item" value="{rows[2].pk}"><input type="hidden" name="before"' in shown
+    assert otto.post(LINES, {**c, "before": rows[0].pk})["Location"] == HOME
     assert order(workspace) == ["c", "a", "b"]
-    otto.post(move[2], {"after": rows[1].pk})
+    otto.post(LINES, {**c, "after": rows[1].pk})
     assert order(workspace) == ["a", "b", "c"]
-    otto.post(move[0], {"after": home_row.pk})
-    assert "is on another list" in page(otto)
-    otto.post(move[0], {"after": "nonsense"})
-    otto.post(move[0], {"after": NOBODYS_ID})
+    otto.post(LINES, {**a, "after": home_row.pk})
+    said = page(otto)
+    assert "The priority beside it" in said
+    otto.post(LINES, {**b, "after": "nonsense"})
+    otto.post(LINES, {**b, "after": NOBODYS_ID})
     assert order(workspace) == ["a", "b", "c"]
-    assert otto.get(move[0]).status_code == 405
+    assert otto.get(LINES).status_code == 405
 
 
 def test_pools_have_lists_and_lines_of_their_own(otto, workspace):
@@ -240,15 +253,15 @@ def test_pools_have_lists_and_lines_of_their_own(otto, workspace):
         create_priority(actor=ALICE, content="Mow", pool="garden")
     shown = page(otto)
     assert shown.index("main</a>") < shown.index("garden</a>")
-    otto.post(LINE, {"content": "Sow", "pool": "garden"})
+    otto.post(LINES, {"content": "Sow", "list": todays(workspace, "garden")})
     assert order(workspace, "garden") == ["Mow", "Sow"]
 
 
 def test_only_operators_write_on_the_list(rita, workspace):
     with workspace_scope(workspace.id):
         row, _ = create_priority(actor=ALICE, content="a")
-    assert rita.post(LINE, {"content": "x"}).status_code == 403
-    assert rita.post(url(Priority, "move", row.pk), {"before": row.pk}).status_code == 403
+    assert rita.post(LINES, {"content": "x", "list": todays(workspace)}).status_code == 403
+    assert rita.post(LINES, {"item": row.pk, "before": row.pk}).status_code == 403
     assert order(workspace) == ["a"]
 
 
@@ -285,6 +298,8 @@ def test_live_sessions_say_what_they_do_and_where(vera, workspace):
 
 def listed(client, address):
     """The number of rows that a list says it has."""
+    if address == reverse("admin:review"):
+        return re.search(r"All <span[^>]*>([\d,]+\+?)<", page(client, address))[1]
     found = re.search(r"([\d,]+\+?)\s+(?:\w+ ?)+\s*</div>", page(client, unescape(address)))
     assert found, address
     return found[1]
@@ -306,6 +321,9 @@ def test_every_number_and_bar_is_as_long_as_its_list(alice, workspace, rows):
             receipt = Receipt(q="x", mode="lexical", weights="1", took_ms=1, asker="alice")
             receipt.save(force_insert=True)
             Receipt.objects.filter(pk=receipt.pk).update(created_at=at)
+    with workspace_scope(workspace.id):
+        make_memory("Perhaps.", state="quarantined")
+        make_memory("Hardly.", confidence=0.1)
     shown = page(alice)
     strip = re.findall(r'rm-figure [^"]*" href="([^"]+)".*?<strong>([^<]+)<', shown, re.S)
     assert len(strip) == 5

@@ -1,7 +1,7 @@
 """A memory's page for reading: evidence in place, when it holds, and the graph around it."""
 
 from datetime import timedelta
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import pytest
 from django.urls import reverse
@@ -22,6 +22,10 @@ from tests.admin.pages import MAX_QUERIES, queries_of, url
 from tests.factories import ALICE, make_memory, make_session, make_thread
 
 HOSTILE = '<script>window.hit=1</script><img src="//evil.example/x.png">'
+
+
+def touch(one, two) -> bool:
+    return one[0] < two[2] and two[0] < one[2] and one[1] < two[3] and two[1] < one[3]
 
 
 def read(client, memory) -> str:
@@ -149,6 +153,13 @@ def test_a_crowded_graph_is_bounded_and_nothing_lies_on_top_of_another(workspace
         graph = drawn(me)
     assert len(graph.nodes) <= MOST_NODES
     assert 0 < graph.more <= 75 - len(graph.edges)
+    boxes = [
+        (e.label_x - 3.1 * len(e.phrase), e.label_y - 7.5, e.label_x + 3.1 * len(e.phrase),
+         e.label_y + 7.5)
+        for e in graph.edges if e.labelled
+    ]  # fmt: skip
+    assert len(boxes) > 10
+    assert not any(touch(one, two) for one, two in combinations(boxes, 2))
     by_column: dict[int, list[float]] = {}
     for node in graph.nodes:
         by_column.setdefault(node.column, []).append(node.y)

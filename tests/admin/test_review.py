@@ -11,9 +11,10 @@ from config.lib.scope import workspace_scope
 from contacts.models import Revision
 from contacts.services import funnel
 from contacts.services.keys import create_key
-from memory.admin import review
+from memory.admin import review_count, review_many
 from memory.models import Memory, MemoryDuplicate
-from memory.services.lessons import METHOD, MODEL_METHOD
+from memory.models.memory import MODEL_METHOD
+from memory.services.lessons import METHOD
 from memory.services.memories import NewMemory, create_memory, link_memories, update_memory
 from tests.admin.pages import MAX_QUERIES, queries_of
 from tests.factories import ALICE, make_agent, make_memory, make_session
@@ -132,7 +133,7 @@ def test_the_sidebar_counts_what_waits_and_stops_counting(alice, workspace, wait
     assert badge in page(alice)
     quarantined(workspace, *(f"Waits {n}" for n in range(96)))
     # Other processes count anew after some seconds; here the queue's own page has just counted.
-    review._counted.clear()
+    review_count._counted.clear()
     assert ">99+</span>" in alice.get("/admin/").content.decode()
 
 
@@ -389,7 +390,7 @@ def test_many_are_decided_as_they_were_shown(rita, workspace):
 
 
 def test_many_are_rejected_by_session_and_bounded(rita, workspace, monkeypatch):
-    monkeypatch.setattr(review, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(review_many, "MOST_AT_ONCE", 2)
     with workspace_scope(workspace.id):
         session = make_session()
     mine = quarantined(workspace, "One", "Two", "Three", session_id=session.id)

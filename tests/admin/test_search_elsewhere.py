@@ -10,7 +10,7 @@ from config.lib.scope import workspace_scope
 from contacts.models import Contact
 from contacts.services.addresses import Labelled
 from contacts.services.contacts import create_contact
-from memory.models import Memory, Receipt
+from memory.models import Memory, Passage, Receipt
 from memory.search import corpus, speakers, vectors
 from memory.services.memories import delete_memory
 from sessions.models import Message, Project, Session, SessionEvent, Task
@@ -151,6 +151,26 @@ def test_a_lists_box_finds_by_words_as_the_search_does(alice, greenhouse, model,
     assert listed(alice, model, q=str(row.pk)) == [row.pk]
     assert listed(alice, model, q=row.short_id) == [row.pk]
     assert len(queries_of(alice, f"{url(model, 'changelist')}?q=boiler")) <= MAX_QUERIES
+
+
+@pytest.mark.parametrize(("model", "name"), [(Message, "first"), (Memory, "memory")])
+def test_what_no_word_finds_is_looked_for_in_new_rows(alice, greenhouse, monkeypatch, model, name):
+    """A part of a word, and words that say as little as "a"."""
+    assert greenhouse[name].pk in listed(alice, model, q="oile")
+    assert greenhouse["memory"].pk in listed(alice, Memory, q="A")
+    shown = alice.get(url(model, "changelist")).content.decode()
+    assert "a part of a word in the newest" in shown
+    monkeypatch.setattr("contacts.admin.listing.LOOKED_THROUGH", 1)
+    assert greenhouse[name].pk not in listed(alice, model, q="oile")
+
+
+def test_passages_are_found_by_their_words(alice, greenhouse):
+    found = listed(alice, Passage, q="boilers")
+    assert found
+    assert listed(alice, Passage, q="boilers", kind__exact="memory") == [
+        one for one in found if one in listed(alice, Passage, kind__exact="memory")
+    ]
+    assert listed(alice, Passage, q="zeppelin") == []
 
 
 def test_the_best_comes_first_unless_a_column_is_chosen(alice, greenhouse):

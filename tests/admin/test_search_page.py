@@ -298,11 +298,12 @@ def test_looking_again_goes_on_with_the_same_search_and_shows_what_one_said(
     (receipt,) = kept(workspace)
     again = {"q": "boiler", "kinds": "memory", "receipt": str(receipt.pk)}
     sent = {"search": str(receipt.pk), "hit": str(greenhouse["memory"].pk), "kind": "memory",
-            "verdict": "outdated", "next": f"{PAGE}?q=boiler"}  # fmt: skip
+            "verdict": "outdated", "note": "Replaced.", "next": f"{PAGE}?q=boiler"}  # fmt: skip
     answer = alice.post(reverse("admin:search_feedback"), sent)
     assert (answer.status_code, answer["Location"]) == (302, f"{PAGE}?q=boiler")
     page = shown(alice, **again)
     assert re.search(r'value="outdated" aria-pressed="true"', page)
+    assert 'name="note" maxlength="2000" value="Replaced."' in page
     assert len(kept(workspace)) == 1
     # Another question, or another person, makes a search of its own.
     shown(alice, **{**again, "q": "boilers"})
@@ -317,7 +318,7 @@ def test_a_hit_that_came_later_is_not_judged_in_the_old_search(alice, workspace,
         make_memory("A boiler from tomorrow.")
     page = shown(alice, q="boiler", kinds="memory", receipt=str(receipt.pk))
     assert "New since this search was made" in page
-    assert page.count("data-feedback") == 1
+    assert page.count("data-note") == 1
 
 
 def test_a_verdict_by_script_is_answered_with_it(alice, workspace, greenhouse):

@@ -49,20 +49,6 @@ def test_a_failed_worker_is_tried_again_and_cancelled_by_a_button(alice, workspa
     assert now(workspace, worker).status == "cancelled"
 
 
-def test_a_question_is_answered_on_the_workers_page(alice, workspace, worker):
-    held = claimed(workspace)
-    with workspace_scope(workspace.id):
-        worker_runs.ask(
-            actor=ALICE, worker_id=held.pk, lease_id=held.lease_id, question="Which pump?"
-        )
-    address = url(Worker, "change", worker.pk)
-    assert "Which pump?" in alice.get(address).content.decode()
-    form = {**form_of(alice, address), "clarification_answer": "The left one."}
-    assert alice.post(address, form).status_code == 302
-    found = now(workspace, worker)
-    assert (found.status, found.clarification_answer) == ("pending", "The left one.")
-
-
 def test_what_it_is_to_do_changes_only_while_it_waits(alice, workspace, worker):
     address = url(Worker, "change", worker.pk)
     form = {**form_of(alice, address), "instructions": "Look at the well."}
@@ -128,11 +114,11 @@ def test_what_a_worker_asks_is_answered_where_it_stands(alice, vera, workspace, 
     for page in (url(Worker, "changelist"), url(Worker, "change", worker.pk)):
         assert "Which pump?" in alice.get(page).content.decode()
         assert "The old one" in alice.get(page).content.decode()
-    address = url(Worker, "answer", worker.pk)
-    assert address not in vera.get(url(Worker, "changelist")).content.decode()
-    assert vera.post(address, {"option": "The old one"}).status_code == 403
-    assert "say something" in alice.post(address, {"text": " "}, follow=True).content.decode()
-    alice.post(address, {"option": "The old one", "text": ""})
+    address = url(Worker, "do", worker.pk, "answer")
+    assert f'action="{address}"' not in vera.get(url(Worker, "changelist")).content.decode()
+    assert vera.post(address, {"text": "The old one"}).status_code == 403
+    assert "is empty" in alice.post(address, {"text": " "}, follow=True).content.decode()
+    alice.post(address, {"text": "The old one"})
     row = now(workspace, worker)
     assert (row.status, row.clarification_answer) == ("pending", "The old one")
-    assert "asks nothing" in alice.post(address, {"text": "x"}, follow=True).content.decode()
+    assert "changed meanwhile" in alice.post(address, {"text": "x"}, follow=True).content.decode()

@@ -311,6 +311,7 @@ function onDrop(event) {
   const data = new FormData();
   data.set("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
   data.set(found.place, found.line.dataset.id);
+  data.set("item", dragged.dataset.id);
   const line = dragged;
   dragged = null;
   const move = document.createElement("form");

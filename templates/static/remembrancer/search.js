@@ -27,8 +27,9 @@ if (receipt) {
 
 async function judge(verdicts, chosen) {
   const said = verdicts.querySelector("[data-said]");
-  const body = new FormData(verdicts);
-  body.set("verdict", chosen.value);
+  const body = new FormData(verdicts, chosen);
+  const note = verdicts.parentElement.querySelector("[data-note]");
+  body.set("note", note.elements.note.value);
   const answer = await fetch(verdicts.action, {
     method: "POST",
     body,
@@ -41,9 +42,11 @@ async function judge(verdicts, chosen) {
     said.classList.remove("rm-hidden");
     return;
   }
-  verdicts.querySelectorAll("button").forEach((button) => {
+  verdicts.querySelectorAll("button[name=verdict]").forEach((button) => {
     button.setAttribute("aria-pressed", String(button.value === told.verdict));
   });
+  note.elements.verdict.value = told.verdict;
+  note.hidden = false;
   said.textContent = `Noted: ${told.verdict}`;
 }
 
