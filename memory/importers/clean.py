@@ -1,0 +1,86 @@
+"""Drafts made fit to be stored: without secrets, NUL, lone surrogates, NaN, and not too long.
+
+Each change is found once for a row, so that whoever reads the report knows what is not as it was.
+"""
+
+from typing import Any
+
+from django.db import models
+
+from config.lib.redact import redact, redact_text
+from memory.importers.problems import Code, Finding
+from memory.importers.rows import Draft, Entry
+from memory.importers.storable import Storable
+
+_MARK = "[REDACTED:"
+MAX_KEY = 300
+
+
+class Cleaner:
+    """Counts the secrets it took out."""
+
+    def __init__(self) -> None:
+        self.redacted = 0
+
+    def clean(self, entry: Entry) -> None:
+        """Make everything of an entry storable, in place; what changed is added to its findings."""
+        storable = Storable(raw_line=False)
+        before = self.redacted
+        for draft in entry.drafts:
+            self._draft(draft, storable, entry)
+        if self.redacted > before:
+            entry.findings.append(
+                Finding(Code.REDACTED, _count(self.redacted - before, "secret"), "redacted")
+            )
+        if storable.replaced:
+            what = _count(storable.replaced, "character")
+            entry.findings.append(
+                Finding(Code.TEXT_CHANGED, f"{what} that cannot be stored", "replaced by U+FFFD")
+            )
+        if storable.dropped:
+            what = _count(storable.dropped, "value")
+            entry.findings.append(
+                Finding(Code.NON_FINITE, f"{what} (NaN, Infinity, too deep)", "became null")
+            )
+
+    def value(self, value: Any, storable: Storable) -> Any:
+        """A text or JSON value without secrets, storable."""
+        if isinstance(value, str):
+            text = storable.text(value)
+            return self._counted(text, redact_text(text))
+        if isinstance(value, (dict, list)):
+            clean = storable.json(value)
+            return self._counted(clean, redact(clean))
+        return value
+
+    def _draft(self, draft: Draft, storable: Storable, entry: Entry) -> None:
+        for name, value in draft.values.items():
+            if not isinstance(value, (str, dict, list)):
+                continue
+            clean = self.value(value, storable)
+            field: Any = draft.model._meta.get_field(name)
+            if isinstance(field, models.JSONField) and isinstance(clean, dict):
+                fitted = storable.fitted_object(clean)
+                if fitted is not clean:
+                    reason = f"{name} is larger than can be stored"
+                    entry.findings.append(Finding(Code.TEXT_CUT, reason, "its texts were cut"))
+                clean = fitted
+            elif isinstance(clean, str) and field.max_length and len(clean) > field.max_length:
+                entry.findings.append(
+                    Finding(
+                        Code.TEXT_CUT,
+                        f"{name} has {len(clean):,} characters",
+                        f"cut at {field.max_length:,}",
+                    )
+                )
+                clean = clean[: field.max_length]
+            draft.values[name] = clean
+
+    def _counted(self, before: Any, after: Any) -> Any:
+        if after != before:
+            self.redacted += max(1, str(after).count(_MARK) - str(before).count(_MARK))
+        return after
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

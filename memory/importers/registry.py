@@ -1,0 +1,8 @@
+"""The sources that `manage.py import` knows, by name."""
+
+from memory.importers.claude_code.source import CLAUDE_CODE
+from memory.importers.experience_store import EXPERIENCE_STORE
+from memory.importers.source import Source
+
+_ALL: tuple[Source, ...] = (CLAUDE_CODE, EXPERIENCE_STORE)
+SOURCES: dict[str, Source] = {one.name: one for one in _ALL}
