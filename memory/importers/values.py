@@ -158,7 +158,7 @@ class Fields:
         if value not in known:
             self.find(
                 Code.UNKNOWN_VALUE, f"{name} is {short(value)}, which is not known",
-                f"became {default}; kept in metadata",
+                f"{f'became {default}' if default else 'left empty'}; kept in metadata",
             )  # fmt: skip
             return default
         return known[value]

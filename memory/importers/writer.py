@@ -118,6 +118,8 @@ class Writer:
     # --- What is there --------------------------------------------------------------------
 
     def _find_keyed(self, model: Model, group: list[Planned]) -> None:
+        if not group:
+            return
         wanted = list({one.draft.key for one in group})
         rows = model.objects.filter(source=self.source, external_id__any_of=wanted)
         there = {row.external_id: row for row in rows}
