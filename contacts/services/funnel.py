@@ -153,28 +153,30 @@ def delete(
     before = _last(row) | dict(note or {})
     deleting([row], actor)
     record(row, "delete", actor=actor, before=before, after={}, reason=reason)
-    _record_unlinked(row, actor=actor)
+    _record_unlinked([row], actor=actor)
     row.delete()
 
 
-def _record_unlinked(row: VersionedRow, *, actor: Actor) -> None:
-    """A Revision for each row that loses its key to `row`: deleting it nulls them."""
-    for relation in row._meta.related_objects:
+def _record_unlinked(gone: Sequence[WorkspaceRow], *, actor: Actor) -> None:
+    """A Revision for each row that loses its key to one of `gone`, all of one model: deleting it
+    nulls them."""
+    keys = [row.pk for row in gone]
+    for relation in gone[0]._meta.related_objects:
         related: Any = relation.related_model
         if relation.on_delete is not models.SET_NULL or not issubclass(related, VersionedRow):
             continue
         name = relation.field.name
-        rows = related.objects.filter(**{name: row.pk}).order_by("pk")
+        rows = related.objects.filter(**{f"{name}__in": keys}).order_by("pk")
         revisions = [
             _revision(
                 related(pk=pk),
                 "unlink",
                 actor=actor,
-                before={name: str(row.pk)},
+                before={name: str(key)},
                 after={name: None},
-                reason=f"the {_name(row)} was deleted",
+                reason=f"the {_name(gone[0])} was deleted",
             )
-            for pk in rows.values_list("pk", flat=True)
+            for pk, key in rows.values_list("pk", name)
         ]
         insert_rows(revisions)
 
@@ -198,9 +200,10 @@ def once(find: Callable[[], R | None], make: Callable[[], R]) -> tuple[R, bool]:
         return found, False
 
 
-def delete_many(rows: Sequence[V], *, actor: Actor, reason: str = "") -> None:
-    """Remove locked rows of one model, a Revision for each. What cascades from them is not looked
-    at: children of the same model go first, by a call of their own."""
+def delete_many(rows: Sequence[R], *, actor: Actor, reason: str = "") -> None:
+    """Remove locked rows of one model, a Revision for each, and for each row that loses its key to
+    one of them. What cascades from them is not looked at: children of the same model go first, by a
+    call of their own."""
     if not rows:
         return
     deleting(rows, actor)
@@ -211,6 +214,7 @@ def delete_many(rows: Sequence[V], *, actor: Actor, reason: str = "") -> None:
         ],
         batch_size=500,
     )
+    _record_unlinked(rows, actor=actor)
     type(rows[0]).objects.filter(pk__in=[row.pk for row in rows]).delete()
 
 

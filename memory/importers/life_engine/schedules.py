@@ -54,8 +54,9 @@ def scheduled(f: Fields, *, duty: bool = False) -> Plan:
             f.find(Code.BAD_VALUE, why, "kept, and not enabled")
         return Plan(ScheduleKind.ONCE, UNKNOWN_TIME.isoformat(), False, None, why, theirs)
     if _misread(cron):
-        f.find(Code.RECOMPUTED, f"next_run {short(f.text('next_run'))} was made by a reading of "
-               f"cron without steps, ranges and weekdays ({cron})", "recomputed")  # fmt: skip
+        stored = short(f.text("next_run")) or "(empty)"
+        f.find(Code.RECOMPUTED, f"next_run {stored} was made by a reading of cron without steps, "
+               f"ranges and weekdays ({cron})", "recomputed")  # fmt: skip
     due = found.after(clock.now()) if wanted else None
     return Plan(ScheduleKind.CRON, cron, wanted, due, theirs="" if theirs == cron else theirs)
 

@@ -4,12 +4,15 @@ import gc
 import json
 import sys
 from argparse import ArgumentParser
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError
 
+from config.lib.scope import workspace_scope
+from config.lib.text import visible
 from contacts.management.shell import ShellCommand, shell_actor
 from contacts.selectors import get_workspace
 from memory.importers.problems import SourceError
@@ -17,6 +20,7 @@ from memory.importers.registry import SOURCES
 from memory.importers.report import ImportReport
 from memory.importers.run import run_import
 from memory.importers.source import Options
+from memory.importers.undo import find_run, undo_import
 from memory.importers.values import parse_time
 
 SHOWN_PROBLEMS = 50
@@ -43,6 +47,9 @@ class Command(ShellCommand):
         # Batches of thousands of rows, none of them in a cycle: looking for cycles at every 700
         # new objects is a tenth of an import's time.
         gc.set_threshold(50_000, 20, 100)
+        if options["undo"]:
+            self._undo(options)
+            return
         if options["source"] is None or options["path"] is None:
             raise CommandError("name a source and a path, or a run with --undo; see --help")
         if options["backup"]:
@@ -71,6 +78,32 @@ class Command(ShellCommand):
         checked = report.checked
         if checked is not None and not checked.ok and not options["dry_run"]:
             raise CommandError("it does not add up; see the differences above")
+
+    def _undo(self, options: dict[str, Any]) -> None:
+        workspace = get_workspace(options["workspace"])
+        with workspace_scope(workspace.id):
+            run = find_run(options["undo"])
+        report = undo_import(
+            workspace_id=workspace.id,
+            run_id=run.id,
+            actor=replace(shell_actor("import"), request_id=str(run.id)),
+            preview=options["dry_run"],
+        )
+        if options["json"]:
+            self.stdout.write(json.dumps(report.as_dict(), indent=2))
+            return
+        for one in report.kept if options["verbose"] else report.kept[:SHOWN_PROBLEMS]:
+            self.stdout.write(f"stays: {one.model} {visible(one.name)!r} ({one.row_id}): {one.why}")
+        will = "would be " if report.preview else ""
+        for what, counts in (
+            (f"{will}removed", report.removed),
+            (f"{will}set back", report.reverted),
+            ("staying", report.staying),
+        ):
+            listed = ", ".join(f"{n:,} {name}" for name, n in sorted(counts.items()) if n)
+            self.stdout.write(f"{what}: {listed or 'nothing'}")
+        if report.preview:
+            self.stdout.write("preview: nothing was changed")
 
     def _report(self, report: ImportReport, options: dict[str, Any]) -> None:
         text = json.dumps(report.as_dict(), indent=2, default=str)
