@@ -5,7 +5,7 @@ somebody changed here since are no difference.
 """
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,7 @@ from sessions.services.events import NewEvent
 
 MAX_DIFFERENCES = 100
 BATCH = 500
+MAX_IDS = 50_000
 Step = Callable[[], AbstractContextManager[None]]
 
 
@@ -35,7 +36,7 @@ def check(
     """What verification finds. `step` opens a transaction of the workspace."""
     checker = _Checker(source.name, report, since, sample)
     batch: list[Entry] = []
-    for entry in reading.entries():
+    for entry in numbered(reading.entries()):
         if entry.work is not None:
             with step():
                 checker.note(entry.work.here())
@@ -49,6 +50,13 @@ def check(
         with step():
             checker.look_at(batch)
     return checker.result()
+
+
+def numbered(entries: Iterator[Entry]) -> Iterator[Entry]:
+    """Entries with their place in the source, the same each time it is read."""
+    for number, entry in enumerate(entries, 1):
+        entry.number = number
+        yield entry
 
 
 class _Checker:
@@ -66,16 +74,19 @@ class _Checker:
             for table, count in report.tables.items()
         }
         self.cleaner = Cleaner()
+        self.ids: dict[Ref, uuid.UUID | None] = {}
 
     def result(self) -> Checked:
         checked = self.checked
+        sums = []
         for table, count in sorted(self.report.tables.items()):
             here = self.here.get(table, 0)
             checked.tables[table] = {
                 "total": count.total, "here": here, "skipped": count.skipped, "older": count.older,
             }  # fmt: skip
             if problem := _sum_problem(count, here):
-                self._differs(f"{table}: {problem}")
+                sums.append(f"{table}: {problem}")
+        checked.differences[:0] = sums
         return checked
 
     def _differs(self, text: str) -> None:
@@ -90,7 +101,8 @@ class _Checker:
         wanted = [
             entry
             for entry in entries
-            if not (self.since is not None and entry.at is not None and entry.at < self.since)
+            if entry.number not in self.report.left_out
+            and not (self.since is not None and entry.at is not None and entry.at < self.since)
         ]
         rows = self._rows(wanted)
         for entry in wanted:
@@ -143,8 +155,12 @@ class _Checker:
         return found
 
     def _id(self, ref: Ref) -> uuid.UUID | None:
-        rows = ref.model.objects.filter(source=self.source, external_id=ref.key)
-        return rows.values_list("id", flat=True).first()
+        if ref not in self.ids:
+            if len(self.ids) > MAX_IDS:
+                self.ids.clear()
+            rows = ref.model.objects.filter(source=self.source, external_id=ref.key)
+            self.ids[ref] = rows.values_list("id", flat=True).first()
+        return self.ids[ref]
 
     def _appended_here(self, appended: Appended) -> bool:
         target = self._id(appended.to)

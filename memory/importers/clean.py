@@ -5,15 +5,16 @@ Each change is found once for a row, so that whoever reads the report knows what
 
 from typing import Any
 
-from django.db import models
+import orjson
 
-from config.lib.redact import redact, redact_text
+from config.lib.redact import may_hold_secrets, redact, redact_text
 from memory.importers.problems import Code, Finding
 from memory.importers.rows import Draft, Entry
 from memory.importers.storable import Storable
 
 _MARK = "[REDACTED:"
-MAX_KEY = 300
+# A scheme, a name and a password of one letter each (`://a:b@`).
+SHORTEST_SECRET = 7
 
 
 class Cleaner:
@@ -47,9 +48,14 @@ class Cleaner:
         """A text or JSON value without secrets, storable."""
         if isinstance(value, str):
             text = storable.text(value)
+            if len(text) < SHORTEST_SECRET:
+                return text
             return self._counted(text, redact_text(text))
-        if isinstance(value, (dict, list)):
+        if value and isinstance(value, (dict, list)):
             clean = storable.json(value)
+            # Nearly every value has none, and one look at its text is cheaper than at each part.
+            if not may_hold_secrets(orjson.dumps(clean).decode()):
+                return clean
             return self._counted(clean, redact(clean))
         return value
 
@@ -57,9 +63,11 @@ class Cleaner:
         for name, value in draft.values.items():
             if not isinstance(value, (str, dict, list)):
                 continue
+            if not value:
+                continue
             clean = self.value(value, storable)
             field: Any = draft.model._meta.get_field(name)
-            if isinstance(field, models.JSONField) and isinstance(clean, dict):
+            if isinstance(clean, dict):
                 fitted = storable.fitted_object(clean)
                 if fitted is not clean:
                     reason = f"{name} is larger than can be stored"

@@ -56,6 +56,8 @@ class ImportReport:
     seconds: float = 0.0
     problems: ProblemLog = field(default_factory=ProblemLog)
     checked: Checked | None = None
+    # Entries that were skipped, by their number.
+    left_out: set[int] = field(default_factory=set)
 
     def table(self, name: str) -> TableCount:
         return self.tables.setdefault(name, TableCount())

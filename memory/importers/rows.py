@@ -98,7 +98,7 @@ class Entry:
 
     The first draft is what the row itself becomes; others are rows it needs (a project it names).
     Without drafts and appended rows it is skipped, and a finding says why. With `work` it has
-    nothing else.
+    nothing else. `number` is its place in the source, which the frame gives it.
     """
 
     table: str
@@ -108,6 +108,7 @@ class Entry:
     findings: list[Finding] = field(default_factory=list)
     at: datetime | None = None
     work: Work | None = None
+    number: int = 0
 
     @property
     def size(self) -> int:

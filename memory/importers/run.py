@@ -22,7 +22,7 @@ from config.lib.ids import new_id
 from config.lib.redact import redact_text
 from config.lib.scope import set_local, workspace_scope
 from contacts.services import funnel
-from memory.importers.check import check
+from memory.importers.check import check, numbered
 from memory.importers.problems import SourceError
 from memory.importers.report import ImportReport
 from memory.importers.rows import Entry
@@ -84,14 +84,14 @@ def run_import(
     options: Options | None = None,
     dry_run: bool = False,
     since: datetime | None = None,
-    sample: int = SAMPLE,
+    compare: int = SAMPLE,
     started_by: str = "",
     progress: Progress = lambda report, line: None,
 ) -> ImportReport:
     """Read all of `where` into a workspace. Outside any scope; can run again.
 
     Raises SourceError, one line, when there is nothing to read. `since` leaves out rows that are
-    older. `sample` is how many rows of each table are compared field by field afterwards.
+    older. `compare` is how many rows of each table are compared field by field afterwards.
     """
     options = options or Options()
     run_id = new_id()
@@ -105,7 +105,7 @@ def run_import(
             spool = Spool(scratch)
             run = _Run(source, reading, report, steps, actor, spool, since, progress)
             with contextlib.closing(spool), steps.all():
-                run.go(run_id, options, started_by, sample)
+                run.go(run_id, options, started_by, compare)
     return report
 
 
@@ -132,7 +132,7 @@ class _Run:
         self.writer = Writer(source=source.name, actor=actor, spool=spool, report=report)
         self.began = time.monotonic()
 
-    def go(self, run_id: uuid.UUID, options: Options, started_by: str, sample: int) -> None:
+    def go(self, run_id: uuid.UUID, options: Options, started_by: str, compare: int) -> None:
         report = self.report
         for table, rows in self.reading.totals.items():
             report.table(table).total = rows
@@ -154,7 +154,7 @@ class _Run:
                 self.progress(report, self._line("linked"))
             self.progress(report, "checking")
             report.checked = check(
-                self.source, self.reading, report, self.steps.step, self.since, sample
+                self.source, self.reading, report, self.steps.step, self.since, compare
             )
         except BaseException as error:
             if not self.steps.dry_run:
@@ -252,7 +252,7 @@ def _batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
     """Entries in groups that fit one transaction, by count and by size."""
     batch: list[Entry] = []
     size = 0
-    for entry in entries:
+    for entry in numbered(entries):
         if entry.work is not None:
             if batch:
                 yield batch

@@ -30,6 +30,7 @@ from contacts.services.addresses import Labelled
 from contacts.services.contacts import parts_of
 from memory.importers.kinds import ORDER
 from memory.importers.run import SILENT, Steps
+from memory.importers.writer import IMPORT_RUN
 from memory.models import ImportRun, Learning, MemoryDuplicate, MemoryLink, Passage
 from memory.models.imports import ImportState
 
@@ -127,6 +128,7 @@ def undo_import(
                 made.read(run)
             worker = _Undo(run, actor, made, report, steps)
             worker.revert()
+            worker.unlink()
             for label in sorted(made.labels(), key=_depth, reverse=True):
                 worker.remove(label)
             with steps.step():
@@ -248,6 +250,17 @@ class _Undo:
 
     # --- What was made --------------------------------------------------------------------
 
+    def unlink(self) -> None:
+        """Links have no Revisions of their own; they say themselves which run made them."""
+        mine = {f"metadata__{IMPORT_RUN}": str(self.run.id)}
+        while True:
+            with self.steps.step():
+                links = list(MemoryLink.objects.filter(**mine).order_by("id")[:BATCH])
+                funnel.delete_many(links, actor=self.actor, reason=self.reason)
+                self.report.removed["memory link"] += len(links)
+            if not links:
+                return
+
     def remove(self, label: str) -> None:
         """The rows of one model; what points at what stays, stays. Where rows of a model go with
         others of it (tasks with their parents), those below go first."""
@@ -297,7 +310,7 @@ class _Undo:
         """Which of `ids` have rows of `related` that are not of this run, and still there."""
         found: set[uuid.UUID] = set()
         held = related.objects.filter(**{f"{name}__in": ids})
-        if issubclass(related, VersionedRow) or related is MemoryLink:
+        if issubclass(related, VersionedRow):
             # One of the run's own that is still here stays for a reason of its own.
             found.update(held.values_list(name, flat=True).distinct())
         else:

@@ -21,6 +21,7 @@ from config.lib.ids import new_id
 from contacts.models import Revision
 from contacts.services import funnel
 from contacts.services.agents import ensure_agent
+from contacts.services.funnel import Part
 from memory.importers.clean import Cleaner
 from memory.importers.kinds import Ids, follow, order_of, parts_of, prepare
 from memory.importers.problems import Code, Finding
@@ -37,6 +38,8 @@ APPEND_ROWS = 500
 MAX_KNOWN = 100_000
 CREATED, UPDATED, UNCHANGED, SKIPPED = "created", "updated", "unchanged", "skipped"
 ACTION = "import"
+# In the metadata of a link: which run made it.
+IMPORT_RUN = "import_run"
 
 
 @dataclass(slots=True)
@@ -91,6 +94,8 @@ class Writer:
 
     def _note(self, entry: Entry, outcome: str) -> None:
         self.report.table(entry.table).note(outcome)
+        if outcome == SKIPPED:
+            self.report.left_out.add(entry.number)
         for draft in entry.drafts[:1]:
             for table, rows in draft.also.items():
                 self.report.table(table).note(outcome, rows)
@@ -449,12 +454,16 @@ class Writer:
                 source_id=source,
                 relation=relation,
                 target_id=target,
-                metadata=json.loads(one.metadata) if one.metadata else {},
+                metadata={
+                    **(json.loads(one.metadata) if one.metadata else {}),
+                    IMPORT_RUN: self.report.run_id,
+                },
             )
             for (source, relation, target), one in links.items()
             if (source, relation, target) not in there
         ]
-        funnel.create_many(new, actor=self.actor, action=ACTION)
+        # The Revision of the memory's creation names them.
+        funnel.append(new, actor=self.actor, checked=True)
         self.report.rows["link"] += len(new)
 
     def _settle_row(
@@ -488,6 +497,12 @@ class Writer:
                     funnel.update(row, changes, actor=self.actor, action=ACTION)
             except (IntegrityError, DomainError):
                 return
+
+
+def _linked(draft: Draft) -> Sequence[Part]:
+    """A memory's links as the Revision of its creation keeps them: by the source's keys."""
+    named = [{"relation": one.relation, "target": one.target} for one in draft.links]
+    return [Part("links", [], named, lambda: None)] if named else ()
 
 
 def changed_here(row: WorkspaceRow) -> bool:

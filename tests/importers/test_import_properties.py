@@ -6,6 +6,7 @@ import json
 import sqlite3
 import uuid
 from collections import Counter
+from dataclasses import dataclass
 
 import pytest
 from django.apps import apps
@@ -19,13 +20,14 @@ from contacts.services import funnel
 from memory.importers import run as frame
 from memory.importers.problems import SourceError
 from memory.importers.registry import SOURCES
-from memory.importers.undo import undo_import
+from memory.importers.report import ImportReport
+from memory.importers.source import Options
+from memory.importers.undo import UndoReport, undo_import
 from memory.models import ImportRun, Memory, Passage
 from sessions.models import Session
 from tests.factories import ALICE, ROOT, make_workspace
-from tests.importers.sources import SAMPLES, take
+from tests.importers.sources import SAMPLES, Sample, take
 
-SHELL = ALICE
 every_sample = pytest.mark.parametrize("sample", SAMPLES, ids=str)
 # What a run leaves besides what it brings.
 RECORDS = {"ImportRun"}
@@ -39,6 +41,10 @@ def counts(workspace) -> Counter:
             if issubclass(model, WorkspaceRow) and model.__name__ not in RECORDS:
                 found[model.__name__] = model.objects.count()
     return found
+
+
+def without(rows: Counter, *names: str) -> Counter:
+    return Counter({name: n for name, n in rows.items() if name not in names})
 
 
 def told(report) -> dict:
@@ -70,46 +76,68 @@ def test_every_source_says_how_it_reads_times_and_has_a_page():
         assert f"import {name}" in page
 
 
-@every_sample
-def test_a_second_run_changes_nothing_and_the_source_neither(workspace, legacy, sample):
-    where = sample.where(legacy)
-    files = digests(where)
-    first = take(workspace, sample, where)
-    assert first.checked.ok, first.checked.differences
-    assert first.changed
-    assert first.checked.compared or sample.source == "claude-code"
-    here = counts(workspace)
-    second = take(workspace, sample, where)
-    assert counts(workspace) == here
-    assert not second.changed
-    assert second.checked.ok, second.checked.differences
-    assert not +second.rows
-    assert digests(where) == files
-    assert {t: c.total for t, c in first.tables.items()} == {
-        t: c.read for t, c in second.tables.items()
-    }
-    with workspace_scope(workspace.id):
-        states = list(ImportRun.objects.values_list("state", flat=True))
-    assert states == ["done", "done"]
+@dataclass
+class Story:
+    """What became of one source in one workspace, step by step; `rows` are all tables' counts."""
+
+    sample: Sample
+    dry: ImportReport
+    first: ImportReport
+    second: ImportReport
+    resumed: ImportReport
+    again: ImportReport
+    preview: UndoReport
+    undone: UndoReport
+    kept: UndoReport
+    mine: uuid.UUID
+    rows: dict[str, Counter]
+    files: list[dict]
+    states: list[str]
 
 
-@every_sample
-def test_a_dry_run_writes_nothing_and_says_the_same(workspace, legacy, sample):
-    where = sample.where(legacy)
-    before = counts(workspace)
+@pytest.fixture(scope="module", params=SAMPLES, ids=str)
+def story(request, module_rows, legacy):
+    with module_rows():
+        return tell(request.param, request.param.where(legacy))
+
+
+def tell(sample, where) -> Story:
+    workspace = make_workspace(f"story-{SAMPLES.index(sample)}")
+    rows = {"before": counts(workspace)}
+    files = [digests(where)]
     dry = take(workspace, sample, where, dry_run=True)
-    assert counts(workspace) == before
+    rows["dry"] = counts(workspace)
+    first = take(workspace, sample, where)
+    rows["first"] = counts(workspace)
+    second = take(workspace, sample, where)
+    rows["second"] = counts(workspace)
+    files.append(digests(where))
+    run = {"workspace_id": workspace.id, "actor": ALICE}
+    preview = undo_import(**run, run_id=uuid.UUID(first.run_id), preview=True)
+    rows["preview"] = counts(workspace)
+    undone = undo_import(**run, run_id=uuid.UUID(first.run_id))
+    rows["undone"] = counts(workspace)
+    kill(workspace, sample, where)
+    resumed = take(workspace, sample, where)
+    rows["resumed"] = counts(workspace)
     with workspace_scope(workspace.id):
-        assert not ImportRun.objects.exists()
-    assert told(dry) == told(take(workspace, sample, where))
+        states = list(ImportRun.objects.order_by("id").values_list("state", flat=True))
+        session = Session.objects.order_by("id").first()
+        funnel.update(session, {"name": "Mine now"}, actor=ALICE)
+    again = take(workspace, sample, where)
+    with workspace_scope(workspace.id):
+        killed, last = ImportRun.objects.order_by("id")[2:4]
+    undo_import(**run, run_id=last.id)
+    kept = undo_import(**run, run_id=killed.id)
+    rows["kept"] = counts(workspace)
+    return Story(
+        sample, dry, first, second, resumed, again, preview, undone, kept, session.pk, rows, files,
+        states,
+    )  # fmt: skip
 
 
-@every_sample
-def test_a_run_that_was_killed_is_gone_on_with(workspace, legacy, sample, monkeypatch):
-    where = sample.where(legacy)
-    whole = make_workspace("whole")
-    take(whole, sample, where)
-    monkeypatch.setattr(frame, "BATCH_ROWS", 50)
+def kill(workspace, sample, where):
+    """A run that dies after its fourth batch."""
     original, batches = frame._Run._store, []
 
     def killed(run, batch, row):
@@ -118,58 +146,63 @@ def test_a_run_that_was_killed_is_gone_on_with(workspace, legacy, sample, monkey
             raise KeyboardInterrupt
         original(run, batch, row)
 
-    with monkeypatch.context() as patched:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(frame, "BATCH_ROWS", 50)
         patched.setattr(frame._Run, "_store", killed)
         with pytest.raises(KeyboardInterrupt):
             take(workspace, sample, where)
-    report = take(workspace, sample, where)
-    assert report.checked.ok, report.checked.differences
-    # Where a reference was still to come, one Revision less or more was needed.
-    ours, theirs = counts(workspace), counts(whole)
-    for uneven in ("Revision", "Learning"):
-        ours.pop(uneven)
-        theirs.pop(uneven)
-    assert ours == theirs
 
 
-@every_sample
-def test_taking_a_run_back_leaves_what_was_there_before(workspace, legacy, sample):
-    where = sample.where(legacy)
-    before = counts(workspace)
-    report = take(workspace, sample, where)
-    run_id = uuid.UUID(report.run_id)
-    here = counts(workspace)
-    preview = undo_import(workspace_id=workspace.id, run_id=run_id, actor=SHELL, preview=True)
-    assert counts(workspace) == here
-    done = undo_import(workspace_id=workspace.id, run_id=run_id, actor=SHELL)
-    assert (preview.removed, preview.kept) == (done.removed, done.kept)
-    assert not +done.staying, done.kept
-    after = counts(workspace)
-    for record in ("Revision", "Tag"):
-        after.pop(record)
-        before.pop(record)
-    assert after == before
-    with workspace_scope(workspace.id):
-        assert ImportRun.objects.get().state == "undone"
-    assert take(workspace, sample, where).changed
+def test_all_of_it_goes_in_and_adds_up(story):
+    first = story.first
+    assert first.changed
+    assert first.checked.ok, first.checked.differences
+    assert first.checked.compared or story.sample.source == "claude-code"
+    for table, count in first.tables.items():
+        came = count.created + count.updated + count.unchanged + count.skipped + count.older
+        assert count.total == count.read == came, table
 
 
-@every_sample
-def test_what_somebody_changed_since_stays(workspace, legacy, sample):
-    where = sample.where(legacy)
-    report = take(workspace, sample, where)
-    with workspace_scope(workspace.id):
-        session = Session.objects.order_by("id").first()
-        funnel.update(session, {"name": "Mine now"}, actor=ALICE)
-    again = take(workspace, sample, where)
-    assert again.checked.ok, again.checked.differences
-    with workspace_scope(workspace.id):
-        assert Session.objects.get(pk=session.pk).name == "Mine now"
-    undo_import(workspace_id=workspace.id, run_id=uuid.UUID(again.run_id), actor=SHELL)
-    done = undo_import(workspace_id=workspace.id, run_id=uuid.UUID(report.run_id), actor=SHELL)
-    assert [one.row_id for one in done.kept if one.model == "session"] == [session.pk]
-    with workspace_scope(workspace.id):
-        assert Session.objects.get().pk == session.pk
+def test_a_second_run_changes_nothing(story):
+    assert story.rows["second"] == story.rows["first"]
+    assert not story.second.changed
+    assert not +story.second.rows
+    assert story.second.checked.ok, story.second.checked.differences
+
+
+def test_the_source_is_never_changed(story):
+    assert story.files[0] == story.files[1]
+
+
+def test_a_dry_run_writes_nothing_and_says_the_same(story):
+    assert story.rows["dry"] == story.rows["before"]
+    assert told(story.dry) == told(story.first)
+
+
+def test_a_run_that_was_killed_is_gone_on_with(story):
+    assert story.resumed.checked.ok, story.resumed.checked.differences
+    # Where a reference was still to come, one Revision less or more was needed; those of what was
+    # taken back before stay.
+    ours, whole = story.rows["resumed"], story.rows["first"]
+    assert without(ours, "Revision", "Learning") == without(whole, "Revision", "Learning")
+    assert story.states == ["undone", "done", "failed", "done"]
+
+
+def test_taking_a_run_back_leaves_what_was_there_before(story):
+    assert story.rows["preview"] == story.rows["first"]
+    assert (story.preview.removed, story.preview.kept) == (story.undone.removed, story.undone.kept)
+    assert not +story.undone.staying, story.undone.kept
+    before, after = story.rows["before"], story.rows["undone"]
+    assert without(after, "Revision", "Tag") == without(before, "Revision", "Tag")
+
+
+def test_what_somebody_changed_since_stays(story):
+    assert story.again.checked.ok, story.again.checked.differences
+    assert not story.again.changed
+    # And the one whose lines the two runs brought between them.
+    assert story.rows["kept"]["Session"] == story.kept.staying["session"] <= 2
+    reasons = {one.row_id: one.why for one in story.kept.kept}
+    assert reasons[story.mine] == "it was changed since"
 
 
 @every_sample
@@ -214,14 +247,15 @@ def copy(tmp_path, legacy):
 
 
 @sqlite_samples
-def test_a_newer_version_is_read_as_far_as_it_is_known(workspace, copy, sample):
+def test_a_newer_version_is_read_as_far_as_it_is_known(workspace, copy, sample, tmp_path):
     path = copy(sample)
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE moods (id TEXT, mood TEXT)")
         db.execute("INSERT INTO moods VALUES ('m1', 'sunny')")
-        table = next(iter(take(workspace, sample, path, dry_run=True).tables))
+        with sample.importer.open(str(path), tmp_path, Options()) as reading:
+            table = next(iter(reading.totals))
         db.execute(f"ALTER TABLE {table} ADD COLUMN colour TEXT DEFAULT 'green'")
-    report = take(workspace, sample, path)
+    report = take(workspace, sample, path, dry_run=True, compare=0)
     assert report.checked.ok, report.checked.differences
     found = [str(problem) for problem in report.problems]
     assert any("moods" in one and "unknown table with 1 rows" in one for one in found)
@@ -245,7 +279,7 @@ def test_no_space_for_the_copy_is_one_line(workspace, copy, sample, monkeypatch)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("memory.importers.sqlite.shutil.copyfile", full)
-    with pytest.raises(SourceError, match="no space left for a copy.*TMPDIR"):
+    with pytest.raises(SourceError, match=r"no space left for a copy.*TMPDIR"):
         take(workspace, sample, path)
 
 
@@ -256,7 +290,7 @@ def test_a_database_that_somebody_writes_is_read_as_it_stands(workspace, copy, s
     writer = sqlite3.connect(path, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     writer.execute("CREATE TABLE half (id)")
-    report = take(workspace, sample, path)
+    report = take(workspace, sample, path, dry_run=True, compare=0)
     writer.execute("ROLLBACK")
     writer.close()
     assert report.checked.ok, report.checked.differences
@@ -318,7 +352,7 @@ def test_a_changed_source_changes_what_it_brought(workspace, copy):
         memory = Memory.objects.get(text="It was said anew.")
         assert memory.version == 2
         assert Passage.objects.get(of_memory=memory).text == "It was said anew."
-    done = undo_import(workspace_id=workspace.id, run_id=uuid.UUID(report.run_id), actor=SHELL)
+    done = undo_import(workspace_id=workspace.id, run_id=uuid.UUID(report.run_id), actor=ALICE)
     assert done.reverted["memory"] == 1
     with workspace_scope(workspace.id):
         assert not Memory.objects.filter(text="It was said anew.").exists()
