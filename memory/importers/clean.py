@@ -15,6 +15,8 @@ from memory.importers.storable import Storable
 _MARK = "[REDACTED:"
 # A scheme, a name and a password of one letter each (`://a:b@`).
 SHORTEST_SECRET = 7
+# Of JSON; below it, it can be stored however it is written.
+LARGE = 500_000
 
 
 class Cleaner:
@@ -54,9 +56,12 @@ class Cleaner:
         if value and isinstance(value, (dict, list)):
             clean = storable.json(value)
             # Nearly every value has none, and one look at its text is cheaper than at each part.
-            if not may_hold_secrets(orjson.dumps(clean).decode()):
-                return clean
-            return self._counted(clean, redact(clean))
+            encoded = orjson.dumps(clean)
+            if may_hold_secrets(encoded.decode()):
+                clean = self._counted(clean, redact(clean))
+            if isinstance(clean, dict) and len(encoded) > LARGE:
+                return storable.fitted_object(clean)
+            return clean
         return value
 
     def _draft(self, draft: Draft, storable: Storable, entry: Entry) -> None:
@@ -65,15 +70,16 @@ class Cleaner:
                 continue
             if not value:
                 continue
+            cut = storable.cut
             clean = self.value(value, storable)
+            if storable.cut > cut:
+                reason = f"{name} is larger than can be stored"
+                entry.findings.append(Finding(Code.TEXT_CUT, reason, "its texts were cut"))
+            if not isinstance(clean, str) or len(clean) < SHORTEST_SECRET:
+                draft.values[name] = clean
+                continue
             field: Any = draft.model._meta.get_field(name)
-            if isinstance(clean, dict):
-                fitted = storable.fitted_object(clean)
-                if fitted is not clean:
-                    reason = f"{name} is larger than can be stored"
-                    entry.findings.append(Finding(Code.TEXT_CUT, reason, "its texts were cut"))
-                clean = fitted
-            elif isinstance(clean, str) and field.max_length and len(clean) > field.max_length:
+            if field.max_length and len(clean) > field.max_length:
                 entry.findings.append(
                     Finding(
                         Code.TEXT_CUT,

@@ -208,6 +208,11 @@ class _Undo:
         self.report = report
         self.steps = steps
         self.until: datetime = run.ended_at or run.beat_at
+        # What runs that were taken back had added or changed, is nobody's any more.
+        with steps.step():
+            undone = list(ImportRun.objects.filter(state=ImportState.UNDONE).order_by("id"))
+        self.undone = [str(one.id) for one in undone]
+        self.gone = [(one.started_at, one.ended_at or one.beat_at) for one in undone]
         self.reason = f"the import of {run} was taken back"[:500]
 
     # --- What was changed -----------------------------------------------------------------
@@ -315,13 +320,16 @@ class _Undo:
             found.update(held.values_list(name, flat=True).distinct())
         else:
             later = held.filter(created_at__gt=self.until)
+            for start, end in self.gone:
+                later = later.exclude(created_at__gte=start, created_at__lte=end)
             found.update(later.values_list(name, flat=True).distinct())
         return found
 
     def _touched(self, ids: list[uuid.UUID], after: Revision | None = None) -> set[uuid.UUID]:
         """Those that somebody else changed. Index revision_object."""
         others = Revision.objects.filter(object_id__any_of=ids).exclude(channel="job")
-        others = others.exclude(actor_id=str(self.run.id))
+        others = others.exclude(actor_id__in=[str(self.run.id), *self.undone])
+        others = others.exclude(request_id__in=self.undone)
         others = others.filter(id__gt=after.id) if after else others.filter(id__gt=self.run.id)
         return set(others.values_list("object_id", flat=True))
 

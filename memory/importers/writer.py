@@ -442,8 +442,15 @@ class Writer:
             else:
                 changes[one.model, one.row_id][one.field] = target
         self._link(links)
-        for place in changes.keys() | dangling.keys():
-            self._settle_row(*place, changes.get(place, {}), dangling.get(place, {}))
+        by_model: dict[str, list[uuid.UUID]] = defaultdict(list)
+        for label, row_id in dict.fromkeys([*changes, *dangling]):
+            by_model[label].append(row_id)
+        for label, ids in by_model.items():
+            touched = changed_here_of(ids)
+            for row in self.labels[label].objects.filter(pk__in=ids):
+                place = (label, row.pk)
+                if row.pk not in touched:
+                    self._settle_row(row, changes.get(place, {}), dangling.get(place, {}))
 
     def _link(self, links: dict[tuple[uuid.UUID, str, uuid.UUID], Waiting]) -> None:
         sources = list({source for source, _, _ in links})
@@ -467,20 +474,12 @@ class Writer:
         self.report.rows["link"] += len(new)
 
     def _settle_row(
-        self,
-        label: str,
-        row_id: uuid.UUID,
-        keys: dict[str, uuid.UUID],
-        dangling: dict[str, list[str]],
+        self, row: Any, keys: dict[str, uuid.UUID], dangling: dict[str, list[str]]
     ) -> None:
-        model = self.labels[label]
-        row: Any = model.objects.filter(pk=row_id).first()
-        if row is None:
-            return
         changes: dict[str, Any] = {}
         for name, target in keys.items():
-            attname = _attname(model, name)
-            if getattr(row, attname) is None and target != row_id:
+            attname = _attname(type(row), name)
+            if getattr(row, attname) is None and target != row.pk:
                 changes[attname] = target
         if dangling and isinstance(row, VersionedRow):
             held = row.metadata.get("dangling") or {}
@@ -491,7 +490,7 @@ class Writer:
             metadata = {**row.metadata, "dangling": {**held, **merged}}
             if metadata != row.metadata:
                 changes["metadata"] = metadata
-        if changes and not changed_here(row):
+        if changes:
             try:
                 with transaction.atomic():
                     funnel.update(row, changes, actor=self.actor, action=ACTION)
@@ -506,8 +505,14 @@ def _linked(draft: Draft) -> Sequence[Part]:
 
 
 def changed_here(row: WorkspaceRow) -> bool:
-    """Whether anybody but an import changed a row. Index revision_object."""
-    return Revision.objects.filter(object_id=row.pk).exclude(actor_kind="import").exists()
+    """Whether anybody but an import changed a row."""
+    return bool(changed_here_of([row.pk]))
+
+
+def changed_here_of(ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """Which rows anybody but an import changed. Index revision_object."""
+    others = Revision.objects.filter(object_id__any_of=ids).exclude(actor_kind="import")
+    return set(others.values_list("object_id", flat=True))
 
 
 def _natural(one: Planned) -> tuple[Any, ...]:

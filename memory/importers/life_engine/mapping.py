@@ -40,6 +40,7 @@ Row = Mapping[str, Any]
 
 EMPTY = "(empty)"
 NO_NAME = "(no name)"
+NO_KIND = "task"
 # What the engine itself takes for a session that nobody will end.
 SILENT = timedelta(hours=2)
 # The engine's numbers are of the country it was made in.
@@ -60,10 +61,16 @@ WORKERS = {
     "clarification_answered": WorkerStatus.PENDING,
     "snoozed": WorkerStatus.SNOOZED,
     "complete": WorkerStatus.COMPLETE,
-    "completed": WorkerStatus.COMPLETE,
     "failed": WorkerStatus.FAILED,
     "cancelled": WorkerStatus.CANCELLED,
 }
+# The four that the shape of the documents has.
+DOCUMENTED = ("pending", "running", "complete", "failed")
+# Words that are none of the engine's, but plain.
+PLAIN_STATUS = {
+    "completed": WorkerStatus.COMPLETE, "done": WorkerStatus.COMPLETE,
+    "error": WorkerStatus.FAILED, "canceled": WorkerStatus.CANCELLED,
+}  # fmt: skip
 ENDED = (WorkerStatus.COMPLETE, WorkerStatus.FAILED, WorkerStatus.CANCELLED)
 RUNS = {
     "running": MissionStatus.CANCELLED,
@@ -152,12 +159,19 @@ def worker(row: Row, naive: "Naive") -> Entry:
     key = f.text("id")
     naive.look(f, "workers", "completed_at", "clarification_answered_at", "execute_at")
     params, instructions = _params(f)
-    status = f.choice("status", WORKERS, WorkerStatus.CANCELLED)
     said = f.text("status")
+    status = f.choice("status", WORKERS, PLAIN_STATUS.get(said, WorkerStatus.CANCELLED))
     error = f.text("last_error", 20_000)
     if said == "running":
         f.find(Code.NOT_CARRIED, GONE, "cancelled")
         error = error or GONE
+    if "primitive" in row and said in WORKERS and said not in DOCUMENTED:
+        f.find(Code.UNKNOWN_VALUE, f"status is {said}, which is none of the documents'",
+               f"became {status}")  # fmt: skip
+    primitive = f.text("task_type", 60) or f.text("primitive", 60)
+    if not primitive.strip():
+        f.find(Code.EMPTY, "it does not say what kind of work it is", f"became {NO_KIND}")
+        primitive = NO_KIND
     attempts = int(f.number("retry_count", 0, 1000, default=0)) + (status in ENDED)
     created = f.time("created_at")
     ended = f.time("completed_at") if status in ENDED else None
@@ -177,7 +191,7 @@ def worker(row: Row, naive: "Naive") -> Entry:
         Worker,
         key,
         without_none(
-            primitive=f.text("task_type", 60) or f.text("primitive", 60) or "task",
+            primitive=primitive,
             status=status,
             name=str(params.get("description") or f.text("attention_title"))[:300],
             instructions=instructions,
