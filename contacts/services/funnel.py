@@ -153,28 +153,30 @@ def delete(
     before = _last(row) | dict(note or {})
     deleting([row], actor)
     record(row, "delete", actor=actor, before=before, after={}, reason=reason)
-    _record_unlinked(row, actor=actor)
+    _record_unlinked([row], actor=actor)
     row.delete()
 
 
-def _record_unlinked(row: VersionedRow, *, actor: Actor) -> None:
-    """A Revision for each row that loses its key to `row`: deleting it nulls them."""
-    for relation in row._meta.related_objects:
+def _record_unlinked(gone: Sequence[WorkspaceRow], *, actor: Actor) -> None:
+    """A Revision for each row that loses its key to one of `gone`, all of one model: deleting it
+    nulls them."""
+    keys = [row.pk for row in gone]
+    for relation in gone[0]._meta.related_objects:
         related: Any = relation.related_model
         if relation.on_delete is not models.SET_NULL or not issubclass(related, VersionedRow):
             continue
         name = relation.field.name
-        rows = related.objects.filter(**{name: row.pk}).order_by("pk")
+        rows = related.objects.filter(**{f"{name}__in": keys}).order_by("pk")
         revisions = [
             _revision(
                 related(pk=pk),
                 "unlink",
                 actor=actor,
-                before={name: str(row.pk)},
+                before={name: str(key)},
                 after={name: None},
-                reason=f"the {_name(row)} was deleted",
+                reason=f"the {_name(gone[0])} was deleted",
             )
-            for pk in rows.values_list("pk", flat=True)
+            for pk, key in rows.values_list("pk", name)
         ]
         insert_rows(revisions)
 
@@ -198,9 +200,10 @@ def once(find: Callable[[], R | None], make: Callable[[], R]) -> tuple[R, bool]:
         return found, False
 
 
-def delete_many(rows: Sequence[V], *, actor: Actor, reason: str = "") -> None:
-    """Remove locked rows of one model, a Revision for each. What cascades from them is not looked
-    at: children of the same model go first, by a call of their own."""
+def delete_many(rows: Sequence[R], *, actor: Actor, reason: str = "") -> None:
+    """Remove locked rows of one model, a Revision for each, and for each row that loses its key to
+    one of them. What cascades from them is not looked at: children of the same model go first, by a
+    call of their own."""
     if not rows:
         return
     deleting(rows, actor)
@@ -211,6 +214,7 @@ def delete_many(rows: Sequence[V], *, actor: Actor, reason: str = "") -> None:
         ],
         batch_size=500,
     )
+    _record_unlinked(rows, actor=actor)
     type(rows[0]).objects.filter(pk__in=[row.pk for row in rows]).delete()
 
 
@@ -276,12 +280,40 @@ def record(
     )
 
 
-def record_many(rows: Sequence[WorkspaceRow], action: str, *, actor: Actor) -> None:
+def create_many(
+    rows: Sequence[R],
+    *,
+    actor: Actor,
+    action: str = "create",
+    parts: Mapping[uuid.UUID, Sequence[Part]] | None = None,
+) -> None:
+    """`create` for many new rows of one model, which `check` has passed; a statement for each
+    thousand. `parts` are by their row's id."""
+    if not rows:
+        return
+    insert_rows(rows)
+    of_row = parts or {}
+    for row in rows:
+        for part in of_row.get(row.pk, ()):
+            part.write()
+    record_many(rows, action, actor=actor, parts=of_row)
+    changed(rows, actor)
+
+
+def record_many(
+    rows: Sequence[WorkspaceRow],
+    action: str,
+    *,
+    actor: Actor,
+    parts: Mapping[uuid.UUID, Sequence[Part]] | None = None,
+) -> None:
     """A Revision for each new row, in one statement (an import, a batch)."""
-    Revision.objects.bulk_create(
-        [_revision(row, action, actor=actor, before={}, after=snapshot(row)) for row in rows],
-        batch_size=500,
-    )
+    revisions = []
+    for row in rows:
+        held = {part.name: part.after for part in (parts or {}).get(row.pk, ()) if part.after}
+        after = snapshot(row) | held
+        revisions.append(_revision(row, action, actor=actor, before={}, after=after))
+    insert_rows(revisions)
 
 
 def _revision(

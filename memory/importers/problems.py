@@ -8,6 +8,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
+
+from config.lib.text import visible
 
 # A report is read by a person and kept as one row: beyond this, counts say enough.
 DEFAULT_PROBLEM_LIMIT = 1_000
@@ -59,6 +62,28 @@ class Code(StrEnum):
     REPEATED_LINE = "repeated_line"
     USE_WITHOUT_RESULT = "use_without_result"
     FORK = "fork"
+    # of a database's row: left out
+    ORPHAN = "orphan"
+    REFUSED = "refused"
+    # of a database's row: something in it had to give way
+    MALFORMED_JSON = "malformed_json"
+    BAD_VALUE = "bad_value"
+    UNKNOWN_VALUE = "unknown_value"
+    DANGLING = "dangling"
+    EMPTY = "empty"
+    QUARANTINED = "quarantined"
+    LEGACY_SHAPE = "legacy_shape"
+    DUPLICATE = "duplicate"
+    CHANGED_HERE = "changed_here"
+    # of a whole table or column
+    UNKNOWN_TABLE = "unknown_table"
+    UNKNOWN_COLUMN = "unknown_column"
+    MISSING_COLUMN = "missing_column"
+    NOT_CARRIED = "not_carried"
+    # worth knowing
+    REDACTED = "redacted"
+    SAME_PERSON = "same_person"
+    RECOMPUTED = "recomputed"
 
     @property
     def level(self) -> Level:
@@ -78,9 +103,25 @@ _ERRORS = frozenset(
         Code.NUL_RUN,
         Code.UNREADABLE,
         Code.NOT_A_TRANSCRIPT,
+        Code.ORPHAN,
+        Code.REFUSED,
     }
 )
-_NOTICES = frozenset({Code.UNKNOWN_TYPE, Code.REPEATED_LINE, Code.USE_WITHOUT_RESULT, Code.FORK})
+_NOTICES = frozenset(
+    {
+        Code.UNKNOWN_TYPE,
+        Code.REPEATED_LINE,
+        Code.USE_WITHOUT_RESULT,
+        Code.FORK,
+        Code.UNKNOWN_TABLE,
+        Code.UNKNOWN_COLUMN,
+        Code.NOT_CARRIED,
+        Code.REDACTED,
+        Code.SAME_PERSON,
+        Code.RECOMPUTED,
+        Code.CHANGED_HERE,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +135,41 @@ class Finding:
     def at(self, file: str, line: int | None) -> "Problem":
         return Problem(file, line, self.reason, self.action, self.code)
 
+    def of(self, table: str, key: str) -> "Problem":
+        return Problem(table, None, self.reason, self.action, self.code, key)
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in one place: where, why, and what was done about it."""
+    """One thing wrong in one place: where, why, and what was done about it.
+
+    The place is a line of a file, or the row `key` of a table, whose name then stands in `file`.
+    """
 
     file: str
     line: int | None
     reason: str
     action: str
     code: Code
+    key: str = ""
 
     def __str__(self) -> str:
-        place = self.file if self.line is None else f"{self.file}:{self.line}"
-        return f"{place}: {self.reason}; {self.action}"
+        if self.key:
+            place = f"{self.file} {self.key}"
+        else:
+            place = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{visible(place)}: {visible(self.reason)}; {self.action}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """{table, id, code, level, reason, action}; a line's id is its number."""
+        return {
+            "table": self.file,
+            "id": self.key or ("" if self.line is None else str(self.line)),
+            "code": str(self.code),
+            "level": str(self.code.level),
+            "reason": self.reason,
+            "action": self.action,
+        }
 
 
 class ProblemLog:

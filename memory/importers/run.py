@@ -1,110 +1,302 @@
-"""One run of an import: every session of a source, and a report a person can read.
+"""One run of an import: read, written batch by batch, checked, and kept as an ImportRun.
 
-Not for one format: what a format needs is in its own package.
+Each batch commits, so that a run that was killed loses nothing but its last one; the next run reads
+all again and finds what is there. A dry run does all of this in one transaction that is rolled
+back: its report is the real one, and nothing is written.
 """
 
+import contextlib
+import tempfile
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
+from django.db import IntegrityError, OperationalError, transaction
+from psycopg.errors import DiskFull
+
+from config.lib import clock
 from config.lib.actor import Actor
 from config.lib.ids import new_id
-from memory.importers.claude_code import SessionReader, discover
-from memory.importers.claude_code.store import SessionStore, Stored
-from memory.importers.problems import Level, ProblemLog
+from config.lib.redact import redact_text
+from config.lib.scope import set_local, workspace_scope
+from contacts.services import funnel
+from memory.importers.check import check, numbered
+from memory.importers.problems import SourceError
+from memory.importers.report import ImportReport
+from memory.importers.rows import Entry
+from memory.importers.source import Options, Reading, Source
+from memory.importers.spool import Spool
+from memory.importers.storable import shown
+from memory.importers.writer import Writer
+from memory.models import ImportRun
+from memory.models.imports import ImportState
 
-Progress = Callable[[str], None]
-
-
-@dataclass(slots=True)
-class ImportReport:
-    """What a run did. `problems` are in the order found, each with file, line and reason."""
-
-    source: str
-    path: str
-    run_id: str
-    sessions: int = 0
-    sessions_new: int = 0
-    sessions_grown: int = 0
-    lines: int = 0
-    lines_new: int = 0
-    messages_new: int = 0
-    events_new: int = 0
-    threads_new: int = 0
-    seconds: float = 0.0
-    problems: ProblemLog = field(default_factory=ProblemLog)
-
-    def add(self, stored: Stored, reader: SessionReader) -> None:
-        self.sessions += 1
-        self.sessions_new += stored.is_new
-        self.sessions_grown += bool(stored.lines) and not stored.is_new
-        self.lines += sum(file.lines for file in reader.files)
-        self.lines_new += stored.lines
-        self.messages_new += stored.messages
-        self.events_new += stored.events
-        self.threads_new += stored.threads
-        for problem in reader.problems:
-            self.problems.add(problem)
-
-    @property
-    def broken(self) -> int:
-        """How many problems left something out."""
-        return self.problems.count(Level.ERROR)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For --json: counts, and every problem that was kept."""
-        counts = {
-            name: getattr(self, name) for name in self.__dataclass_fields__ if name != "problems"
-        }
-        return counts | {
-            "broken": self.broken,
-            "problem_counts": {str(code): n for code, n in self.problems.by_code.items()},
-            "problems_omitted": self.problems.omitted,
-            "problems": [asdict(problem) for problem in self.problems],
-        }
+Progress = Callable[[ImportReport, str], None]
+BATCH_ROWS, BATCH_CHARS = 500, 4_000_000
+ATTEMPTS = 4
+# As many problems as the row of a run keeps; the report has more.
+KEPT_PROBLEMS = 500
+# A run of which nothing was heard for so long was killed.
+SILENT = 120.0
+SAMPLE = 200
 
 
-def import_claude_code(
+class Steps:
+    """The transactions of a run: one for each step, or one around all that is rolled back."""
+
+    def __init__(self, workspace_id: uuid.UUID, *, dry_run: bool) -> None:
+        self.workspace_id = workspace_id
+        self.dry_run = dry_run
+
+    @contextlib.contextmanager
+    def all(self) -> Iterator[None]:
+        if not self.dry_run:
+            yield
+            return
+        undone = contextlib.suppress(_RolledBack)
+        with workspace_scope(self.workspace_id), undone, transaction.atomic():
+            yield
+            raise _RolledBack
+
+    @contextlib.contextmanager
+    def step(self) -> Iterator[None]:
+        if self.dry_run:
+            with transaction.atomic():
+                yield
+            return
+        with workspace_scope(self.workspace_id):
+            # What a crash loses is read again by the next run.
+            set_local("synchronous_commit", "off")
+            yield
+
+
+class _RolledBack(Exception):
+    """The end of a dry run."""
+
+
+def run_import(
     *,
     workspace_id: uuid.UUID,
-    path: Path,
-    agent_name: str = "claude-code",
+    source: Source,
+    where: str,
+    options: Options | None = None,
     dry_run: bool = False,
-    progress: Progress = lambda _: None,
+    since: datetime | None = None,
+    compare: int = SAMPLE,
+    started_by: str = "",
+    progress: Progress = lambda report, line: None,
 ) -> ImportReport:
-    """Read every transcript below `path` into a workspace. Outside any scope; can run again.
+    """Read all of `where` into a workspace. Outside any scope; can run again.
 
-    Raises SourceError, one line, when there is nothing to read. A dry run reads everything and
-    writes nothing.
+    Raises SourceError, one line, when there is nothing to read. `since` leaves out rows that are
+    older. `compare` is how many rows of each table are compared field by field afterwards.
     """
-    run_id = str(new_id())
-    actor = Actor("import", run_id, f"import claude-code {path.name}"[:200], "import")
-    found = discover(path)
-    report = ImportReport("claude-code", str(path), run_id)
-    for problem in found.problems:
-        report.problems.add(problem)
-    began = time.monotonic()
-    for position, files in enumerate(found.sessions, 1):
-        reader = SessionReader(files)
-        if dry_run:
-            for _ in reader:
-                pass
-            stored = Stored()
-        else:
-            store = SessionStore(workspace_id, actor, files, agent_name)
-            stored = store.run(reader)
-        report.add(stored, reader)
-        report.seconds = round(time.monotonic() - began, 3)
-        progress(_line(report, position, len(found.sessions)))
+    options = options or Options()
+    run_id = new_id()
+    actor = Actor("import", str(run_id), f"import {source.name} {_name(where)}"[:200], "import")
+    report = ImportReport(source.name, _without_password(where), str(run_id), dry_run)
+    with tempfile.TemporaryDirectory(prefix="remembrancer-import-") as folder:
+        scratch = Path(folder)
+        (scratch / "source").mkdir()
+        with source.open(where, scratch / "source", options) as reading:
+            steps = Steps(workspace_id, dry_run=dry_run)
+            spool = Spool(scratch)
+            run = _Run(source, reading, report, steps, actor, spool, since, progress)
+            with contextlib.closing(spool), steps.all():
+                run.go(run_id, options, started_by, compare)
     return report
 
 
-def _line(report: ImportReport, position: int, total: int) -> str:
-    rate = report.lines / report.seconds if report.seconds else 0
-    return (
-        f"{position:,} of {total:,} sessions, {report.lines:,} lines read "
-        f"({rate:,.0f}/s), {report.messages_new:,} messages new"
-    )
+class _Run:
+    def __init__(
+        self,
+        source: Source,
+        reading: Reading,
+        report: ImportReport,
+        steps: Steps,
+        actor: Actor,
+        spool: Spool,
+        since: datetime | None,
+        progress: Progress,
+    ) -> None:
+        self.source = source
+        self.reading = reading
+        self.report = report
+        self.steps = steps
+        self.actor = actor
+        self.spool = spool
+        self.since = since
+        self.progress = progress
+        self.writer = Writer(source=source.name, actor=actor, spool=spool, report=report)
+        self.began = time.monotonic()
+
+    def go(self, run_id: uuid.UUID, options: Options, started_by: str, compare: int) -> None:
+        report = self.report
+        for table, rows in self.reading.totals.items():
+            report.table(table).total = rows
+        for problem in self.reading.problems:
+            report.problems.add(problem)
+        with self.steps.step():
+            _close_lost(self.source.name)
+            row = self._begin(run_id, options, started_by)
+        try:
+            for batch in _batches(self.reading.entries()):
+                self._store(batch, row)
+                self.progress(report, self._line("read"))
+            for table, rows in self.reading.totals.items():
+                report.table(table).total = rows
+            for waiting in self.spool.batches():
+                with self.steps.step():
+                    self.writer.settle(waiting)
+                    self._beat(row)
+                self.progress(report, self._line("linked"))
+            self.progress(report, "checking")
+            report.checked = check(
+                self.source, self.reading, report, self.steps.step, self.since, compare
+            )
+        except BaseException as error:
+            if not self.steps.dry_run:
+                self._fail(row, error)
+            raise _explained(error) from error
+        with self.steps.step():
+            self._beat(row, state=ImportState.DONE, ended_at=clock.now())
+
+    def _begin(self, run_id: uuid.UUID, options: Options, started_by: str) -> ImportRun:
+        asked = {"agent": options.agent} if options.agent else {}
+        if self.since is not None:
+            asked["since"] = self.since.isoformat()
+        run = ImportRun(
+            id=run_id,
+            source=self.source.name,
+            path=self.report.path[:2000],
+            options=asked,
+            actor_label=started_by[:200],
+        )
+        # It is its own history.
+        funnel.append([run], actor=self.actor)
+        return run
+
+    def _store(self, batch: list[Entry], row: ImportRun) -> None:
+        """One transaction; of rows that a source writes itself, again where another run or an
+        agent wrote the same ones."""
+        own = batch[0].work is not None
+        for attempt in range(ATTEMPTS if own else 1):
+            try:
+                with self.steps.step():
+                    if own:
+                        self._work(batch[0])
+                    else:
+                        self._write(batch)
+                    self._beat(row)
+                return
+            except (IntegrityError, OperationalError):
+                if attempt == ATTEMPTS - 1 or not own:
+                    raise
+
+    def _work(self, entry: Entry) -> None:
+        assert entry.work is not None
+        tally = entry.work.write(self.actor)
+        for table, outcomes in tally.tables.items():
+            for outcome, rows in outcomes.items():
+                self.report.table(table).note(outcome, rows)
+        for name, rows in tally.made.items():
+            self.report.rows[name] += rows
+        for problem in tally.problems:
+            self.report.problems.add(problem)
+        self.report.seconds = round(time.monotonic() - self.began, 3)
+
+    def _write(self, batch: list[Entry]) -> None:
+        fresh = []
+        for entry in batch:
+            if self.since is not None and entry.at is not None and entry.at < self.since:
+                self.report.table(entry.table).note("older")
+                for draft in entry.drafts[:1]:
+                    for table, rows in draft.also.items():
+                        self.report.table(table).note("older", rows)
+            else:
+                fresh.append(entry)
+        self.writer.write(fresh)
+        self.report.seconds = round(time.monotonic() - self.began, 3)
+
+    def _beat(self, row: ImportRun, **more: object) -> None:
+        report = self.report
+        checked = {} if report.checked is None else report.checked.as_dict()
+        funnel.touch(
+            row,
+            counts=report.counts(),
+            problem_counts={str(code): n for code, n in report.problems.by_code.items()},
+            problems=[problem.as_dict() for problem in report.problems.kept[:KEPT_PROBLEMS]],
+            redacted=report.redacted,
+            checked=checked,
+            beat_at=clock.now(),
+            **more,
+        )
+
+    def _fail(self, row: ImportRun, error: BaseException) -> None:
+        # The database may be what failed.
+        with contextlib.suppress(Exception), self.steps.step():
+            said = str(_explained(error)) or type(error).__name__
+            self._beat(row, state=ImportState.FAILED, error=said[:20_000], ended_at=clock.now())
+
+    def _line(self, what: str) -> str:
+        report = self.report
+        done, total = report.sum("read"), max(report.sum("total"), report.sum("read"))
+        rate = report.rate
+        left = f", {_duration((total - done) / rate)} left" if rate and done < total else ""
+        return f"{done:,} of {total:,} rows {what}, {rate:,.0f}/s{left}"
+
+
+def _batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
+    """Entries in groups that fit one transaction, by count and by size."""
+    batch: list[Entry] = []
+    size = 0
+    for entry in numbered(entries):
+        if entry.work is not None:
+            if batch:
+                yield batch
+                batch, size = [], 0
+            yield [entry]
+            continue
+        batch.append(entry)
+        size += entry.size
+        if len(batch) >= BATCH_ROWS or size >= BATCH_CHARS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _close_lost(source: str) -> None:
+    """Runs of this source that were killed say so; what they wrote stays, and is theirs."""
+    silent = clock.now().timestamp() - SILENT
+    for run in ImportRun.objects.filter(source=source, state=ImportState.RUNNING):
+        if run.beat_at.timestamp() < silent:
+            funnel.touch(run, state=ImportState.INTERRUPTED, ended_at=run.beat_at)
+
+
+def _explained(error: BaseException) -> BaseException:
+    """The error, or one line for what an operator can do something about."""
+    if isinstance(error, OperationalError) and isinstance(error.__cause__, DiskFull):
+        return SourceError(
+            "no space left on the database's disk: free some and run the import again; it goes on "
+            "where it was"
+        )
+    return error
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def _name(where: str) -> str:
+    return shown(Path(_without_password(where))).rsplit("/", 1)[-1]
+
+
+def _without_password(where: str) -> str:
+    return redact_text(shown(Path(where)) if "://" not in where else where)

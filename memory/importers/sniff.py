@@ -118,6 +118,8 @@ def _text(text: str) -> Guess:
 
 def _json_line(line: dict[str, Any]) -> Guess | None:
     kind = line.get("type")
+    if isinstance(kind, str) and ("sessionId" in line or "leafUuid" in line or "snapshot" in line):
+        return Guess("a Claude Code transcript", "claude-code")
     if isinstance(kind, str) and kind in _CODEX_TYPES and isinstance(line.get("payload"), dict):
         return Guess("a Codex rollout", "codex")
     if "instructions" in line and "timestamp" in line and "id" in line:

@@ -61,9 +61,11 @@ class Storable:
     and branches that were replaced by null or a note.
     """
 
-    __slots__ = ("cut", "dropped", "replaced")
+    __slots__ = ("cut", "dropped", "raw_line", "replaced")
 
-    def __init__(self) -> None:
+    def __init__(self, *, raw_line: bool = True) -> None:
+        # Whether what is left out here is kept in a raw line; else nothing readable is left out.
+        self.raw_line = raw_line
         self.replaced = 0
         self.cut = 0
         self.dropped = 0
@@ -76,7 +78,8 @@ class Storable:
             self.replaced += count
         if len(value) > limit:
             self.cut += 1
-            value = f"{value[:limit]}\n[... {len(value) - limit:,} more characters in the raw line]"
+            where = " in the raw line" if self.raw_line else ""
+            value = f"{value[:limit]}\n[... {len(value) - limit:,} more characters{where}]"
         return value
 
     def json(self, value: Any, limit: int = TEXT_LIMIT, depth: int = 0) -> Any:
@@ -116,12 +119,25 @@ class Storable:
         outline.append({"type": "note", "text": f"[{len(value):,} blocks kept in the raw line]"})
         return outline
 
+    def fitted_object(self, value: dict[str, Any]) -> dict[str, Any]:
+        """A clean object whose JSON is small enough to be stored: texts cut as little as need be,
+        and where that is not enough, a note of its size."""
+        if json_bytes(value) <= MAX_JSON_BYTES:
+            return value
+        self.cut += 1
+        for limit in _FITTING_LIMITS:
+            shorter: dict[str, Any] = Storable(raw_line=self.raw_line).json(value, limit)
+            if json_bytes(shorter) <= MAX_JSON_BYTES:
+                return shorter
+        return {"note": f"[an object of {json_bytes(value):,} bytes]"}
+
     def _object(self, value: dict[Any, Any], limit: int, depth: int) -> dict[str, Any]:
         clean: dict[str, Any] = {}
         is_payload = value.get("type") == "base64"
         for key, item in value.items():
             name = self.text(str(key), KEY_LIMIT)
-            if isinstance(item, str) and (name == "signature" or (is_payload and name == "data")):
+            unread = self.raw_line and (name == "signature" or (is_payload and name == "data"))
+            if isinstance(item, str) and unread:
                 # Kilobytes nobody can read; whoever needs them finds them in the raw line.
                 clean[name] = f"[{len(item):,} characters kept in the raw line]" if item else ""
             else:

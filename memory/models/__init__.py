@@ -2,6 +2,7 @@ from memory.models.counts import DayCount, RowCount
 from memory.models.duplicates import MemoryDuplicate
 from memory.models.golden import GoldenQuery, GoldenResult, GoldenRun
 from memory.models.hooks import HookPayload, HookStream, HookTrace, Transcript
+from memory.models.imports import ImportRun
 from memory.models.learning import Learning, Lesson, ModelUse
 from memory.models.links import Evidence, MemoryAbout, MemoryLink
 from memory.models.memory import Memory
@@ -18,6 +19,7 @@ __all__ = [
     "HookPayload",
     "HookStream",
     "HookTrace",
+    "ImportRun",
     "Learning",
     "Lesson",
     "Memory",

@@ -72,7 +72,7 @@ class Memory(SourcedRow):
     """
 
     kind = models.CharField(max_length=30, choices=Kind, default=Kind.OBSERVATION)
-    text = models.TextField(max_length=100_000)
+    text = models.TextField(max_length=1_000_000)
     data = models.JSONField(default=dict, blank=True)
     tags = ArrayField(models.CharField(max_length=100), default=list, blank=True)
     agent = ScopedForeignKey("contacts.Agent", null=True, blank=True, related_name="memories")

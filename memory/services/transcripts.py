@@ -21,7 +21,6 @@ from typing import Any
 from config.lib import clock
 from config.lib.actor import Actor
 from config.lib.errors import Invalid
-from config.lib.scope import current_workspace_id
 from contacts.models import Agent
 from contacts.services import funnel
 from memory.importers.claude_code import SessionFiles, SessionReader, TranscriptFile
@@ -221,7 +220,7 @@ def _store(
     files = SessionFiles(piece.session_name, "", main, subagents)
     session = Session.objects.filter(source=SOURCE, external_id=piece.session_name).first()
     reader = _reader(files, session, body, start, piece.subagent)
-    store = SessionStore(current_workspace_id(), actor, files, agent.name)
+    store = SessionStore(actor, files, agent.name)
     for batch in batches(reader):
         store.write(batch)
     if store.stored.session_id is not None:

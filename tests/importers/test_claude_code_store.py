@@ -10,7 +10,8 @@ from config.lib.scope import workspace_scope
 from contacts.models import Revision
 from memory.importers.claude_code import discover, store
 from memory.importers.claude_code.store import BATCH_LINES
-from memory.importers.run import import_claude_code
+from memory.importers.registry import SOURCES
+from memory.importers.run import run_import
 from sessions.models import Message, Project, RawLine, Session, SessionEvent, Thread
 from sessions.services.sessions import update_session
 from tests.api.test_concurrency import at_once
@@ -19,7 +20,7 @@ from tests.importers.transcripts import SESSION, assistant, call, result, user, 
 
 
 def run(workspace, path):
-    return import_claude_code(workspace_id=workspace.id, path=path)
+    return run_import(workspace_id=workspace.id, source=SOURCES["claude-code"], where=str(path))
 
 
 def counts(workspace):
@@ -55,7 +56,11 @@ def test_everything_of_the_samples_goes_in(workspace, claude, manifest):
             assert session.name
             assert session.prompt
             assert session.ended_at is not None
-        assert Session.objects.count() == report.sessions_new == len(discover(claude).sessions)
+        assert (
+            Session.objects.count()
+            == report.tables["sessions"].created
+            == len(discover(claude).sessions)
+        )
 
 
 def test_token_totals_count_each_message_once(workspace, claude, manifest):
@@ -107,7 +112,8 @@ def test_a_second_import_adds_nothing(workspace, claude):
     before = counts(workspace)
     report = run(workspace, claude)
     assert counts(workspace) == before
-    assert (report.lines_new, report.messages_new, report.events_new) == (0, 0, 0)
+    assert not report.changed
+    assert not report.rows.total()
 
 
 def test_a_file_that_has_grown_adds_what_is_new(workspace, legacy, tmp_path, manifest):
@@ -199,26 +205,28 @@ def test_a_run_killed_in_the_middle_is_finished_by_the_next(workspace, tmp_path,
 
 
 def test_a_dry_run_writes_nothing(workspace, claude, capsys):
-    call_command("import", "claude-code", claude, workspace=workspace.slug, dry_run=True, json=True)
+    call_command(
+        "import", "claude-code", str(claude), workspace=workspace.slug, dry_run=True, json=True
+    )
     report = json.loads(capsys.readouterr().out)
-    assert report["lines"] > 400
+    assert report["tables"]["lines"]["created"] > 400
     assert counts(workspace)["Session"] == 0
 
 
 def test_the_command_says_what_it_did(workspace, claude, capsys):
-    call_command("import", "claude-code", claude, workspace=workspace.slug)
+    call_command("import", "claude-code", str(claude), workspace=workspace.slug)
     printed = capsys.readouterr().out
     assert "4daaf928-6c68-4bb1-9175-400b176163f2.jsonl:" in printed
     assert "messages" in printed
-    call_command("import", "claude-code", claude, workspace=workspace.slug)
+    call_command("import", "claude-code", str(claude), workspace=workspace.slug)
     assert "nothing was new" in capsys.readouterr().out
 
 
 def test_a_path_with_nothing_in_it_is_one_line(workspace, tmp_path):
     with pytest.raises(CommandError, match=str(tmp_path)):
-        call_command("import", "claude-code", tmp_path / "missing", workspace=workspace.slug)
+        call_command("import", "claude-code", str(tmp_path / "missing"), workspace=workspace.slug)
     with pytest.raises(CommandError, match="No workspace nowhere"):
-        call_command("import", "claude-code", tmp_path, workspace="nowhere")
+        call_command("import", "claude-code", str(tmp_path), workspace="nowhere")
 
 
 def test_a_fork_points_at_the_session_it_was_copied_from(workspace, claude):
@@ -249,7 +257,7 @@ def test_two_runs_at_once_store_everything_once(workspace, tmp_path):
         tmp_path / f"{SESSION}.jsonl", *(user(f"line-{n}", f"message {n}") for n in range(lines))
     )
     reports = at_once([lambda: run(workspace, path)] * 2)
-    assert sum(report.lines_new for report in reports) == lines
+    assert sum(report.tables["lines"].created for report in reports) == lines
     with workspace_scope(workspace.id):
         assert RawLine.objects.count() == lines
         indexes = Thread.objects.get().messages.order_by("idx").values_list("idx", flat=True)

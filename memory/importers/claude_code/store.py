@@ -1,8 +1,8 @@
 """Writes what SessionReader reads, batch by batch, so that it can be run again and again.
 
-Each batch is one transaction: its raw lines, messages and events together. A line whose key the
-session has is skipped with all that it brought, so a second run adds nothing, and a run killed in
-the middle goes on where it was. Not for finding or reading files.
+Each batch is one transaction of its caller's: its raw lines, messages and events together. A line
+whose key the session has is skipped with all that it brought, so a second run adds nothing, and a
+run killed in the middle goes on where it was. Not for finding or reading files.
 """
 
 import contextlib
@@ -11,15 +11,12 @@ import threading
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, OperationalError
-
 from config.lib import clock
 from config.lib.actor import Actor
-from config.lib.scope import set_local, workspace_scope
 from contacts.models import Agent
 from contacts.models.agent import AgentKind
 from contacts.services import funnel
@@ -45,7 +42,6 @@ from sessions.services.threads import NewMessage, append_messages, create_thread
 SOURCE = "claude-code"
 # A transaction's worth: large enough that its fixed cost is small, small enough for memory.
 BATCH_LINES = 1000
-ATTEMPTS = 4
 BATCH_BYTES = 4 * 1024 * 1024
 # A transcript that was written to more recently may still be going on.
 ENDED_AFTER = timedelta(hours=1)
@@ -71,38 +67,11 @@ class Stored:
 class SessionStore:
     """Stores one session. `agent_name` is whose session it is."""
 
-    workspace_id: uuid.UUID
     actor: Actor
     files: SessionFiles
     agent_name: str = SOURCE
     stored: Stored = field(default_factory=Stored)
     threads: dict[str, uuid.UUID] = field(default_factory=dict)
-
-    def run(self, reader: SessionReader) -> Stored:
-        """Read and write all of it. The caller is outside any workspace scope."""
-        for batch in ahead(batches(reader)):
-            self._store(batch)
-        if self.stored.session_id is not None:
-            with workspace_scope(self.workspace_id):
-                self._finish(reader, self.stored.session_id)
-        return self.stored
-
-    # --- one batch --------------------------------------------------------------------------
-
-    def _store(self, batch: "Batch") -> None:
-        """One transaction; again, where another run or the agent itself wrote the same rows."""
-        for attempt in range(ATTEMPTS):
-            stored, threads = replace(self.stored), dict(self.threads)
-            try:
-                with workspace_scope(self.workspace_id):
-                    # What a crash loses is read again by the next run; the last batch is flushed.
-                    set_local("synchronous_commit", "off")
-                    self.write(batch)
-                return
-            except (IntegrityError, OperationalError):
-                self.stored, self.threads = stored, threads
-                if attempt == ATTEMPTS - 1:
-                    raise
 
     def write(self, batch: "Batch") -> None:
         """Write a batch in the caller's transaction. What a hook told before is not told again."""
@@ -240,7 +209,7 @@ class SessionStore:
 
     # --- the end ------------------------------------------------------------------------
 
-    def _finish(self, reader: SessionReader, session_id: uuid.UUID) -> None:
+    def finish(self, reader: SessionReader, session_id: uuid.UUID) -> None:
         """What is known only at the end: title, last activity, names of subagents' threads."""
         facts = reader.facts
         last_at = facts.last_at

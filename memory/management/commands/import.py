@@ -1,91 +1,186 @@
-"""`manage.py import SOURCE PATH`: bring in what another program has kept."""
+"""`manage.py import SOURCE PATH`: bring in what another program has kept, or take it back."""
 
 import gc
 import json
 import sys
 from argparse import ArgumentParser
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError
 
-from contacts.management.shell import ShellCommand
+from config.lib.scope import workspace_scope
+from config.lib.text import visible
+from contacts.management.shell import ShellCommand, shell_actor
 from contacts.selectors import get_workspace
 from memory.importers.problems import SourceError
-from memory.importers.run import ImportReport, import_claude_code
+from memory.importers.registry import SOURCES
+from memory.importers.report import ImportReport
+from memory.importers.run import run_import
+from memory.importers.source import Options
+from memory.importers.undo import find_run, undo_import
+from memory.importers.values import parse_time
 
-SOURCES = {"claude-code": import_claude_code}
 SHOWN_PROBLEMS = 50
+PLAIN_SECONDS = 10.0
 
 
 class Command(ShellCommand):
     help = "Import what another program has kept. Running it again adds only what is new."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("source", choices=sorted(SOURCES))
-        parser.add_argument("path", type=Path, help="a file or a folder of the source")
+        parser.add_argument("source", nargs="?", choices=sorted(SOURCES), help="what it is")
+        parser.add_argument("path", nargs="?", help="a file, a folder or an address of the source")
         parser.add_argument("--workspace", default="default", help="slug (default: default)")
-        parser.add_argument("--agent", default="claude-code", help="whose sessions they are")
+        parser.add_argument("--agent", default="", help="whose sessions they are")
         parser.add_argument("--dry-run", action="store_true", help="read and report, write nothing")
-        parser.add_argument("--json", action="store_true", help="the report as JSON")
+        parser.add_argument("--backup", action="store_true", help="make a verified backup first")
+        parser.add_argument("--since", help="leave out what is older (ISO date or time, UTC)")
+        parser.add_argument("--verbose", action="store_true", help="list every problem")
+        parser.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
+        parser.add_argument("--json", action="store_true", help="print the report as JSON")
+        parser.add_argument("--undo", metavar="RUN", help="take back what a run brought (its id)")
 
     def work(self, options: dict[str, Any]) -> None:
         # Batches of thousands of rows, none of them in a cycle: looking for cycles at every 700
         # new objects is a tenth of an import's time.
         gc.set_threshold(50_000, 20, 100)
+        if options["undo"]:
+            self._undo(options)
+            return
+        if options["source"] is None or options["path"] is None:
+            raise CommandError("name a source and a path, or a run with --undo; see --help")
+        if options["backup"]:
+            raise CommandError(
+                "--backup: this version cannot make backups; make one with pg_dump, and run the "
+                "import without --backup"
+            )
         workspace = get_workspace(options["workspace"])
+        shown = _Shown(self, quiet=options["json"])
         try:
-            report = SOURCES[options["source"]](
+            report = run_import(
                 workspace_id=workspace.id,
-                path=options["path"].expanduser(),
-                agent_name=options["agent"],
+                source=SOURCES[options["source"]],
+                where=options["path"],
+                options=Options(agent=options["agent"]),
                 dry_run=options["dry_run"],
-                progress=self._progress(options),
+                since=_since(options["since"]),
+                started_by=shell_actor("import").label,
+                progress=shown.progress,
             )
         except SourceError as error:
+            shown.end()
             raise CommandError(str(error)) from None
-        if options["json"]:
-            self.stdout.write(json.dumps(report.as_dict(), indent=2, default=str))
-        else:
-            self._print(report, options["dry_run"])
+        shown.end()
+        self._report(report, options)
+        checked = report.checked
+        if checked is not None and not checked.ok and not options["dry_run"]:
+            raise CommandError("it does not add up; see the differences above")
 
-    def _progress(self, options: dict[str, Any]) -> Any:
-        """One line that renews itself on a terminal; nothing where nobody looks."""
-        if options["json"] or not sys.stderr.isatty():
-            return lambda line: None
-
-        def show(line: str) -> None:
-            self.stderr.write(f"\r\x1b[K{line}", ending="")
-            self.stderr.flush()
-
-        return show
-
-    def _print(self, report: ImportReport, dry_run: bool) -> None:
-        if sys.stderr.isatty():
-            self.stderr.write("")
-        for problem in list(report.problems)[:SHOWN_PROBLEMS]:
-            self.stdout.write(f"{problem.code.level}: {problem}")
-        more = report.problems.total - min(len(report.problems.kept), SHOWN_PROBLEMS)
-        if more > 0:
-            self.stdout.write(f"... and {more:,} more; --json lists them")
-        rate = report.lines / report.seconds if report.seconds else 0
-        self.stdout.write(
-            f"{_count(report.sessions, 'session')} with {_count(report.lines, 'line')} read in "
-            f"{report.seconds:.1f} s ({rate:,.0f} lines/s)"
+    def _undo(self, options: dict[str, Any]) -> None:
+        workspace = get_workspace(options["workspace"])
+        with workspace_scope(workspace.id):
+            run = find_run(options["undo"])
+        report = undo_import(
+            workspace_id=workspace.id,
+            run_id=run.id,
+            actor=replace(shell_actor("import"), request_id=str(run.id)),
+            preview=options["dry_run"],
         )
-        if dry_run:
+        if options["json"]:
+            self.stdout.write(json.dumps(report.as_dict(), indent=2))
+            return
+        for one in report.kept if options["verbose"] else report.kept[:SHOWN_PROBLEMS]:
+            self.stdout.write(f"stays: {one.model} {visible(one.name)!r} ({one.row_id}): {one.why}")
+        will = "would be " if report.preview else ""
+        for what, counts in (
+            (f"{will}removed", report.removed),
+            (f"{will}set back", report.reverted),
+            ("staying", report.staying),
+        ):
+            listed = ", ".join(f"{n:,} {name}" for name, n in sorted(counts.items()) if n)
+            self.stdout.write(f"{what}: {listed or 'nothing'}")
+        if report.preview:
+            self.stdout.write("preview: nothing was changed")
+
+    def _report(self, report: ImportReport, options: dict[str, Any]) -> None:
+        text = json.dumps(report.as_dict(), indent=2, default=str)
+        if options["report"] is not None:
+            try:
+                options["report"].write_text(text + "\n", encoding="utf-8")
+            except OSError as error:
+                raise CommandError(f"--report {options['report']}: {error.strerror}") from None
+        if options["json"]:
+            self.stdout.write(text)
+        else:
+            self._print(report, options["verbose"])
+
+    def _print(self, report: ImportReport, verbose: bool) -> None:
+        kept = report.problems.kept
+        listed = kept if verbose else kept[:SHOWN_PROBLEMS]
+        for problem in listed:
+            self.stdout.write(f"{problem.code.level}: {problem}")
+        more = report.problems.total - len(listed)
+        if more > 0:
+            hint = "--report lists them" if verbose else "--verbose or --report lists them"
+            self.stdout.write(f"... and {more:,} more; {hint}")
+        self.stdout.write(
+            f"{'table':<28}{'rows':>9}{'new':>9}{'changed':>9}{'same':>9}{'skipped':>9}{'older':>9}"
+        )
+        for name, count in sorted(report.tables.items()):
+            self.stdout.write(
+                f"{name:<28}{count.total:>9,}{count.created:>9,}{count.updated:>9,}"
+                f"{count.unchanged:>9,}{count.skipped:>9,}{count.older:>9,}"
+            )
+        self.stdout.write(
+            f"{report.sum('read'):,} rows read in {report.seconds:.1f} s ({report.rate:,.0f}/s); "
+            f"{report.redacted:,} secrets redacted; {report.problems.total:,} problems, "
+            f"{report.broken:,} of them left something out"
+        )
+        checked = report.checked
+        if checked is not None:
+            for difference in checked.differences:
+                self.stdout.write(f"difference: {difference}")
+            state = "adds up" if checked.ok else "DOES NOT ADD UP"
+            self.stdout.write(f"checked: {state}; {checked.compared:,} rows compared by field")
+        if report.dry_run:
             self.stdout.write("dry run: nothing was written")
             return
-        if not report.lines_new:
+        if not report.changed:
             self.stdout.write("nothing was new")
+        self.stdout.write(f"run {report.run_id}; take it back with: import --undo {report.run_id}")
+
+
+class _Shown:
+    """One line that renews itself on a terminal; a plain line now and then elsewhere."""
+
+    def __init__(self, command: ShellCommand, *, quiet: bool) -> None:
+        self.command = command
+        self.quiet = quiet
+        self.terminal = sys.stderr.isatty()
+        self.last = 0.0
+
+    def progress(self, report: ImportReport, line: str) -> None:
+        if self.quiet:
             return
-        self.stdout.write(
-            f"new: {_count(report.sessions_new, 'session')} "
-            f"({report.sessions_grown:,} more grown), {_count(report.threads_new, 'thread')}, "
-            f"{_count(report.messages_new, 'message')}, {_count(report.events_new, 'event')}, "
-            f"{_count(report.lines_new, 'raw line')}"
-        )
+        if self.terminal:
+            self.command.stderr.write(f"\r\x1b[K{line}", ending="")
+            self.command.stderr.flush()
+        elif report.seconds - self.last >= PLAIN_SECONDS:
+            self.last = report.seconds
+            self.command.stderr.write(line)
+
+    def end(self) -> None:
+        if self.terminal and not self.quiet:
+            self.command.stderr.write("\r\x1b[K", ending="")
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def _since(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    moment = parse_time(text)
+    if moment is None:
+        raise CommandError(f"--since {text}: is no date or time; write 2026-01-31 or with a time")
+    return moment

@@ -1,0 +1,208 @@
+"""Whether an import adds up: the source is read once more, and looked for here.
+
+What is here is counted table by table, and a sample of rows is compared field by field. Rows that
+somebody changed here since are no difference.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any
+
+from memory.importers.clean import Cleaner
+from memory.importers.report import Checked, ImportReport, TableCount
+from memory.importers.rows import Appended, Draft, Entry, Model, Ref, Tally
+from memory.importers.source import Reading, Source
+from memory.importers.values import short
+from memory.importers.writer import changed_here
+from sessions.models import Message, SessionEvent
+from sessions.services.events import NewEvent
+
+MAX_DIFFERENCES = 100
+BATCH = 500
+MAX_IDS = 50_000
+Step = Callable[[], AbstractContextManager[None]]
+
+
+def check(
+    source: Source,
+    reading: Reading,
+    report: ImportReport,
+    step: Step,
+    since: datetime | None,
+    sample: int,
+) -> Checked:
+    """What verification finds. `step` opens a transaction of the workspace."""
+    checker = _Checker(source.name, report, since, sample)
+    batch: list[Entry] = []
+    for entry in numbered(reading.entries()):
+        if entry.work is not None:
+            with step():
+                checker.note(entry.work.here())
+            continue
+        batch.append(entry)
+        if len(batch) == BATCH:
+            with step():
+                checker.look_at(batch)
+            batch = []
+    if batch:
+        with step():
+            checker.look_at(batch)
+    return checker.result()
+
+
+def numbered(entries: Iterator[Entry]) -> Iterator[Entry]:
+    """Entries with their place in the source, the same each time it is read."""
+    for number, entry in enumerate(entries, 1):
+        entry.number = number
+        yield entry
+
+
+class _Checker:
+    def __init__(
+        self, source: str, report: ImportReport, since: datetime | None, sample: int
+    ) -> None:
+        self.source = source
+        self.report = report
+        self.since = since
+        self.checked = Checked()
+        self.here: dict[str, int] = {}
+        self.seen: dict[str, int] = {}
+        self.strides = {
+            table: max(1, count.total // sample) if sample else 0
+            for table, count in report.tables.items()
+        }
+        self.cleaner = Cleaner()
+        self.ids: dict[Ref, uuid.UUID | None] = {}
+
+    def result(self) -> Checked:
+        checked = self.checked
+        sums = []
+        for table, count in sorted(self.report.tables.items()):
+            here = self.here.get(table, 0)
+            checked.tables[table] = {
+                "total": count.total, "here": here, "skipped": count.skipped, "older": count.older,
+            }  # fmt: skip
+            if problem := _sum_problem(count, here):
+                sums.append(f"{table}: {problem}")
+        checked.differences[:0] = sums
+        return checked
+
+    def _differs(self, text: str) -> None:
+        if len(self.checked.differences) < MAX_DIFFERENCES:
+            self.checked.differences.append(text)
+
+    def note(self, tally: Tally) -> None:
+        for table, outcomes in tally.tables.items():
+            self.here[table] = self.here.get(table, 0) + outcomes.total()
+
+    def look_at(self, entries: Sequence[Entry]) -> None:
+        wanted = [
+            entry
+            for entry in entries
+            if entry.number not in self.report.left_out
+            and not (self.since is not None and entry.at is not None and entry.at < self.since)
+        ]
+        rows = self._rows(wanted)
+        for entry in wanted:
+            self.seen[entry.table] = seen = self.seen.get(entry.table, 0) + 1
+            if entry.drafts:
+                draft = entry.drafts[0]
+                row = rows.get((draft.model, self._identity(draft)))
+                if row is None:
+                    continue
+                self._count(entry.table, draft)
+                stride = self.strides.get(entry.table, 1)
+                if stride and seen % stride == 0:
+                    self._compare(entry, row)
+            elif entry.appended and all(self._appended_here(one) for one in entry.appended):
+                self.here[entry.table] = self.here.get(entry.table, 0) + 1
+
+    def _count(self, table: str, draft: Draft) -> None:
+        self.here[table] = self.here.get(table, 0) + 1
+        for other, rows in draft.also.items():
+            self.here[other] = self.here.get(other, 0) + rows
+
+    # --- Looking up -----------------------------------------------------------------------
+
+    def _identity(self, draft: Draft) -> Any:
+        if not draft.natural:
+            return draft.key
+        values = []
+        for name in draft.natural:
+            ref = draft.refs.get(name.removesuffix("_id"))
+            values.append(draft.values.get(name) if ref is None else self._id(ref))
+        return tuple(values)
+
+    def _rows(self, entries: Sequence[Entry]) -> dict[tuple[Model, Any], Any]:
+        by_model: dict[Model, list[Draft]] = {}
+        for entry in entries:
+            for draft in entry.drafts[:1]:
+                by_model.setdefault(draft.model, []).append(draft)
+        found: dict[tuple[Model, Any], Any] = {}
+        for model, drafts in by_model.items():
+            keys = [draft.key for draft in drafts if not draft.natural]
+            if keys:
+                for row in model.objects.filter(source=self.source, external_id__any_of=keys):
+                    found[model, row.external_id] = row
+            natural = [draft for draft in drafts if draft.natural]
+            if natural:
+                names = natural[0].natural
+                values = [self._identity(draft)[-1] for draft in natural]
+                for row in model.objects.filter(**{f"{names[-1]}__in": values}):
+                    found[model, tuple(getattr(row, name) for name in names)] = row
+        return found
+
+    def _id(self, ref: Ref) -> uuid.UUID | None:
+        if ref not in self.ids:
+            if len(self.ids) > MAX_IDS:
+                self.ids.clear()
+            rows = ref.model.objects.filter(source=self.source, external_id=ref.key)
+            self.ids[ref] = rows.values_list("id", flat=True).first()
+        return self.ids[ref]
+
+    def _appended_here(self, appended: Appended) -> bool:
+        target = self._id(appended.to)
+        if target is None:
+            return False
+        keys: list[str]
+        if isinstance(appended.rows[0], NewEvent):
+            keys = [row.dedupe_key for row in appended.rows if isinstance(row, NewEvent)]
+            rows = SessionEvent.objects.filter(session_id=target, dedupe_key__any_of=keys)
+        else:
+            keys = [row.native_uuid for row in appended.rows if not isinstance(row, NewEvent)]
+            rows = Message.objects.filter(thread_id=target, native_uuid__any_of=keys)
+        return bool(rows.count() == len(set(keys)))
+
+    # --- Comparing ------------------------------------------------------------------------
+
+    def _compare(self, entry: Entry, row: Any) -> None:
+        self.cleaner.clean(entry)
+        draft = entry.drafts[0]
+        self.checked.compared += 1
+        wrong = []
+        for name, value in draft.values.items():
+            if name in draft.once:
+                continue
+            now = getattr(row, name)
+            if name == "metadata":
+                now = {key: now.get(key) for key in value}
+            if now != value:
+                wrong.append(f"{name} is {short(now)}, not {short(value)}")
+        for name, ref in draft.refs.items():
+            now = getattr(row, f"{name}_id")
+            wanted = self._id(ref)
+            if wanted is not None and now != wanted:
+                wrong.append(f"{name} does not lead to {ref.key!r:.60}")
+        if wrong and not changed_here(row):
+            self._differs(f"{entry.table} {entry.key}: {'; '.join(wrong)}")
+
+
+def _sum_problem(count: TableCount, here: int) -> str:
+    if count.read != count.total:
+        return f"{count.total:,} rows in the source, {count.read:,} read"
+    wanted = count.total - count.skipped - count.older
+    if here != wanted:
+        return f"{wanted:,} rows should be here, {here:,} are"
+    return ""

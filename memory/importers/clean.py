@@ -1,0 +1,100 @@
+"""Drafts made fit to be stored: without secrets, NUL, lone surrogates, NaN, and not too long.
+
+Each change is found once for a row, so that whoever reads the report knows what is not as it was.
+"""
+
+from typing import Any
+
+import orjson
+
+from config.lib.redact import may_hold_secrets, redact, redact_text
+from memory.importers.problems import Code, Finding
+from memory.importers.rows import Draft, Entry
+from memory.importers.storable import Storable
+
+_MARK = "[REDACTED:"
+# A scheme, a name and a password of one letter each (`://a:b@`).
+SHORTEST_SECRET = 7
+# Of JSON; below it, it can be stored however it is written.
+LARGE = 500_000
+
+
+class Cleaner:
+    """Counts the secrets it took out."""
+
+    def __init__(self) -> None:
+        self.redacted = 0
+
+    def clean(self, entry: Entry) -> None:
+        """Make everything of an entry storable, in place; what changed is added to its findings."""
+        storable = Storable(raw_line=False)
+        before = self.redacted
+        for draft in entry.drafts:
+            self._draft(draft, storable, entry)
+        if self.redacted > before:
+            entry.findings.append(
+                Finding(Code.REDACTED, _count(self.redacted - before, "secret"), "redacted")
+            )
+        if storable.replaced:
+            what = _count(storable.replaced, "character")
+            entry.findings.append(
+                Finding(Code.TEXT_CHANGED, f"{what} that cannot be stored", "replaced by U+FFFD")
+            )
+        if storable.dropped:
+            what = _count(storable.dropped, "value")
+            entry.findings.append(
+                Finding(Code.NON_FINITE, f"{what} (NaN, Infinity, too deep)", "became null")
+            )
+
+    def value(self, value: Any, storable: Storable) -> Any:
+        """A text or JSON value without secrets, storable."""
+        if isinstance(value, str):
+            text = storable.text(value)
+            if len(text) < SHORTEST_SECRET:
+                return text
+            return self._counted(text, redact_text(text))
+        if value and isinstance(value, (dict, list)):
+            clean = storable.json(value)
+            # Nearly every value has none, and one look at its text is cheaper than at each part.
+            encoded = orjson.dumps(clean)
+            if may_hold_secrets(encoded.decode()):
+                clean = self._counted(clean, redact(clean))
+            if isinstance(clean, dict) and len(encoded) > LARGE:
+                return storable.fitted_object(clean)
+            return clean
+        return value
+
+    def _draft(self, draft: Draft, storable: Storable, entry: Entry) -> None:
+        for name, value in draft.values.items():
+            if not isinstance(value, (str, dict, list)):
+                continue
+            if not value:
+                continue
+            cut = storable.cut
+            clean = self.value(value, storable)
+            if storable.cut > cut:
+                reason = f"{name} is larger than can be stored"
+                entry.findings.append(Finding(Code.TEXT_CUT, reason, "its texts were cut"))
+            if not isinstance(clean, str) or len(clean) < SHORTEST_SECRET:
+                draft.values[name] = clean
+                continue
+            field: Any = draft.model._meta.get_field(name)
+            if field.max_length and len(clean) > field.max_length:
+                entry.findings.append(
+                    Finding(
+                        Code.TEXT_CUT,
+                        f"{name} has {len(clean):,} characters",
+                        f"cut at {field.max_length:,}",
+                    )
+                )
+                clean = clean[: field.max_length]
+            draft.values[name] = clean
+
+    def _counted(self, before: Any, after: Any) -> Any:
+        if after != before:
+            self.redacted += max(1, str(after).count(_MARK) - str(before).count(_MARK))
+        return after
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,178 @@
+"""One row of a source, field by field: read liberally, and what gives way is found.
+
+The mapping of a source is a list of calls on `Fields`, one for each of its columns.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+
+from memory.importers.problems import Code, Finding
+
+# A time that nobody knows; the row says so in its metadata.
+UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+SHOWN = 80
+
+
+def short(value: Any) -> str:
+    """A value as it is shown in a report."""
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def parse_time(value: Any, naive: tzinfo = UTC) -> datetime | None:
+    """A time in UTC from text or a number of seconds or milliseconds; None for anything else.
+    `naive` is the zone of a time that names none."""
+    if isinstance(value, bool) or value is None:
+        return None
+    try:
+        if isinstance(value, (int, float)):
+            seconds = value / 1000 if abs(value) > 1e11 else value
+            moment = datetime.fromtimestamp(seconds, UTC)
+        else:
+            moment = datetime.fromisoformat(str(value).strip())
+    except (ValueError, OverflowError, OSError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=naive)
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:
+        return None
+    return moment if _EARLIEST <= moment <= _LATEST else None
+
+
+class Fields:
+    """A row's columns by name; a column that the source's version does not have is None."""
+
+    def __init__(self, row: Mapping[str, Any], naive: tzinfo = UTC) -> None:
+        self.row = row
+        self.naive = naive
+        self.findings: list[Finding] = []
+
+    def find(self, code: Code, reason: str, action: str) -> None:
+        self.findings.append(Finding(code, reason, action))
+
+    def raw(self, name: str) -> Any:
+        return self.row.get(name)
+
+    def text(self, name: str, limit: int | None = None) -> str:
+        """As text; NULL is empty. Cut at `limit` characters, which is found."""
+        value = self.row.get(name)
+        if value is None:
+            return ""
+        text = value if isinstance(value, str) else str(value)
+        if limit is not None and len(text) > limit:
+            self.find(Code.TEXT_CUT, f"{name} has {len(text):,} characters", f"cut at {limit:,}")
+            return text[:limit]
+        return text
+
+    def json(self, name: str, shape: type, *, what: str = "left empty") -> Any:
+        """The JSON in a column, of `shape` (dict or list); empty where it is NULL, null or not
+        that, and `what` then says what was done."""
+        return self.parsed(name, self.row.get(name), shape, what=what)
+
+    def parsed(self, name: str, value: Any, shape: type, *, what: str = "left empty") -> Any:
+        if value is None or value == "":
+            return shape()
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except (ValueError, RecursionError):
+                self.find(Code.MALFORMED_JSON, f"{name} is malformed JSON: {short(value)}", what)
+                return shape()
+        if value is None:
+            return shape()
+        if not isinstance(value, shape):
+            kind = "an object" if shape is dict else "a list"
+            self.find(Code.LEGACY_SHAPE, f"{name} is not {kind}: {short(value)}", what)
+            return shape()
+        return value
+
+    def time(self, name: str, *, what: str = "left empty") -> datetime | None:
+        """A time in UTC; None where there is none, and where it cannot be read, which is found."""
+        return self.parsed_time(name, self.row.get(name), what=what)
+
+    def parsed_time(self, name: str, value: Any, *, what: str = "left empty") -> datetime | None:
+        if value is None:
+            return None
+        moment = parse_time(value, self.naive)
+        if moment is None:
+            self.find(Code.BAD_TIMESTAMP, f"{name} is no time: {short(value)}", what)
+        return moment
+
+    def number(
+        self, name: str, low: float | None = None, high: float | None = None, *, default: Any = None
+    ) -> Any:
+        return self.parsed_number(name, self.row.get(name), low, high, default=default)
+
+    def parsed_number(
+        self,
+        name: str,
+        value: Any,
+        low: float | None = None,
+        high: float | None = None,
+        *,
+        default: Any = None,
+    ) -> Any:
+        """A finite number within bounds: clamped where it is outside, `default` where it is none;
+        both are found. NULL is the default without a word."""
+        if value is None or value == "":
+            return default
+        number = value
+        if isinstance(value, str):
+            try:
+                number = float(value.strip().rstrip("%"))
+            except ValueError:
+                number = None
+            else:
+                self.find(Code.BAD_VALUE, f"{name} is the text {short(value)}", "read as a number")
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
+            self.find(Code.BAD_VALUE, f"{name} is no number: {short(value)}", "left at its default")
+            return default
+        if not math.isfinite(number):
+            self.find(Code.NON_FINITE, f"{name} is {value}", "left at its default")
+            return default
+        if low is not None and number < low:
+            self.find(Code.BAD_VALUE, f"{name} is {value}, below {low}", f"set to {low}")
+            return low
+        if high is not None and number > high:
+            self.find(Code.BAD_VALUE, f"{name} is {value}, above {high}", f"set to {high}")
+            return high
+        return number
+
+    def flag(self, name: str) -> bool:
+        value = self.row.get(name)
+        if isinstance(value, str):
+            return value.strip().lower() in ("1", "true", "t", "yes")
+        return bool(value)
+
+    def choice(self, name: str, known: Mapping[str, str], default: str) -> str:
+        """One of ours for one of theirs; an unknown one is found, and becomes the default."""
+        value = self.text(name).strip()
+        if not value:
+            return default
+        if value not in known:
+            self.find(
+                Code.UNKNOWN_VALUE, f"{name} is {short(value)}, which is not known",
+                f"{f'became {default}' if default else 'left empty'}; kept in metadata",
+            )  # fmt: skip
+            return default
+        return known[value]
+
+
+def without_empty(**values: Any) -> dict[str, Any]:
+    """`values` that say something; False and 0 do."""
+    return {name: value for name, value in values.items() if value not in (None, "", [], {})}
+
+
+def at_or(moment: datetime | None, *others: datetime | None) -> datetime:
+    """The first time that is known, else the unknown one."""
+    return next((one for one in (moment, *others) if one is not None), UNKNOWN_TIME)
+
+
+def later(moment: datetime, seconds: float) -> datetime:
+    return moment + timedelta(seconds=seconds)

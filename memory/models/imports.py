@@ -1,0 +1,57 @@
+"""ImportRun: one import of another system's data, and how it went."""
+
+from django.db import models
+
+from config.lib import clock
+from config.lib.db.models import VersionedRow
+
+
+class ImportState(models.TextChoices):
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+
+
+class ImportRun(VersionedRow):
+    """`source` is the importer's name, `path` where it read from, `options` what was asked for.
+
+    `counts` is {table: {total, read, created, updated, unchanged, skipped, older}} by the source's
+    tables, `problem_counts` {code: n} and `problems` the first ones, each {table, id, code, level,
+    reason, action}. `redacted` counts secrets taken out. `checked` is what verification found:
+    {ok, tables, compared, differences}. `undone` is {removed, kept, reverted} by model. These,
+    `state`, `error` and `beat_at`, the last sign of life, are telemetry. Each Revision of the run
+    has its id as actor_id.
+    """
+
+    source = models.CharField(max_length=60)
+    path = models.CharField(max_length=2000, blank=True)
+    options = models.JSONField(default=dict, blank=True)
+    actor_label = models.CharField(max_length=200, blank=True)
+    state = models.CharField(max_length=20, choices=ImportState, default=ImportState.RUNNING)
+    counts = models.JSONField(default=dict, blank=True, editable=False)
+    problem_counts = models.JSONField(default=dict, blank=True, editable=False)
+    problems = models.JSONField(default=list, blank=True, editable=False)
+    redacted = models.PositiveIntegerField(default=0, editable=False)
+    checked = models.JSONField(default=dict, blank=True, editable=False)
+    undone = models.JSONField(default=dict, blank=True, editable=False)
+    error = models.TextField(blank=True, max_length=20_000, editable=False)
+    started_at = models.DateTimeField(default=clock.now, editable=False)
+    beat_at = models.DateTimeField(default=clock.now, editable=False)
+    ended_at = models.DateTimeField(null=True, blank=True, editable=False)
+    undone_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta(VersionedRow.Meta):
+        indexes = [
+            # the list, newest first
+            models.Index(fields=["workspace", "-created_at", "-id"], name="importrun_list"),
+            # those of one source, and those that a kill left running
+            models.Index(
+                fields=["workspace", "source", "-created_at", "-id"], name="importrun_source"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.started_at:%Y-%m-%d %H:%M}"

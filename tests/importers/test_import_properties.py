@@ -1,0 +1,419 @@
+"""What holds of every source: run twice, tried dry, killed, taken back, and read from what is not
+its own."""
+
+import hashlib
+import json
+import sqlite3
+import uuid
+from collections import Counter
+from dataclasses import dataclass
+
+import pytest
+from django.apps import apps
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from config.lib.db.models import WorkspaceRow
+from config.lib.scope import workspace_scope
+from contacts.models import Contact, Revision
+from contacts.services import funnel
+from memory.importers import run as frame
+from memory.importers.problems import SourceError
+from memory.importers.registry import SOURCES
+from memory.importers.report import ImportReport
+from memory.importers.source import Options
+from memory.importers.undo import UndoReport, undo_import
+from memory.models import ImportRun, Memory, Passage
+from sessions.models import Session
+from tests.factories import ALICE, ROOT, make_workspace
+from tests.importers.sources import SAMPLES, Sample, take
+
+pytestmark = pytest.mark.django_db
+every_sample = pytest.mark.parametrize("sample", SAMPLES, ids=str)
+# What a run leaves besides what it brings.
+RECORDS = {"ImportRun"}
+
+
+def counts(workspace) -> Counter:
+    """Rows of every table of a workspace."""
+    found: Counter = Counter()
+    with workspace_scope(workspace.id):
+        for model in apps.get_models():
+            if issubclass(model, WorkspaceRow) and model.__name__ not in RECORDS:
+                found[model.__name__] = model.objects.count()
+    return found
+
+
+def without(rows: Counter, *names: str) -> Counter:
+    return Counter({name: n for name, n in rows.items() if name not in names})
+
+
+def told(report) -> dict:
+    """A report without what differs from run to run."""
+    return {
+        name: value
+        for name, value in report.as_dict().items()
+        if name not in ("run_id", "seconds", "dry_run")
+    }
+
+
+def digests(path) -> dict:
+    files = sorted(path.parent.iterdir()) if path.is_file() else sorted(path.rglob("*"))
+    return {
+        str(file): (file.stat().st_mtime_ns, hashlib.sha256(file.read_bytes()).hexdigest())
+        for file in files
+        if file.is_file()
+    }
+
+
+def test_every_source_has_a_sample():
+    assert {sample.source for sample in SAMPLES} == set(SOURCES)
+
+
+def test_every_source_says_how_it_reads_times_and_has_a_page():
+    for name, source in SOURCES.items():
+        page = (ROOT / "docs" / "moving-in" / f"{name}.md").read_text(encoding="utf-8")
+        assert " ".join(source.times.split()) in " ".join(page.split()), name
+        assert f"import {name}" in page
+
+
+@dataclass
+class Story:
+    """What became of one source in one workspace, step by step; `rows` are all tables' counts."""
+
+    sample: Sample
+    dry: ImportReport
+    first: ImportReport
+    second: ImportReport
+    resumed: ImportReport
+    again: ImportReport
+    preview: UndoReport
+    undone: UndoReport
+    kept: UndoReport
+    mine: uuid.UUID
+    rows: dict[str, Counter]
+    files: list[dict]
+    states: list[str]
+
+
+@pytest.fixture(scope="module", params=SAMPLES, ids=str)
+def story(request, module_rows, legacy):
+    with module_rows():
+        return tell(request.param, request.param.where(legacy))
+
+
+def tell(sample, where) -> Story:
+    workspace = make_workspace(f"story-{SAMPLES.index(sample)}")
+    rows = {"before": counts(workspace)}
+    files = [digests(where)]
+    dry = take(workspace, sample, where, dry_run=True)
+    rows["dry"] = counts(workspace)
+    first = take(workspace, sample, where)
+    rows["first"] = counts(workspace)
+    second = take(workspace, sample, where)
+    rows["second"] = counts(workspace)
+    files.append(digests(where))
+    run = {"workspace_id": workspace.id, "actor": ALICE}
+    preview = undo_import(**run, run_id=uuid.UUID(first.run_id), preview=True)
+    rows["preview"] = counts(workspace)
+    undone = undo_import(**run, run_id=uuid.UUID(first.run_id))
+    rows["undone"] = counts(workspace)
+    kill(workspace, sample, where)
+    resumed = take(workspace, sample, where)
+    rows["resumed"] = counts(workspace)
+    with workspace_scope(workspace.id):
+        states = list(ImportRun.objects.order_by("id").values_list("state", flat=True))
+        session = Session.objects.order_by("id").first()
+        funnel.update(session, {"name": "Mine now"}, actor=ALICE)
+    again = take(workspace, sample, where)
+    with workspace_scope(workspace.id):
+        killed, last = ImportRun.objects.order_by("id")[2:4]
+    undo_import(**run, run_id=last.id)
+    kept = undo_import(**run, run_id=killed.id)
+    rows["kept"] = counts(workspace)
+    return Story(
+        sample, dry, first, second, resumed, again, preview, undone, kept, session.pk, rows, files,
+        states,
+    )  # fmt: skip
+
+
+def kill(workspace, sample, where):
+    """A run that dies after its fourth batch."""
+    original, batches = frame._Run._store, []
+
+    def killed(run, batch, row):
+        batches.append(batch)
+        if len(batches) == 5:
+            raise KeyboardInterrupt
+        original(run, batch, row)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(frame, "BATCH_ROWS", 50)
+        patched.setattr(frame._Run, "_store", killed)
+        with pytest.raises(KeyboardInterrupt):
+            take(workspace, sample, where)
+
+
+def test_all_of_it_goes_in_and_adds_up(story):
+    first = story.first
+    assert first.changed
+    assert first.checked.ok, first.checked.differences
+    assert first.checked.compared or story.sample.source == "claude-code"
+    for table, count in first.tables.items():
+        came = count.created + count.updated + count.unchanged + count.skipped + count.older
+        assert count.total == count.read == came, table
+
+
+def test_a_second_run_changes_nothing(story):
+    assert story.rows["second"] == story.rows["first"]
+    assert not story.second.changed
+    assert not +story.second.rows
+    assert story.second.checked.ok, story.second.checked.differences
+
+
+def test_the_source_is_never_changed(story):
+    assert story.files[0] == story.files[1]
+
+
+def test_a_dry_run_writes_nothing_and_says_the_same(story):
+    assert story.rows["dry"] == story.rows["before"]
+    assert told(story.dry) == told(story.first)
+
+
+def test_a_run_that_was_killed_is_gone_on_with(story):
+    assert story.resumed.checked.ok, story.resumed.checked.differences
+    # Where a reference was still to come, one Revision less or more was needed; those of what was
+    # taken back before stay.
+    ours, whole = story.rows["resumed"], story.rows["first"]
+    assert without(ours, "Revision", "Learning") == without(whole, "Revision", "Learning")
+    assert story.states == ["undone", "done", "failed", "done"]
+
+
+def test_taking_a_run_back_leaves_what_was_there_before(story):
+    assert story.rows["preview"] == story.rows["first"]
+    assert (story.preview.removed, story.preview.kept) == (story.undone.removed, story.undone.kept)
+    assert not +story.undone.staying, story.undone.kept
+    before, after = story.rows["before"], story.rows["undone"]
+    assert without(after, "Revision", "Tag") == without(before, "Revision", "Tag")
+
+
+def test_what_somebody_changed_since_stays(story):
+    assert story.again.checked.ok, story.again.checked.differences
+    assert not story.again.changed
+    assert story.rows["kept"]["Session"] == story.kept.staying["session"] == 1
+    reasons = {one.row_id: one.why for one in story.kept.kept}
+    assert reasons[story.mine] == "it was changed since"
+
+
+@every_sample
+def test_a_file_of_another_kind_says_who_takes_it(workspace, legacy, sample, tmp_path):
+    for other in SAMPLES:
+        where = other.where(legacy)
+        if where.is_dir():
+            where = next(where.rglob("*.jsonl"))
+        if other.source == sample.source:
+            continue
+        with pytest.raises(SourceError, match=f"import {other.source}") as refused:
+            take(workspace, sample, where)
+        assert "\n" not in str(refused.value)
+    empty = tmp_path / "empty.db"
+    empty.touch()
+    for path, said in ((empty, "empty file"), (tmp_path / "missing", "No such file")):
+        with pytest.raises(SourceError, match=said) as refused:
+            take(workspace, sample, path)
+        assert "\n" not in str(refused.value)
+    with workspace_scope(workspace.id):
+        assert not ImportRun.objects.exists()
+
+
+# --- SQLite sources -----------------------------------------------------------------------------
+
+sqlite_samples = pytest.mark.parametrize(
+    "sample", [one for one in SAMPLES if one.path.endswith((".db", ".sqlite"))], ids=str
+)
+
+
+@pytest.fixture
+def copy(tmp_path, legacy):
+    def make(sample):
+        source = sample.where(legacy)
+        target = tmp_path / "copy.db"
+        with sqlite3.connect(f"file:{source}?mode=ro&immutable=1", uri=True) as theirs:
+            with sqlite3.connect(target) as ours:
+                theirs.backup(ours)
+        return target
+
+    return make
+
+
+@sqlite_samples
+def test_a_newer_version_is_read_as_far_as_it_is_known(workspace, copy, sample, tmp_path):
+    path = copy(sample)
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE moods (id TEXT, mood TEXT)")
+        db.execute("INSERT INTO moods VALUES ('m1', 'sunny')")
+        with sample.importer.open(str(path), tmp_path, Options()) as reading:
+            table = next(iter(reading.totals))
+        db.execute(f"ALTER TABLE {table} ADD COLUMN colour TEXT DEFAULT 'green'")
+    report = take(workspace, sample, path, dry_run=True, compare=0)
+    assert report.checked.ok, report.checked.differences
+    found = [str(problem) for problem in report.problems]
+    assert any("moods" in one and "unknown table with 1 rows" in one for one in found)
+    assert any(table in one and "unknown columns colour" in one for one in found)
+
+
+@sqlite_samples
+def test_a_database_that_is_cut_off_is_one_line(workspace, copy, sample):
+    path = copy(sample)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(SourceError, match="damaged SQLite database") as refused:
+        take(workspace, sample, path)
+    assert "\n" not in str(refused.value)
+
+
+@sqlite_samples
+def test_no_space_for_the_copy_is_one_line(workspace, copy, sample, monkeypatch):
+    path = copy(sample)
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("memory.importers.sqlite.shutil.copyfile", full)
+    with pytest.raises(SourceError, match=r"no space left for a copy.*TMPDIR"):
+        take(workspace, sample, path)
+
+
+@sqlite_samples
+def test_a_database_that_somebody_writes_is_read_as_it_stands(workspace, copy, sample):
+    """What is not committed yet is not there."""
+    path = copy(sample)
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("CREATE TABLE half (id)")
+    report = take(workspace, sample, path, dry_run=True, compare=0)
+    writer.execute("ROLLBACK")
+    writer.close()
+    assert report.checked.ok, report.checked.differences
+
+
+# --- The frame ----------------------------------------------------------------------------------
+
+STORE = next(one for one in SAMPLES if one.source == "experience-store")
+
+
+def test_what_is_missing_afterwards_does_not_add_up(workspace, legacy, monkeypatch, capsys):
+    where = STORE.where(legacy)
+    original = frame.check
+
+    def lossy(*args):
+        with workspace_scope(workspace.id):
+            Memory.objects.filter(external_id__startswith="obs").first().delete()
+            Memory.objects.filter(external_id__startswith="exp").update(confidence=0.123)
+        return original(*args)
+
+    monkeypatch.setattr(frame, "check", lossy)
+    with pytest.raises(CommandError, match="does not add up"):
+        call_command("import", STORE.source, str(where), workspace=workspace.slug)
+    printed = capsys.readouterr().out
+    assert "difference: experience: 397 rows should be here, 396 are" in printed
+    assert "confidence is 0.123, not 0.5" in printed
+
+
+def test_memories_of_an_import_are_found_at_once(workspace, legacy):
+    take(workspace, STORE, STORE.where(legacy))
+    with workspace_scope(workspace.id):
+        without = Memory.objects.exclude(
+            pk__in=Passage.objects.exclude(of_memory=None).values("of_memory")
+        )
+        assert not without.exclude(text__regex=r"^\W*$").exists()
+        made = Revision.objects.filter(model="memory.memory", action="import", before={})
+        assert made.count() == Memory.objects.count()
+
+
+def test_older_rows_are_left_out(workspace, legacy):
+    report = take(workspace, STORE, STORE.where(legacy), since=frame.clock.now())
+    assert report.sum("older") > 400
+    assert report.checked.ok, report.checked.differences
+    with workspace_scope(workspace.id):
+        assert not Memory.objects.exclude(state="quarantined").exists()
+
+
+def test_a_changed_source_changes_what_it_brought(workspace, copy):
+    path = copy(STORE)
+    take(workspace, STORE, path)
+    with sqlite3.connect(path) as db:
+        db.execute(
+            "UPDATE experience SET content = ? WHERE id = (SELECT id FROM experience LIMIT 1)",
+            (json.dumps({"text": "It was said anew.", "structured": {}}),),
+        )
+    report = take(workspace, STORE, path)
+    assert report.tables["experience"].updated == 1
+    with workspace_scope(workspace.id):
+        memory = Memory.objects.get(text="It was said anew.")
+        assert memory.version == 2
+        assert Passage.objects.get(of_memory=memory).text == "It was said anew."
+    done = undo_import(workspace_id=workspace.id, run_id=uuid.UUID(report.run_id), actor=ALICE)
+    assert done.reverted["memory"] == 1
+    with workspace_scope(workspace.id):
+        assert not Memory.objects.filter(text="It was said anew.").exists()
+
+
+def test_a_row_that_cannot_be_stored_does_not_stop_the_rest(workspace, copy, monkeypatch):
+    path = copy(STORE)
+    with workspace_scope(workspace.id):
+        Contact.objects.create(name="nobody", sort_name="nobody")
+    original = funnel.insert_rows
+
+    def refusing(rows):
+        if any(getattr(row, "external_id", "") == "sess_bad_1" for row in rows):
+            with connection.cursor() as cursor:
+                cursor.execute("INSERT INTO contacts_contact SELECT * FROM contacts_contact")
+        original(rows)
+
+    monkeypatch.setattr(funnel, "insert_rows", refusing)
+    report = take(workspace, STORE, path)
+    assert report.checked.ok, report.checked.differences
+    assert report.tables["session"].skipped == 1
+    assert report.tables["session"].created == report.tables["session"].total - 1
+    assert [p.code for p in report.problems if p.key == "sess_bad_1"][-1] == "refused"
+
+
+def test_no_space_in_the_database_is_one_line(workspace, copy, monkeypatch):
+    from django.db import OperationalError
+    from psycopg.errors import DiskFull
+
+    def full(*args, **kwargs):
+        raise OperationalError("could not extend file") from DiskFull("could not extend file")
+
+    monkeypatch.setattr(frame.Writer, "write", full)
+    with pytest.raises(SourceError, match="no space left on the database's disk"):
+        take(workspace, STORE, copy(STORE))
+    with workspace_scope(workspace.id):
+        run = ImportRun.objects.get()
+    assert run.state == "failed"
+    assert run.error.startswith("no space left")
+
+
+def test_the_command_reports_and_takes_back(workspace, legacy, capsys, tmp_path):
+    where, slug = str(STORE.where(legacy)), workspace.slug
+    written = tmp_path / "report.json"
+    call_command("import", STORE.source, where, workspace=slug, report=written)
+    printed = capsys.readouterr().out
+    report = json.loads(written.read_text())
+    assert f"import --undo {report['run_id']}" in printed
+    assert "secrets redacted" in printed
+    assert {"table", "id", "code", "level", "reason", "action"} == report["problems"][0].keys()
+    call_command("import", STORE.source, where, workspace=slug)
+    assert "nothing was new" in capsys.readouterr().out
+    call_command("import", undo=report["run_id"], workspace=slug, dry_run=True)
+    assert "would be removed" in capsys.readouterr().out
+    call_command("import", undo=report["run_id"][:18], workspace=slug)
+    assert "staying: nothing" in capsys.readouterr().out
+    with workspace_scope(workspace.id):
+        assert not Memory.objects.exists()
+    with pytest.raises(CommandError, match="cannot make backups"):
+        call_command("import", STORE.source, where, workspace=slug, backup=True)
+    with pytest.raises(CommandError, match="name a source and a path"):
+        call_command("import", workspace=slug)
+    with pytest.raises(CommandError, match="--since soon"):
+        call_command("import", STORE.source, where, workspace=slug, since="soon")
