@@ -14,7 +14,7 @@ class Migration(NarrowMigration):
 
     dependencies = [
         ('contacts', '0006_bulk_runs'),
-        ('memory', '0019_review'),
+        ('memory', '0020_waiting'),
     ]
 
     operations = [
