@@ -19,12 +19,13 @@ from django.urls import URLPattern, path, reverse
 from django.utils.dateparse import parse_datetime
 
 from config.lib import clock
+from config.lib.admin import show
 from config.lib.errors import DomainError, Invalid
 from contacts.admin.access import actor_of, allows, page_of, require_role
 from contacts.models.workspace import Role
 from contacts.preferences import preferences
 from sessions.models import Mission, ScheduledMission
-from sessions.models.mission import MissionStatus, Trigger
+from sessions.models.mission import MissionStatus, ScheduleKind, Trigger
 from sessions.services.mission_starts import MAX_BACKFILL, backfill
 from sessions.services.missions import schedule_of
 from sessions.services.schedules import jitter, read_zone
@@ -186,9 +187,7 @@ def _lanes(admin: Any, request: HttpRequest, window: Window, now: datetime) -> l
         lanes.append(
             Lane(
                 row=row,
-                every=f"every {row.schedule} s"
-                if row.schedule_kind == "interval"
-                else row.schedule,
+                every=every(row),
                 marks=[_past(run, window, now) for run in mine[:PER_LANE]],
                 coming=_coming(row, window, now),
                 cut=len(mine) > PER_LANE,
@@ -199,8 +198,17 @@ def _lanes(admin: Any, request: HttpRequest, window: Window, now: datetime) -> l
 
 
 def every(row: ScheduledMission) -> str:
-    """Its schedule as people read it."""
-    return f"every {row.schedule} s" if row.schedule_kind == "interval" else row.schedule
+    """Its schedule as people read it: a time in its own zone, a span, or its cron line. One that
+    cannot be read as it stands."""
+    try:
+        read = schedule_of(row)
+    except Invalid:
+        return row.schedule
+    if read.kind == ScheduleKind.ONCE:
+        return f"once, {read.anchor.astimezone(read.zone):%d %b %Y %H:%M}"
+    if read.kind == ScheduleKind.INTERVAL:
+        return f"every {show.span(read.step)}"
+    return read.cron
 
 
 def _past(run: dict[str, Any], window: Window, now: datetime) -> Mark:
