@@ -9,7 +9,6 @@ from typing import Any
 
 import requests
 import structlog
-from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter, get_adapter
 from allauth.socialaccount.providers.base import AuthProcess
@@ -62,16 +61,6 @@ def start(request: HttpRequest, provider_id: str) -> HttpResponse:
 def refuse(request: HttpRequest, title: str, text: str) -> ImmediateHttpResponse:
     """To be raised: the page that says why somebody does not get in."""
     return ImmediateHttpResponse(problems.page(request, 403, title, text))
-
-
-class AccountAdapter(DefaultAccountAdapter):
-    """Without allauth's own pages."""
-
-    def is_open_for_signup(self, request: HttpRequest) -> bool:
-        return False
-
-    def add_message(self, *args: Any, **kwargs: Any) -> None:
-        """One sees that one is in."""
 
 
 class Adapter(DefaultSocialAccountAdapter):

@@ -19,6 +19,7 @@ from contacts.admin.filters import invitation_state
 from contacts.admin.forms import RowForm, posted_reason
 from contacts.models import Invitation, Membership, Workspace
 from contacts.models.workspace import Role
+from contacts.services.factors import is_asked, remove_of_member
 from contacts.services.members import change_role, remove_member, revoke_invitation
 from contacts.services.workspaces import invite_person, update_workspace
 
@@ -77,6 +78,22 @@ class MembershipAdmin(WorkspaceAdmin):
     fieldsets = (
         (None, {"fields": ("person", "email", "role")}),
         folded("More", "since", "ids"),
+    )
+
+    row_actions = (
+        RowAction(
+            name="remove-factor",
+            label="Remove second factor",
+            done="They come in by their password alone, until they set up another.",
+            icon="phonelink_erase",
+            role=Role.OWNER,
+            run=lambda *, actor, row, reason: remove_of_member(
+                actor=actor, membership=row, reason=reason
+            ),
+            open_to=lambda row: is_asked(),
+            tone="danger",
+            bulk=False,
+        ),
     )
 
     def update_row(

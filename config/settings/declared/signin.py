@@ -1,6 +1,6 @@
 """How people sign in to the admin."""
 
-from config.settings.declared.kinds import Setting, networks, secure_url, text
+from config.settings.declared.kinds import Setting, choice, networks, secure_url, text
 
 SIGN_IN: tuple[Setting, ...] = (
     Setting(
@@ -9,6 +9,13 @@ SIGN_IN: tuple[Setting, ...] = (
         [],
         "Addresses or networks of the proxies whose X-Forwarded-For is believed, comma-separated.",
         "none: the header is not read",
+    ),
+    Setting(
+        "REMEMBRANCER_SECOND_FACTOR",
+        choice("off", "optional", "required"),
+        "off",
+        "Codes of a phone after the password: `off`, `optional` (whoever sets them up), `required` "
+        "of all who come with a password (docs/security.md).",
     ),
     Setting(
         "REMEMBRANCER_OIDC_URL",
