@@ -202,6 +202,8 @@ MFA_TOTP_TOLERANCE = 1
 
 # Single sign-on; its applications and tables are there only where it is.
 OIDC_URL, OIDC_NAME = VALUES["REMEMBRANCER_OIDC_URL"], VALUES["REMEMBRANCER_OIDC_NAME"]
+OIDC_ROLES = VALUES["REMEMBRANCER_OIDC_ROLES"]
+OIDC_GROUPS_CLAIM = VALUES["REMEMBRANCER_OIDC_GROUPS_CLAIM"]
 if OIDC_URL:
     if not (VALUES["REMEMBRANCER_OIDC_CLIENT_ID"] and VALUES["REMEMBRANCER_OIDC_CLIENT_SECRET"]):
         raise ImproperlyConfigured(
@@ -222,7 +224,10 @@ if OIDC_URL:
                     "name": OIDC_NAME,
                     "client_id": VALUES["REMEMBRANCER_OIDC_CLIENT_ID"],
                     "secret": VALUES["REMEMBRANCER_OIDC_CLIENT_SECRET"],
-                    "settings": {"server_url": OIDC_URL},
+                    "settings": {
+                        "server_url": OIDC_URL,
+                        "scope": VALUES["REMEMBRANCER_OIDC_SCOPES"],
+                    },
                 }
             ],
         }

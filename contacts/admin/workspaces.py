@@ -74,9 +74,9 @@ class MembershipAdmin(WorkspaceAdmin):
     search_fields = ("user__username", "user__email")
     search_help_text = "User name or email"
     ordering = ("id",)
-    readonly_fields = ("person", "email", "since", "ids")
+    readonly_fields = ("person", "email", "given", "since", "ids")
     fieldsets = (
-        (None, {"fields": ("person", "email", "role")}),
+        (None, {"fields": ("person", "email", "role", "given")}),
         folded("More", "since", "ids"),
     )
 
@@ -121,6 +121,12 @@ class MembershipAdmin(WorkspaceAdmin):
     @display(description="Role", ordering="role")
     def role_badge(self, obj: Membership) -> SafeString:
         return show.badge(obj.role)
+
+    @display(description="Given by")
+    def given(self, obj: Membership) -> str:
+        if obj.by_group:
+            return "A group of single sign-on; set anew whenever they sign in by it"
+        return "A person"
 
     @display(description="Member since", ordering="created_at")
     def since(self, obj: Membership) -> SafeString:
