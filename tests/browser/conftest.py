@@ -97,6 +97,6 @@ def sign_in(visit: Visit, username: str, password: str) -> None:
 
 
 def open_palette(page: Page) -> None:
-    """By its keys; it takes the focus a moment after it is shown, and what is typed before is lost."""
+    """By its keys. It takes the focus a moment after it is shown: what is typed before is lost."""
     page.keyboard.press("Control+k")
     expect(page.locator("#search-input-command")).to_be_focused()

@@ -19,7 +19,7 @@ from sessions.services.threads import NewMessage, append_messages
 from tests import factories
 from tests.admin.conftest import person
 from tests.admin.pages import fill, url
-from tests.browser.conftest import Visit, sign_in
+from tests.browser.conftest import Visit, open_palette, sign_in
 from tests.factories import ALICE, make_session, make_thread
 
 pytestmark = pytest.mark.slow

@@ -16,7 +16,7 @@ from sessions.services.threads import NewMessage, append_messages
 from tests import factories
 from tests.admin.conftest import person
 from tests.admin.pages import url
-from tests.browser.conftest import Visit, sign_in
+from tests.browser.conftest import Visit, open_palette, sign_in
 from tests.factories import ALICE, make_memory, make_session, make_thread
 from tests.search.asking import embed_all
 from tests.search.conftest import put_in_place
