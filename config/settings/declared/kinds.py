@@ -201,9 +201,7 @@ def group_roles(env: environ.Env, name: str) -> list[tuple[str, str, str]]:
         group, _, given = word.rpartition("=")
         slug, _, role = given.partition(":")
         if not group.strip() or not slug.strip() or role.strip() not in ROLES:
-            raise ValueError(
-                f"must be group=workspace:role, comma-separated; a role is one of {', '.join(ROLES)}"
-            )
+            raise ValueError(f"must be group=workspace:role; a role is one of {', '.join(ROLES)}")
         found.append((group.strip(), slug.strip(), role.strip()))
     return found
 
