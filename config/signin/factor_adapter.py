@@ -30,12 +30,12 @@ class FactorAdapter(DefaultMFAAdapter):
         return _fernet().encrypt(text.encode()).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
-        """Nothing, and so no code that fits, where SECRET_KEY is another."""
+        """Raises InvalidToken where SECRET_KEY is another: never a secret that one could guess."""
         try:
             return _fernet().decrypt(encrypted_text.encode()).decode()
         except InvalidToken:
             log.error("second_factor_unreadable", hint="was SECRET_KEY changed?")
-            return ""
+            raise
 
     def get_totp_issuer(self) -> str:
         return f"Remembrancer ({context.request.get_host()})"

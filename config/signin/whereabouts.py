@@ -6,9 +6,11 @@ it is written every few minutes, and the session itself says when that was last.
 
 import re
 import time
+from datetime import timedelta
 from typing import Any
 
 from allauth.usersessions.models import UserSession
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -51,6 +53,9 @@ def note(request: HttpRequest, user: User) -> None:
 
 def came_in(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
     """Receives Django's user_logged_in, which comes when the session has its new id."""
+    # From now, not from its last use: a sign of life is written into the session too.
+    ends = timezone.now() + timedelta(seconds=settings.SESSION_COOKIE_AGE)
+    request.session.set_expiry(ends)
     UserSession.objects.purge_and_list(user)
     note(request, user)
 

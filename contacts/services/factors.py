@@ -16,6 +16,7 @@ from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth as totp
+from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -43,7 +44,10 @@ def factor_of(user: User) -> Authenticator | None:
 def codes_left(user: User) -> int:
     """Of the recovery codes, those that were not used."""
     row = Authenticator.objects.filter(user_id=user.pk, type=CODES).first()
-    return len(RecoveryCodes(row).get_unused_codes()) if row else 0
+    try:
+        return len(RecoveryCodes(row).get_unused_codes()) if row else 0
+    except InvalidToken:
+        return 0
 
 
 def new_secret() -> str:
@@ -146,7 +150,11 @@ def prove(*, user: User, code: str) -> bool:
 
 
 def _secret_of(row: Authenticator) -> str:
-    return str(get_adapter().decrypt(row.data["secret"]))
+    """Nothing, of which no code is right, where the key that encrypted it is gone."""
+    try:
+        return str(get_adapter().decrypt(row.data["secret"]))
+    except InvalidToken:
+        return ""
 
 
 def _step_of(secret: str, code: str) -> int | None:
@@ -162,7 +170,10 @@ def _step_of(secret: str, code: str) -> int | None:
 
 def _is_recovery_code(user: User, code: str) -> bool:
     row = Authenticator.objects.filter(user_id=user.pk, type=CODES).first()
-    return row is not None and bool(RecoveryCodes(row).validate_code(code))
+    try:
+        return row is not None and bool(RecoveryCodes(row).validate_code(code))
+    except InvalidToken:
+        return False
 
 
 def _delete(user_id: int) -> None:

@@ -2,21 +2,26 @@
 
 import re
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth as totp
 from allauth.usersessions.models import UserSession
 from django.contrib.auth import get_user_model
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 
 from config.lib.scope import workspace_scope
 from config.signin import entry, session, whereabouts
 from contacts.models import Membership, Revision, Workspace
 from contacts.services import factors
 from contacts.services.workspaces import invite_person
+from contacts.tasks import clear_sign_ins
 from tests.admin.conftest import person, signed_in
 from tests.admin.pages import url
 from tests.factories import ALICE, make_workspace
@@ -121,7 +126,7 @@ def test_a_recovery_code_opens_once_and_is_nowhere_to_be_read(known):
     assert again.post(CODE, {"code": codes[4]}).status_code == 302
 
 
-def test_no_secret_lies_open_in_the_database(known, settings):
+def test_no_secret_lies_open_in_the_database(known, settings, monkeypatch):
     secret, codes = known
     kept = str(list(Authenticator.objects.values()))
     assert secret not in kept
@@ -130,8 +135,15 @@ def test_no_secret_lies_open_in_the_database(known, settings):
     settings.SECRET_KEY = "n" * 50
     assert factors.prove(user=get_user_model().objects.get(username="alice"), code=code_of(secret))
     settings.SECRET_KEY_FALLBACKS = []
+    # The key is gone: nothing opens, also not what an empty seed would give.
+    guessable = RecoveryCodes(Authenticator(data={"seed": "", "used_mask": 0}))
+    with monkeypatch.context() as patched:
+        patched.setattr("allauth.mfa.recovery_codes.internal.auth.decrypt", str)
+        guessed = guessable.generate_codes()
     browser, _ = give_password()
-    assert browser.post(CODE, {"code": code_of(secret)}).status_code == 200
+    for code in (code_of(secret, 1), codes[0], guessed[0]):
+        assert browser.post(CODE, {"code": code}).status_code == 200
+    assert not is_in(browser)
 
 
 def test_after_five_wrong_codes_all_wait_wherever_they_are(known, monkeypatch):
@@ -311,6 +323,8 @@ def test_an_owner_removes_it_for_a_member_who_lost_the_phone(known, workspace):
         revision = Revision.objects.get(action="remove_factor")
         assert (revision.object_id, revision.actor_label) == (member.pk, "olga")
         assert revision.reason == "her phone fell into the pond"
+    history = olga.get(url(Membership, "history", member.pk)).content.decode()
+    assert "her phone fell into the pond" in history
     assert give_password()[1]["Location"] == "/admin/"
 
 
@@ -400,6 +414,22 @@ def test_last_seen_is_written_now_and_then(alice, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: later)
     browser.get("/admin/", REMOTE_ADDR="203.0.113.9")
     assert UserSession.objects.get(session_key=key).ip == "203.0.113.9"
+
+
+def test_a_sign_in_ends_when_it_should_also_if_it_is_used(alice, monkeypatch, settings):
+    browser = signed_in(alice)
+    ends = browser.session.get_expiry_date()
+    later = time.time() + whereabouts.EVERY_SECONDS + 1
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert is_in(browser)
+    assert browser.session.get_expiry_date() == ends
+    Session.objects.filter(session_key=browser.session.session_key).update(
+        expire_date=timezone.now() - timedelta(seconds=1)
+    )
+    other = signed_in(alice)
+    clear_sign_ins(0)
+    assert [row.session_key for row in UserSession.objects.all()] == [other.session.session_key]
+    assert Session.objects.count() == 1
 
 
 def test_a_changed_password_leaves_this_sign_in_alone(alice):
