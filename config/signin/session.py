@@ -10,5 +10,3 @@ PROVEN = "second_factor"
 PENDING = "second_factor_pending"
 # What a phone is being given, until its first code says that it has it.
 SECRET = "second_factor_secret"  # noqa: S105  (the secret is its value)
-# [session key, when]: whose last sign of life is written where (whereabouts.py).
-SEEN = "seen"

@@ -1,23 +1,23 @@
 """Where a person is signed in: device, address, and when it was last seen.
 
 The rows are django-allauth's (usersessions). Its own middleware writes one at every request; here
-it is written every few minutes, and the session itself says when that was last.
+each process writes it every few minutes. When that was stands in its memory and not in the session:
+of two requests at once, one would save the session over what the other changed.
 """
 
 import re
-import time
 from datetime import timedelta
 from typing import Any
 
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from config.signin.address import client_address
-from config.signin.session import SEEN
 
 EVERY_SECONDS = 300
 LONGEST_AGENT = 200
@@ -34,10 +34,8 @@ SYSTEMS = {
 
 def note(request: HttpRequest, user: User) -> None:
     """Write this session's sign of life, if that is due."""
-    session, now = request.session, time.time()
-    key = session.session_key
-    seen = session.get(SEEN)
-    if not key or (seen and seen[0] == key and now - seen[1] < EVERY_SECONDS):
+    key = request.session.session_key
+    if not key or not cache.add(f"seen:{key}", True, timeout=EVERY_SECONDS):
         return
     UserSession.objects.update_or_create(
         session_key=key,
@@ -48,12 +46,11 @@ def note(request: HttpRequest, user: User) -> None:
             "last_seen_at": timezone.now(),
         },
     )
-    session[SEEN] = [key, now]
 
 
 def came_in(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
     """Receives Django's user_logged_in, which comes when the session has its new id."""
-    # From now, not from its last use: a sign of life is written into the session too.
+    # From now, not from when something was last written into it.
     ends = timezone.now() + timedelta(seconds=settings.SESSION_COOKIE_AGE)
     request.session.set_expiry(ends)
     UserSession.objects.purge_and_list(user)
