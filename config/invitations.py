@@ -7,16 +7,18 @@ not there.
 import uuid
 
 from django.conf import settings
-from django.contrib.auth import authenticate, get_user_model, login
+from django.contrib.auth import authenticate, get_user_model
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from config.lib.errors import Conflict, Invalid, NotFound
 from config.lib.scope import workspace_scope
+from config.signin.entry import come_in
 from config.signin.forms import TOO_MANY
 from config.signin.guard import is_refused
 from contacts.models import Workspace
@@ -58,8 +60,7 @@ def _join(
         return _page(request, workspace_id, invitation_id, digest, error.errors)
     except Conflict as error:
         return _page(request, workspace_id, invitation_id, digest, {"password": error.detail})
-    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
-    return redirect("admin:index")
+    return come_in(request, user, reverse("admin:index"))
 
 
 def _holder(

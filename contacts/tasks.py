@@ -1,4 +1,4 @@
-"""Jobs of the contacts app: sealing the record of changes, and bulk runs.
+"""Jobs of the contacts app: sealing the record of changes, bulk runs, sign-ins that ended.
 
 Each enters its own workspace_scope. `manage.py runjobs` runs them.
 """
@@ -7,6 +7,9 @@ import time
 import uuid
 
 import structlog
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
+from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from config.lib.scope import workspace_scope
@@ -42,6 +45,19 @@ def seal_revisions(timestamp: int) -> None:
             continue
         if sealed:
             log.info("revisions_sealed", workspace=str(workspace_id), count=sealed)
+
+
+@app.periodic(cron="41 3 * * *")
+@app.task(
+    name="contacts.clear_sign_ins",
+    queue=QUEUE,
+    queueing_lock="clear_sign_ins",
+    lock="clear_sign_ins",
+)
+def clear_sign_ins(timestamp: int) -> None:
+    """Sign-ins that ended by themselves, and where they had been."""
+    Session.objects.filter(expire_date__lt=timezone.now()).delete()
+    UserSession.objects.exclude(session_key__in=Session.objects.values("session_key")).delete()
 
 
 @app.task(name=bulk.TASK, queue=bulk.QUEUE)

@@ -3,6 +3,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.apps import SimpleAdminConfig
 from django.contrib.admin.checks import check_admin_app
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.core import checks
 
 from config.signin.checks import check_proxies
@@ -15,6 +16,11 @@ class AdminConfig(SimpleAdminConfig):
     default_site = "config.admin.site.RemembrancerAdminSite"
 
     def ready(self) -> None:
+        # Late: its rows are an application's that starts after this one.
+        from config.signin import whereabouts
+
+        user_logged_in.connect(whereabouts.came_in)
+        user_logged_out.connect(whereabouts.went_out)
         checks.register(check_pages, checks.Tags.admin)
         checks.register(check_proxies, checks.Tags.security, deploy=True)
         super().ready()

@@ -16,6 +16,8 @@ from django.http import HttpRequest, HttpResponse
 from config.admin import problems
 from config.lib.actor import Actor
 from config.lib.errors import DomainError
+from config.signin.entry import lead
+from config.signin.whereabouts import note
 from contacts.admin.access import Entry
 from contacts.admin.scope import RequestScope
 from contacts.models import Membership
@@ -24,7 +26,14 @@ from contacts.selectors import memberships_of
 View = Callable[[HttpRequest], HttpResponse]
 ADMIN = "/admin/"
 # Pages that know no workspace and read nothing but accounts, and one that enters each in turn.
-OUTSIDE = frozenset({"/admin/login/", "/admin/logout/", "/admin/jsi18n/", "/admin/pings/new/"})
+OUTSIDE = frozenset(
+    {
+        "/admin/login/", "/admin/second-factor/code/", "/admin/logout/", "/admin/jsi18n/",
+        "/admin/pings/new/",
+    }
+)  # fmt: skip
+# Of these, what tells of workspaces: not for somebody who is still to set up a second factor.
+TELLS = "/admin/pings/new/"
 SESSION_KEY = "workspace"
 
 
@@ -35,12 +44,17 @@ class AdminScope:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not request.path.startswith(ADMIN) or request.path in OUTSIDE:
+        outside = request.path in OUTSIDE
+        if not request.path.startswith(ADMIN) or (outside and request.path != TELLS):
             return self.get_response(request)
         try:
             user = request.user
             if not user.is_authenticated or not user.is_staff:
                 return self.get_response(request)
+            elsewhere = lead(request, user)
+            if elsewhere is not None or outside:
+                return elsewhere or self.get_response(request)
+            note(request, user)
             entry = choose(request, user)
         except DatabaseError as error:
             return problems.database(request, error)

@@ -3,14 +3,19 @@
 from collections.abc import Iterable
 from typing import Any
 
+from django.contrib.auth.decorators import login_not_required
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
 from unfold.sites import UnfoldAdminSite
 
+# Secrets of second factors, sign-ins of everybody, tokens.
+ALLAUTH = {"account", "mfa", "socialaccount", "usersessions"}
 # Jobs carry ids of every workspace; their tables are no page of one.
-NOT_SHOWN = {"procrastinate"}
+NOT_SHOWN = {"procrastinate", *ALLAUTH}
 
 
 def _views() -> Any:
@@ -43,11 +48,42 @@ class RemembrancerAdminSite(UnfoldAdminSite):
             path("pings/new/", new_pings, name="new_pings"),
             path("palette/", palette, name="palette"),
             path("search/feedback/", feedback, name="search_feedback"),
+            path("second-factor/code/", _views().code, name="second_factor_code"),
+            path("second-factor/", self.admin_view(_views().second_factor), name="second_factor"),
+            path("sign-ins/", self.admin_view(_views().sign_ins), name="sign_ins"),
             *_views().review_urls(self),
         ]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         return {**super().each_context(request), **_views().shared_context(request)}
+
+    @method_decorator(never_cache)
+    @login_not_required
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Django's page, with a view of ours behind it: a second factor may follow."""
+        start = reverse("admin:index", current_app=self.name)
+        if request.method == "GET" and self.has_permission(request):
+            return HttpResponseRedirect(start)
+        context = {
+            **self.each_context(request),
+            "title": "Log in",
+            "subtitle": None,
+            "app_path": request.get_full_path(),
+            "username": request.user.get_username(),
+            **(extra_context or {}),
+        }
+        if "next" not in request.GET and "next" not in request.POST:
+            context["next"] = start
+        request.current_app = self.name
+        view = _views().SignIn.as_view(
+            extra_context=context,
+            authentication_form=self.login_form,
+            template_name="admin/login.html",
+        )
+        response: HttpResponse = view(request)
+        return response
 
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

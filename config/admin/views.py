@@ -12,14 +12,15 @@ from config.admin.new_pings import new_pings
 from config.admin.palette import groups
 from config.admin.problems import page
 from config.admin.scope import find, remember
+from config.signin.pages import SignIn, code, second_factor, sign_ins
 from contacts.admin.access import entry_of, require_entry
 from memory.admin.review import review_urls
 from memory.admin.search_page import feedback as search_feedback
 from memory.admin.search_page import search_page
 
 __all__ = [
-    "home_context", "new_pings", "palette", "review_urls", "search_feedback", "search_page",
-    "shared_context", "switch_workspace",
+    "SignIn", "code", "home_context", "new_pings", "palette", "review_urls", "search_feedback",
+    "search_page", "second_factor", "shared_context", "sign_ins", "switch_workspace",
 ]  # fmt: skip
 
 MAX_TERM = 200

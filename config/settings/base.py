@@ -100,6 +100,11 @@ INSTALLED_APPS = [
     "ninja",
     "procrastinate.contrib.django",
     "axes",
+    # Where somebody is signed in and their second factor; its own pages are not used.
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "contacts",
     "sessions.apps.SessionsConfig",
     "memory",
@@ -119,6 +124,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "config.admin.csp.ContentSecurityPolicy",
     "config.admin.scope.AdminScope",
 ]
@@ -184,8 +190,20 @@ AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken", "a
 AXES_VERBOSE = False
 AXES_ENABLE_ADMIN = False
 
+# Of django-allauth, without its pages.
+ACCOUNT_ADAPTER = "config.signin.accounts.AccountAdapter"
+ACCOUNT_EMAIL_VERIFICATION = "none"
+# Nothing of allauth's takes a password.
+ACCOUNT_RATE_LIMITS = False
+SECOND_FACTOR = VALUES["REMEMBRANCER_SECOND_FACTOR"]
+MFA_ADAPTER = "config.signin.factor_adapter.FactorAdapter"
+# A phone's clock may be half a minute off; which step was used last is remembered.
+MFA_TOTP_TOLERANCE = 1
+
 # Single sign-on; its applications and tables are there only where it is.
 OIDC_URL, OIDC_NAME = VALUES["REMEMBRANCER_OIDC_URL"], VALUES["REMEMBRANCER_OIDC_NAME"]
+OIDC_ROLES = VALUES["REMEMBRANCER_OIDC_ROLES"]
+OIDC_GROUPS_CLAIM = VALUES["REMEMBRANCER_OIDC_GROUPS_CLAIM"]
 if OIDC_URL:
     if not (VALUES["REMEMBRANCER_OIDC_CLIENT_ID"] and VALUES["REMEMBRANCER_OIDC_CLIENT_SECRET"]):
         raise ImproperlyConfigured(
@@ -193,17 +211,10 @@ if OIDC_URL:
             "REMEMBRANCER_OIDC_URL"
         )
     INSTALLED_APPS += [
-        "allauth",
-        "allauth.account",
         "allauth.socialaccount",
         "allauth.socialaccount.providers.openid_connect",
     ]
-    MIDDLEWARE.insert(-2, "allauth.account.middleware.AccountMiddleware")
-    ACCOUNT_ADAPTER = "config.signin.sso.AccountAdapter"
     SOCIALACCOUNT_ADAPTER = "config.signin.sso.Adapter"
-    ACCOUNT_EMAIL_VERIFICATION = "none"
-    # Nothing of allauth's takes a password.
-    ACCOUNT_RATE_LIMITS = False
     SOCIALACCOUNT_PROVIDERS = {
         "openid_connect": {
             "OAUTH_PKCE_ENABLED": True,
@@ -213,7 +224,10 @@ if OIDC_URL:
                     "name": OIDC_NAME,
                     "client_id": VALUES["REMEMBRANCER_OIDC_CLIENT_ID"],
                     "secret": VALUES["REMEMBRANCER_OIDC_CLIENT_SECRET"],
-                    "settings": {"server_url": OIDC_URL},
+                    "settings": {
+                        "server_url": OIDC_URL,
+                        "scope": VALUES["REMEMBRANCER_OIDC_SCOPES"],
+                    },
                 }
             ],
         }

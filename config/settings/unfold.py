@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 
 
 def _static(path: str) -> Any:
@@ -26,6 +27,18 @@ def workspace_name(request: HttpRequest) -> str:
 
 def is_superuser(request: HttpRequest) -> bool:
     return bool(request.user.is_superuser)
+
+
+def own_pages(request: HttpRequest) -> list[dict[str, str]]:
+    """What the menu of one's own account offers."""
+    if not request.user.is_authenticated:
+        return []
+    found = [("sign_ins", "Where you are signed in")]
+    if settings.SECOND_FACTOR != "off":
+        found.append(("second_factor", "Second factor"))
+    if request.user.has_usable_password():
+        found.append(("password_change", "Change password"))
+    return [{"title": title, "link": reverse(f"admin:{name}")} for name, title in found]
 
 
 UNFOLD: dict[str, Any] = {
@@ -62,6 +75,7 @@ UNFOLD: dict[str, Any] = {
         },
     },
     "LOGIN": {"form": "config.signin.forms.SignInForm"},
+    "ACCOUNT": {"navigation": own_pages},
     "COMMAND": {"search_models": False, "show_history": False},
     "SIDEBAR": {
         "show_search": True,

@@ -2,14 +2,13 @@
 
 The provider says who somebody is. Who they are here: the account that signed in by it before, else
 the account named by the address that the provider verified, else, with an invitation for that very
-address, a new one. Nobody becomes a member of anything otherwise.
+address or with a group that gives a role, a new one. Nobody becomes a member of anything otherwise.
 """
 
 from typing import Any
 
 import requests
 import structlog
-from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter, get_adapter
 from allauth.socialaccount.providers.base import AuthProcess
@@ -24,11 +23,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from config.admin import problems
+from config.lib.actor import Actor
 from config.lib.errors import DomainError
 from config.lib.scope import workspace_scope
-from contacts.services import workspaces
+from contacts.models.workspace import Role
+from contacts.services import members, workspaces
 
 PROVIDER = "oidc"
+BY_PROVIDER = Actor(kind="system", id=PROVIDER, label="single sign-on", channel="admin")
 log = structlog.get_logger()
 # Of the session: the invitation with which somebody went to the provider.
 INVITATION = "invitation"
@@ -64,16 +66,6 @@ def refuse(request: HttpRequest, title: str, text: str) -> ImmediateHttpResponse
     return ImmediateHttpResponse(problems.page(request, 403, title, text))
 
 
-class AccountAdapter(DefaultAccountAdapter):
-    """Without allauth's own pages."""
-
-    def is_open_for_signup(self, request: HttpRequest) -> bool:
-        return False
-
-    def add_message(self, *args: Any, **kwargs: Any) -> None:
-        """One sees that one is in."""
-
-
 class Adapter(DefaultSocialAccountAdapter):
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
         """Choose the account, or refuse; allauth signs in whoever `sociallogin.user` is then."""
@@ -81,14 +73,19 @@ class Adapter(DefaultSocialAccountAdapter):
         known = sociallogin.user if sociallogin.is_existing else None
         user = known or (_named(email) if email else None)
         link = request.session.pop(INVITATION, "")
+        roles = roles_of(groups_of(sociallogin))
         if link:
             user = _join(request, link, email, user)
+        elif user is None and email and roles:
+            user = workspaces.create_account(email=email)
         if user is None or not user.is_active or not user.is_staff:
             raise refuse(
                 request, "No account for you here",
                 f"{settings.OIDC_NAME} knows you, this installation does not. Ask an owner of a "
                 "workspace for an invitation, and open its link.",
             )  # fmt: skip
+        if settings.OIDC_ROLES:
+            members.follow_groups(actor=BY_PROVIDER, user=user, roles=roles)
         if known is None:
             sociallogin.connect(request, user)
 
@@ -115,6 +112,26 @@ def verified_email(sociallogin: Any) -> str:
         if one.verified is True or str(one.verified).lower() == "true":
             return str(one.email).strip().casefold()
     return ""
+
+
+def groups_of(sociallogin: Any) -> set[str]:
+    """The groups that the provider names, in either of its answers; a claim that is missing names
+    none, because some leave it out for somebody who is in no group."""
+    said = sociallogin.account.extra_data
+    for answer in (said.get("userinfo"), said.get("id_token"), said):
+        named = (answer or {}).get(settings.OIDC_GROUPS_CLAIM)
+        if named is not None:
+            return {str(one) for one in named} if isinstance(named, list) else {str(named)}
+    return set()
+
+
+def roles_of(groups: set[str]) -> dict[str, str]:
+    """By workspace's slug, the highest of the roles that these groups give there."""
+    roles: dict[str, str] = {}
+    for group, slug, role in settings.OIDC_ROLES:
+        if group in groups and not (slug in roles and Role(roles[slug]).includes(Role(role))):
+            roles[slug] = role
+    return roles
 
 
 def _named(email: str) -> User | None:

@@ -5,18 +5,26 @@ An account is switched off, not deleted: memberships and the history name it.
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from config.lib.admin import show
-from contacts.admin.access import entry_of
+from config.lib.errors import Conflict
+from contacts.admin.access import actor_of, entry_of, page_of
+from contacts.admin.forms import posted_reason
 from contacts.admin.listing import BoundedPaginator
+from contacts.admin.scope import outside
+from contacts.services import factors
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -41,13 +49,22 @@ class AccountAdmin(DjangoUserAdmin, ModelAdmin):
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": (("first_name", "last_name"), "email")}),
-        ("Access", {"fields": ("is_active", "is_staff", "is_superuser")}),
+        ("Access", {"fields": ("is_active", "is_staff", "is_superuser", "second_factor")}),
         ("More", {"fields": (("last_login", "date_joined"),)}),
     )
     add_fieldsets = (
         (None, {"fields": ("username", "usable_password", "password1", "password2", "is_staff")}),
     )
-    readonly_fields = ("last_login", "date_joined")
+    readonly_fields = ("last_login", "date_joined", "second_factor")
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            path(
+                "<int:user_id>/second-factor/", page_of(self, second_factor_page),
+                name="auth_user_second_factor",
+            ),
+            *super().get_urls(),
+        ]  # fmt: skip
 
     def _may(self, request: HttpRequest) -> bool:
         return entry_of(request) is not None and bool(request.user.is_superuser)
@@ -81,6 +98,38 @@ class AccountAdmin(DjangoUserAdmin, ModelAdmin):
     def superuser(self, obj: User) -> bool:
         return obj.is_superuser
 
+    @display(description="Second factor")
+    def second_factor(self, obj: User) -> SafeString | str:
+        factor = factors.factor_of(obj) if obj.pk else None
+        if factor is None:
+            return "None"
+        address = reverse("admin:auth_user_second_factor", args=[obj.pk])
+        return format_html(
+            '{} · <a class="rm-link" href="{}">Remove it</a>', show.when(factor.created_at), address
+        )
+
     @display(description="Last sign-in", ordering="last_login")
     def seen(self, obj: User) -> SafeString:
         return show.when(obj.last_login)
+
+
+def second_factor_page(page: AccountAdmin, request: HttpRequest, user_id: int) -> HttpResponse:
+    """Remove it for somebody whose phone is lost; the record is in each of their workspaces."""
+    account = get_object_or_404(User, pk=user_id)
+    if request.method != "POST":
+        context = {
+            **page.admin_site.each_context(request),
+            "title": "Remove second factor",
+            "opts": page.opts,
+            "original": account,
+            "account": account,
+            "factor": factors.factor_of(account),
+        }
+        return TemplateResponse(request, "admin/contacts/remove_factor.html", context)
+    if account == request.user:
+        raise Conflict("Your own is removed on the page of your second factor, by your password.")
+    actor, reason = actor_of(request), posted_reason(request)
+    with outside(request):
+        factors.remove(actor=actor, user=account, reason=reason)
+    messages.success(request, f"{account} comes in by the password alone now.")
+    return redirect("admin:auth_user_change", user_id)

@@ -19,6 +19,7 @@ from contacts.admin.filters import invitation_state
 from contacts.admin.forms import RowForm, posted_reason
 from contacts.models import Invitation, Membership, Workspace
 from contacts.models.workspace import Role
+from contacts.services.factors import is_asked, remove_of_member
 from contacts.services.members import change_role, remove_member, revoke_invitation
 from contacts.services.workspaces import invite_person, update_workspace
 
@@ -73,10 +74,26 @@ class MembershipAdmin(WorkspaceAdmin):
     search_fields = ("user__username", "user__email")
     search_help_text = "User name or email"
     ordering = ("id",)
-    readonly_fields = ("person", "email", "since", "ids")
+    readonly_fields = ("person", "email", "given", "since", "ids")
     fieldsets = (
-        (None, {"fields": ("person", "email", "role")}),
+        (None, {"fields": ("person", "email", "role", "given")}),
         folded("More", "since", "ids"),
+    )
+
+    row_actions = (
+        RowAction(
+            name="remove-factor",
+            label="Remove second factor",
+            done="They come in by their password alone, until they set up another.",
+            icon="phonelink_erase",
+            role=Role.OWNER,
+            run=lambda *, actor, row, reason: remove_of_member(
+                actor=actor, membership=row, reason=reason
+            ),
+            open_to=lambda row: is_asked(),
+            tone="danger",
+            bulk=False,
+        ),
     )
 
     def update_row(
@@ -104,6 +121,12 @@ class MembershipAdmin(WorkspaceAdmin):
     @display(description="Role", ordering="role")
     def role_badge(self, obj: Membership) -> SafeString:
         return show.badge(obj.role)
+
+    @display(description="Given by")
+    def given(self, obj: Membership) -> str:
+        if obj.by_group:
+            return "A group of single sign-on; set anew whenever they sign in by it"
+        return "A person"
 
     @display(description="Member since", ordering="created_at")
     def since(self, obj: Membership) -> SafeString:

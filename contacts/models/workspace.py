@@ -50,7 +50,10 @@ class Role(models.TextChoices):
 
 
 class Membership(VersionedRow):
-    """A person in a workspace. The user table is Django's, shared by all workspaces."""
+    """A person in a workspace. The user table is Django's, shared by all workspaces.
+
+    `by_group` says that no person gave it: it follows the groups that single sign-on names.
+    """
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -60,6 +63,7 @@ class Membership(VersionedRow):
         related_name="memberships",
     )
     role = models.CharField(max_length=20, choices=Role, default=Role.VIEWER)
+    by_group = models.BooleanField(default=False, db_default=False, editable=False)
 
     objects: ClassVar[ScopedManager] = ScopedManager()
     # For the one question asked before a workspace is chosen; its policy shows a person's own.

@@ -1,13 +1,24 @@
 """Members after they came: roles, leaving, and invitations taken back."""
 
 import uuid
+from collections.abc import Mapping
+
+import structlog
+from django.contrib.auth.models import User
 
 from config.lib import clock
 from config.lib.actor import Actor
 from config.lib.errors import Conflict
-from contacts.models import Invitation, Membership
+from config.lib.scope import workspace_scope
+from contacts.models import Invitation, Membership, Workspace
 from contacts.models.workspace import Role
+from contacts.selectors import memberships_of
 from contacts.services import funnel
+from contacts.services.workspaces import add_member
+
+log = structlog.get_logger()
+# Why a membership follows a group, in its history.
+GROUP_GIVES, GROUP_GONE = "a group of single sign-on gives it", "no group of theirs gives it now"
 
 
 def change_role(
@@ -32,6 +43,39 @@ def remove_member(*, actor: Actor, membership_id: uuid.UUID, reason: str = "") -
     membership = _locked(membership_id)
     _keep_an_owner(membership)
     funnel.delete(membership, actor=actor, reason=reason)
+
+
+def follow_groups(*, actor: Actor, user: User, roles: Mapping[str, str]) -> None:
+    """Make a person's memberships those that their groups give: `roles` by workspaces' slugs.
+
+    A membership that a person gave stays what it is. The last owner of a workspace stays one, which
+    is logged. Opens a scope for each workspace.
+    """
+    held = memberships_of(user.pk)
+    for membership in held:
+        role = roles.get(membership.workspace.slug)
+        if not membership.by_group or role == membership.role:
+            continue
+        try:
+            with workspace_scope(membership.workspace.id):
+                if role is None:
+                    remove_member(actor=actor, membership_id=membership.pk, reason=GROUP_GONE)
+                else:
+                    change_role(
+                        actor=actor, membership_id=membership.pk, role=role, reason=GROUP_GIVES
+                    )
+        except Conflict as error:
+            log.warning(
+                "membership_outlives_its_group", workspace=membership.workspace.slug,
+                account=user.get_username(), cause=error.code,
+            )  # fmt: skip
+    there = {membership.workspace.slug for membership in held}
+    for workspace in Workspace.objects.filter(slug__in=roles.keys() - there):
+        with workspace_scope(workspace.id):
+            add_member(
+                actor=actor, user=user, role=roles[workspace.slug], by_group=True,
+                reason=GROUP_GIVES,
+            )  # fmt: skip
 
 
 def revoke_invitation(*, actor: Actor, invitation_id: uuid.UUID, reason: str = "") -> Invitation:

@@ -85,11 +85,14 @@ def update_workspace(
     return workspace
 
 
-def add_member(*, actor: Actor, user: User, role: str = Role.VIEWER) -> Membership:
+def add_member(
+    *, actor: Actor, user: User, role: str = Role.VIEWER, by_group: bool = False, reason: str = ""
+) -> Membership:
     """Let a person in. Conflict when they are in already."""
     if Membership.objects.filter(user_id=user.pk).exists():
         raise Conflict(f"{user} is a member already.", code="already_member")
-    return funnel.create(Membership(user=user, role=role), actor=actor)
+    membership = Membership(user=user, role=role, by_group=by_group)
+    return funnel.create(membership, actor=actor, reason=reason)
 
 
 def invite_person(*, actor: Actor, email: str, role: str = Role.VIEWER) -> tuple[Invitation, str]:
@@ -156,18 +159,26 @@ def accept_invitation(
         raise Forbidden("This invitation is for another address.", code="other_address")
     users = get_user_model()._default_manager
     user = account if proven_email and account else users.filter(username=invitation.email).first()
-    if user is None:
+    if user is None and proven_email:
+        user = create_account(email=proven_email)
+    elif user is None:
         user = users.model(username=invitation.email, email=invitation.email, is_staff=True)
-        if proven_email:
-            user.set_unusable_password()
-        else:
-            _choose_password(user, password)
+        _choose_password(user, password)
         user.save()
     elif not proven_email and user != account:
         raise Invalid({"password": "this address has an account; give its present password"})
     actor = Actor(kind="user", id=str(user.pk), label=user.get_username(), channel="admin")
     add_member(actor=actor, user=user, role=invitation.role)
     funnel.update(invitation, {"accepted_at": clock.now()}, actor=actor, action="accept")
+    return user
+
+
+def create_account(*, email: str) -> User:
+    """An account without a password, named by an address that single sign-on proved."""
+    users = get_user_model()._default_manager
+    user = users.model(username=email, email=email, is_staff=True)
+    user.set_unusable_password()
+    user.save()
     return user
 
 

@@ -1,6 +1,7 @@
 """The edge of an admin request: its transaction, its headers, and what it says when it fails."""
 
 import pytest
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import DatabaseError, OperationalError
 from django.http import HttpResponse
 from django.test import RequestFactory
@@ -18,7 +19,7 @@ from tests.factories import ALICE, make_agent
 
 def through(user, view, path="/admin/"):
     request = RequestFactory().get(path)
-    request.user, request.session, request.request_id = user, {}, "r-1"
+    request.user, request.session, request.request_id = user, SessionStore(), "r-1"
     return scope.AdminScope(view)(request)
 
 

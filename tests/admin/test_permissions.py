@@ -73,6 +73,8 @@ PAGES: dict[str, tuple[str, Role | None]] = {
     "new_pings": ("GET", Role.VIEWER),
     "password_change": ("GET", Role.VIEWER),
     "password_change_done": ("GET", Role.VIEWER),
+    "second_factor": ("GET", Role.VIEWER),
+    "sign_ins": ("GET", Role.VIEWER),
     "autocomplete": ("GET", Role.VIEWER),
     "app_list": ("GET", Role.VIEWER),
     "contacts_contact_duplicates": ("GET", Role.VIEWER),
@@ -113,7 +115,7 @@ PAGES: dict[str, tuple[str, Role | None]] = {
 }
 # Before anybody is known, texts of the interface, and what leads nowhere: no row has a page of its
 # own outside the admin.
-OPEN = {"login", "logout", "jsi18n", "view_on_site", None}
+OPEN = {"login", "second_factor_code", "logout", "jsi18n", "view_on_site", None}
 ROWS_OF: dict[str, type[Model]] = {
     "contacts_contact": Contact,
     "contacts_revision": Revision,
@@ -146,7 +148,8 @@ ADDRESSES = list(addresses())
 def of_models() -> set[str]:
     labels = [(m._meta.app_label, m._meta.model_name) for m in admin.site._registry]
     return {f"{app}_{name}_{page}" for app, name in labels for page in OF_A_MODEL} | {
-        "auth_user_password_change"
+        "auth_user_password_change",
+        "auth_user_second_factor",
     }
 
 

@@ -54,6 +54,10 @@ class Site:
             "REMEMBRANCER_OIDC_CLIENT_ID": CLIENT,
             "REMEMBRANCER_OIDC_CLIENT_SECRET": SECRET,
             "REMEMBRANCER_OIDC_NAME": "Greenhouse ID",
+            "REMEMBRANCER_OIDC_ROLES": "/ops = default:operator, /look=default:viewer, "
+            "/bosses=lab:owner, /nowhere=missing:owner",
+            # Of those who come with a password.
+            "REMEMBRANCER_SECOND_FACTOR": "required",
         }
 
     def manage(self, *arguments: str) -> str:
@@ -200,6 +204,66 @@ def test_an_answer_that_is_none_signs_nobody_in(site, provider, what):
         assert client.get("/admin/").status_code == 302
 
 
+def memberships(site: Site, email: str) -> set[tuple[str, str, bool]]:
+    return set(site.rows(
+        "SELECT w.slug, m.role, m.by_group FROM contacts_membership m "
+        "JOIN contacts_workspace w ON w.id = m.workspace_id "
+        f"JOIN auth_user u ON u.id = m.user_id WHERE u.username = '{email}'"
+    ))  # fmt: skip
+
+
+def come(site: Site, provider: Provider, groups: object, **claims: object) -> int:
+    """Sign Lin in, who is in these groups; the status of the start page then."""
+    provider.claims = {"sub": "20", "email": "lin@example.org", "email_verified": True, **claims}
+    if groups is not None:
+        provider.claims["groups"] = groups
+    with browser(site) as client:
+        go(client)
+        return client.get("/admin/").status_code
+
+
+def test_groups_give_roles_and_take_them_back(site, provider):
+    site.manage("createworkspace", "lab")
+    at = "lin@example.org"
+    # An address that nobody verified makes no account, whatever groups it comes with.
+    assert come(site, provider, ["/bosses"], sub="21", email_verified=False) == 302
+    assert come(site, provider, ["/unknown"]) == 302
+    assert site.rows(f"SELECT 1 FROM auth_user WHERE username = '{at}'") == []
+    # The highest that the groups give, and only where they give one.
+    assert come(site, provider, ["/look", "/ops", "/nowhere"]) == 200
+    assert memberships(site, at) == {("default", "operator", True)}
+    assert come(site, provider, "/look") == 200
+    assert memberships(site, at) == {("default", "viewer", True)}
+    assert come(site, provider, ["/bosses"]) == 200
+    assert memberships(site, at) == {("lab", "owner", True)}
+    # The last owner stays: a workspace without one is nobody's.
+    assert come(site, provider, []) == 200
+    assert memberships(site, at) == {("lab", "owner", True)}
+    with psycopg.connect(site.urls.superuser, dbname="remembrancer") as connection:
+        connection.execute("UPDATE contacts_membership SET role = 'viewer' WHERE by_group")
+    # Without any group they are known and in nothing: a claim that is missing names none.
+    assert come(site, provider, None) == 403
+    assert memberships(site, at) == set()
+    reasons = {row[0] for row in site.rows(
+        "SELECT reason FROM contacts_revision WHERE actor_label = 'single sign-on'"
+    )}  # fmt: skip
+    assert reasons == {"a group of single sign-on gives it", "no group of theirs gives it now"}
+
+
+def test_a_membership_that_somebody_gave_is_left_alone(site, provider):
+    at = "kim@example.org"
+    link = site.invite(at, role="viewer")
+    provider.claims = {"sub": "30", "email": at, "email_verified": True, "groups": ["/ops"]}
+    with browser(site) as client:
+        go(client, link, invitation=link.rpartition("/")[2])
+        assert is_in(client)
+    provider.claims = {**provider.claims, "groups": []}
+    with browser(site) as client:
+        go(client)
+        assert is_in(client)
+    assert memberships(site, at) == {("default", "viewer", False)}
+
+
 def test_it_is_started_by_the_pages_own_form_and_leads_nowhere_else(site, provider):
     provider.claims = {"sub": "4", "email": "grace@example.org", "email_verified": True}
     link = site.invite("grace@example.org")
@@ -218,7 +282,8 @@ def test_the_password_still_opens(site):
             "username": "admin", "password": PASSWORD,
         }  # fmt: skip
         assert client.post("/admin/login/", data=sent).status_code == 302
-        assert is_in(client)
+        # The one who came by it was asked nothing; here it is asked.
+        assert client.get("/admin/").headers["Location"] == "/admin/second-factor/"
 
 
 def test_the_database_is_whole_with_it_and_when_it_was_switched_off(site):

@@ -7,7 +7,9 @@ import sys
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from config.settings.declared.kinds import ROLES
 from config.settings.env import SETTINGS, read_settings, settings_table
+from contacts.models.workspace import Role
 from tests.factories import ROOT
 
 
@@ -38,6 +40,9 @@ def test_an_empty_value_is_the_default():
         ("REMEMBRANCER_EMBEDDING_PROVIDER", "magic", "local, openai, none"),
         ("REMEMBRANCER_EMBEDDING_URL", "ftp://x", "http"),
         ("ALLOWED_HOSTS", "http://x", "without scheme"),
+        ("REMEMBRANCER_OIDC_ROLES", "staff=lab:king", "a role is one of viewer, reviewer"),
+        ("REMEMBRANCER_OIDC_ROLES", "staff=lab", "group=workspace:role"),
+        ("REMEMBRANCER_SECOND_FACTOR", "true", "off, optional, required"),
         ("ALLOWED_HOSTS", "a.example,bad host", "host names"),
         ("CSRF_TRUSTED_ORIGINS", "memory.example.com", "with their scheme"),
         ("REMEMBRANCER_ADMIN_PASSWORD", "a", "at least 8"),
@@ -179,3 +184,15 @@ def test_what_is_nowhere_or_wrong_is_refused_at_the_start(tmp_path, environment,
     done = run("manage.py check", **place, **environment)
     assert done.returncode != 0
     assert re.search(said, done.stderr.strip().splitlines()[-1]), done.stderr
+
+
+def test_groups_may_give_the_roles_there_are():
+    assert list(ROLES) == Role.values
+    said = {"REMEMBRANCER_OIDC_ROLES": "cn=ops, dc=x = lab:operator"}
+    with pytest.raises(ImproperlyConfigured):
+        read_settings(said)
+    said = {"REMEMBRANCER_OIDC_ROLES": "cn=ops = lab:operator, all=lab:viewer"}
+    assert read_settings(said)["REMEMBRANCER_OIDC_ROLES"] == [
+        ("cn=ops", "lab", "operator"),
+        ("all", "lab", "viewer"),
+    ]

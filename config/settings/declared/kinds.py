@@ -190,6 +190,22 @@ def secure_url(env: environ.Env, name: str) -> str:
     return value
 
 
+# As contacts.models.workspace.Role has them, the least first.
+ROLES = ("viewer", "reviewer", "operator", "owner")
+
+
+def group_roles(env: environ.Env, name: str) -> list[tuple[str, str, str]]:
+    """(group, workspace's slug, role) of `group=workspace:role, ...`."""
+    found = []
+    for word in words(env, name):
+        group, _, given = word.rpartition("=")
+        slug, _, role = given.partition(":")
+        if not group.strip() or not slug.strip() or role.strip() not in ROLES:
+            raise ValueError(f"must be group=workspace:role; a role is one of {', '.join(ROLES)}")
+        found.append((group.strip(), slug.strip(), role.strip()))
+    return found
+
+
 def role(env: environ.Env, name: str) -> str:
     value = str(env.str(name)).strip()
     if not ROLE_NAME.fullmatch(value):

@@ -127,3 +127,21 @@ window.addEventListener("load", () => {
     watchPings();
   }
 });
+
+// Select2 names its boxes by what is chosen, so an empty one has no name: the field's label is put
+// before it. Its own script runs when the page is ready; `load` comes after that.
+function nameBoxes() {
+  document.querySelectorAll("select.select2-hidden-accessible").forEach((select) => {
+    const label = select.labels && select.labels[0];
+    const box = select.nextElementSibling && select.nextElementSibling.querySelector("[role=combobox]");
+    if (!label || !box) {
+      return;
+    }
+    label.id = label.id || `label-${select.id}`;
+    box.querySelectorAll("[role=textbox]").forEach((one) => one.setAttribute("aria-labelledby", label.id));
+    const shown = box.querySelector(".select2-selection__rendered");
+    box.setAttribute("aria-labelledby", shown && shown.id ? `${label.id} ${shown.id}` : label.id);
+  });
+}
+window.addEventListener("load", nameBoxes);
+document.addEventListener("formset:added", () => window.setTimeout(nameBoxes));

@@ -39,7 +39,7 @@ async function judge(verdicts, chosen) {
   const told = answer && !answer.redirected ? await answer.json().catch(() => null) : null;
   if (!told || !answer.ok) {
     said.textContent = (told && told.detail) || "It could not be noted; try again.";
-    said.classList.remove("rm-hidden");
+    said.classList.remove("rm-unseen");
     return;
   }
   verdicts.querySelectorAll("button[name=verdict]").forEach((button) => {
