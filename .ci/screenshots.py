@@ -109,7 +109,6 @@ def seed() -> dict[str, str]:
     from config.lib import clock
     from config.lib.actor import Actor
     from config.lib.scope import workspace_scope
-    from contacts.models import Contact
     from contacts.services.workspaces import create_user
     from memory.demo.seed import seed_demo
     from memory.models import Memory
@@ -117,7 +116,7 @@ def seed() -> dict[str, str]:
     from memory.services.embedding import embed_pending
     from memory.services.golden import check_golden
     from memory.services.learning import learn_due
-    from sessions.models import Session, Worker
+    from sessions.models import Session
 
     user = create_user(username=USER, password=PASSWORD)
     actor = Actor("system", "screenshots", "screenshots", "shell")
@@ -132,38 +131,31 @@ def seed() -> dict[str, str]:
             pass
         check_golden(done.workspace_id)
     with workspace_scope(done.workspace_id):
-        merged = Contact.objects.get(name="R. Hollerbach")
         return {
             "incident": str(Session.objects.get(name__startswith="INCIDENT").pk),
             "memory": str(Memory.objects.get(text__startswith="Readings wait 180 s").pk),
-            "worker": str(Worker.objects.get(name="Freezer: twenty runs").pk),
-            "into": str(Contact.objects.get(name="Renate Hollerbach").pk),
-            "from": str(merged.pk),
         }
 
 
 def pages(ids: dict[str, str]) -> list[tuple[str, str, bool]]:
     """(name of the picture, address, whether also for a telephone)."""
     sessions, memory, contacts = "/admin/agent_sessions", "/admin/memory", "/admin/contacts"
+    incident = f"{sessions}/session/{ids['incident']}"
     return [
         ("home", "/admin/", True),
-        ("sessions", f"{sessions}/session/", False),
-        ("conversation", f"{sessions}/session/{ids['incident']}/conversation/", True),
-        ("events", f"{sessions}/session/{ids['incident']}/events/", False),
         ("search", "/admin/search/?q=why+did+alarms+come+three+times", False),
-        ("memories", f"{memory}/memory/", False),
-        ("memory", f"{memory}/memory/{ids['memory']}/change/", False),
+        ("sessions", f"{sessions}/session/", False),
+        ("conversation", f"{incident}/conversation/", True),
+        ("timeline", f"{incident}/timeline/", False),
+        ("memory", f"{memory}/memory/{ids['memory']}/read/", False),
+        ("review", "/admin/review/", True),
         ("near-duplicates", f"{memory}/memoryduplicate/", False),
-        ("workers", f"{sessions}/worker/", False),
-        ("worker", f"{sessions}/worker/{ids['worker']}/change/", False),
-        ("schedules", f"{sessions}/scheduledmission/", False),
-        ("missions", f"{sessions}/mission/", False),
-        ("tasks", f"{sessions}/task/", False),
-        ("priorities", f"{sessions}/priority/", False),
-        ("contacts", f"{contacts}/contact/", False),
-        ("merge", f"{contacts}/contact/{ids['into']}/merge/?source={ids['from']}", False),
-        ("pings", f"{sessions}/ping/", False),
         ("history", f"{memory}/memory/{ids['memory']}/history/", False),
+        ("workers", f"{sessions}/worker/", False),
+        ("board", f"{sessions}/task/board/", False),
+        ("days", f"{sessions}/priority/days/", False),
+        ("schedules", f"{sessions}/scheduledmission/timeline/", False),
+        ("contacts", f"{contacts}/contact/", False),
     ]
 
 
