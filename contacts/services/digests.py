@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from contacts.models import Revision, RevisionSeal
@@ -65,7 +66,10 @@ def _plain(value: Any) -> Any:
         return {"number": _number(value)}
     if isinstance(value, dict):
         # Pairs: no object of the caller's can look like the two kinds of mark used here.
-        return [[str(key), _plain(value[key])] for key in sorted(value, key=str)]
+        return [
+            [str(key), one if type(one := value[key]) is str else _plain(one)]
+            for key in sorted(value, key=str)
+        ]
     if isinstance(value, (list, tuple)):
         return {"list": [_plain(item) for item in value]}
     if isinstance(value, datetime):
@@ -73,6 +77,7 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
+@lru_cache(maxsize=4096)
 def _number(value: int | float) -> str:
     """Its digits without trailing zeros and the power of ten: 150.0 is 15e1."""
     sign, digits, exponent = Decimal(repr(value)).as_tuple()

@@ -109,13 +109,13 @@ class _Checker:
             self.seen[entry.table] = seen = self.seen.get(entry.table, 0) + 1
             if entry.drafts:
                 draft = entry.drafts[0]
-                row = rows.get((draft.model, self._identity(draft)))
-                if row is None:
+                row_id = rows.get((draft.model, self._identity(draft)))
+                if row_id is None:
                     continue
                 self._count(entry.table, draft)
                 stride = self.strides.get(entry.table, 1)
                 if stride and seen % stride == 0:
-                    self._compare(entry, row)
+                    self._compare(entry, draft.model.objects.get(pk=row_id))
             elif entry.appended and all(self._appended_here(one) for one in entry.appended):
                 self.here[entry.table] = self.here.get(entry.table, 0) + 1
 
@@ -135,23 +135,25 @@ class _Checker:
             values.append(draft.values.get(name) if ref is None else self._id(ref))
         return tuple(values)
 
-    def _rows(self, entries: Sequence[Entry]) -> dict[tuple[Model, Any], Any]:
+    def _rows(self, entries: Sequence[Entry]) -> dict[tuple[Model, Any], uuid.UUID]:
         by_model: dict[Model, list[Draft]] = {}
         for entry in entries:
             for draft in entry.drafts[:1]:
                 by_model.setdefault(draft.model, []).append(draft)
-        found: dict[tuple[Model, Any], Any] = {}
+        found: dict[tuple[Model, Any], uuid.UUID] = {}
         for model, drafts in by_model.items():
             keys = [draft.key for draft in drafts if not draft.natural]
             if keys:
-                for row in model.objects.filter(source=self.source, external_id__any_of=keys):
-                    found[model, row.external_id] = row
+                there = model.objects.filter(source=self.source, external_id__any_of=keys)
+                for key, pk in there.values_list("external_id", "pk"):
+                    found[model, key] = pk
             natural = [draft for draft in drafts if draft.natural]
             if natural:
                 names = natural[0].natural
                 values = [self._identity(draft)[-1] for draft in natural]
-                for row in model.objects.filter(**{f"{names[-1]}__in": values}):
-                    found[model, tuple(getattr(row, name) for name in names)] = row
+                there = model.objects.filter(**{f"{names[-1]}__in": values})
+                for pk, *identity in there.values_list("pk", *names):
+                    found[model, tuple(identity)] = pk
         return found
 
     def _id(self, ref: Ref) -> uuid.UUID | None:

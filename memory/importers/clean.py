@@ -3,6 +3,7 @@
 Each change is found once for a row, so that whoever reads the report knows what is not as it was.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,12 +12,19 @@ from config.lib.redact import may_hold_secrets, redact, redact_text
 from memory.importers.problems import Code, Finding
 from memory.importers.rows import Draft, Entry
 from memory.importers.storable import Storable
+from sessions.services.events import NewEvent
+from sessions.services.threads import NewMessage
 
 _MARK = "[REDACTED:"
 # A scheme, a name and a password of one letter each (`://a:b@`).
 SHORTEST_SECRET = 7
 # Of JSON; below it, it can be stored however it is written.
 LARGE = 500_000
+
+_APPENDED: dict[type, tuple[str, ...]] = {
+    NewEvent: ("text", "data"),
+    NewMessage: ("content", "blocks", "metadata"),
+}
 
 
 class Cleaner:
@@ -31,6 +39,10 @@ class Cleaner:
         before = self.redacted
         for draft in entry.drafts:
             self._draft(draft, storable, entry)
+        entry.appended = [
+            replace(one, rows=tuple(self._row(row, storable) for row in one.rows))
+            for one in entry.appended
+        ]
         if self.redacted > before:
             entry.findings.append(
                 Finding(Code.REDACTED, _count(self.redacted - before, "secret"), "redacted")
@@ -63,6 +75,10 @@ class Cleaner:
                 return storable.fitted_object(clean)
             return clean
         return value
+
+    def _row(self, row: NewEvent | NewMessage, storable: Storable) -> NewEvent | NewMessage:
+        names = _APPENDED[type(row)]
+        return replace(row, **{n: self.value(getattr(row, n), storable) for n in names})
 
     def _draft(self, draft: Draft, storable: Storable, entry: Entry) -> None:
         for name, value in draft.values.items():

@@ -22,6 +22,7 @@ from config.lib.ids import new_id
 from config.lib.redact import redact_text
 from config.lib.scope import set_local, workspace_scope
 from contacts.services import funnel
+from memory.importers.ahead import ahead
 from memory.importers.check import check, numbered
 from memory.importers.problems import SourceError
 from memory.importers.report import ImportReport
@@ -142,7 +143,7 @@ class _Run:
             _close_lost(self.source.name)
             row = self._begin(run_id, options, started_by)
         try:
-            for batch in _batches(self.reading.entries()):
+            for batch in ahead(self._batches()):
                 self._store(batch, row)
                 self.progress(report, self._line("read"))
             for table, rows in self.reading.totals.items():
@@ -178,6 +179,16 @@ class _Run:
         funnel.append([run], actor=self.actor)
         return run
 
+    def _batches(self) -> Iterator[list[Entry]]:
+        for batch in _batches(self.reading.entries()):
+            for entry in batch:
+                if not self._is_older(entry):
+                    self.writer.cleaner.clean(entry)
+            yield batch
+
+    def _is_older(self, entry: Entry) -> bool:
+        return self.since is not None and entry.at is not None and entry.at < self.since
+
     def _store(self, batch: list[Entry], row: ImportRun) -> None:
         """One transaction; of rows that a source writes itself, again where another run or an
         agent wrote the same ones."""
@@ -210,7 +221,7 @@ class _Run:
     def _write(self, batch: list[Entry]) -> None:
         fresh = []
         for entry in batch:
-            if self.since is not None and entry.at is not None and entry.at < self.since:
+            if self._is_older(entry):
                 self.report.table(entry.table).note("older")
                 for draft in entry.drafts[:1]:
                     for table, rows in draft.also.items():

@@ -73,7 +73,10 @@ class Database:
     def __init__(self, path: Path, original: Path) -> None:
         self.original = original
         try:
-            self.connection = sqlite3.connect(path, timeout=1, isolation_level=None)
+            # Read ahead in a thread, by one at a time.
+            self.connection = sqlite3.connect(
+                path, timeout=1, isolation_level=None, check_same_thread=False
+            )
             self.connection.row_factory = sqlite3.Row
             # What is not UTF-8 becomes lone surrogates, which the frame replaces and reports.
             self.connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")

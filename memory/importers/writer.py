@@ -9,7 +9,7 @@ import json
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import DataError, IntegrityError, models, transaction
@@ -28,10 +28,9 @@ from memory.importers.problems import Code, Finding
 from memory.importers.report import ImportReport
 from memory.importers.rows import Appended, Draft, Entry, Model, Ref
 from memory.importers.spool import Spool, Waiting, packed
-from memory.importers.storable import Storable
 from memory.models import MemoryLink
 from sessions.services.events import NewEvent, append_events
-from sessions.services.threads import NewMessage, append_messages
+from sessions.services.threads import append_messages
 
 APPEND_ROWS = 500
 # Ids that are remembered of rows written or looked up; beyond this they are looked up again.
@@ -71,11 +70,9 @@ class Writer:
     # --- One batch ------------------------------------------------------------------------
 
     def write(self, entries: Sequence[Entry]) -> None:
-        """Write a batch in the caller's transaction."""
+        """Write a batch, cleaned, in the caller's transaction."""
         if len(self.known) > MAX_KNOWN:
             self.known.clear()
-        for entry in entries:
-            self.cleaner.clean(entry)
         groups: dict[Model, list[Planned]] = defaultdict(list)
         for entry in entries:
             for draft in entry.drafts:
@@ -338,7 +335,7 @@ class Writer:
                     self._no_place(entry, appended)
                     outcomes[id(entry)] = SKIPPED
                     continue
-                runs[appended.to] += [(entry, row) for row in self._cleaned(entry, appended)]
+                runs[appended.to] += [(entry, row) for row in appended.rows]
         for to, pairs in runs.items():
             for start in range(0, len(pairs), APPEND_ROWS):
                 part = pairs[start : start + APPEND_ROWS]
@@ -351,24 +348,6 @@ class Writer:
         what = appended.to.model._meta.verbose_name
         reason = f"its {what} {appended.to.key!r:.80} is not there"
         entry.findings.append(Finding(Code.ORPHAN, reason, "skipped"))
-
-    def _cleaned(self, entry: Entry, appended: Appended) -> list[Any]:
-        storable = Storable(raw_line=False)
-        before = self.cleaner.redacted
-        rows: list[Any] = []
-        for row in appended.rows:
-            names = ("content", "blocks", "metadata") if isinstance(row, NewMessage) else (
-                "text", "data",
-            )  # fmt: skip
-            values = {n: self.cleaner.value(getattr(row, n), storable) for n in names}
-            rows.append(replace(row, **values))
-        if self.cleaner.redacted > before:
-            count = self.cleaner.redacted - before
-            entry.findings.append(Finding(Code.REDACTED, f"{count:,} secrets", "redacted"))
-        if storable.replaced:
-            reason = f"{storable.replaced:,} characters that cannot be stored"
-            entry.findings.append(Finding(Code.TEXT_CHANGED, reason, "replaced by U+FFFD"))
-        return rows
 
     def _append_rows(
         self, target: uuid.UUID, pairs: Sequence[tuple[Entry, Any]]

@@ -13,7 +13,7 @@ from config.lib.actor import Actor
 from memory.importers.claude_code.files import Discovery, SessionFiles, discover
 from memory.importers.claude_code.records import Kept
 from memory.importers.claude_code.session import SessionReader
-from memory.importers.claude_code.store import SOURCE, Batch, SessionStore, ahead, batches
+from memory.importers.claude_code.store import SOURCE, Batch, SessionStore, batches
 from memory.importers.problems import Problem
 from memory.importers.rows import Entry, Tally
 from memory.importers.source import Options
@@ -53,7 +53,7 @@ class Transcripts:
         for files in self.found.sessions:
             reader = SessionReader(files)
             store = SessionStore(_NOBODY, files, self.agent)
-            for batch in ahead(batches(reader)):
+            for batch in batches(reader):
                 yield Entry(LINES, files.session_id, work=_Lines(store, batch))
             self.lines += sum(file.lines for file in reader.files)
             yield Entry(SESSIONS, files.session_id, work=_End(store, reader))

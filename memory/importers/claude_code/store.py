@@ -5,9 +5,6 @@ whose key the session has is skipped with all that it brought, so a second run a
 run killed in the middle goes on where it was. Not for finding or reading files.
 """
 
-import contextlib
-import queue
-import threading
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -297,37 +294,6 @@ def _batch(reader: SessionReader, items: list[Item]) -> Batch:
         if record.parent_key and record.parent_key not in threads:
             keys.add(record.parent_key)
     return Batch(items, threads, facts.started_at or first, facts.cwd, facts.git_branch)
-
-
-def ahead(source: Iterator[Batch]) -> Iterator[Batch]:
-    """`source`, read one batch ahead in a thread: lines are parsed while the database works."""
-    done = object()
-    ready: queue.Queue[Any] = queue.Queue(maxsize=1)
-    stop = threading.Event()
-
-    def read() -> None:
-        try:
-            for batch in source:
-                ready.put(batch)
-                if stop.is_set():
-                    return
-            ready.put(done)
-        except BaseException as error:
-            # Raised again where the batches are asked for.
-            ready.put(error)
-
-    reader = threading.Thread(target=read, name="transcript-reader", daemon=True)
-    reader.start()
-    try:
-        while (got := ready.get()) is not done:
-            if isinstance(got, BaseException):
-                raise got
-            yield got
-    finally:
-        stop.set()
-        while reader.is_alive():
-            with contextlib.suppress(queue.Empty):
-                ready.get(timeout=0.05)
 
 
 def _raw_line(session: Session, item: Item) -> RawLine:

@@ -1,0 +1,40 @@
+"""Reads one batch ahead in a thread: the source is read and parsed while the database works."""
+
+import contextlib
+import queue
+import threading
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def ahead(source: Iterator[T]) -> Iterator[T]:
+    """`source`, read one item ahead in a thread. It must not touch the database."""
+    done = object()
+    ready: queue.Queue[Any] = queue.Queue(maxsize=1)
+    stop = threading.Event()
+
+    def read() -> None:
+        try:
+            for batch in source:
+                ready.put(batch)
+                if stop.is_set():
+                    return
+            ready.put(done)
+        except BaseException as error:
+            # Raised again where the batches are asked for.
+            ready.put(error)
+
+    reader = threading.Thread(target=read, name="import-reader", daemon=True)
+    reader.start()
+    try:
+        while (got := ready.get()) is not done:
+            if isinstance(got, BaseException):
+                raise got
+            yield got
+    finally:
+        stop.set()
+        while reader.is_alive():
+            with contextlib.suppress(queue.Empty):
+                ready.get(timeout=0.05)
