@@ -23,7 +23,15 @@ from tests.gunicorn import WebServer
 
 HERE = Path(__file__).parent
 # What `make test` leaves to `make test-long`.
-LONG = ("browser", "faults", "api/test_hostile_values.py", "importers/test_claude_code_fuzz.py")
+LONG = (
+    "browser",
+    "faults",
+    "api/test_hostile_values.py",
+    "importers/test_claude_code_fuzz.py",
+    "importers/test_import_properties.py",
+    "importers/test_legacy_databases.py",
+    "unit/test_seed_demo.py",
+)
 
 
 @pytest.hookimpl(tryfirst=True)
