@@ -38,6 +38,7 @@ class Sample:
 
 
 SAMPLES = (
+    Sample("amp", "amp/sessions_after.sqlite"),
     Sample("claude-code", "transcripts/claude"),
     Sample("experience-store", "ai_exp/raw_store.db"),
     Sample("life-engine", "claude_os/real_5da23e82/system.db"),
