@@ -49,8 +49,8 @@ ITEMS = {
     "error": WorkerStatus.FAILED,
     "timeout": WorkerStatus.FAILED,
 }
-# What is kept of a thread that went into another one.
-COLUMNS = ("id", "name", "createdAt", "updatedAt", "status", "ampMode")
+# What is kept of threads that are one here; `said` is how many messages the empty one had.
+COLUMNS = ("id", "name", "createdAt", "updatedAt", "status", "ampMode", "said")
 MISSING_SESSIONS, MISSING_THREADS = "(missing sessions)", "(missing threads)"
 BATCH_PRIMITIVE = "amp-batch"
 TEXT, MESSAGE = 1_000_000, 8_000_000
@@ -166,7 +166,7 @@ def thread(row: Row, into: str, twin: Row | None) -> Entry:
     others = [
         {name: value for name, value in one.items() if name in COLUMNS}
         for one in (row, twin)
-        if one is not None and one["id"] != key
+        if one is not None and (twin is not None or one["id"] != key)
     ]
     draft = _thread(
         key,
