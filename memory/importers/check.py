@@ -22,6 +22,12 @@ from sessions.services.events import NewEvent
 MAX_DIFFERENCES = 100
 BATCH = 500
 MAX_IDS = 50_000
+# A message of a thread, or an event of a session, by its own key.
+Key = tuple[Model, uuid.UUID | None, str]
+_KINDS: tuple[tuple[Model, str, str], ...] = (
+    (SessionEvent, "session_id", "dedupe_key"),
+    (Message, "thread_id", "native_uuid"),
+)
 Step = Callable[[], AbstractContextManager[None]]
 
 
@@ -105,6 +111,7 @@ class _Checker:
             and not (self.since is not None and entry.at is not None and entry.at < self.since)
         ]
         rows = self._rows(wanted)
+        appended = self._appended(wanted)
         for entry in wanted:
             self.seen[entry.table] = seen = self.seen.get(entry.table, 0) + 1
             if entry.drafts:
@@ -116,7 +123,7 @@ class _Checker:
                 stride = self.strides.get(entry.table, 1)
                 if stride and seen % stride == 0:
                     self._compare(entry, draft.model.objects.get(pk=row_id))
-            elif entry.appended and all(self._appended_here(one) for one in entry.appended):
+            elif entry.appended and all(self._keys(one) <= appended for one in entry.appended):
                 self.here[entry.table] = self.here.get(entry.table, 0) + 1
 
     def _count(self, table: str, draft: Draft) -> None:
@@ -164,18 +171,33 @@ class _Checker:
             self.ids[ref] = rows.values_list("id", flat=True).first()
         return self.ids[ref]
 
-    def _appended_here(self, appended: Appended) -> bool:
+    def _appended(self, entries: Sequence[Entry]) -> set[Key]:
+        """Which of the messages and events are there. A query for each kind of them."""
+        asked = {
+            key
+            for entry in entries
+            if not entry.drafts
+            for appended in entry.appended
+            for key in self._keys(appended)
+        }
+        found: set[Key] = set()
+        for model, place, name in _KINDS:
+            mine = [key for key in asked if key[0] is model]
+            if mine:
+                named = {f"{place}__in": {key[1] for key in mine},
+                         f"{name}__any_of": [key[2] for key in mine]}  # fmt: skip
+                rows = model.objects.filter(**named).values_list(place, name)
+                found.update((model, where, key) for where, key in rows)
+        return found
+
+    def _keys(self, appended: Appended) -> set[Key]:
         target = self._id(appended.to)
-        if target is None:
-            return False
-        keys: list[str]
-        if isinstance(appended.rows[0], NewEvent):
-            keys = [row.dedupe_key for row in appended.rows if isinstance(row, NewEvent)]
-            rows = SessionEvent.objects.filter(session_id=target, dedupe_key__any_of=keys)
-        else:
-            keys = [row.native_uuid for row in appended.rows if not isinstance(row, NewEvent)]
-            rows = Message.objects.filter(thread_id=target, native_uuid__any_of=keys)
-        return bool(rows.count() == len(set(keys)))
+        return {
+            (SessionEvent, target, row.dedupe_key)
+            if isinstance(row, NewEvent)
+            else (Message, target, row.native_uuid)
+            for row in appended.rows
+        }
 
     # --- Comparing ------------------------------------------------------------------------
 

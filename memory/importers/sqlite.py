@@ -126,6 +126,13 @@ class Database:
             raise self.error(error) from None
         return int(row[0])
 
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """A statement that fills a temporary table."""
+        try:
+            self.connection.execute(sql, parameters)
+        except sqlite3.Error as error:
+            raise self.error(error) from None
+
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[dict[str, Any]]:
         """The rows of a statement, streamed."""
         try:

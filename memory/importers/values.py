@@ -5,6 +5,7 @@ The mapping of a source is a list of calls on `Fields`, one for each of its colu
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -15,6 +16,8 @@ from memory.importers.problems import Code, Finding
 UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 SHOWN = 80
+# Since 1970, in seconds or milliseconds.
+_EPOCH = re.compile(r"[0-9]{10}([0-9]{3})?(\.[0-9]+)?")
 
 
 def short(value: Any) -> str:
@@ -100,6 +103,11 @@ class Fields:
         if value is None:
             return None
         moment = parse_time(value, self.naive)
+        if moment is None and isinstance(value, str) and _EPOCH.fullmatch(value.strip()):
+            moment = parse_time(float(value))
+            if moment is not None:
+                self.find(Code.BAD_VALUE, f"{name} is the text {short(value)}",
+                          "read as seconds or milliseconds since 1970")  # fmt: skip
         if moment is None:
             self.find(Code.BAD_TIMESTAMP, f"{name} is no time: {short(value)}", what)
         return moment

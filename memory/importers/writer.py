@@ -8,7 +8,7 @@ keeps the others from being written. The caller opens the transaction of each ba
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,8 +29,9 @@ from memory.importers.report import ImportReport
 from memory.importers.rows import Appended, Draft, Entry, Model, Ref
 from memory.importers.spool import Spool, Waiting, packed
 from memory.models import MemoryLink
-from sessions.services.events import NewEvent, append_events
-from sessions.services.threads import append_messages
+from sessions.models import Session
+from sessions.services.events import append_to_sessions
+from sessions.services.threads import append_to_threads
 
 APPEND_ROWS = 500
 # Ids that are remembered of rows written or looked up; beyond this they are looked up again.
@@ -39,6 +40,8 @@ CREATED, UPDATED, UNCHANGED, SKIPPED = "created", "updated", "unchanged", "skipp
 ACTION = "import"
 # In the metadata of a link: which run made it.
 IMPORT_RUN = "import_run"
+# Rows to append, by the thread or session they belong to.
+Group = dict[Ref, Sequence[tuple[Entry, Any]]]
 
 
 @dataclass(slots=True)
@@ -336,12 +339,10 @@ class Writer:
                     outcomes[id(entry)] = SKIPPED
                     continue
                 runs[appended.to] += [(entry, row) for row in appended.rows]
-        for to, pairs in runs.items():
-            for start in range(0, len(pairs), APPEND_ROWS):
-                part = pairs[start : start + APPEND_ROWS]
-                for entry, outcome in self._append_rows(found[to.model, to.key], part):
-                    if outcomes.get(id(entry)) != CREATED:
-                        outcomes[id(entry)] = outcome
+        for group in _groups(runs):
+            for entry, outcome in self._append_rows(found, group):
+                if outcomes.get(id(entry)) != CREATED:
+                    outcomes[id(entry)] = outcome
         return outcomes
 
     def _no_place(self, entry: Entry, appended: Appended) -> None:
@@ -349,35 +350,42 @@ class Writer:
         reason = f"its {what} {appended.to.key!r:.80} is not there"
         entry.findings.append(Finding(Code.ORPHAN, reason, "skipped"))
 
-    def _append_rows(
-        self, target: uuid.UUID, pairs: Sequence[tuple[Entry, Any]]
-    ) -> list[tuple[Entry, str]]:
+    def _append_rows(self, found: Ids, group: Group) -> list[tuple[Entry, str]]:
+        """All of a group at once; where that is refused each thread or session by itself, and
+        then each row."""
         try:
             with transaction.atomic():
-                return self._append_all(target, pairs)
+                return self._append_all(found, group)
         except (IntegrityError, DataError, DomainError) as error:
+            pairs = [(to, pair) for to, mine in group.items() for pair in mine]
             if len(pairs) == 1:
-                pairs[0][0].findings.append(Finding(Code.REFUSED, _said(error), "skipped"))
-                return [(pairs[0][0], SKIPPED)]
-        return [done for pair in pairs for done in self._append_rows(target, [pair])]
-
-    def _append_all(
-        self, target: uuid.UUID, pairs: Sequence[tuple[Entry, Any]]
-    ) -> list[tuple[Entry, str]]:
-        given = [row for _, row in pairs]
-        rows: Sequence[WorkspaceRow]
-        if isinstance(given[0], NewEvent):
-            rows, new = append_events(actor=self.actor, session_id=target, events=given)
-            self.report.rows["event"] += len(new)
-            ids = {row.pk for row in new}
+                entry = pairs[0][1][0]
+                entry.findings.append(Finding(Code.REFUSED, _said(error), "skipped"))
+                return [(entry, SKIPPED)]
+        parts: list[Group]
+        if len(group) > 1:
+            parts = [{to: mine} for to, mine in group.items()]
         else:
-            messages, added = append_messages(actor=self.actor, thread_id=target, messages=given)
-            self.report.rows["message"] += len(added)
-            rows, ids = messages, {row.pk for row in added}
-        return [
-            (entry, CREATED if row.pk in ids else UNCHANGED)
-            for (entry, _), row in zip(pairs, rows, strict=True)
-        ]
+            parts = [{to: [pair]} for to, pair in pairs]
+        return [done for part in parts for done in self._append_rows(found, part)]
+
+    def _append_all(self, found: Ids, group: Group) -> list[tuple[Entry, str]]:
+        given = {found[to.model, to.key]: [row for _, row in mine] for to, mine in group.items()}
+        done: Mapping[uuid.UUID, tuple[Sequence[WorkspaceRow], Sequence[WorkspaceRow]]]
+        if next(iter(group)).model is Session:
+            done, name = append_to_sessions(actor=self.actor, batches=given), "event"
+        else:
+            done, name = append_to_threads(actor=self.actor, batches=given), "message"
+        outcomes: list[tuple[Entry, str]] = []
+        for to, mine in group.items():
+            rows, new = done[found[to.model, to.key]]
+            self.report.rows[name] += len(new)
+            ids = {row.pk for row in new}
+            outcomes += [
+                (entry, CREATED if row.pk in ids else UNCHANGED)
+                for (entry, _), row in zip(mine, rows, strict=True)
+            ]
+        return outcomes
 
     # --- What waits -----------------------------------------------------------------------
 
@@ -475,6 +483,24 @@ class Writer:
                     funnel.update(row, changes, actor=self.actor, action=ACTION)
             except (IntegrityError, DomainError):
                 return
+
+
+def _groups(runs: Mapping[Ref, Sequence[tuple[Entry, Any]]]) -> Iterator[Group]:
+    """Rows to append in groups of one model and at most APPEND_ROWS, those of one thread or session
+    in their order."""
+    for model in {to.model: None for to in runs}:
+        group: Group = {}
+        size = 0
+        for to, pairs in runs.items():
+            for start in range(0, len(pairs) if to.model is model else 0, APPEND_ROWS):
+                part = pairs[start : start + APPEND_ROWS]
+                if group and size + len(part) > APPEND_ROWS:
+                    yield group
+                    group, size = {}, 0
+                group[to] = part
+                size += len(part)
+        if group:
+            yield group
 
 
 def _linked(draft: Draft) -> Sequence[Part]:

@@ -1,7 +1,7 @@
 """Events of a session: appended, numbered without gaps, never changed."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -41,36 +41,55 @@ def append_events(
     """
     if len(events) > MAX_BATCH:
         raise Invalid({"events": f"{len(events):,} events; at most {MAX_BATCH:,} in one batch"})
-    session = funnel.get_row(Session, session_id, lock=True)
-    known = _known(session, [e.dedupe_key for e in events if e.dedupe_key])
-    now, seq = clock.now(), session.event_count
-    rows: list[SessionEvent] = []
-    new: list[SessionEvent] = []
+    return append_to_sessions(actor=actor, batches={session_id: events})[session_id]
+
+
+def append_to_sessions(
+    *, actor: Actor, batches: Mapping[uuid.UUID, Sequence[NewEvent]]
+) -> dict[uuid.UUID, tuple[list[SessionEvent], list[SessionEvent]]]:
+    """`append_events` for several sessions at once, all or none, by the session's id."""
+    # In one order, so that whoever appends to the same ones takes turns.
+    sessions = {one: funnel.get_row(Session, one, lock=True) for one in sorted(batches)}
+    keys = [event.dedupe_key for events in batches.values() for event in events]
+    known = _known(sessions.keys(), [key for key in keys if key])
+    now = clock.now()
+    done: dict[uuid.UUID, tuple[list[SessionEvent], list[SessionEvent]]] = {}
+    every: list[SessionEvent] = []
     prefixes: list[str] = []
-    for position, event in enumerate(events):
-        row = known.get(event.dedupe_key) if event.dedupe_key else None
-        if row is None:
-            seq += 1
-            row = SessionEvent(
-                session=session,
-                seq=seq,
-                event_type=event.event_type,
-                text=event.text,
-                data=dict(event.data),
-                occurred_at=event.occurred_at or now,
-                dedupe_key=event.dedupe_key,
-            )
-            new.append(row)
-            prefixes.append(f"events[{position}].")
-            if event.dedupe_key:
-                known[event.dedupe_key] = row
-        rows.append(row)
-    if new:
+    for session_id, events in batches.items():
+        session = sessions[session_id]
+        seq = session.event_count
+        rows: list[SessionEvent] = []
+        new: list[SessionEvent] = []
+        for position, event in enumerate(events):
+            row = known.get((session_id, event.dedupe_key)) if event.dedupe_key else None
+            if row is None:
+                seq += 1
+                row = SessionEvent(
+                    session=session,
+                    seq=seq,
+                    event_type=event.event_type,
+                    text=event.text,
+                    data=dict(event.data),
+                    occurred_at=event.occurred_at or now,
+                    dedupe_key=event.dedupe_key,
+                )
+                new.append(row)
+                prefixes.append(f"events[{position}].")
+                if event.dedupe_key:
+                    known[session_id, event.dedupe_key] = row
+            rows.append(row)
+        every += new
+        done[session_id] = (rows, new)
+    if every:
+        written = [sessions[session_id] for session_id, (_, new) in done.items() if new]
         if actor.channel != "import":
-            revive(actor=actor, session=session)
-        funnel.append(new, actor=actor, prefixes=prefixes)
-        funnel.touch(session, **_counters(session, new, now, actor))
-    return rows, new
+            for session in written:
+                revive(actor=actor, session=session)
+        funnel.append(every, actor=actor, prefixes=prefixes)
+        for session in written:
+            funnel.touch(session, **_counters(session, done[session.pk][1], now, actor))
+    return done
 
 
 def is_failure(event: SessionEvent) -> bool:
@@ -78,12 +97,14 @@ def is_failure(event: SessionEvent) -> bool:
     return event.event_type in ERROR_TYPES or event.data.get("is_error") is True
 
 
-def _known(session: Session, keys: Sequence[str]) -> dict[str, SessionEvent]:
+def _known(
+    sessions: Collection[uuid.UUID], keys: Sequence[str]
+) -> dict[tuple[uuid.UUID, str], SessionEvent]:
     """Index event_dedupe_unique."""
     if not keys:
         return {}
-    rows = SessionEvent.objects.filter(session=session, dedupe_key__any_of=keys)
-    return {row.dedupe_key: row for row in rows}
+    rows = SessionEvent.objects.filter(session_id__in=list(sessions), dedupe_key__any_of=keys)
+    return {(row.session_id, row.dedupe_key): row for row in rows}
 
 
 def _counters(

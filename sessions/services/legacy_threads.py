@@ -1,7 +1,7 @@
 """Legacy thread ids turned into threads: for sessions that only name one.
 
-Not for importing what such a thread held; the importers do that, and then there is nothing left
-to do here.
+Not for importing what such a thread held; the importers do that, with the same system message,
+and then there is nothing left to do here.
 """
 
 import uuid
@@ -15,6 +15,8 @@ from sessions.services.threads import NewMessage, append_messages, create_thread
 BATCH = 200
 # What a thread made over the API without a source has.
 DEFAULT_SOURCE = "api"
+# Begins the system message of such a thread, as the session manager's own migration writes it.
+MIGRATED = "Thread migrated from legacy threadId: "
 
 
 @dataclass(slots=True)
@@ -85,7 +87,7 @@ def _migrate(actor: Actor, session: Session) -> None:
     )
     said = NewMessage(
         role="system",
-        content=f"Thread migrated from legacy threadId: {session.legacy_thread_id}",
+        content=f"{MIGRATED}{session.legacy_thread_id}",
         occurred_at=session.started_at,
     )
     # The session does not say this: it is no sign of its life.

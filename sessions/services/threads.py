@@ -1,7 +1,7 @@
 """Threads and messages: made, appended in order, renamed, deleted."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -102,33 +102,56 @@ def append_messages(
         raise Invalid(
             {"messages": f"{len(messages):,} messages; at most {MAX_BATCH:,} in one batch"}
         )
-    thread = _locked(thread_id)
-    known = _known(thread, [m.native_uuid for m in messages if m.native_uuid])
+    done = append_to_threads(actor=actor, batches={thread_id: messages}, spoken=spoken)
+    return done[thread_id]
+
+
+def append_to_threads(
+    *,
+    actor: Actor,
+    batches: Mapping[uuid.UUID, Sequence[NewMessage]],
+    spoken: bool = True,
+) -> dict[uuid.UUID, tuple[list[Message], list[Message]]]:
+    """`append_messages` for several threads at once, all or none, by the thread's id."""
+    threads = _locked(list(batches))
+    natives = [one.native_uuid for messages in batches.values() for one in messages]
+    known = _known(threads.values(), [native for native in natives if native])
     now = clock.now()
-    rows: list[Message] = []
-    new: list[Message] = []
+    done: dict[uuid.UUID, tuple[list[Message], list[Message]]] = {}
+    every: list[Message] = []
     prefixes: list[str] = []
-    for position, message in enumerate(messages):
-        row = known.get(message.native_uuid) if message.native_uuid else None
-        if row is None:
-            idx = thread.message_count + len(new)
-            if message.idx is not None and message.idx != idx:
-                raise Invalid(
-                    {
-                        f"messages[{position}].idx": f"is {message.idx}, but the thread's next "
-                        f"message has idx {idx}; leave idx out to append wherever the end is"
-                    }
+    for thread_id, messages in batches.items():
+        thread = threads[thread_id]
+        rows: list[Message] = []
+        new: list[Message] = []
+        for position, message in enumerate(messages):
+            place = (thread.session_id, message.native_uuid)
+            row = known.get(place) if message.native_uuid else None
+            if row is None:
+                idx = thread.message_count + len(new)
+                if message.idx is not None and message.idx != idx:
+                    raise Invalid(
+                        {
+                            f"messages[{position}].idx": f"is {message.idx}, but the thread's next "
+                            f"message has idx {idx}; leave idx out to append wherever the end is"
+                        }
+                    )
+                row = _row(thread, message, idx, now)
+                new.append(row)
+                prefixes.append(f"messages[{position}].")
+                if message.native_uuid:
+                    known[place] = row
+            rows.append(row)
+        every += new
+        done[thread_id] = (rows, new)
+    if every:
+        funnel.append(every, actor=actor, prefixes=prefixes)
+        for thread_id, (_, new) in done.items():
+            if new:
+                _count(
+                    threads[thread_id], new, now, actor, spoken=spoken and actor.channel != "import"
                 )
-            row = _row(thread, message, idx, now)
-            new.append(row)
-            prefixes.append(f"messages[{position}].")
-            if message.native_uuid:
-                known[message.native_uuid] = row
-        rows.append(row)
-    if new:
-        funnel.append(new, actor=actor, prefixes=prefixes)
-        _count(thread, new, now, actor, spoken=spoken and actor.channel != "import")
-    return rows, new
+    return done
 
 
 # What an append reads of the two rows it locks.
@@ -139,15 +162,28 @@ _READ = (
 )  # fmt: skip
 
 
-def _locked(thread_id: uuid.UUID) -> Thread:
-    """The thread and its session, both locked, with what an append needs of them. One query."""
-    rows = Thread.objects.select_related("session").select_for_update(
-        of=("self", "session"), no_key=True
-    )
-    thread: Thread | None = rows.only(*_READ).filter(pk=thread_id).first()
-    if thread is None:
-        raise NotFound("thread", thread_id)
-    return thread
+def _locked(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Thread]:
+    """Threads and their sessions, all locked, with what an append needs of them. One query for one
+    thread. Of several the threads are locked first, each in the order of its id, so that whoever
+    appends to the same ones takes turns."""
+    rows = Thread.objects.filter(pk__in=ids).order_by("pk")
+    joined = rows.select_related("session").only(*_READ)
+    if len(ids) > 1:
+        list(rows.select_for_update(no_key=True).values_list("pk"))
+        inside = Session.objects.filter(pk__in=rows.values("session_id")).order_by("pk")
+        list(inside.select_for_update(no_key=True).values_list("pk"))
+        found = list(joined)
+    else:
+        found = list(joined.select_for_update(of=("self", "session"), no_key=True))
+    sessions: dict[uuid.UUID, Session] = {}
+    for thread in found:
+        # Threads of one session count in the same row.
+        thread.session = sessions.setdefault(thread.session_id, thread.session)
+    threads = {thread.pk: thread for thread in found}
+    for thread_id in ids:
+        if thread_id not in threads:
+            raise NotFound("thread", thread_id)
+    return threads
 
 
 def _row(thread: Thread, message: NewMessage, idx: int, now: datetime) -> Message:
@@ -167,12 +203,15 @@ def _row(thread: Thread, message: NewMessage, idx: int, now: datetime) -> Messag
     )
 
 
-def _known(thread: Thread, uuids: Sequence[str]) -> dict[str, Message]:
+def _known(
+    threads: Collection[Thread], uuids: Sequence[str]
+) -> dict[tuple[uuid.UUID, str], Message]:
     """Index message_native_uuid_unique."""
     if not uuids:
         return {}
-    rows = Message.objects.filter(session_id=thread.session_id, native_uuid__any_of=uuids)
-    return {row.native_uuid: row for row in rows}
+    inside = {thread.session_id for thread in threads}
+    rows = Message.objects.filter(session_id__in=inside, native_uuid__any_of=uuids)
+    return {(row.session_id, row.native_uuid): row for row in rows}
 
 
 def _count(

@@ -18,10 +18,11 @@ from tests.importers.legacy import Legacy
 
 @dataclass(frozen=True)
 class Sample:
-    """`path` is below the test data's folder."""
+    """`path` is below the test data's folder. A run of it is killed after so many `batches`."""
 
     source: str
     path: str
+    batches: int = 4
 
     def __str__(self) -> str:
         return f"{self.source}:{self.path}"
@@ -38,7 +39,9 @@ class Sample:
 
 
 SAMPLES = (
+    Sample("amp", "amp/sessions_after.sqlite"),
     Sample("claude-code", "transcripts/claude"),
+    Sample("codex", "transcripts/codex", batches=3),
     Sample("experience-store", "ai_exp/raw_store.db"),
     Sample("life-engine", "claude_os/real_5da23e82/system.db"),
     Sample("life-engine", "claude_os/seed_shape/system.db"),

@@ -96,10 +96,10 @@ def discover(path: Path) -> Discovery:
         raise SourceError(f"{shown(path)} is neither a file nor a folder")
     root = _projects_folder(path)
     problems: list[Problem] = []
-    found = [f for file in _walk(root, problems) if (f := _recognise(file, problems)) is not None]
+    found = [f for file in walk(root, problems) if (f := _recognise(file, problems)) is not None]
     if not found:
-        raise SourceError(_nothing_found(root, problems))
-    return Discovery(root, _order(_group(found)), tuple(problems))
+        raise SourceError(nothing_found(root, problems, "Claude Code transcripts"))
+    return Discovery(root, in_order(_group(found)), tuple(problems))
 
 
 def _single(path: Path) -> Discovery:
@@ -108,11 +108,12 @@ def _single(path: Path) -> Discovery:
     if head is None:
         reason = problems[0].reason if problems else "is not a Claude Code transcript"
         raise SourceError(f"{shown(path)} {reason}")
-    return Discovery(path, _order(_group([head])), ())
+    return Discovery(path, in_order(_group([head])), ())
 
 
-def _nothing_found(root: Path, problems: list[Problem]) -> str:
-    message = f"{shown(root)} holds no Claude Code transcripts ({SUFFIX} files)"
+def nothing_found(root: Path, problems: list[Problem], what: str) -> str:
+    """Why a folder has none, and what lies in it instead."""
+    message = f"{shown(root)} holds no {what} ({SUFFIX} files)"
     if problems:
         first = problems[0]
         message += f"; {first.file} {first.reason}"
@@ -129,13 +130,13 @@ def _projects_folder(path: Path) -> Path:
     return path
 
 
-def _walk(root: Path, problems: list[Problem]) -> Iterator[Path]:
+def walk(root: Path, problems: list[Problem]) -> Iterator[Path]:
     """Every transcript-like file, folder by folder in name order. Links are followed, each
     folder is entered once."""
     entered: set[str] = set()
 
     def unreadable(error: OSError) -> None:
-        problems.append(_skipped(Path(error.filename), f"cannot be read ({error.strerror})"))
+        problems.append(skipped(Path(error.filename), f"cannot be read ({error.strerror})"))
 
     for folder, folders, files in os.walk(root, onerror=unreadable, followlinks=True):
         here = os.path.realpath(folder)
@@ -165,23 +166,23 @@ def _recognise(path: Path, problems: list[Problem]) -> _Head | None:
     try:
         session_id, agent_id, forked_from, is_transcript = _peek(path)
     except OSError as error:
-        problems.append(_skipped(path, f"cannot be read ({error.strerror or error})"))
+        problems.append(skipped(path, f"cannot be read ({error.strerror or error})"))
         return None
     if not is_transcript:
         guess = sniff(path)
         reason = f"is {guess.what}" if guess is EMPTY else guess.sentence(path)
-        problems.append(_skipped(path, reason))
+        problems.append(skipped(path, reason))
         return None
     home = _subagents_home(path)
     named = _AGENT_FILE.fullmatch(path.stem)
     if home is None and named is None:
         own = path.stem if _UUID.fullmatch(path.stem) else session_id or path.stem
-        file = TranscriptFile(path, _id(own))
+        file = TranscriptFile(path, as_id(own))
         return _Head(file, path.parent.name, forked_from)
     agent = (named["id"] if named else None) or agent_id or path.stem
     owner = session_id or (home.name if home else path.stem)
     project = home.parent.name if home else path.parent.name
-    return _Head(TranscriptFile(path, _id(owner), _id(agent), _meta(path)), project, None)
+    return _Head(TranscriptFile(path, as_id(owner), as_id(agent), _meta(path)), project, None)
 
 
 def _peek(path: Path) -> tuple[str | None, str | None, str | None, bool]:
@@ -252,7 +253,7 @@ def _group(heads: list[_Head]) -> list[SessionFiles]:
     return sessions
 
 
-def _order(sessions: list[SessionFiles]) -> tuple[SessionFiles, ...]:
+def in_order(sessions: list[SessionFiles]) -> tuple[SessionFiles, ...]:
     """As given, but a fork after the session it was made from: that one's tokens count."""
     by_id = {session.session_id: session for session in sessions}
     ordered: dict[str, SessionFiles] = {}
@@ -265,11 +266,11 @@ def _order(sessions: list[SessionFiles]) -> tuple[SessionFiles, ...]:
     return tuple(ordered.values())
 
 
-def _skipped(path: Path, reason: str) -> Problem:
+def skipped(path: Path, reason: str) -> Problem:
     return Problem(shown(path), None, reason, "skipped", Code.NOT_A_TRANSCRIPT)
 
 
-def _id(value: str) -> str:
+def as_id(value: str) -> str:
     """A name from the file system as an id: names there may hold any byte."""
     return Storable().text(value)[:ID_LIMIT]
 

@@ -18,6 +18,7 @@ from memory.importers.storable import Storable
 # The arguments by which a person recognises a call, in the order they are tried.
 _TELLING_ARGUMENTS = (
     "command",
+    "cmd",
     "file_path",
     "notebook_path",
     "pattern",
@@ -52,6 +53,8 @@ _USER_MARKS: tuple[tuple[str, Role, Kind], ...] = (
 )
 # Blocks that an editor or the program puts before what the person typed.
 _INJECTED = ("<ide_opened_file>", "<ide_selection>", "<ide_diagnostics>", _REMINDER)
+# The same as Codex's editor writes it, and what it puts before the person's own words.
+_EDITOR_CONTEXT, _EDITOR_REQUEST = "# Context from my IDE setup:", "## My request for Codex:"
 _THINKING_TYPES = frozenset({"thinking", "redacted_thinking"})
 _CALL_TYPES = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 
@@ -222,7 +225,11 @@ def describe_call(name: str, arguments: Any) -> str:
     """A tool call in one line: its name and the argument that tells most."""
     if isinstance(arguments, dict):
         for key in _TELLING_ARGUMENTS:
-            if (value := arguments.get(key)) and isinstance(value, str):
+            value = arguments.get(key)
+            if isinstance(value, list):
+                # A command as its words.
+                value = " ".join(word for word in value if isinstance(word, str))
+            if value and isinstance(value, str):
                 return f"{name}: {value[:_CALL_TEXT_LIMIT]}"
     return name
 
@@ -235,6 +242,8 @@ def spoken_text(blocks: list[dict[str, Any]]) -> str:
 
 def _without_injections(text: str) -> str:
     text = without_recalled(text).strip()
+    if text.startswith(_EDITOR_CONTEXT):
+        text = text.partition(_EDITOR_REQUEST)[2].strip() or text
     for mark in _INJECTED:
         closing = f"</{mark[1:]}"
         while text.startswith(mark):

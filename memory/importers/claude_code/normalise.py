@@ -87,7 +87,7 @@ class Normaliser:
         if utterance is None:
             return self._without_message(line, fields, place, clean)
         tokens = _Tokens()
-        if fields.type == "assistant":
+        if line.get("type") == "assistant":
             tokens = self._tokens(line["message"], fields, place, clean)
         message = _message(utterance, fields, place, tokens, clean)
         happenings = self._tool_events(utterance, line, place, clean)
@@ -98,15 +98,20 @@ class Normaliser:
         events = _events(happenings, fields, place)
         return Reading(message, events, tokens.reported or NOTHING, tokens.added, tokens.is_new)
 
+    def line_event(self, line: dict[str, Any], clean: Storable) -> Happening | None:
+        """The event of a line that is no message."""
+        return read_line_event(line, clean)
+
     def _without_message(
         self, line: dict[str, Any], fields: Fields, place: Place, clean: Storable
     ) -> Reading:
-        if fields.type in MESSAGE_TYPES:
+        kind = line.get("type")
+        if isinstance(kind, str) and kind in MESSAGE_TYPES:
             reason = f"{fields.type} line without message content"
             fields.findings.append(Finding(Code.NO_CONTENT, reason, "kept as a raw line only"))
             return Reading(None, ())
         self._note_session_line(line, fields.type, clean)
-        happening = read_line_event(line, clean)
+        happening = self.line_event(line, clean)
         if happening is None:
             return Reading(None, ())
         self.facts.compact_boundaries += line.get("subtype") == "compact_boundary"

@@ -7,6 +7,7 @@ Filled while streaming, complete when the iteration is. Not for single rows: tho
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from memory.importers.claude_code.events import TEXT_LIMIT
 from memory.importers.claude_code.messages import SYNTHETIC_MODEL, command_line, spoken_text
@@ -117,6 +118,9 @@ class SessionFacts:
     forked_from: str | None = None
     forked_lines: int = 0
     forked_messages: int = 0
+    # Totals that a file tells itself, by our columns, and what else its session's row keeps.
+    tokens: dict[str, int] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict)
 
     @property
     def compactions(self) -> int:

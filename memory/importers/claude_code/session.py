@@ -73,6 +73,9 @@ class SessionReader:
     now, `known_lines` how often each line without a uuid came, by its hash.
     """
 
+    known_types = KNOWN_TYPES
+    timed_types = _TIMED_TYPES
+
     def __init__(
         self,
         files: SessionFiles,
@@ -90,7 +93,7 @@ class SessionReader:
         self.threads = Threads()
         self.usage = UsageLedger(known_usage)
         self.problems = ProblemLog(problem_limit)
-        self._normaliser = Normaliser(self.facts, self.threads, self.usage)
+        self._normaliser = self.normaliser()
         for tool_use_id, tool in (known_tools or {}).items():
             self._normaliser.tools.call(tool_use_id, tool, "", 0)
         self._known_lines = known_lines or {}
@@ -98,6 +101,15 @@ class SessionReader:
         self._seen: dict[str, int] = {}
         self._line_keys: set[str] = set()
         self._started = False
+
+    def normaliser(self) -> Normaliser:
+        """What turns lines into messages and events."""
+        return Normaliser(self.facts, self.threads, self.usage)
+
+    def understood(self, line: dict[str, Any], fields: Fields, clean: Storable) -> dict[str, Any]:
+        """The line as the normaliser reads it. A reader of another format says it in these words,
+        and fills the envelope from where that has it."""
+        return line
 
     def __iter__(self) -> Iterator[Item]:
         if self._started:
@@ -171,12 +183,12 @@ class SessionReader:
     def _normalise(
         self, state: _File, raw: RawLine, fields: Fields, place: Place, clean: Storable
     ) -> Item:
-        line: dict[str, Any] = raw.value or {}
+        line = self.understood(raw.value or {}, fields, clean)
         report = state.report
         self._note_facts(state, fields)
-        if fields.type not in KNOWN_TYPES:
+        if fields.type not in self.known_types:
             self._note_unknown(state, raw.number, fields.type)
-        if line.get("timestamp") is None and fields.type in _TIMED_TYPES:
+        if (raw.value or {}).get("timestamp") is None and fields.type in self.timed_types:
             reason = f"{fields.type} line without a timestamp"
             done = "the time of the line before is taken"
             fields.findings.append(Finding(Code.MISSING_TIMESTAMP, reason, done))

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from config.lib.actor import Actor
-from memory.importers.claude_code.files import Discovery, SessionFiles, discover
+from contacts.models.agent import AgentKind
+from memory.importers.claude_code.files import Discovery, discover
 from memory.importers.claude_code.records import Kept
 from memory.importers.claude_code.session import SessionReader
 from memory.importers.claude_code.store import SOURCE, Batch, SessionStore, batches
@@ -38,9 +39,20 @@ class ClaudeCode:
 class Transcripts:
     """The sessions found below a path. How many lines they have is known once they are read."""
 
-    def __init__(self, found: Discovery, agent: str) -> None:
+    def __init__(
+        self,
+        found: Discovery,
+        agent: str,
+        *,
+        source: str = SOURCE,
+        kind: AgentKind = AgentKind.CLAUDE_CODE,
+        reader: type[SessionReader] = SessionReader,
+    ) -> None:
         self.found = found
         self.agent = agent
+        self.source = source
+        self.kind = kind
+        self.reader = reader
         self.lines = 0
         self.problems: Sequence[Problem] = found.problems
 
@@ -51,8 +63,8 @@ class Transcripts:
     def entries(self) -> Iterator[Entry]:
         self.lines = 0
         for files in self.found.sessions:
-            reader = SessionReader(files)
-            store = SessionStore(_NOBODY, files, self.agent)
+            reader = self.reader(files)
+            store = SessionStore(_NOBODY, files, self.agent, self.source, self.kind)
             for batch in batches(reader):
                 yield Entry(LINES, files.session_id, work=_Lines(store, batch))
             self.lines += sum(file.lines for file in reader.files)
@@ -86,7 +98,7 @@ class _Lines:
         return Tally({LINES: lines}, +made)
 
     def here(self) -> Tally:
-        session = _session(self.store.files)
+        session = _session(self.store)
         if session is None:
             return Tally()
         keys = [item.line.key for item in self.batch.items]
@@ -114,7 +126,7 @@ class _End:
         return Tally({SESSIONS: Counter({outcome: 1}), LINES: lines}, problems=self.reader.problems)
 
     def here(self) -> Tally:
-        there = _session(self.store.files) is not None
+        there = _session(self.store) is not None
         _, repeated = self._unkept()
         return Tally({SESSIONS: Counter(unchanged=int(there)), LINES: Counter(unchanged=repeated)})
 
@@ -126,8 +138,9 @@ class _End:
         return min(broken, unkept), max(0, unkept - broken)
 
 
-def _session(files: SessionFiles) -> Session | None:
-    return Session.objects.filter(source=SOURCE, external_id=files.session_id).first()
+def _session(store: SessionStore) -> Session | None:
+    named = {"source": store.source, "external_id": store.files.session_id}
+    return Session.objects.filter(**named).first()
 
 
 CLAUDE_CODE = ClaudeCode()

@@ -67,12 +67,14 @@ class SessionStore:
     actor: Actor
     files: SessionFiles
     agent_name: str = SOURCE
+    source: str = SOURCE
+    kind: AgentKind = AgentKind.CLAUDE_CODE
     stored: Stored = field(default_factory=Stored)
     threads: dict[str, uuid.UUID] = field(default_factory=dict)
 
     def write(self, batch: "Batch") -> None:
         """Write a batch in the caller's transaction. What a hook told before is not told again."""
-        stream = lock_stream(SOURCE, self.files.session_id, wait=True, make=False)
+        stream = lock_stream(self.source, self.files.session_id, wait=True, make=False)
         session = self._session(batch)
         if stream is not None and not stream.has_transcript:
             funnel.touch(stream, has_transcript=True)
@@ -154,7 +156,7 @@ class SessionStore:
         fields: dict[str, Any] = {
             "started_at": started,
             "last_seen_at": started,
-            "claude_session_id": self.files.session_id[:120],
+            "claude_session_id": self.files.session_id[:120] if self.source == SOURCE else "",
             "current_state": "idle",
             "cwd": (batch.cwd or "")[:1000],
             "repo_root": (batch.cwd or "")[:1000],
@@ -163,7 +165,7 @@ class SessionStore:
         session, is_new = transcripts.ensure_transcript_session(
             actor=self.actor,
             agent=self._agent(),
-            source=SOURCE,
+            source=self.source,
             external_id=self.files.session_id[:300],
             project=self._project(batch.cwd),
             **fields,
@@ -172,7 +174,7 @@ class SessionStore:
         return session
 
     def _agent(self) -> Agent:
-        return ensure_agent(actor=self.actor, name=self.agent_name, kind=AgentKind.CLAUDE_CODE)
+        return ensure_agent(actor=self.actor, name=self.agent_name, kind=self.kind)
 
     def _project(self, cwd: str | None) -> uuid.UUID | None:
         """One project per folder; without a folder, per transcript folder."""
@@ -182,7 +184,7 @@ class SessionStore:
     def _thread(self, batch: "Batch", session: Session, key: str) -> uuid.UUID:
         if key not in self.threads:
             external_id = f"{self.files.session_id}/{key}"[:300]
-            found = Thread.objects.filter(source=SOURCE, external_id=external_id).first()
+            found = Thread.objects.filter(source=self.source, external_id=external_id).first()
             if found is None:
                 record = batch.threads[key]
                 parent = record.parent_key
@@ -191,7 +193,7 @@ class SessionStore:
                     session_id=session.id,
                     name=record.name[:300],
                     parent_id=self._thread(batch, session, parent) if parent else None,
-                    source=SOURCE,
+                    source=self.source,
                     external_id=external_id,
                     metadata=_without_empty(
                         imported_name=record.name[:300],
@@ -222,13 +224,15 @@ class SessionStore:
                 "model": (facts.model or "")[:120] or None,
                 "branch": (facts.git_branches[-1] if facts.git_branches else "")[:300] or None,
                 "cwd": (facts.cwds[-1] if facts.cwds else "")[:1000] or None,
+                **facts.tokens,
             },
             fill={
                 "name": facts.title,
                 "prompt": (facts.first_prompt or facts.first_command or "")[:2000],
             },
             metadata=_without_empty(
-                claude_version=facts.version,
+                **{f"{self.source.split('-')[0]}_version": facts.version},
+                **facts.more,
                 compactions=facts.compactions,
                 interruptions=facts.interruptions,
                 forked_from=facts.forked_from,
@@ -252,7 +256,7 @@ class SessionStore:
         """A fork's parent is the session it was copied from, where that is here."""
         if forked_from is None:
             return
-        origin = Session.objects.filter(source=SOURCE, external_id=forked_from).first()
+        origin = Session.objects.filter(source=self.source, external_id=forked_from).first()
         session = funnel.get_row(Session, session_id, lock=True)
         if origin is not None and session.parent_id is None:
             funnel.update(session, {"parent_id": origin.id}, actor=self.actor, action="import")

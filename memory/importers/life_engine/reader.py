@@ -203,7 +203,7 @@ class Reader:
 
     def _same_people(self) -> None:
         """Every email and number in its one spelling, by which contacts may be the same."""
-        run = self.database.connection.execute
+        run = self.database.run
         run("CREATE TEMP TABLE reached (what TEXT, value TEXT, contact TEXT)")
         run("CREATE INDEX temp.reached_value ON reached (what, value)")
         run("CREATE INDEX temp.reached_contact ON reached (contact)")
