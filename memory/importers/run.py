@@ -165,6 +165,8 @@ class _Run:
 
     def _begin(self, run_id: uuid.UUID, options: Options, started_by: str) -> ImportRun:
         asked = {"agent": options.agent} if options.agent else {}
+        if options.zone is not None:
+            asked["time_zone"] = str(options.zone)
         if self.since is not None:
             asked["since"] = self.since.isoformat()
         run = ImportRun(
