@@ -5,7 +5,7 @@ somebody changed here since are no difference.
 """
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from memory.importers.values import short
 from memory.importers.writer import changed_here
 from sessions.models import Message, SessionEvent
 from sessions.services.events import NewEvent
+from sessions.services.threads import NewMessage
 
 MAX_DIFFERENCES = 100
 BATCH = 500
@@ -105,6 +106,7 @@ class _Checker:
             and not (self.since is not None and entry.at is not None and entry.at < self.since)
         ]
         rows = self._rows(wanted)
+        appended = self._appended([one for entry in wanted for one in entry.appended])
         for entry in wanted:
             self.seen[entry.table] = seen = self.seen.get(entry.table, 0) + 1
             if entry.drafts:
@@ -116,7 +118,7 @@ class _Checker:
                 stride = self.strides.get(entry.table, 1)
                 if stride and seen % stride == 0:
                     self._compare(entry, row)
-            elif entry.appended and all(self._appended_here(one) for one in entry.appended):
+            elif entry.appended and all(self._is_here(one, appended) for one in entry.appended):
                 self.here[entry.table] = self.here.get(entry.table, 0) + 1
 
     def _count(self, table: str, draft: Draft) -> None:
@@ -156,24 +158,44 @@ class _Checker:
 
     def _id(self, ref: Ref) -> uuid.UUID | None:
         if ref not in self.ids:
-            if len(self.ids) > MAX_IDS:
-                self.ids.clear()
-            rows = ref.model.objects.filter(source=self.source, external_id=ref.key)
-            self.ids[ref] = rows.values_list("id", flat=True).first()
+            self._look_up([ref])
         return self.ids[ref]
 
-    def _appended_here(self, appended: Appended) -> bool:
+    def _look_up(self, refs: Iterable[Ref]) -> None:
+        """The ids of those that are not known yet. A query for each model."""
+        if len(self.ids) > MAX_IDS:
+            self.ids.clear()
+        asked: dict[Model, list[str]] = {}
+        for ref in refs:
+            if ref not in self.ids:
+                self.ids[ref] = None
+                asked.setdefault(ref.model, []).append(ref.key)
+        for model, keys in asked.items():
+            rows = model.objects.filter(source=self.source, external_id__any_of=keys)
+            for key, row_id in rows.values_list("external_id", "id"):
+                self.ids[Ref(model, key)] = row_id
+
+    def _appended(self, appended: Sequence[Appended]) -> set[tuple[uuid.UUID, str]]:
+        """Of messages and events those that are here: of which thread or session, by which key."""
+        self._look_up({one.to for one in appended})
+        keys: dict[bool, list[str]] = {True: [], False: []}
+        for one in appended:
+            for row in one.rows:
+                keys[isinstance(row, NewEvent)].append(_key(row))
+        targets = {one.to: self._id(one.to) for one in appended}
+        ids = [row_id for row_id in targets.values() if row_id is not None]
+        found: set[tuple[uuid.UUID, str]] = set()
+        if keys[True]:
+            events = SessionEvent.objects.filter(session_id__in=ids, dedupe_key__any_of=keys[True])
+            found.update(events.values_list("session_id", "dedupe_key"))
+        if keys[False]:
+            messages = Message.objects.filter(thread_id__in=ids, native_uuid__any_of=keys[False])
+            found.update(messages.values_list("thread_id", "native_uuid"))
+        return found
+
+    def _is_here(self, appended: Appended, there: set[tuple[uuid.UUID, str]]) -> bool:
         target = self._id(appended.to)
-        if target is None:
-            return False
-        keys: list[str]
-        if isinstance(appended.rows[0], NewEvent):
-            keys = [row.dedupe_key for row in appended.rows if isinstance(row, NewEvent)]
-            rows = SessionEvent.objects.filter(session_id=target, dedupe_key__any_of=keys)
-        else:
-            keys = [row.native_uuid for row in appended.rows if not isinstance(row, NewEvent)]
-            rows = Message.objects.filter(thread_id=target, native_uuid__any_of=keys)
-        return bool(rows.count() == len(set(keys)))
+        return target is not None and all((target, _key(row)) in there for row in appended.rows)
 
     # --- Comparing ------------------------------------------------------------------------
 
@@ -197,6 +219,10 @@ class _Checker:
                 wrong.append(f"{name} does not lead to {ref.key!r:.60}")
         if wrong and not changed_here(row):
             self._differs(f"{entry.table} {entry.key}: {'; '.join(wrong)}")
+
+
+def _key(row: NewEvent | NewMessage) -> str:
+    return row.dedupe_key if isinstance(row, NewEvent) else row.native_uuid
 
 
 def _sum_problem(count: TableCount, here: int) -> str:

@@ -301,4 +301,7 @@ def _name(where: str) -> str:
 
 
 def _without_password(where: str) -> str:
-    return redact_text(shown(Path(where)) if "://" not in where else where)
+    if "://" not in where:
+        return redact_text(shown(Path(where)))
+    # What an address has behind its question mark may be a password too.
+    return redact_text(where.partition("?")[0])

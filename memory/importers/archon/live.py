@@ -62,7 +62,7 @@ def stage_live(url: str, stage: Stage) -> None:
     except psycopg.Error as error:
         raise SourceError(_said(error, name)) from None
     except UnicodeError:
-        raise SourceError(f"{name}: it is no address; one looks like {_EXAMPLE}") from None
+        raise SourceError(f"{name}: the address should look like {_EXAMPLE}") from None
 
 
 def _read(connection: psycopg.Connection, stage: Stage, name: str) -> None:
@@ -143,7 +143,7 @@ def _place(url: str) -> str:
         parts = urlsplit(url)
         host, port = parts.hostname or "localhost", parts.port or 5432
     except ValueError:
-        return "the address"
+        raise SourceError(f"the address cannot be read; it should look like {_EXAMPLE}") from None
     return f"{host}:{port}{parts.path}"
 
 

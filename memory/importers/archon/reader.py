@@ -77,7 +77,7 @@ def _stage_dump(path: Path, stage: Stage) -> None:
             if not _looks_like_sql(head):
                 raise SourceError(f"{name} {sniff(path).sentence(path)}")
         with _opened(path) as stream:
-            schema = _take(Dump(stream), stage)
+            is_other = _take(Dump(stream), stage)
     except (CutOff, EOFError, zlib.error) as error:
         said = error if isinstance(error, CutOff) else "it ends in the middle of its gzip data"
         raise SourceError(
@@ -91,7 +91,7 @@ def _stage_dump(path: Path, stage: Stage) -> None:
         ) from None
     except OSError as error:
         raise SourceError(f"{name}: {error.strerror or error}") from None
-    if schema is None:
+    if is_other:
         found = ", ".join(sorted(stage.columns)[:5])
         what = f"a dump of something else, with the tables {found}" if found else "SQL without rows"
         raise SourceError(f"{name} is no dump of an Archon database: it looks like {what}")
@@ -109,18 +109,15 @@ def _looks_like_sql(head: bytes) -> bool:
     return _SQL.search(head) is not None
 
 
-def _take(dump: Dump, stage: Stage) -> str | None:
-    """Everything of a dump; the schema that Archon's tables are in."""
+def _take(dump: Dump, stage: Stage) -> bool:
+    """Everything of a dump, by the schema of the first of Archon's tables; whether it is of
+    something else."""
     schema: str | None = None
     for row in dump.rows():
         table = row.table
         if schema is None and table.name in TABLES:
             schema = table.schema
-        # Tables of the same name elsewhere are not the ones.
-        mine = table.schema in (schema, "public") and not (
-            table.name in TABLES and table.schema != schema
-        )
-        name = table.name if mine else f"{table.schema}.{table.name}"
+        name = _shown_name(table.schema, table.name, schema)
         if row.problem:
             stage.broken(name, row.line, row.problem)
         else:
@@ -128,9 +125,14 @@ def _take(dump: Dump, stage: Stage) -> str | None:
     for (space, name), table in dump.tables.items():
         if schema is None and name in TELLING:
             schema = space
-        if space == schema:
-            stage.table(name, table.columns)
-    return schema if TABLES.keys() & stage.columns.keys() else None
+        stage.table(_shown_name(space, name, schema), table.columns)
+    return TABLES.keys().isdisjoint(stage.columns)
+
+
+def _shown_name(space: str, name: str, schema: str | None) -> str:
+    """Tables of the same name in another schema are not the ones."""
+    mine = space == schema or (space == "public" and name not in TABLES)
+    return name if mine else f"{space}.{name}"
 
 
 # --- What is staged -----------------------------------------------------------------------------
@@ -194,7 +196,8 @@ class Reader:
     def _projects(self) -> Iterator[Entry]:
         links_of = (
             "SELECT p.*, s.title AS source_title, s.source_url, s.source_id IS NOT NULL "
-            "AS is_known FROM archon_project_sources p LEFT JOIN archon_sources s ON s.source_id = p.source_id "
+            "AS is_known FROM archon_project_sources p "
+            "LEFT JOIN archon_sources s ON s.source_id = p.source_id "
             "WHERE p.project_id = ? ORDER BY p.rowid"
         )
         for row in self.staged.table("archon_projects"):
