@@ -8,7 +8,7 @@ keeps the others from being written. The caller opens the transaction of each ba
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,7 +30,7 @@ from memory.importers.rows import Appended, Draft, Entry, Model, Ref
 from memory.importers.spool import Spool, Waiting, packed
 from memory.importers.storable import Storable
 from memory.models import MemoryLink
-from sessions.services.events import NewEvent, append_events
+from sessions.services.events import NewEvent, append_events_to
 from sessions.services.threads import NewMessage, append_messages
 
 APPEND_ROWS = 500
@@ -339,12 +339,43 @@ class Writer:
                     outcomes[id(entry)] = SKIPPED
                     continue
                 runs[appended.to] += [(entry, row) for row in self._cleaned(entry, appended)]
-        for to, pairs in runs.items():
-            for start in range(0, len(pairs), APPEND_ROWS):
-                part = pairs[start : start + APPEND_ROWS]
-                for entry, outcome in self._append_rows(found[to.model, to.key], part):
-                    if outcomes.get(id(entry)) != CREATED:
-                        outcomes[id(entry)] = outcome
+        targets = {found[to.model, to.key]: pairs for to, pairs in runs.items()}
+        for entry, outcome in self._append_runs(targets):
+            if outcomes.get(id(entry)) != CREATED:
+                outcomes[id(entry)] = outcome
+        return outcomes
+
+    def _append_runs(
+        self, runs: Mapping[uuid.UUID, Sequence[tuple[Entry, Any]]]
+    ) -> Iterator[tuple[Entry, str]]:
+        """Events of all sessions at once, where none is refused; else one session by itself."""
+        events = {
+            target: pairs
+            for target, pairs in runs.items()
+            if isinstance(pairs[0][1], NewEvent) and len(pairs) <= APPEND_ROWS
+        }
+        try:
+            with transaction.atomic():
+                done = self._append_events(events)
+        except (IntegrityError, DataError, DomainError):
+            events, done = {}, []
+        yield from done
+        for target, pairs in runs.items():
+            if target not in events:
+                for start in range(0, len(pairs), APPEND_ROWS):
+                    yield from self._append_rows(target, pairs[start : start + APPEND_ROWS])
+
+    def _append_events(
+        self, runs: Mapping[uuid.UUID, Sequence[tuple[Entry, Any]]]
+    ) -> list[tuple[Entry, str]]:
+        given = {target: [row for _, row in pairs] for target, pairs in runs.items()}
+        done = append_events_to(actor=self.actor, batches=given) if given else {}
+        outcomes = []
+        for target, (rows, new) in done.items():
+            self.report.rows["event"] += len(new)
+            ids = {row.pk for row in new}
+            for (entry, _), row in zip(runs[target], rows, strict=True):
+                outcomes.append((entry, CREATED if row.pk in ids else UNCHANGED))
         return outcomes
 
     def _no_place(self, entry: Entry, appended: Appended) -> None:
@@ -385,16 +416,12 @@ class Writer:
     def _append_all(
         self, target: uuid.UUID, pairs: Sequence[tuple[Entry, Any]]
     ) -> list[tuple[Entry, str]]:
+        if isinstance(pairs[0][1], NewEvent):
+            return self._append_events({target: pairs})
         given = [row for _, row in pairs]
-        rows: Sequence[WorkspaceRow]
-        if isinstance(given[0], NewEvent):
-            rows, new = append_events(actor=self.actor, session_id=target, events=given)
-            self.report.rows["event"] += len(new)
-            ids = {row.pk for row in new}
-        else:
-            messages, added = append_messages(actor=self.actor, thread_id=target, messages=given)
-            self.report.rows["message"] += len(added)
-            rows, ids = messages, {row.pk for row in added}
+        rows, new = append_messages(actor=self.actor, thread_id=target, messages=given)
+        self.report.rows["message"] += len(new)
+        ids = {row.pk for row in new}
         return [
             (entry, CREATED if row.pk in ids else UNCHANGED)
             for (entry, _), row in zip(pairs, rows, strict=True)

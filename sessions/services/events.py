@@ -1,14 +1,14 @@
 """Events of a session: appended, numbered without gaps, never changed."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from config.lib import clock
 from config.lib.actor import Actor
-from config.lib.errors import Invalid
+from config.lib.errors import Invalid, NotFound
 from contacts.services import funnel
 from sessions.models import Session, SessionEvent
 from sessions.services.orphans import revive
@@ -39,38 +39,56 @@ def append_events(
     dedupe_key the session has already comes back as the row that is there. A session that has
     ended takes what arrives late; only an orphan is reopened by it.
     """
-    if len(events) > MAX_BATCH:
-        raise Invalid({"events": f"{len(events):,} events; at most {MAX_BATCH:,} in one batch"})
-    session = funnel.get_row(Session, session_id, lock=True)
-    known = _known(session, [e.dedupe_key for e in events if e.dedupe_key])
-    now, seq = clock.now(), session.event_count
-    rows: list[SessionEvent] = []
+    return append_events_to(actor=actor, batches={session_id: events})[session_id]
+
+
+def append_events_to(
+    *, actor: Actor, batches: Mapping[uuid.UUID, Sequence[NewEvent]]
+) -> dict[uuid.UUID, tuple[list[SessionEvent], list[SessionEvent]]]:
+    """`append_events` to several sessions at once, all or none, with as many statements as for one
+    (an import); by session what it gives. At most 1,000 events in each."""
+    for events in batches.values():
+        if len(events) > MAX_BATCH:
+            text = f"{len(events):,} events; at most {MAX_BATCH:,} in one batch"
+            raise Invalid({"events": text})
+    sessions = _locked(batches)
+    known = _known(batches)
+    now = clock.now()
+    done: dict[uuid.UUID, tuple[list[SessionEvent], list[SessionEvent]]] = {}
     new: list[SessionEvent] = []
     prefixes: list[str] = []
-    for position, event in enumerate(events):
-        row = known.get(event.dedupe_key) if event.dedupe_key else None
-        if row is None:
-            seq += 1
-            row = SessionEvent(
-                session=session,
-                seq=seq,
-                event_type=event.event_type,
-                text=event.text,
-                data=dict(event.data),
-                occurred_at=event.occurred_at or now,
-                dedupe_key=event.dedupe_key,
-            )
-            new.append(row)
-            prefixes.append(f"events[{position}].")
-            if event.dedupe_key:
-                known[event.dedupe_key] = row
-        rows.append(row)
+    for session_id, events in batches.items():
+        session = sessions[session_id]
+        rows, added = done[session_id] = [], []
+        seq = session.event_count
+        for position, event in enumerate(events):
+            row = known.get((session_id, event.dedupe_key)) if event.dedupe_key else None
+            if row is None:
+                seq += 1
+                row = SessionEvent(
+                    session=session,
+                    seq=seq,
+                    event_type=event.event_type,
+                    text=event.text,
+                    data=dict(event.data),
+                    occurred_at=event.occurred_at or now,
+                    dedupe_key=event.dedupe_key,
+                )
+                added.append(row)
+                prefixes.append(f"events[{position}].")
+                if event.dedupe_key:
+                    known[session_id, event.dedupe_key] = row
+            rows.append(row)
+        new += added
     if new:
+        written = [sessions[session_id] for session_id, (_, added) in done.items() if added]
         if actor.channel != "import":
-            revive(actor=actor, session=session)
+            for session in written:
+                revive(actor=actor, session=session)
         funnel.append(new, actor=actor, prefixes=prefixes)
-        funnel.touch(session, **_counters(session, new, now, actor))
-    return rows, new
+        for session in written:
+            funnel.touch(session, **_counters(session, done[session.pk][1], now, actor))
+    return done
 
 
 def is_failure(event: SessionEvent) -> bool:
@@ -78,12 +96,27 @@ def is_failure(event: SessionEvent) -> bool:
     return event.event_type in ERROR_TYPES or event.data.get("is_error") is True
 
 
-def _known(session: Session, keys: Sequence[str]) -> dict[str, SessionEvent]:
+def _locked(session_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Session]:
+    """Each of them, in one order whoever else locks several. Or NotFound."""
+    if len(session_ids) == 1:
+        return {one: funnel.get_row(Session, one, lock=True) for one in session_ids}
+    rows = Session.objects.filter(pk__in=session_ids).order_by("pk")
+    found = {row.pk: row for row in rows.select_for_update(no_key=True)}
+    for session_id in session_ids:
+        if session_id not in found:
+            raise NotFound("session", session_id)
+    return found
+
+
+def _known(
+    batches: Mapping[uuid.UUID, Sequence[NewEvent]],
+) -> dict[tuple[uuid.UUID, str], SessionEvent]:
     """Index event_dedupe_unique."""
+    keys = [event.dedupe_key for events in batches.values() for event in events if event.dedupe_key]
     if not keys:
         return {}
-    rows = SessionEvent.objects.filter(session=session, dedupe_key__any_of=keys)
-    return {row.dedupe_key: row for row in rows}
+    rows = SessionEvent.objects.filter(session__in=list(batches), dedupe_key__any_of=keys)
+    return {(row.session_id, row.dedupe_key): row for row in rows}
 
 
 def _counters(

@@ -133,7 +133,7 @@ def test_bad_rows_become_what_they_should(moved):
                         assert ours.title == "(no title)"
                     if "as null" in should:
                         assert ours.ended_at is None
-                    if "without parent" in should or "another project" in problem:
+                    if "without parent" in should or "parent task belongs" in problem:
                         assert ours.parent is None
                     if "without project" in should:
                         assert ours.project is None

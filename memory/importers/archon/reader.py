@@ -92,7 +92,7 @@ def _stage_dump(path: Path, stage: Stage) -> None:
     except OSError as error:
         raise SourceError(f"{name}: {error.strerror or error}") from None
     if is_other:
-        found = ", ".join(sorted(stage.columns)[:5])
+        found = ", ".join(sorted(stage.columns, key=lambda name: ("." in name, name))[:5])
         what = f"a dump of something else, with the tables {found}" if found else "SQL without rows"
         raise SourceError(f"{name} is no dump of an Archon database: it looks like {what}")
 
