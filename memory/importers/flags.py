@@ -23,9 +23,17 @@ _COMMANDS = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 
+# One of these is in whatever the form above finds; nearly every text has none.
+_HINTS = (
+    "instruct", "prompt", "rules", "guideline", "directive", "you are now", "do not ", "<", "inst]",
+)  # fmt: skip
+
 
 def instructions_in(name: str, text: str) -> Finding | None:
     """What to say of a text, the field `name`, that gives orders to a model."""
+    folded = text.lower()
+    if not any(hint in folded for hint in _HINTS):
+        return None
     found = _COMMANDS.search(text)
     if found is None:
         return None

@@ -4,6 +4,7 @@ Values are text as PostgreSQL writes it. What differs from its shape there is ke
 `metadata`, and said.
 """
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -111,7 +112,7 @@ def source(row: Row) -> Entry:
                 url=url,
                 title=title,
                 display_name=f.text("source_display_name"),
-                word_count=f.number("total_word_count"),
+                word_count=_whole(f, "total_word_count"),
             ),
             "tags": _tags(about.get("tags")),
             "trust": Trust.EXTERNAL,
@@ -138,7 +139,7 @@ def task(row: Row, zone: tzinfo | None, *, no_parent: str = "") -> Entry:
         description=f.text("description"),
         status=status,
         assignee=f.text("assignee", 120),
-        order=int(f.number("task_order", -(2**31), 2**31 - 1, default=0)),
+        order=_whole(f, "task_order") or 0,
         priority=f.choice("priority", PRIORITIES, Urgency.MEDIUM),
         feature=f.text("feature", 200),
         sources=_objects(f, "sources", kept),
@@ -295,7 +296,7 @@ def document_version(row: Row, project_id: str, zone: tzinfo | None) -> Entry:
     f = Fields(row)
     key = f.text("id")
     at = _local(f.time("created_at"), zone)
-    field, number = f.text("field_name"), f.number("version_number")
+    field, number = f.text("field_name"), _whole(f, "version_number")
     content = _loaded(f, "content")
     text = f.text("change_summary")
     draft = Draft(
@@ -307,7 +308,7 @@ def document_version(row: Row, project_id: str, zone: tzinfo | None) -> Entry:
             "data": without_empty(
                 type="document_version",
                 field_name=field,
-                version_number=None if number is None else int(number),
+                version_number=number,
                 change_type=f.text("change_type"),
                 document_id=f.text("document_id"),
                 content=content,
@@ -352,6 +353,15 @@ def _without_none(**values: Any) -> dict[str, Any]:
     `completed_at` say something when they are empty."""
     stays = ("archived_at", "completed_at")
     return {name: v for name, v in values.items() if v is not None or name in stays}
+
+
+def _whole(f: Fields, name: str) -> int | None:
+    """A whole number: here all values are text."""
+    given: Any = f.text(name).strip()
+    with contextlib.suppress(ValueError):
+        given = float(given)
+    found = f.parsed_number(name, given, -(2**31), 2**31 - 1)
+    return None if found is None else int(found)
 
 
 def _title(f: Fields) -> str:
