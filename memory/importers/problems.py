@@ -75,6 +75,7 @@ class Code(StrEnum):
     LEGACY_SHAPE = "legacy_shape"
     DUPLICATE = "duplicate"
     CHANGED_HERE = "changed_here"
+    INSTRUCTIONS = "instructions"
     # of a whole table or column
     UNKNOWN_TABLE = "unknown_table"
     UNKNOWN_COLUMN = "unknown_column"
@@ -120,6 +121,7 @@ _NOTICES = frozenset(
         Code.SAME_PERSON,
         Code.RECOMPUTED,
         Code.CHANGED_HERE,
+        Code.INSTRUCTIONS,
     }
 )
 

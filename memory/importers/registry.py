@@ -1,11 +1,19 @@
 """The sources that `manage.py import` knows, by name."""
 
 from memory.importers.amp import AMP
+from memory.importers.archon import ARCHON
 from memory.importers.claude_code.source import CLAUDE_CODE
 from memory.importers.codex import CODEX
 from memory.importers.experience_store import EXPERIENCE_STORE
 from memory.importers.life_engine import LIFE_ENGINE
 from memory.importers.source import Source
 
-_ALL: tuple[Source, ...] = (AMP, CLAUDE_CODE, CODEX, EXPERIENCE_STORE, LIFE_ENGINE)
+_ALL: tuple[Source, ...] = (
+    AMP,
+    ARCHON,
+    CLAUDE_CODE,
+    CODEX,
+    EXPERIENCE_STORE,
+    LIFE_ENGINE,
+)
 SOURCES: dict[str, Source] = {one.name: one for one in _ALL}

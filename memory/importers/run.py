@@ -166,6 +166,8 @@ class _Run:
 
     def _begin(self, run_id: uuid.UUID, options: Options, started_by: str) -> ImportRun:
         asked = {"agent": options.agent} if options.agent else {}
+        if options.zone is not None:
+            asked["time_zone"] = str(options.zone)
         if self.since is not None:
             asked["since"] = self.since.isoformat()
         run = ImportRun(
@@ -310,4 +312,7 @@ def _name(where: str) -> str:
 
 
 def _without_password(where: str) -> str:
-    return redact_text(shown(Path(where)) if "://" not in where else where)
+    if "://" not in where:
+        return redact_text(shown(Path(where)))
+    # What an address has behind its question mark may be a password too.
+    return redact_text(where.partition("?")[0])

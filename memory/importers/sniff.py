@@ -6,11 +6,13 @@ what is in it. Not for reading data.
 
 import gzip
 import json
+import re
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from memory.importers.problems import SourceError
 from memory.importers.storable import shown
 
 HEAD_BYTES = 64 * 1024
@@ -39,9 +41,23 @@ _SQLITE: tuple[tuple[frozenset[str], Guess], ...] = (
     (frozenset({"sessions", "iterations"}), Guess("an Amp session store (SQLite)", "amp")),
     (frozenset({"sessions", "workers"}), Guess("a life-engine system.db (SQLite)", "life-engine")),
 )
+_SQL = re.compile(
+    r"^(?:COPY|INSERT INTO|CREATE TABLE) (?:IF NOT EXISTS )?[\w.\"]+ ?\(",
+    re.MULTILINE | re.IGNORECASE,
+)
 _CODEX_TYPES = frozenset(
     {"session_meta", "response_item", "event_msg", "turn_context", "compacted", "world_state"}
 )
+
+
+def existing_file(path: Path, in_folder: str) -> None:
+    """SourceError, where `path` is no file; `in_folder` is what to do where it is a folder."""
+    if not path.exists():
+        raise SourceError(f"{shown(path)}: No such file or directory")
+    if path.is_dir():
+        raise SourceError(f"{shown(path)} is a folder; {in_folder}")
+    if not path.is_file():
+        raise SourceError(f"{shown(path)} is neither a file nor a folder")
 
 
 def sniff(path: Path) -> Guess:
@@ -102,6 +118,8 @@ def _text(text: str) -> Guess:
         return Guess("vCards", "vcard")
     if "PostgreSQL database dump" in text[:2_000]:
         return Guess("a PostgreSQL dump", "archon")
+    if _SQL.search(text):
+        return Guess("SQL statements", "archon" if "archon_" in text else None)
     first = text.split("\n", 1)[0].strip()
     if text.startswith(("[", "{")):
         try:

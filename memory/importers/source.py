@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 from typing import Protocol
 
@@ -13,9 +14,10 @@ from memory.importers.rows import Entry
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the person who imports has said about it. `agent` is whose sessions they are, where
-    the source does not name one."""
+    the source does not name one; `zone` is where its times without a zone were written."""
 
     agent: str = ""
+    zone: tzinfo | None = None
 
 
 class Reading(Protocol):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from memory.importers.problems import Code, Problem, SourceError
-from memory.importers.sniff import sniff
+from memory.importers.sniff import existing_file, sniff
 from memory.importers.storable import shown
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
@@ -48,12 +48,7 @@ def copy_error(error: OSError, path: Path, scratch: Path) -> SourceError:
 
 def check_file(path: Path) -> None:
     """SourceError, where `path` is no SQLite database: what it looks like, and who takes it."""
-    if not path.exists():
-        raise SourceError(f"{shown(path)}: No such file or directory")
-    if path.is_dir():
-        raise SourceError(f"{shown(path)} is a folder; name the database file in it")
-    if not path.is_file():
-        raise SourceError(f"{shown(path)} is neither a file nor a folder")
+    existing_file(path, "name the database file in it")
     try:
         with open(path, "rb") as stream:
             head = stream.read(len(MAGIC))

@@ -12,7 +12,7 @@ class Project(SourcedRow):
     """
 
     title = models.CharField(max_length=300)
-    description = models.TextField(blank=True, max_length=100_000)
+    description = models.TextField(blank=True, max_length=1_000_000)
     repo_url = models.CharField(max_length=500, blank=True)
     pinned = models.BooleanField(default=False)
     archived_at = models.DateTimeField(null=True, blank=True)

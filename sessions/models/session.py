@@ -83,7 +83,7 @@ class Session(SourcedRow):
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=60, blank=True)
     outcome = models.CharField(max_length=20, choices=Outcome, default=Outcome.UNKNOWN)
-    summary = models.TextField(blank=True, max_length=100_000)
+    summary = models.TextField(blank=True, max_length=1_000_000)
     summary_data = models.JSONField(default=dict, blank=True)
 
     class Meta(SourcedRow.Meta):

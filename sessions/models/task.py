@@ -31,7 +31,7 @@ class Task(SourcedRow):
     )
     parent = ScopedForeignKey("self", cascade=True, null=True, blank=True, related_name="subtasks")
     title = models.CharField(max_length=500)
-    description = models.TextField(blank=True, max_length=100_000)
+    description = models.TextField(blank=True, max_length=1_000_000)
     status = models.CharField(max_length=20, choices=TaskStatus, default=TaskStatus.TODO)
     assignee = models.CharField(max_length=120, blank=True, default="User")
     order = models.IntegerField(default=0)

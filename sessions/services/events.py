@@ -8,7 +8,7 @@ from typing import Any
 
 from config.lib import clock
 from config.lib.actor import Actor
-from config.lib.errors import Invalid
+from config.lib.errors import Invalid, NotFound
 from contacts.services import funnel
 from sessions.models import Session, SessionEvent
 from sessions.services.orphans import revive
@@ -48,8 +48,7 @@ def append_to_sessions(
     *, actor: Actor, batches: Mapping[uuid.UUID, Sequence[NewEvent]]
 ) -> dict[uuid.UUID, tuple[list[SessionEvent], list[SessionEvent]]]:
     """`append_events` for several sessions at once, all or none, by the session's id."""
-    # In one order, so that whoever appends to the same ones takes turns.
-    sessions = {one: funnel.get_row(Session, one, lock=True) for one in sorted(batches)}
+    sessions = _locked(batches.keys())
     keys = [event.dedupe_key for events in batches.values() for event in events]
     known = _known(sessions.keys(), [key for key in keys if key])
     now = clock.now()
@@ -95,6 +94,19 @@ def append_to_sessions(
 def is_failure(event: SessionEvent) -> bool:
     """Whether lists of sessions count it: an error, or a tool's result that says it failed."""
     return event.event_type in ERROR_TYPES or event.data.get("is_error") is True
+
+
+def _locked(session_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Session]:
+    """Each of them, in one order, so that whoever appends to the same ones takes turns. Or
+    NotFound."""
+    if len(session_ids) == 1:
+        return {one: funnel.get_row(Session, one, lock=True) for one in session_ids}
+    rows = Session.objects.filter(pk__in=list(session_ids)).order_by("pk")
+    found = {row.pk: row for row in rows.select_for_update(no_key=True)}
+    for session_id in session_ids:
+        if session_id not in found:
+            raise NotFound("session", session_id)
+    return found
 
 
 def _known(

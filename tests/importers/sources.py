@@ -40,6 +40,8 @@ class Sample:
 
 SAMPLES = (
     Sample("amp", "amp/sessions_after.sqlite"),
+    Sample("archon", "archon/archon_export.sql.gz"),
+    Sample("archon", "archon/archon_data_only.sql.gz"),
     Sample("claude-code", "transcripts/claude"),
     Sample("codex", "transcripts/codex", batches=3),
     Sample("experience-store", "ai_exp/raw_store.db"),

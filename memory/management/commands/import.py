@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.core.management.base import CommandError
 
@@ -35,6 +36,9 @@ class Command(ShellCommand):
         parser.add_argument("path", nargs="?", help="a file, a folder or an address of the source")
         parser.add_argument("--workspace", default="default", help="slug (default: default)")
         parser.add_argument("--agent", default="", help="whose sessions they are")
+        parser.add_argument(
+            "--time-zone", metavar="NAME", help="where its times without a zone were written (IANA)"
+        )
         parser.add_argument("--dry-run", action="store_true", help="read and report, write nothing")
         parser.add_argument("--backup", action="store_true", help="make a verified backup first")
         parser.add_argument("--since", help="leave out what is older (ISO date or time, UTC)")
@@ -64,7 +68,7 @@ class Command(ShellCommand):
                 workspace_id=workspace.id,
                 source=SOURCES[options["source"]],
                 where=options["path"],
-                options=Options(agent=options["agent"]),
+                options=Options(agent=options["agent"], zone=_zone(options["time_zone"])),
                 dry_run=options["dry_run"],
                 since=_since(options["since"]),
                 started_by=shell_actor("import").label,
@@ -175,6 +179,15 @@ class _Shown:
     def end(self) -> None:
         if self.terminal and not self.quiet:
             self.command.stderr.write("\r\x1b[K", ending="")
+
+
+def _zone(name: str | None) -> ZoneInfo | None:
+    if name is None:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise CommandError(f"--time-zone {name}: is no time zone; write Europe/Berlin") from None
 
 
 def _since(text: str | None) -> datetime | None:
