@@ -16,7 +16,7 @@ from memory.importers.rows import Appended, Draft, Entry, Model, Ref, Tally
 from memory.importers.source import Reading, Source
 from memory.importers.values import short
 from memory.importers.writer import changed_here
-from sessions.models import Message, SessionEvent
+from sessions.models import Message, SessionEvent, Thread
 from sessions.services.events import NewEvent
 
 MAX_DIFFERENCES = 100
@@ -172,7 +172,9 @@ class _Checker:
             rows = SessionEvent.objects.filter(session_id=target, dedupe_key__any_of=keys)
         else:
             keys = [row.native_uuid for row in appended.rows if not isinstance(row, NewEvent)]
-            rows = Message.objects.filter(thread_id=target, native_uuid__any_of=keys)
+            # By the session, as they are appended: what was in another thread of it stays there.
+            session = Thread.objects.filter(pk=target).values("session_id")
+            rows = Message.objects.filter(session_id__in=session, native_uuid__any_of=keys)
         return bool(rows.count() == len(set(keys)))
 
     # --- Comparing ------------------------------------------------------------------------

@@ -1,9 +1,15 @@
 """The sources that `manage.py import` knows, by name."""
 
+from memory.importers.chatgpt import CHATGPT
 from memory.importers.claude_code.source import CLAUDE_CODE
 from memory.importers.experience_store import EXPERIENCE_STORE
 from memory.importers.life_engine import LIFE_ENGINE
 from memory.importers.source import Source
 
-_ALL: tuple[Source, ...] = (CLAUDE_CODE, EXPERIENCE_STORE, LIFE_ENGINE)
+_ALL: tuple[Source, ...] = (
+    CHATGPT,
+    CLAUDE_CODE,
+    EXPERIENCE_STORE,
+    LIFE_ENGINE,
+)
 SOURCES: dict[str, Source] = {one.name: one for one in _ALL}

@@ -6,7 +6,9 @@ what is in it. Not for reading data.
 
 import gzip
 import json
+import re
 import sqlite3
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +68,7 @@ def _by_content(path: Path, head: bytes) -> Guess:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return Guess("UTF-16 text to be converted to UTF-8 first")
     if head.startswith(b"PK\x03\x04"):
-        return Guess("a zip archive to be unpacked first")
+        return _zip(path)
     if head.startswith(b"PGDMP"):
         return Guess("a PostgreSQL dump in custom format (make a plain one with pg_restore -f)")
     if head[257:262] == b"ustar":
@@ -75,6 +77,17 @@ def _by_content(path: Path, head: bytes) -> Guess:
     if text.count("\ufffd") > len(text) // 20 or "\x00" in text:
         return _BINARY
     return _text(text)
+
+
+def _zip(path: Path) -> Guess:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.rsplit("/", 1)[-1] for name in archive.namelist()}
+    except (zipfile.BadZipFile, OSError):
+        return Guess("a damaged zip archive")
+    if any(re.fullmatch(r"conversations(-\d+)?\.json", name) for name in names):
+        return Guess("a zip with conversations.json inside", "chatgpt")
+    return Guess("a zip archive to be unpacked first")
 
 
 def _sqlite(path: Path) -> Guess:
@@ -125,9 +138,9 @@ def _json_line(line: dict[str, Any]) -> Guess | None:
     if "instructions" in line and "timestamp" in line and "id" in line:
         return Guess("an old Codex rollout", "codex")
     if kind == "entity" and "entityType" in line:
-        return Guess("a memory server's memory.jsonl", "mcp-memory")
+        return Guess("a memory server's memory.jsonl", "memory-server")
     if kind == "relation" and "relationType" in line:
-        return Guess("a memory server's memory.jsonl", "mcp-memory")
+        return Guess("a memory server's memory.jsonl", "memory-server")
     if "display" in line and "project" in line:
         return Guess("Claude Code's prompt history, which holds no sessions")
     return None

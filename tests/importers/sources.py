@@ -4,6 +4,7 @@ Whoever adds a source adds a line here, or a function that makes a sample where 
 none of its kind.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +14,17 @@ from memory.importers.registry import SOURCES
 from memory.importers.report import ImportReport
 from memory.importers.run import run_import
 from memory.importers.source import Source
+from tests.importers import made
 from tests.importers.legacy import Legacy
 
 
 @dataclass(frozen=True)
 class Sample:
-    """`path` is below the test data's folder."""
+    """`path` is below the test data's folder, or below one in which `make` makes it."""
 
     source: str
     path: str
+    make: Callable[[Path], None] | None = None
 
     def __str__(self) -> str:
         return f"{self.source}:{self.path}"
@@ -31,6 +34,12 @@ class Sample:
         return SOURCES[self.source]
 
     def where(self, legacy: Legacy) -> Path:
+        if self.make is not None:
+            path = legacy.made / self.path
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self.make(path)
+            return path
         found = legacy.root / self.path
         if not found.exists():
             pytest.skip(f"the test data has no {self.path}")
@@ -38,6 +47,7 @@ class Sample:
 
 
 SAMPLES = (
+    Sample("chatgpt", "chatgpt/conversations.json", made.chatgpt),
     Sample("claude-code", "transcripts/claude"),
     Sample("experience-store", "ai_exp/raw_store.db"),
     Sample("life-engine", "claude_os/real_5da23e82/system.db"),
