@@ -22,6 +22,7 @@ MAX_OBJECT = 32 << 20
 _TOKEN = re.compile(rb'["{}\[\]]')
 _STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+("|\\?\Z)', re.DOTALL)
 _NAME = 200
+_OBJECT, _ARRAY = b"{["
 
 
 class Bytes(Protocol):
@@ -86,7 +87,9 @@ class _Splitter:
         self.stream = stream
         self.limit = limit
         # Open brackets, `{` or `[` each; the first two say whether an object is an element.
-        self.open: list[int] = []
+        self.open = bytearray()
+        # How many of each are open: within the element that is open, else of all.
+        self.count = {_OBJECT: 0, _ARRAY: 0}
         self.array = ""
         self.last_string = b""
         # Of the element that is open: its depth, pieces and size.
@@ -137,24 +140,31 @@ class _Splitter:
     def _opened(self, byte: int) -> bool:
         """Whether an element begins."""
         self.open.append(byte)
+        self.count[byte] += 1
         if self.depth:
             return False
-        if byte == 0x5B and len(self.open) == 2 and self.open[0] == 0x7B:
+        if self.open == b"{[":
             self.array = self.last_string.decode("utf-8", "replace")
-        is_element = byte == 0x7B and (self.open == [0x5B, 0x7B] or self.open == [0x7B, 0x5B, 0x7B])
-        if is_element:
-            self.depth, self.pieces, self.size = len(self.open), [], 0
-        return is_element
+        if self.open not in (b"[{", b"{[{"):
+            return False
+        self.depth, self.pieces, self.size = len(self.open), [], 0
+        self.count = {_OBJECT: 1, _ARRAY: 0}
+        return True
 
     def _closed(self, byte: int) -> bool:
         """Whether an element ends. A bracket that fits nothing is left to the parser's error."""
-        wanted = 0x7B if byte == 0x7D else 0x5B
-        inner = self.open[self.depth - 1 :] if self.depth else self.open
-        if wanted not in inner:
+        wanted = _OBJECT if byte == _OBJECT + 2 else _ARRAY
+        if not self.count[wanted]:
             return False
-        while self.open.pop() != wanted:
-            continue
-        return bool(self.depth) and len(self.open) < self.depth
+        while True:
+            last = self.open.pop()
+            self.count[last] -= 1
+            if last == wanted:
+                break
+        if not self.depth or len(self.open) >= self.depth:
+            return False
+        self.count = {one: self.open.count(one) for one in (_OBJECT, _ARRAY)}
+        return True
 
     def _keep(self, piece: bytes) -> None:
         self.size += len(piece)

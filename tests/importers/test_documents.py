@@ -25,11 +25,9 @@ def test_objects_come_as_they_are_whatever_the_blocks(monkeypatch, block):
     assert [(one.array, one.value) for one in wrapped] == [("results", row) for row in rows]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
-    st.lists(
-        st.dictionaries(st.text(), st.recursive(st.text() | st.integers(-(2**63), 2**63), st.lists))
-    ),
+    st.lists(st.dictionaries(st.text(), st.text() | st.lists(st.text()))),
     st.integers(1, 40),
 )
 def test_any_objects(rows, block):
