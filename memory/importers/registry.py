@@ -4,6 +4,7 @@ from memory.importers.chatgpt import CHATGPT
 from memory.importers.claude_code.source import CLAUDE_CODE
 from memory.importers.experience_store import EXPERIENCE_STORE
 from memory.importers.life_engine import LIFE_ENGINE
+from memory.importers.memory_server import MEMORY_SERVER
 from memory.importers.source import Source
 
 _ALL: tuple[Source, ...] = (
@@ -11,5 +12,6 @@ _ALL: tuple[Source, ...] = (
     CLAUDE_CODE,
     EXPERIENCE_STORE,
     LIFE_ENGINE,
+    MEMORY_SERVER,
 )
 SOURCES: dict[str, Source] = {one.name: one for one in _ALL}

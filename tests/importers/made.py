@@ -52,3 +52,26 @@ def conversation(number, turns=4, at=1_700_000_000.5):
 
 def chatgpt(path: Path) -> None:
     path.write_text(json.dumps([conversation(n) for n in range(60)]), encoding="utf-8")
+
+
+def memory_server(path: Path) -> None:
+    rows = [{"type": "relation", "from": "Person 1", "to": "Team 2", "relationType": "works_in"}]
+    for number in range(80):
+        kind = "Person" if number % 2 else "Team"
+        rows.append(
+            {
+                "type": "entity",
+                "name": f"{kind} {number}",
+                "entityType": kind.lower(),
+                "observations": [f"Likes the number {number}", f"Was seen {number} times"],
+            }
+        )
+        rows.append(
+            {
+                "type": "relation",
+                "from": f"{kind} {number}",
+                "to": "Team 0",
+                "relationType": "knows",
+            }
+        )
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")

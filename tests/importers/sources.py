@@ -47,6 +47,7 @@ class Sample:
 
 
 SAMPLES = (
+    Sample("memory-server", "memory-server/memory.jsonl", made.memory_server),
     Sample("chatgpt", "chatgpt/conversations.json", made.chatgpt),
     Sample("claude-code", "transcripts/claude"),
     Sample("experience-store", "ai_exp/raw_store.db"),
