@@ -1,6 +1,7 @@
 """Small sources of the formats that the test data has none of, as their programs write them."""
 
 import json
+import sqlite3
 from pathlib import Path
 
 
@@ -51,12 +52,12 @@ def conversation(number, turns=4, at=1_700_000_000.5):
 
 
 def chatgpt(path: Path) -> None:
-    path.write_text(json.dumps([conversation(n) for n in range(60)]), encoding="utf-8")
+    path.write_text(json.dumps([conversation(n) for n in range(36)]), encoding="utf-8")
 
 
 def memory_server(path: Path) -> None:
     rows = [{"type": "relation", "from": "Person 1", "to": "Team 2", "relationType": "works_in"}]
-    for number in range(80):
+    for number in range(52):
         kind = "Person" if number % 2 else "Team"
         rows.append(
             {
@@ -75,3 +76,64 @@ def memory_server(path: Path) -> None:
             }
         )
     path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+
+
+CLAUDE_MEM = """
+CREATE TABLE sdk_sessions (id INTEGER PRIMARY KEY, content_session_id TEXT NOT NULL,
+  memory_session_id TEXT UNIQUE, project TEXT NOT NULL,
+  platform_source TEXT NOT NULL DEFAULT 'claude', user_prompt TEXT, started_at TEXT NOT NULL,
+  started_at_epoch INTEGER NOT NULL, completed_at TEXT, completed_at_epoch INTEGER,
+  status TEXT NOT NULL DEFAULT 'active', worker_port INTEGER, prompt_counter INTEGER DEFAULT 0,
+  custom_title TEXT);
+CREATE TABLE user_prompts (id INTEGER PRIMARY KEY, session_db_id INTEGER,
+  content_session_id TEXT NOT NULL, prompt_number INTEGER NOT NULL, prompt_text TEXT NOT NULL,
+  created_at TEXT NOT NULL, created_at_epoch INTEGER NOT NULL);
+CREATE TABLE observations (id INTEGER PRIMARY KEY, memory_session_id TEXT NOT NULL,
+  project TEXT NOT NULL, text TEXT, type TEXT NOT NULL, title TEXT, subtitle TEXT, facts TEXT,
+  narrative TEXT, concepts TEXT, files_read TEXT, files_modified TEXT, prompt_number INTEGER,
+  discovery_tokens INTEGER DEFAULT 0, created_at TEXT NOT NULL, created_at_epoch INTEGER NOT NULL);
+CREATE TABLE session_summaries (id INTEGER PRIMARY KEY, memory_session_id TEXT NOT NULL,
+  project TEXT NOT NULL, request TEXT, investigated TEXT, learned TEXT, completed TEXT,
+  next_steps TEXT, files_read TEXT, files_edited TEXT, notes TEXT, prompt_number INTEGER,
+  created_at TEXT NOT NULL, created_at_epoch INTEGER NOT NULL);
+CREATE TABLE tool_uses (id INTEGER PRIMARY KEY, tool_use_id TEXT NOT NULL,
+  content_session_id TEXT NOT NULL, memory_session_id TEXT, session_db_id INTEGER,
+  project TEXT NOT NULL, platform_source TEXT NOT NULL DEFAULT 'claude', tool_name TEXT NOT NULL,
+  tool_input TEXT, tool_response TEXT, cwd TEXT, created_at TEXT NOT NULL,
+  created_at_epoch INTEGER NOT NULL);
+CREATE TABLE schema_versions (id INTEGER PRIMARY KEY, version INTEGER);
+CREATE VIRTUAL TABLE observations_fts USING fts5(title, content='observations');
+INSERT INTO schema_versions (version) VALUES (52);
+"""
+
+
+def claude_mem(path: Path, sessions: int = 48) -> None:
+    """In the shape of the columns that its 52nd version has had since its first ones."""
+    at = ("2026-01-02T03:04:05.000Z", 1767323045000)
+    db = sqlite3.connect(path)
+    with db:
+        db.executescript(CLAUDE_MEM)
+        for n in range(1, sessions + 1):
+            db.execute(
+                "INSERT INTO sdk_sessions VALUES (?, ?, ?, 'shop', 'claude', 'Fix the till', ?, ?, "
+                "?, ?, 'completed', 1, 1, NULL)",
+                (n, f"content-{n}", f"memory-{n}", *at, "2026-01-02T04:04:05Z", at[1] + 3_600_000),
+            )
+            db.execute("INSERT INTO user_prompts VALUES (?, ?, ?, 1, ?, ?, ?)",
+                       (n, n, f"content-{n}", f"Fix the till, time {n}", *at))  # fmt: skip
+            db.execute(
+                "INSERT INTO observations VALUES (?, ?, 'shop', NULL, 'bugfix', ?, 'Cents', ?, "
+                "'The till rounded down.', '[\"gotcha\"]', '[]', '[\"till.py\"]', 1, 900, ?, ?)",
+                (n, f"memory-{n}", f"Till {n} fixed", json.dumps(["It uses floats"]), *at),
+            )
+            db.execute(
+                "INSERT INTO session_summaries VALUES (?, ?, 'shop', 'Fix it', '', 'Floats lie', "
+                "'Fixed', '', '[]', '[]', NULL, 1, ?, ?)",
+                (n, f"memory-{n}", *at),
+            )
+            db.execute(
+                "INSERT INTO tool_uses VALUES (?, ?, ?, ?, ?, 'shop', 'claude', 'Edit', ?, 'ok', "
+                "'/shop', ?, ?)",
+                (n, f"toolu_{n}", f"content-{n}", f"memory-{n}", n, '{"file": "till.py"}', *at),
+            )
+    db.close()
