@@ -5,6 +5,7 @@ from memory.importers.claude_code.source import CLAUDE_CODE
 from memory.importers.claude_mem import CLAUDE_MEM
 from memory.importers.experience_store import EXPERIENCE_STORE
 from memory.importers.life_engine import LIFE_ENGINE
+from memory.importers.mem0 import MEM0
 from memory.importers.memory_server import MEMORY_SERVER
 from memory.importers.source import Source
 
@@ -14,6 +15,7 @@ _ALL: tuple[Source, ...] = (
     CLAUDE_MEM,
     EXPERIENCE_STORE,
     LIFE_ENGINE,
+    MEM0,
     MEMORY_SERVER,
 )
 SOURCES: dict[str, Source] = {one.name: one for one in _ALL}

@@ -41,6 +41,9 @@ _SQLITE: tuple[tuple[frozenset[str], Guess], ...] = (
     (frozenset({"sessions", "iterations"}), Guess("an Amp session store (SQLite)", "amp")),
     (frozenset({"sessions", "workers"}), Guess("a life-engine system.db (SQLite)", "life-engine")),
 )
+# Of a mem0 export: where its texts are, and whose they are.
+_MEM0_TEXTS = ('"memory"', '"results"', '"memories"')
+_MEM0_OWNERS = ('"user_id"', '"agent_id"', '"run_id"', '"results"', '"memories"')
 _CODEX_TYPES = frozenset(
     {"session_meta", "response_item", "event_msg", "turn_context", "compacted", "world_state"}
 )
@@ -152,7 +155,7 @@ def _json_document(text: str) -> Guess:
         return Guess("a ChatGPT export (conversations.json)", "chatgpt")
     if '"chat_messages"' in text:
         return Guess("a claude.ai export (conversations.json), which no importer takes yet")
-    if '"memory"' in text and ('"user_id"' in text or '"results"' in text):
+    if any(word in text for word in _MEM0_TEXTS) and any(word in text for word in _MEM0_OWNERS):
         return Guess("a mem0 export", "mem0")
     if text.startswith("["):
         return Guess("one JSON document (an array), not JSON lines")

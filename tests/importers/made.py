@@ -137,3 +137,21 @@ def claude_mem(path: Path, sessions: int = 48) -> None:
                 (n, f"toolu_{n}", f"content-{n}", f"memory-{n}", n, '{"file": "till.py"}', *at),
             )
     db.close()
+
+
+def mem0(path: Path) -> None:
+    rows = [
+        {
+            "id": f"0190a{number:03}-0000-4000-8000-000000000000",
+            "memory": f"Person {number} drinks tea at {number % 24}:00",
+            "hash": f"{number:032x}",
+            "metadata": {"category": "preferences", "source": "chat"},
+            "created_at": "2025-05-01T10:00:00.123456-07:00",
+            "updated_at": None,
+            "user_id": "ada",
+            "agent_id": "butler",
+        }
+        for number in range(210)
+    ]
+    relations = [{"source": "ada", "relationship": "lives_in", "target": "london"}]
+    path.write_text(json.dumps({"results": rows, "relations": relations}), encoding="utf-8")

@@ -47,6 +47,7 @@ class Sample:
 
 
 SAMPLES = (
+    Sample("mem0", "mem0/mem0.json", made.mem0),
     Sample("claude-mem", "claude-mem/claude-mem.db", made.claude_mem),
     Sample("memory-server", "memory-server/memory.jsonl", made.memory_server),
     Sample("chatgpt", "chatgpt/conversations.json", made.chatgpt),
