@@ -2,6 +2,7 @@
 
 from memory.importers.chatgpt import CHATGPT
 from memory.importers.claude_code.source import CLAUDE_CODE
+from memory.importers.claude_md import CLAUDE_MD
 from memory.importers.claude_mem import CLAUDE_MEM
 from memory.importers.experience_store import EXPERIENCE_STORE
 from memory.importers.life_engine import LIFE_ENGINE
@@ -12,6 +13,7 @@ from memory.importers.source import Source
 _ALL: tuple[Source, ...] = (
     CHATGPT,
     CLAUDE_CODE,
+    CLAUDE_MD,
     CLAUDE_MEM,
     EXPERIENCE_STORE,
     LIFE_ENGINE,

@@ -44,6 +44,11 @@ _SQLITE: tuple[tuple[frozenset[str], Guess], ...] = (
 # Of a mem0 export: where its texts are, and whose they are.
 _MEM0_TEXTS = ('"memory"', '"results"', '"memories"')
 _MEM0_OWNERS = ('"user_id"', '"agent_id"', '"run_id"', '"results"', '"memories"')
+# Its notes have an address of their own in their front matter, or its two lists.
+_BASIC_MEMORY = re.compile(
+    r"\A---\r?\n(?:(?!---).*\n)*?permalink:|^## (?:Observations|Relations)\s*\n+- (?:\[|.*\[\[)",
+    re.MULTILINE,
+)
 _CODEX_TYPES = frozenset(
     {"session_meta", "response_item", "event_msg", "turn_context", "compacted", "world_state"}
 )
@@ -79,7 +84,7 @@ def _by_content(path: Path, head: bytes) -> Guess:
     text = head.decode("utf-8-sig", errors="replace").lstrip()
     if text.count("\ufffd") > len(text) // 20 or "\x00" in text:
         return _BINARY
-    return _text(text)
+    return _text(path, text)
 
 
 def _zip(path: Path) -> Guess:
@@ -113,7 +118,7 @@ def _sqlite(path: Path) -> Guess:
     return Guess(f"an SQLite database with the tables {', '.join(sorted(tables)[:5]) or 'none'}")
 
 
-def _text(text: str) -> Guess:
+def _text(path: Path, text: str) -> Guess:
     if text.startswith("BEGIN:VCARD"):
         return Guess("vCards", "vcard")
     if "PostgreSQL database dump" in text[:2_000]:
@@ -127,8 +132,10 @@ def _text(text: str) -> Guess:
         if isinstance(line, dict) and (guess := _json_line(line)):
             return guess
         return _json_document(text)
-    if text.startswith(("---\n", "# ")):
-        return Guess("Markdown")
+    if path.suffix.lower() == ".md" or text.startswith(("---\n", "---\r\n", "# ")):
+        if _BASIC_MEMORY.search(text):
+            return Guess("a note of basic-memory", "basic-memory")
+        return Guess("Markdown", "claude-md")
     return Guess("text that is not JSON")
 
 

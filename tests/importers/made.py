@@ -155,3 +155,15 @@ def mem0(path: Path) -> None:
     ]
     relations = [{"source": "ada", "relationship": "lives_in", "target": "london"}]
     path.write_text(json.dumps({"results": rows, "relations": relations}), encoding="utf-8")
+
+
+def claude_md(path: Path) -> None:
+    """A repository with a CLAUDE.md of many bullets, and an auto memory."""
+    auto = path / ".claude" / "projects" / "-home-ada-shop" / "memory"
+    auto.mkdir(parents=True)
+    rules = "\n".join(f"- Run `make check-{n}` before you push" for n in range(205))
+    (path / "CLAUDE.md").write_text(f"# Shop\n\nA shop for tea.\n\n## Commands\n\n{rules}\n")
+    (auto / "MEMORY.md").write_text("# Memory\n\n- [Tea](tea.md) - green\n- Ada owns it\n")
+    (auto / "tea.md").write_text(
+        "---\nname: tea\ndescription: Only green tea\ntype: feedback\n---\nAda drinks green tea.\n"
+    )

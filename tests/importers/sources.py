@@ -47,6 +47,7 @@ class Sample:
 
 
 SAMPLES = (
+    Sample("claude-md", "claude-md/shop", made.claude_md),
     Sample("mem0", "mem0/mem0.json", made.mem0),
     Sample("claude-mem", "claude-mem/claude-mem.db", made.claude_mem),
     Sample("memory-server", "memory-server/memory.jsonl", made.memory_server),
