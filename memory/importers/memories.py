@@ -5,6 +5,14 @@ from memory.importers.rows import Draft, Ref
 from memory.models import Evidence, Memory, MemoryAbout
 from memory.services.memories import content_hash
 
+# Types of entities and notes, in lower case, that mean somebody one deals with.
+PERSON_TYPES = frozenset(
+    {
+        "person", "people", "human", "user", "contact", "friend", "colleague", "coworker",
+        "co-worker", "family", "family_member", "family member", "client", "customer", "employee",
+        "manager", "teammate", "team_member", "team member",
+    }
+)  # fmt: skip
 MAX_QUOTE = 20_000
 
 

@@ -1,5 +1,6 @@
 """The sources that `manage.py import` knows, by name."""
 
+from memory.importers.basic_memory import BASIC_MEMORY
 from memory.importers.chatgpt import CHATGPT
 from memory.importers.claude_code.source import CLAUDE_CODE
 from memory.importers.claude_md import CLAUDE_MD
@@ -11,6 +12,7 @@ from memory.importers.memory_server import MEMORY_SERVER
 from memory.importers.source import Source
 
 _ALL: tuple[Source, ...] = (
+    BASIC_MEMORY,
     CHATGPT,
     CLAUDE_CODE,
     CLAUDE_MD,

@@ -167,3 +167,15 @@ def claude_md(path: Path) -> None:
     (auto / "tea.md").write_text(
         "---\nname: tea\ndescription: Only green tea\ntype: feedback\n---\nAda drinks green tea.\n"
     )
+
+
+def basic_memory(path: Path) -> None:
+    path.mkdir(parents=True)
+    for n in range(70):
+        (path / f"Tea {n}.md").write_text(
+            f"---\ntitle: Tea {n}\ntype: {'person' if n == 1 else 'note'}\n"
+            f"permalink: teas/tea-{n}\ntags: [tea, drink]\n---\n# Tea {n}\n\nOf number {n}.\n\n"
+            f"## Observations\n- [fact] Steeps {n} minutes #time (tried)\n- [taste] Green\n\n"
+            f"## Relations\n- better_than [[Tea {(n + 1) % 70}]]\n- [[teas/tea-0]]\n",
+            encoding="utf-8",
+        )

@@ -47,6 +47,7 @@ class Sample:
 
 
 SAMPLES = (
+    Sample("basic-memory", "basic-memory/notes", made.basic_memory),
     Sample("claude-md", "claude-md/shop", made.claude_md),
     Sample("mem0", "mem0/mem0.json", made.mem0),
     Sample("claude-mem", "claude-mem/claude-mem.db", made.claude_mem),

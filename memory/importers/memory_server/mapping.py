@@ -5,21 +5,13 @@ from typing import Any
 
 from contacts.models import Contact
 from memory.importers.keys import digest, row_key
-from memory.importers.memories import about
+from memory.importers.memories import PERSON_TYPES, about
 from memory.importers.problems import Code, Finding
 from memory.importers.rows import Draft, Entry, Link
 from memory.models import Memory
 from memory.models.links import Relation
 from memory.models.memory import Kind
 
-# Types of entities, in lower case, that mean somebody one deals with.
-PERSON_TYPES = frozenset(
-    {
-        "person", "people", "human", "user", "contact", "friend", "colleague", "coworker",
-        "co-worker", "family", "family_member", "family member", "client", "customer", "employee",
-        "manager", "teammate", "team_member", "team member",
-    }
-)  # fmt: skip
 MAX_NAME = 300
 IsPerson = Callable[[str], bool]
 
