@@ -10,6 +10,7 @@ from memory.importers.life_engine import LIFE_ENGINE
 from memory.importers.mem0 import MEM0
 from memory.importers.memory_server import MEMORY_SERVER
 from memory.importers.source import Source
+from memory.importers.vcard import VCARD
 
 _ALL: tuple[Source, ...] = (
     BASIC_MEMORY,
@@ -21,5 +22,6 @@ _ALL: tuple[Source, ...] = (
     LIFE_ENGINE,
     MEM0,
     MEMORY_SERVER,
+    VCARD,
 )
 SOURCES: dict[str, Source] = {one.name: one for one in _ALL}

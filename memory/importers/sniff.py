@@ -82,6 +82,9 @@ def _by_content(path: Path, head: bytes) -> Guess:
     if head[257:262] == b"ustar":
         return Guess("a tar archive to be unpacked first")
     text = head.decode("utf-8-sig", errors="replace").lstrip()
+    # Those of old phones are not UTF-8, and photographs are whatever they are.
+    if text[:11].upper() == "BEGIN:VCARD":
+        return Guess("vCards", "vcard")
     if text.count("\ufffd") > len(text) // 20 or "\x00" in text:
         return _BINARY
     return _text(path, text)
@@ -119,8 +122,6 @@ def _sqlite(path: Path) -> Guess:
 
 
 def _text(path: Path, text: str) -> Guess:
-    if text.startswith("BEGIN:VCARD"):
-        return Guess("vCards", "vcard")
     if "PostgreSQL database dump" in text[:2_000]:
         return Guess("a PostgreSQL dump", "archon")
     first = text.split("\n", 1)[0].strip()

@@ -179,3 +179,12 @@ def basic_memory(path: Path) -> None:
             f"## Relations\n- better_than [[Tea {(n + 1) % 70}]]\n- [[teas/tea-0]]\n",
             encoding="utf-8",
         )
+
+
+def vcard(path: Path) -> None:
+    """Some with a UID, some with an email alone, some with nothing but a name."""
+    cards = []
+    for n in range(42):
+        known = (f"UID:urn:uuid:{n}\r\n", f"EMAIL:person{n}@example.org\r\n", "")[n % 3]
+        cards.append(f"BEGIN:VCARD\r\nVERSION:4.0\r\nFN:Person {n}\r\n{known}END:VCARD\r\n")
+    path.write_text("".join(cards), encoding="utf-8", newline="")

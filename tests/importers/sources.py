@@ -47,6 +47,7 @@ class Sample:
 
 
 SAMPLES = (
+    Sample("vcard", "vcard/people.vcf", made.vcard),
     Sample("basic-memory", "basic-memory/notes", made.basic_memory),
     Sample("claude-md", "claude-md/shop", made.claude_md),
     Sample("mem0", "mem0/mem0.json", made.mem0),
