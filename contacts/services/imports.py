@@ -5,8 +5,9 @@ row of a sheet first by its own id or external id. Each is taken whole or not at
 cannot be taken is reported with its place while the rest goes in.
 """
 
+import hashlib
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ from contacts.services.addresses import (
 )
 from contacts.services.contacts import create_contact, live, part_values, update_contact
 from contacts.services.sheets import read_sheet
-from contacts.services.vcards import Card, own_uid, read_card, split_cards
+from contacts.services.vcards import Card, Piece, own_uid, read_card, split_cards
 
 # What a request has time for.
 MAX_CARDS = 1_000
@@ -85,16 +86,51 @@ def import_vcards(*, actor: Actor, text: str, preview: bool = False) -> Report:
     pieces = list(split_cards(text))
     _check_count(len(pieces), "cards")
     report = Report()
-    cards: list[_New] = []
+    return _take_all(actor, list(_read(pieces, report)), report, preview)
+
+
+def take_cards(*, actor: Actor, pieces: Sequence[Piece], seen: dict[uuid.UUID, str]) -> Report:
+    """Some cards of a file of any size, in the caller's transaction. `seen` begins empty and is
+    passed on from call to call: it holds whom the file has named, so that two cards of one file
+    stay two people. A card that nothing tells from others is known by its own text."""
+    report = Report()
+    return _take_all(actor, _known_by_text(_read(pieces, report)), report, False, seen)
+
+
+def cards_here(pieces: Sequence[Piece]) -> int:
+    """Of how many cards the contact is there."""
+    region = workspace_region()
+    there = 0
+    for new in _known_by_text(_read(pieces, Report())):
+        try:
+            _normalise(new.card, region)
+        except DomainError:
+            continue
+        there += _find(new, {})[0] is not None
+    return there
+
+
+def _known_by_text(cards: Iterable[_New]) -> list[_New]:
+    found = []
+    for new in cards:
+        card = new.card
+        if not (card.uid or card.emails or card.phones):
+            digest = hashlib.sha256(card.raw.encode("utf-8", "surrogatepass")).hexdigest()
+            new.known = {"source": "vcard", "external_id": f"card:{digest}"}
+        found.append(new)
+    return found
+
+
+def _read(pieces: Iterable[Piece], report: Report) -> Iterator[_New]:
+    """Whole cards; what is none is refused."""
     for piece in pieces:
         if piece.problem:
             report.refused.append(Refused(piece.place, piece.line, "", {"card": piece.problem}))
             continue
         try:
-            cards.append(_New(piece.place, piece.line, read_card(piece.text)))
+            yield _New(piece.place, piece.line, read_card(piece.text))
         except Invalid as error:
             report.refused.append(Refused(piece.place, piece.line, "", error.errors))
-    return _take_all(actor, cards, report, preview)
 
 
 def import_sheet(*, actor: Actor, text: str, preview: bool = False) -> Report:
@@ -116,7 +152,13 @@ def _check_count(count: int, what: str) -> None:
         raise Invalid({"body": f"more than {MAX_CARDS:,} {what}; send them in several parts"})
 
 
-def _take_all(actor: Actor, cards: Iterable[_New], report: Report, preview: bool) -> Report:
+def _take_all(
+    actor: Actor,
+    cards: Iterable[_New],
+    report: Report,
+    preview: bool,
+    seen: dict[uuid.UUID, str] | None = None,
+) -> Report:
     """One after the other, in one transaction; a preview takes all of it back.
 
     Services check everything before they write, so what is refused has left nothing behind. Not a
@@ -126,7 +168,7 @@ def _take_all(actor: Actor, cards: Iterable[_New], report: Report, preview: bool
     actor = replace(actor, channel="import")
     region = workspace_region()
     # Two cards of one file are two people, unless they have one UID or one name.
-    seen: dict[uuid.UUID, str] = {}
+    seen = {} if seen is None else seen
     with transaction.atomic():
         # One import at a time: two of one file would not see the contacts that each other makes.
         Workspace.objects.select_for_update(no_key=True).get(pk=current_workspace_id())
@@ -147,12 +189,7 @@ def _take_all(actor: Actor, cards: Iterable[_New], report: Report, preview: bool
 
 def _take(actor: Actor, new: _New, region: str | None, seen: Mapping[uuid.UUID, str]) -> Taken:
     card = new.card
-    card.emails, card.phones = normal_emails(card.emails), normal_phones(card.phones, region)
-    card.tags = normal_tags(card.tags)
-    for name in ("name", "company", "role", "location", "relationship"):
-        setattr(card, name, " ".join(getattr(card, name).split()))
-    if any(ord(character) < 32 for character in card.uid):
-        raise Invalid({"UID": "holds control characters"})
+    _normalise(card, region)
     holder, how = _find(new, seen)
     if holder is None:
         fields: dict[str, Any] = {name: getattr(card, name) for name in _FIELDS}
@@ -169,6 +206,15 @@ def _take(actor: Actor, new: _New, region: str | None, seen: Mapping[uuid.UUID, 
     contact = update_contact(actor=actor, contact_id=contact.pk, changes=changes, card=own)
     action: Action = "unchanged" if contact.version == before else "updated"
     return Taken(new.place, new.line, contact.name, action, contact.pk, how)
+
+
+def _normalise(card: Card, region: str | None) -> None:
+    card.emails, card.phones = normal_emails(card.emails), normal_phones(card.phones, region)
+    card.tags = normal_tags(card.tags)
+    for name in ("name", "company", "role", "location", "relationship"):
+        setattr(card, name, " ".join(getattr(card, name).split()))
+    if any(ord(character) < 32 for character in card.uid):
+        raise Invalid({"UID": "holds control characters"})
 
 
 # --- Whose card it is ------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from memory.importers.rows import Appended, Draft, Entry, Model, Ref, Tally
 from memory.importers.source import Reading, Source
 from memory.importers.values import short
 from memory.importers.writer import changed_here
-from sessions.models import Message, SessionEvent
+from sessions.models import Message, SessionEvent, Thread
 from sessions.services.events import NewEvent
 
 MAX_DIFFERENCES = 100
@@ -24,10 +24,6 @@ BATCH = 500
 MAX_IDS = 50_000
 # A message of a thread, or an event of a session, by its own key.
 Key = tuple[Model, uuid.UUID | None, str]
-_KINDS: tuple[tuple[Model, str, str], ...] = (
-    (SessionEvent, "session_id", "dedupe_key"),
-    (Message, "thread_id", "native_uuid"),
-)
 Step = Callable[[], AbstractContextManager[None]]
 
 
@@ -172,7 +168,7 @@ class _Checker:
         return self.ids[ref]
 
     def _appended(self, entries: Sequence[Entry]) -> set[Key]:
-        """Which of the messages and events are there. A query for each kind of them."""
+        """Which of the messages and events are there."""
         asked = {
             key
             for entry in entries
@@ -180,15 +176,28 @@ class _Checker:
             for appended in entry.appended
             for key in self._keys(appended)
         }
+        events = [key for key in asked if key[0] is SessionEvent]
         found: set[Key] = set()
-        for model, place, name in _KINDS:
-            mine = [key for key in asked if key[0] is model]
-            if mine:
-                named = {f"{place}__in": {key[1] for key in mine},
-                         f"{name}__any_of": [key[2] for key in mine]}  # fmt: skip
-                rows = model.objects.filter(**named).values_list(place, name)
-                found.update((model, where, key) for where, key in rows)
-        return found
+        if events:
+            rows = SessionEvent.objects.filter(
+                session_id__in={where for _, where, _ in events},
+                dedupe_key__any_of=[key for _, _, key in events],
+            )
+            there = rows.values_list("session_id", "dedupe_key")
+            found.update((SessionEvent, where, key) for where, key in there)
+        return found | self._messages([key for key in asked if key[0] is Message])
+
+    def _messages(self, asked: Sequence[Key]) -> set[Key]:
+        """By the session, as they are appended: what was in another thread of it stays there."""
+        if not asked:
+            return set()
+        threads = Thread.objects.filter(pk__in={where for _, where, _ in asked})
+        session_of = dict(threads.values_list("pk", "session_id"))
+        rows = Message.objects.filter(
+            session_id__in=set(session_of.values()), native_uuid__any_of=[k for _, _, k in asked]
+        )
+        there = set(rows.values_list("session_id", "native_uuid"))
+        return {one for one in asked if (session_of.get(one[1]), one[2]) in there}
 
     def _keys(self, appended: Appended) -> set[Key]:
         target = self._id(appended.to)

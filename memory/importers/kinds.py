@@ -11,7 +11,7 @@ from contacts.services import contacts
 from contacts.services.addresses import sort_name
 from contacts.services.funnel import Part
 from memory.importers.rows import Model
-from memory.models import Memory
+from memory.models import Evidence, Memory, MemoryAbout
 from memory.services.memories import content_hash
 from sessions.models import (
     Handoff,
@@ -32,7 +32,7 @@ from sessions.services.sessions import new_conversation_id
 # What is pointed at comes before what points at it.
 ORDER: tuple[Model, ...] = (
     Contact, Project, Task, Session, Thread, ScheduledMission, Worker, Mission, Priority, Ping,
-    Notification, StagedContent, Handoff, Memory,
+    Notification, StagedContent, Handoff, Memory, MemoryAbout, Evidence,
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import gzip
 import json
 import re
 import sqlite3
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,14 @@ _SQLITE: tuple[tuple[frozenset[str], Guess], ...] = (
 _SQL = re.compile(
     r"^(?:COPY|INSERT INTO|CREATE TABLE) (?:IF NOT EXISTS )?[\w.\"]+ ?\(",
     re.MULTILINE | re.IGNORECASE,
+)
+# Of a mem0 export: where its texts are, and whose they are.
+_MEM0_TEXTS = ('"memory"', '"results"', '"memories"')
+_MEM0_OWNERS = ('"user_id"', '"agent_id"', '"run_id"', '"results"', '"memories"')
+# Its notes have an address of their own in their front matter, or its two lists.
+_BASIC_MEMORY = re.compile(
+    r"\A---\r?\n(?:(?!---).*\n)*?permalink:|^## (?:Observations|Relations)\s*\n+- (?:\[|.*\[\[)",
+    re.MULTILINE,
 )
 _CODEX_TYPES = frozenset(
     {"session_meta", "response_item", "event_msg", "turn_context", "compacted", "world_state"}
@@ -82,15 +91,29 @@ def _by_content(path: Path, head: bytes) -> Guess:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return Guess("UTF-16 text to be converted to UTF-8 first")
     if head.startswith(b"PK\x03\x04"):
-        return Guess("a zip archive to be unpacked first")
+        return _zip(path)
     if head.startswith(b"PGDMP"):
         return Guess("a PostgreSQL dump in custom format (make a plain one with pg_restore -f)")
     if head[257:262] == b"ustar":
         return Guess("a tar archive to be unpacked first")
     text = head.decode("utf-8-sig", errors="replace").lstrip()
+    # Those of old phones are not UTF-8, and photographs are whatever they are.
+    if text[:11].upper() == "BEGIN:VCARD":
+        return Guess("vCards", "vcard")
     if text.count("\ufffd") > len(text) // 20 or "\x00" in text:
         return _BINARY
-    return _text(text)
+    return _text(path, text)
+
+
+def _zip(path: Path) -> Guess:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.rsplit("/", 1)[-1] for name in archive.namelist()}
+    except (zipfile.BadZipFile, OSError):
+        return Guess("a damaged zip archive")
+    if any(re.fullmatch(r"conversations(-\d+)?\.json", name) for name in names):
+        return Guess("a zip with conversations.json inside", "chatgpt")
+    return Guess("a zip archive to be unpacked first")
 
 
 def _sqlite(path: Path) -> Guess:
@@ -113,9 +136,7 @@ def _sqlite(path: Path) -> Guess:
     return Guess(f"an SQLite database with the tables {', '.join(sorted(tables)[:5]) or 'none'}")
 
 
-def _text(text: str) -> Guess:
-    if text.startswith("BEGIN:VCARD"):
-        return Guess("vCards", "vcard")
+def _text(path: Path, text: str) -> Guess:
     if "PostgreSQL database dump" in text[:2_000]:
         return Guess("a PostgreSQL dump", "archon")
     if _SQL.search(text):
@@ -129,8 +150,10 @@ def _text(text: str) -> Guess:
         if isinstance(line, dict) and (guess := _json_line(line)):
             return guess
         return _json_document(text)
-    if text.startswith(("---\n", "# ")):
-        return Guess("Markdown")
+    if path.suffix.lower() == ".md" or text.startswith(("---\n", "---\r\n", "# ")):
+        if _BASIC_MEMORY.search(text):
+            return Guess("a note of basic-memory", "basic-memory")
+        return Guess("Markdown", "claude-md")
     return Guess("text that is not JSON")
 
 
@@ -143,9 +166,9 @@ def _json_line(line: dict[str, Any]) -> Guess | None:
     if "instructions" in line and "timestamp" in line and "id" in line:
         return Guess("an old Codex rollout", "codex")
     if kind == "entity" and "entityType" in line:
-        return Guess("a memory server's memory.jsonl", "mcp-memory")
+        return Guess("a memory server's memory.jsonl", "memory-server")
     if kind == "relation" and "relationType" in line:
-        return Guess("a memory server's memory.jsonl", "mcp-memory")
+        return Guess("a memory server's memory.jsonl", "memory-server")
     if "display" in line and "project" in line:
         return Guess("Claude Code's prompt history, which holds no sessions")
     return None
@@ -157,7 +180,7 @@ def _json_document(text: str) -> Guess:
         return Guess("a ChatGPT export (conversations.json)", "chatgpt")
     if '"chat_messages"' in text:
         return Guess("a claude.ai export (conversations.json), which no importer takes yet")
-    if '"memory"' in text and ('"user_id"' in text or '"results"' in text):
+    if any(word in text for word in _MEM0_TEXTS) and any(word in text for word in _MEM0_OWNERS):
         return Guess("a mem0 export", "mem0")
     if text.startswith("["):
         return Guess("one JSON document (an array), not JSON lines")

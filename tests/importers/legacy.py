@@ -24,6 +24,8 @@ class Legacy:
 
     root: Path
     manifest: dict[str, Any]
+    # For sources that the data has none of, which tests make.
+    made: Path
 
     def facts(self, prefix: str) -> dict[str, dict[str, Any]]:
         """What the manifest expects of each transcript whose path begins with `prefix`."""
@@ -60,4 +62,6 @@ def load(scratch: Path) -> Legacy:
         with tarfile.open(archive) as packed:
             packed.extractall(scratch, filter="data")
         manifest = next(scratch.rglob(MANIFEST))
-    return Legacy(manifest.parent, json.loads(manifest.read_text(encoding="utf-8")))
+    made = scratch / "made"
+    made.mkdir()
+    return Legacy(manifest.parent, json.loads(manifest.read_text(encoding="utf-8")), made)

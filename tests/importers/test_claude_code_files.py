@@ -123,7 +123,7 @@ def sqlite(path: Path, *tables: str) -> Path:
         ("a.txt", b"words\n", "looks like text that is not JSON"),
         ("a.jsonl", "{}\n".encode("utf-16"), "UTF-16"),
         ("a.bin", bytes(range(128, 256)) * 9, "binary"),
-        ("a.zip", b"PK\x03\x04rest", "zip archive"),
+        ("a.zip", b"PK\x03\x04rest", "damaged zip archive"),
         ("a.vcf", b"BEGIN:VCARD\r\n", "import vcard"),
         ("a.sql", b"--\n-- PostgreSQL database dump\n--\n", "import archon"),
         (
@@ -133,7 +133,7 @@ def sqlite(path: Path, *tables: str) -> Path:
         ),
         ("conversations.json", b'[{"title": "x", "mapping": {}, "current_node": 1}]', "chatgpt"),
         ("mem0.json", b'{"results": [{"memory": "x", "user_id": "y"}]}', "import mem0"),
-        ("memory.jsonl", b'{"type":"entity","name":"x","entityType":"y"}\n', "mcp-memory"),
+        ("memory.jsonl", b'{"type":"entity","name":"x","entityType":"y"}\n', "memory-server"),
         ("history.jsonl", b'{"display": "x", "project": "y"}\n', "prompt history"),
         ("a.jsonl", b'{"type": "user", "text": "no message"}\n', "JSON of an unknown kind"),
         ("a.json", json.dumps([1, 2]).encode(), "one JSON document (an array)"),
