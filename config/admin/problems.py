@@ -85,6 +85,17 @@ def domain(request: HttpRequest, error: DomainError) -> HttpResponse:
     return page(request, STATUS.get(type(error), 400), "This cannot be done", error.detail)
 
 
+def csrf(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's CSRF_FAILURE_VIEW: mostly another tab signed in, or chose another workspace."""
+    return page(
+        request,
+        403,
+        "This page is out of date",
+        "You signed in or changed the workspace after it was opened, or your browser keeps no "
+        "cookies. Nothing was saved: go back to copy what you typed, then load the page again.",
+    )
+
+
 def http(request: HttpRequest, error: Exception) -> HttpResponse | None:
     """Pages for what Django would answer without one."""
     if isinstance(error, Http404):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import rotate_token
 
 from config.admin import problems
 from config.lib.actor import Actor
@@ -107,7 +108,15 @@ def choose(request: HttpRequest, user: User | AnonymousUser) -> Entry | None:
 
 
 def remember(request: HttpRequest, membership: Membership) -> None:
-    request.session[SESSION_KEY] = str(membership.workspace_id)
+    """This one from now on; forms that were opened in another one are refused.
+
+    A form says what to do and not where: "add a task", or "all that match", of a tab that stands
+    open would be done in the workspace that another tab chose since.
+    """
+    wanted = str(membership.workspace_id)
+    if request.session.get(SESSION_KEY, wanted) != wanted:
+        rotate_token(request)
+    request.session[SESSION_KEY] = wanted
 
 
 def find(entry: Entry, workspace_id: str) -> Membership | None:

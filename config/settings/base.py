@@ -157,6 +157,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_NAME = "remembrancer_session"
 CSRF_COOKIE_NAME = "remembrancer_csrf"
+CSRF_FAILURE_VIEW = "config.admin.problems.csrf"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 LOGIN_URL = "admin:login"

@@ -5,23 +5,28 @@ Not for anything one model needs alone. A subclass names its columns and, where 
 for its model, overrides `create_row`, `update_row` and `delete_row`.
 """
 
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from config.lib.admin import show
+from config.lib.ids import read_id
 from contacts.admin.history import history_page
 from contacts.admin.permissions import Permissions
 from contacts.admin.row_forms import RowForms
 from contacts.admin.row_lists import RowLists
+from contacts.models import Revision
+from contacts.selectors import history
 
 
 def folded(title: str, *fields: Any) -> tuple[str, dict[str, Any]]:
@@ -64,6 +69,22 @@ class WorkspaceAdmin(RowLists, RowForms):
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, self.object_history_template, context)
+
+    def _get_obj_does_not_exist_redirect(
+        self, request: HttpRequest, opts: Any, object_id: str
+    ) -> HttpResponse:
+        """To the change that deleted the row, where it is restored, rather than to the first page.
+
+        Django's own is for a row that never was, or is another workspace's.
+        """
+        row_id = read_id(unquote(object_id))
+        changes = history(row_id) if isinstance(row_id, uuid.UUID) else Revision.objects.none()
+        last = changes.filter(model=opts.label_lower).first()
+        if last is None or last.action != "delete":
+            found: HttpResponse = super()._get_obj_does_not_exist_redirect(request, opts, object_id)
+            return found
+        messages.warning(request, f"This {opts.verbose_name} was deleted.")
+        return HttpResponseRedirect(show.change_url("contacts.revision", last.pk) or "")
 
     # --- Columns that every model has ----------------------------------------------------------
 

@@ -29,6 +29,12 @@ class TagAdmin(WorkspaceAdmin):
         folded("More", "made", "ids"),
     )
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        # What a version is to other rows: the page says which name it was opened with.
+        if db_field.name == "name":
+            kwargs["show_hidden_initial"] = True
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
     def update_row(
         self, request: HttpRequest, pk: Any, changes: dict[str, Any], version: int | None
     ) -> Tag:
@@ -36,6 +42,7 @@ class TagAdmin(WorkspaceAdmin):
             actor=actor_of(request),
             tag_id=pk,
             name=changes["name"],
+            expected=request.POST.get("initial-name"),
             reason=posted_reason(request),
         )
 

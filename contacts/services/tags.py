@@ -19,10 +19,22 @@ from contacts.services.addresses import normal_tags
 BATCH = 500
 
 
-def rename_tag(*, actor: Actor, tag_id: uuid.UUID, name: str, reason: str = "") -> Tag:
-    """Call a tag otherwise, on all contacts that have it. Conflict where there is one so named."""
+def rename_tag(
+    *, actor: Actor, tag_id: uuid.UUID, name: str, expected: str | None = None, reason: str = ""
+) -> Tag:
+    """Call a tag otherwise, on all contacts that have it.
+
+    A tag has no version: `expected` is the name under which the person saw it. Conflict where it
+    has another one now, or where there is a tag so named.
+    """
     wanted = _one_name(name)
     tag = funnel.get_row(Tag, tag_id, lock=True)
+    if expected is not None and expected != tag.name:
+        raise Conflict(
+            f"Somebody renamed {expected!r} to {tag.name!r} while you were editing, and nothing "
+            "was saved. Open the tag again to rename it.",
+            code="stale",
+        )
     if wanted == tag.name:
         return tag
     if Tag.objects.filter(name=wanted).exists():

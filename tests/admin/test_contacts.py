@@ -168,7 +168,11 @@ def test_a_tag_is_renamed_and_deleted_everywhere(otto, workspace):
     with workspace_scope(workspace.id):
         tag = Tag.objects.get()
     address = url(Tag, "change", tag.pk)
-    assert otto.post(address, form_of(otto, address) | {"name": "Customer"}).status_code == 302
+    stale = form_of(otto, address)
+    assert otto.post(address, stale | {"name": "Customer"}).status_code == 302
+    refused = otto.post(address, stale | {"name": "Buyer"}).content.decode()
+    assert "renamed &#x27;client&#x27; to &#x27;customer&#x27;" in refused
+    assert "Buyer" in refused
     assert now(workspace, contact)[1]["tags"] == ["customer"]
     assert otto.post(url(Tag, "delete", tag.pk), {"post": "yes"}).status_code == 302
     assert now(workspace, contact)[1]["tags"] == []

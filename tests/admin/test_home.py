@@ -393,6 +393,10 @@ def test_a_fragment_is_the_panels_without_the_page(alice, needs):
     names.append("activity")
     assert names == re.findall(r'data-panel="(\w+)"', page(alice))
     assert names == re.findall(r'data-panel="(\w+)"', page(alice, "/admin/?fragment=all"))
+    # Another tab may have chosen another workspace: the page tells by this.
+    said = re.findall(r'data-workspace="([0-9a-f-]{36})"', part)
+    assert said == re.findall(r'data-workspace="([0-9a-f-]{36})"', page(alice))
+    assert len(said) == 1
 
 
 def test_what_was_done_is_said_in_the_fragment_too(otto, needs):

@@ -70,6 +70,10 @@ def test_what_was_deleted_is_restored_from_its_change(otto, workspace):
         gone = Revision.objects.filter(object_id=memory.pk).latest("id")
     shown = page(otto, gone)
     assert "Restore" in shown
+    for name in ("change", "history", "delete"):
+        answer = otto.get(url(Memory, name, memory.pk))
+        assert (answer.status_code, answer["Location"]) == (302, url(Revision, "change", gone.pk))
+    assert otto.get(url(Memory, "change", gone.pk))["Location"] == reverse("admin:index")
     assert "We deploy on Fridays" in shown
     then = otto.get(reverse("admin:contacts_revision_as_of", args=[gone.pk])).content.decode()
     assert "It was gone" in then

@@ -7,9 +7,9 @@ from django.urls import reverse
 
 from config.lib.scope import workspace_scope
 from contacts.models import Membership
-from sessions.models import Session
+from sessions.models import Session, Task
 from tests.admin.conftest import person, signed_in
-from tests.admin.pages import WORKSPACE_MODELS, url
+from tests.admin.pages import WORKSPACE_MODELS, form_of, url
 from tests.factories import NOBODYS_ID, make_session
 
 
@@ -93,6 +93,33 @@ def test_switching_needs_the_pages_own_form(workspace, other_workspace):
     client.force_login(user)
     sent = {"workspace": str(other_workspace.id)}
     assert client.post(reverse("admin:switch_workspace"), sent).status_code == 403
+
+
+def test_a_form_opened_before_the_switch_is_refused(workspace, other_workspace):
+    """In one tab a form is filled in, in another the workspace is changed."""
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(person("dora", (workspace, "owner"), (other_workspace, "owner")))
+    add = url(Task, "add")
+    switch = reverse("admin:switch_workspace")
+
+    def form(**fields):
+        return form_of(client, add) | fields
+
+    assert client.post(switch, form(workspace=str(workspace.id))).status_code == 302
+    stale = form(title="Secret of the one")
+    # Choosing the same one again spoils nothing.
+    assert client.post(switch, form(workspace=str(workspace.id))).status_code == 302
+    assert client.post(add, stale).status_code == 302
+    assert client.post(switch, form(workspace=str(other_workspace.id))).status_code == 302
+    refused = client.post(add, stale)
+    assert refused.status_code == 403
+    assert "This page is out of date" in refused.content.decode()
+    everything = {"action": "done", "select_across": "1", "_selected_action": NOBODYS_ID}
+    token = {"csrfmiddlewaretoken": stale["csrfmiddlewaretoken"]}
+    assert client.post(url(Task, "changelist"), everything | token).status_code == 403
+    with workspace_scope(other_workspace.id):
+        assert not Task.objects.exists()
+    assert client.post(add, form(title="Said here")).status_code == 302
 
 
 def test_who_is_in_no_workspace_is_told_so(db):

@@ -169,6 +169,11 @@ def test_it_says_softly_when_the_server_is_away_or_one_is_signed_out(
     page.context.set_offline(False)
     page.clock.fast_forward(A_LOOK)
     expect(state).to_be_empty()
+    # As if it had been opened in another workspace than the one that is chosen by now.
+    page.locator("[data-home]").evaluate("home => { home.dataset.workspace = 'another' }")
+    page.clock.fast_forward(A_LOOK)
+    expect(state).to_have_text("You changed the workspace in another tab. Show that one")
+    page.reload()
     page.context.clear_cookies()
     page.clock.fast_forward(A_LOOK)
     expect(state).to_have_text("You are signed out. Sign in again")

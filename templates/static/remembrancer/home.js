@@ -81,6 +81,11 @@ function found(fresh, row) {
 
 function take(html, whole) {
   const answer = new DOMParser().parseFromString(html, "text/html");
+  if (answer.querySelector("[data-workspace]").dataset.workspace !== home.dataset.workspace) {
+    elsewhere();
+    return answer;
+  }
+  stopped = false;
   for (const fresh of answer.querySelectorAll("[data-panel]")) {
     const old = home.querySelector(`[data-panel="${fresh.dataset.panel}"]`);
     if (old && whole && !held(old)) {
@@ -118,6 +123,13 @@ function sayText(text) {
   say([line]);
 }
 
+// Another tab chose another workspace: its rows are not to stand under this one's name.
+function elsewhere() {
+  stopped = true;
+  clearTimeout(timer);
+  state("You changed the workspace in another tab.", "/admin/", "Show that one");
+}
+
 function signedOut() {
   clearTimeout(timer);
   timer = 0;
@@ -127,6 +139,7 @@ function signedOut() {
 // --- In time --------------------------------------------------------------------------------
 
 let timer = 0;
+let stopped = false;
 let latest = 0;
 let looks = 0;
 let since = new Date();
@@ -149,7 +162,9 @@ async function look() {
     if (mine === latest) {
       take(html, false);
       since = new Date();
-      state("");
+      if (!stopped) {
+        state("");
+      }
     }
   } catch {
     const time = since.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
@@ -160,7 +175,7 @@ async function look() {
 
 function wait() {
   clearTimeout(timer);
-  timer = document.hidden ? 0 : setTimeout(look, RENEW_EVERY);
+  timer = document.hidden || stopped ? 0 : setTimeout(look, RENEW_EVERY);
 }
 
 // --- Acting ---------------------------------------------------------------------------------
@@ -228,7 +243,9 @@ async function act(form, data, focus) {
     const said = [...shown.querySelectorAll("[data-home-said] > *")];
     const quiet = form.hasAttribute("data-quiet");
     say(said.filter((one) => !quiet || !one.matches(".rm-said-success")));
-    state("");
+    if (!stopped) {
+      state("");
+    }
     const control = focus();
     if (control) {
       control.focus();
