@@ -22,6 +22,7 @@ from contacts.admin.history import history_page
 from contacts.admin.permissions import Permissions
 from contacts.admin.row_forms import RowForms
 from contacts.admin.row_lists import RowLists
+from contacts.models.workspace import Role
 
 
 def folded(title: str, *fields: Any) -> tuple[str, dict[str, Any]]:
@@ -83,7 +84,9 @@ class WorkspaceAdmin(RowLists, RowForms):
 class ReadOnlyAdmin(WorkspaceAdmin):
     """Rows that are their own history, or that the product derives: to look at only."""
 
-    add_role = change_role = delete_role = None
+    add_role: Role | None = None
+    change_role: Role | None = None
+    delete_role: Role | None = None
     actions = None
     change_form_before_template = None
     change_form_after_template = None
