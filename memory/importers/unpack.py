@@ -19,7 +19,7 @@ from typing import IO
 
 from memory.importers.problems import SourceError
 from memory.importers.storable import shown
-from memory.importers.uploads import SPARE_BYTES, opened
+from memory.importers.uploads import SPARE_BYTES, opened, private
 
 MAX_ENTRIES = 100_000
 MAX_DEPTH = 40
@@ -101,7 +101,7 @@ class _Box:
         return self.target.joinpath(*parts) if parts else None
 
     def write(self, place: Path, content: IO[bytes]) -> None:
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private(place.parent)
         with opened(place, os.O_CREAT | os.O_TRUNC) as stream:
             while chunk := content.read(_CHUNK):
                 before, self.size = self.size, self.size + len(chunk)
@@ -129,7 +129,7 @@ def _unzip(path: Path, box: _Box) -> None:
             if place is None:
                 continue
             if one.is_dir():
-                place.mkdir(mode=0o700, parents=True, exist_ok=True)
+                private(place)
             elif kind not in (0, stat.S_IFREG):
                 box.left += 1
             elif one.flag_bits & 1:
@@ -148,7 +148,7 @@ def _untar(path: Path, box: _Box) -> None:
             if place is None:
                 continue
             if one.isdir():
-                place.mkdir(mode=0o700, parents=True, exist_ok=True)
+                private(place)
             elif not one.isreg():
                 box.left += 1
             elif (content := archive.extractfile(one)) is not None:

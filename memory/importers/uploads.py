@@ -23,7 +23,7 @@ from memory.importers.sniff import sniff
 from memory.importers.sqlite import SIDE_FILES
 from memory.importers.storable import shown
 
-MAX_FILES = 500
+MAX_FILES = 200
 MAX_NAME_BYTES = 200
 # What has to stay free on the disk, for the database that writes there.
 SPARE_BYTES = 1024**3
@@ -73,7 +73,7 @@ def announce(names: Sequence[str], sizes: Sequence[int]) -> list[Announced]:
             }
         )
     base = root()
-    base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private(base)
     if shutil.disk_usage(base).free < sum(sizes) + SPARE_BYTES:
         raise Invalid({"files": "the server's disk has no room for them"})
     cleaned = [_clean(name) for name in names]
@@ -96,11 +96,18 @@ def _clean(name: str) -> str:
 
 
 def make(folder: Path) -> None:
-    files_of(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    private(files_of(folder))
+
+
+def private(folder: Path) -> None:
+    """A folder that is nobody else's, and those above it that are missing."""
+    if not folder.exists():
+        private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def write_address(folder: Path, address: str) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private(folder)
     with opened(folder / "address", os.O_CREAT | os.O_EXCL) as stream:
         stream.write(address.encode("utf-8", "surrogateescape"))
 
