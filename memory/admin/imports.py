@@ -5,9 +5,10 @@ Not for getting the files here (import_upload.py).
 """
 
 import uuid
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -97,6 +98,7 @@ class SourceFilter(DropdownFilter):
 class ImportRunAdmin(ReadOnlyAdmin):
     # A new one begins with its upload, on a page of its own.
     add_role = Role.OPERATOR
+    list_before_template = "admin/memory/imports_top.html"
     list_display = ("heading", "state_badge", "rows", "left_out", "by", "made")
     list_filter = (("state", ChoicesDropdownFilter), SourceFilter)
     list_defer = (
@@ -267,10 +269,21 @@ class ImportRunAdmin(ReadOnlyAdmin):
         return obj.actor_label
 
 
+@cache
+def _plurals() -> dict[str, str]:
+    """What several of each are called, by the name of one."""
+    options = [model._meta for model in apps.get_models()]
+    return {str(one.verbose_name): str(one.verbose_name_plural) for one in options}
+
+
 def _taking(report: dict[str, Any]) -> dict[str, Any]:
     """What an undo did or would do: [(rows, of what)] of each, and what stays with why."""
     listed = {
-        name: [(n, what) for what, n in report.get(name, {}).items() if n]
+        name: [
+            (n, what if n == 1 else _plurals().get(what, what))
+            for what, n in report.get(name, {}).items()
+            if n
+        ]
         for name in ("removed", "reverted", "staying")
     }
     kept = report.get("kept", [])

@@ -5,6 +5,9 @@
 const form = document.querySelector("#upload_form");
 const TRIES = 6;
 
+// Unfold would write the name of the file into a text field beside its own kind of file field.
+form?.querySelectorAll("[type=file]").forEach((one) => { one.hasChangeListener = true; });
+
 function say(text, wrong) {
   const said = form.querySelector("[data-said]");
   said.hidden = !text;
