@@ -7,13 +7,13 @@ from procrastinate.contrib.django import app
 
 from config.lib.scope import workspace_scope
 from contacts.models import Workspace
-from memory.importers import asked
+from memory.importers import asked, job
 
 
 @app.task(name=asked.TASK, queue=asked.QUEUE, pass_context=True)
 def work_import(context: JobContext, workspace_id: str, run_id: str) -> None:
     """Do the next step of an import, all of it; it stops where the server does."""
-    asked.work(uuid.UUID(workspace_id), uuid.UUID(run_id), context.should_abort)
+    job.work(uuid.UUID(workspace_id), uuid.UUID(run_id), context.should_abort)
 
 
 @app.periodic(cron="* * * * *")

@@ -3,6 +3,7 @@ job."""
 
 import io
 import os
+import sqlite3
 import tarfile
 import zipfile
 
@@ -14,7 +15,7 @@ from django.urls import reverse
 from config.lib import clock
 from config.lib.scope import workspace_scope
 from contacts.models import Membership, Revision
-from memory.importers import asked, uploads
+from memory.importers import asked, job, uploads
 from memory.importers.registry import SOURCES
 from memory.importers.run import run_import
 from memory.models import ImportRun, Memory
@@ -22,6 +23,7 @@ from memory.tasks_imports import forget_uploads, sweep_imports
 from tests.admin.conftest import person, signed_in
 from tests.admin.pages import MAX_QUERIES, queries_of, url
 from tests.importers.stores import experience_store
+from tests.importers.transcripts import SESSION, encode, user
 
 ADD = url(ImportRun, "add")
 TEXTS = ["The pump starts at noon.", "Ferns want shade.", ""]
@@ -51,7 +53,7 @@ def latest(workspace):
 
 
 def work(workspace, told_to_stop=lambda: False):
-    asked.work(workspace.id, latest(workspace).pk, told_to_stop)
+    job.work(workspace.id, latest(workspace).pk, told_to_stop)
     return latest(workspace)
 
 
@@ -272,6 +274,54 @@ def test_archives_are_taken_apart(otto, workspace, store, name, pack):
     assert not (inside / "link").exists()
     ask(otto, workspace)
     assert work(workspace).tried["counts"]["experience"]["created"] == 3
+
+
+def test_a_folder_of_transcripts_is_read_as_one(otto, workspace):
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for n in "12":
+            session = SESSION[:-1] + n
+            line = user(f"u{n}", "Water the ferns.", sessionId=session)
+            archive.writestr(f"projects/-code/{session}.jsonl", encode(line))
+    upload(otto, ("claude.zip", target.getvalue()))
+    run = work(workspace)
+    assert (run.source, run.options) == ("claude-code", {"read": "claude.zip/projects/-code"})
+    ask(otto, workspace)
+    work(workspace)
+    press(otto, workspace, "running")
+    run = work(workspace)
+    assert (run.state, run.counts["sessions"]["created"]) == ("done", 2)
+    assert run.counts["lines"]["created"] == 2
+
+
+def test_a_database_comes_with_its_wal(otto, workspace, tmp_path):
+    path = experience_store(tmp_path / "raw_store.db", TEXTS)
+    writer = sqlite3.connect(path)
+    writer.execute("PRAGMA journal_mode = WAL")
+    writer.execute("INSERT INTO experience SELECT 'exp_new', type, created_at, content, provenance,"
+                   " evidence_ptrs, confidence, embeddings, affect, parents, causes, sign,"
+                   " ownership, session_id, consolidated FROM experience LIMIT 1")  # fmt: skip
+    writer.commit()
+    wal = path.with_name("raw_store.db-wal").read_bytes()
+    upload(otto, ("raw_store.db", path.read_bytes()), ("raw_store.db-wal", wal))
+    writer.close()
+    run = work(workspace)
+    assert run.options == {"read": "raw_store.db"}
+    ask(otto, workspace)
+    assert work(workspace).tried["counts"]["experience"]["created"] == 4
+
+
+def test_a_hostile_archive_fails_in_a_line_and_leaves_nothing(otto, workspace, store):
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("../../evil", store)
+    upload(otto, ("a.zip", target.getvalue()))
+    run = work(workspace)
+    assert (run.state, run.error) == (
+        "failed", "a.zip holds a path that leads out of it; it was not taken",
+    )  # fmt: skip
+    assert not asked.folder_of(run).exists()
+    assert "Upload it again" in page_of(otto, workspace)
 
 
 def test_a_run_whose_job_died_is_found_and_goes_on_where_it_was(

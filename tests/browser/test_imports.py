@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from config.lib.scope import workspace_scope
 from contacts.models import Workspace
-from memory.importers import asked
+from memory.importers import job
 from memory.models import ImportRun, Memory
 from tests import factories
 from tests.admin.conftest import person
@@ -33,7 +33,7 @@ def greenhouse(transactional_db: None, settings: Any, tmp_path: Path) -> Workspa
 def work(workspace: Workspace) -> None:
     with workspace_scope(workspace.id):
         run = ImportRun.objects.get()
-    asked.work(workspace.id, run.pk, lambda: False)
+    job.work(workspace.id, run.pk, lambda: False)
 
 
 def memories(workspace: Workspace) -> int:

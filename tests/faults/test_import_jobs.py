@@ -19,7 +19,7 @@ from config.embedded.temporary import TemporaryUrls
 from config.lib.actor import Actor
 from config.lib.scope import workspace_scope
 from contacts.models import Revision
-from memory.importers import asked
+from memory.importers import asked, job
 from memory.models import ImportRun, Memory
 from memory.models.imports import ImportState
 from memory.tasks_imports import sweep_imports
@@ -37,8 +37,8 @@ def started(urls: TemporaryUrls, run: ImportRun, data: Path) -> subprocess.Popen
     ids = f"UUID('{run.workspace_id}'), UUID('{run.pk}')"
     return subprocess.Popen(
         [sys.executable, "manage.py", "shell", "-c",
-         "from uuid import UUID; from memory.importers import asked; "
-         f"asked.work({ids}, lambda: False)"],
+         "from uuid import UUID; from memory.importers import job; "
+         f"job.work({ids}, lambda: False)"],
         cwd=PROJECT,
         env={
             "PATH": os.environ["PATH"],
@@ -71,10 +71,10 @@ def test_killed_in_the_middle_it_goes_on_and_brings_each_row_once(
         run = asked.receive(actor=otto, names=["raw_store.db"], sizes=[len(content)])
         asked.append(run=run, number=0, offset=0, body=SimpleUploadedFile("raw_store.db", content))
         asked.received(actor=otto, run_id=run.pk)
-    asked.work(workspace.id, run.pk, lambda: False)
+    job.work(workspace.id, run.pk, lambda: False)
     with workspace_scope(workspace.id):
         asked.ask(actor=otto, run_id=run.pk, source="experience-store", read="raw_store.db")
-    asked.work(workspace.id, run.pk, lambda: False)
+    job.work(workspace.id, run.pk, lambda: False)
     with workspace_scope(workspace.id):
         assert Memory.objects.count() == 0
         asked.begin(actor=otto, run_id=run.pk, state=ImportState.RUNNING)
@@ -92,7 +92,7 @@ def test_killed_in_the_middle_it_goes_on_and_brings_each_row_once(
     assert 0 < before == reached.counts["experience"]["created"] < ROWS
 
     # Its silence has not lasted yet: whoever comes now leaves it alone.
-    asked.work(workspace.id, run.pk, lambda: False)
+    job.work(workspace.id, run.pk, lambda: False)
     assert now(run).job == reached.job
     with workspace_scope(workspace.id):
         ImportRun.objects.update(beat_at=F("beat_at") - asked.LOST)
