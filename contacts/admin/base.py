@@ -26,6 +26,7 @@ from contacts.admin.permissions import Permissions
 from contacts.admin.row_forms import RowForms
 from contacts.admin.row_lists import RowLists
 from contacts.models import Revision
+from contacts.models.workspace import Role
 from contacts.selectors import history
 
 
@@ -104,7 +105,9 @@ class WorkspaceAdmin(RowLists, RowForms):
 class ReadOnlyAdmin(WorkspaceAdmin):
     """Rows that are their own history, or that the product derives: to look at only."""
 
-    add_role = change_role = delete_role = None
+    add_role: Role | None = None
+    change_role: Role | None = None
+    delete_role: Role | None = None
     actions = None
     change_form_before_template = None
     change_form_after_template = None

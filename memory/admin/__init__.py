@@ -5,6 +5,7 @@ from memory.admin import (
     duplicates,
     golden,
     hooks,
+    imports,
     index,
     learning,
     lists,
@@ -13,5 +14,6 @@ from memory.admin import (
 )
 
 __all__ = [
-    "about", "duplicates", "golden", "hooks", "index", "learning", "lists", "memories", "receipts",
+    "about", "duplicates", "golden", "hooks", "imports", "index", "learning", "lists", "memories",
+    "receipts",
 ]  # fmt: skip

@@ -73,6 +73,10 @@ class Steps:
             yield
 
 
+class Stopped(Exception):
+    """Raised by `progress`: leave it at that. Whoever stops a run says what state it is in."""
+
+
 class _RolledBack(Exception):
     """The end of a dry run."""
 
@@ -88,14 +92,17 @@ def run_import(
     compare: int = SAMPLE,
     started_by: str = "",
     progress: Progress = lambda report, line: None,
+    continued: uuid.UUID | None = None,
 ) -> ImportReport:
     """Read all of `where` into a workspace. Outside any scope; can run again.
 
     Raises SourceError, one line, when there is nothing to read. `since` leaves out rows that are
     older. `compare` is how many rows of each table are compared field by field afterwards.
+    `continued` is a run that is there already; what it brought before it was killed counts as
+    brought by it.
     """
     options = options or Options()
-    run_id = new_id()
+    run_id = continued or new_id()
     actor = Actor("import", str(run_id), f"import {source.name} {_name(where)}"[:200], "import")
     report = ImportReport(source.name, _without_password(where), str(run_id), dry_run)
     with tempfile.TemporaryDirectory(prefix="remembrancer-import-") as folder:
@@ -106,7 +113,10 @@ def run_import(
             spool = Spool(scratch)
             run = _Run(source, reading, report, steps, actor, spool, since, progress)
             with contextlib.closing(spool), steps.all():
-                run.go(run_id, options, started_by, compare)
+                with steps.step():
+                    _close_lost(source.name)
+                    row = run.resume(continued) if continued else run.begin(options, started_by)
+                run.go(row, compare)
     return report
 
 
@@ -132,16 +142,15 @@ class _Run:
         self.progress = progress
         self.writer = Writer(source=source.name, actor=actor, spool=spool, report=report)
         self.began = time.monotonic()
+        # Rows by table that this run brought before it was killed.
+        self.earlier: dict[str, dict[str, int]] = {}
 
-    def go(self, run_id: uuid.UUID, options: Options, started_by: str, compare: int) -> None:
+    def go(self, row: ImportRun, compare: int) -> None:
         report = self.report
         for table, rows in self.reading.totals.items():
             report.table(table).total = rows
         for problem in self.reading.problems:
             report.problems.add(problem)
-        with self.steps.step():
-            _close_lost(self.source.name)
-            row = self._begin(run_id, options, started_by)
         try:
             for batch in ahead(self._batches()):
                 self._store(batch, row)
@@ -157,6 +166,8 @@ class _Run:
             report.checked = check(
                 self.source, self.reading, report, self.steps.step, self.since, compare
             )
+        except Stopped:
+            raise
         except BaseException as error:
             if not self.steps.dry_run:
                 self._fail(row, error)
@@ -164,14 +175,14 @@ class _Run:
         with self.steps.step():
             self._beat(row, state=ImportState.DONE, ended_at=clock.now())
 
-    def _begin(self, run_id: uuid.UUID, options: Options, started_by: str) -> ImportRun:
+    def begin(self, options: Options, started_by: str) -> ImportRun:
         asked = {"agent": options.agent} if options.agent else {}
         if options.zone is not None:
             asked["time_zone"] = str(options.zone)
         if self.since is not None:
             asked["since"] = self.since.isoformat()
         run = ImportRun(
-            id=run_id,
+            id=uuid.UUID(self.report.run_id),
             source=self.source.name,
             path=self.report.path[:2000],
             options=asked,
@@ -190,6 +201,11 @@ class _Run:
 
     def _is_older(self, entry: Entry) -> bool:
         return self.since is not None and entry.at is not None and entry.at < self.since
+
+    def resume(self, run_id: uuid.UUID) -> ImportRun:
+        run = ImportRun.objects.get(pk=run_id)
+        self.earlier = run.counts
+        return run
 
     def _store(self, batch: list[Entry], row: ImportRun) -> None:
         """One transaction; of rows that a source writes itself, again where another run or an
@@ -238,7 +254,7 @@ class _Run:
         checked = {} if report.checked is None else report.checked.as_dict()
         funnel.touch(
             row,
-            counts=report.counts(),
+            counts=_together(self.earlier, report.counts()),
             problem_counts={str(code): n for code, n in report.problems.by_code.items()},
             problems=[problem.as_dict() for problem in report.problems.kept[:KEPT_PROBLEMS]],
             redacted=report.redacted,
@@ -281,10 +297,27 @@ def _batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
         yield batch
 
 
+def _together(
+    earlier: dict[str, dict[str, int]], counts: dict[str, dict[str, int]]
+) -> dict[str, dict[str, int]]:
+    """What a run that was killed had brought is found unchanged when it goes on, and is its own."""
+    found = dict(counts)
+    for table, before in earlier.items():
+        now = dict(found.get(table) or dict.fromkeys(before, 0) | {"total": before["total"]})
+        mine = before["created"] + before["updated"]
+        now["unchanged"] -= min(mine, now["unchanged"])
+        now["created"] += before["created"]
+        now["updated"] += before["updated"]
+        found[table] = now
+    return found
+
+
 def _close_lost(source: str) -> None:
-    """Runs of this source that were killed say so; what they wrote stays, and is theirs."""
+    """Runs of this source that were killed say so; what they wrote stays, and is theirs. Those that
+    a job does, go on by themselves."""
     silent = clock.now().timestamp() - SILENT
-    for run in ImportRun.objects.filter(source=source, state=ImportState.RUNNING):
+    lost = ImportRun.objects.filter(source=source, state=ImportState.RUNNING, by_page=False)
+    for run in lost:
         if run.beat_at.timestamp() < silent:
             funnel.touch(run, state=ImportState.INTERRUPTED, ended_at=run.beat_at)
 

@@ -11,7 +11,7 @@ import sqlite3
 import tempfile
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +39,13 @@ MAX_KEPT = 200
 # What belongs to a row or is derived from it; changes of it are recorded with the row.
 _OWN = (ContactEmail, ContactPhone, ContactTag, Learning, MemoryDuplicate, Passage)
 _PARTS = frozenset({"emails", "phones", "tags"})
+_NOT_BEGUN = (
+    ImportState.RECEIVING,
+    ImportState.UNPACKING,
+    ImportState.PROPOSED,
+    ImportState.TRYING,
+    ImportState.TRIED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,10 @@ class UndoReport:
             self.kept.append(Kept.of(row, why))
 
 
+# Called after each step; what it raises stops the rest, which can be done later.
+Progress = Callable[[UndoReport], None]
+
+
 @dataclass(slots=True)
 class _Staying:
     """Rows of one model that stay: how many, and the first ones."""
@@ -113,7 +124,12 @@ def find_run(text: str) -> ImportRun:
 
 
 def undo_import(
-    *, workspace_id: uuid.UUID, run_id: uuid.UUID, actor: Actor, preview: bool = False
+    *,
+    workspace_id: uuid.UUID,
+    run_id: uuid.UUID,
+    actor: Actor,
+    preview: bool = False,
+    progress: Progress = lambda report: None,
 ) -> UndoReport:
     """Take a run back, or say what that would do. Outside any scope; can run again."""
     steps = Steps(workspace_id, dry_run=preview)
@@ -122,22 +138,25 @@ def undo_import(
         made = _Made(Path(folder))
         with contextlib.closing(made), steps.all():
             with steps.step():
-                run = funnel.get_row(ImportRun, run_id, lock=True)
+                # A preview is one long transaction, in which nobody else should have to wait.
+                run = funnel.get_row(ImportRun, run_id, lock=not preview)
                 _check(run)
-                funnel.touch(run, state=ImportState.UNDOING)
+                if not preview:
+                    funnel.touch(run, state=ImportState.UNDOING)
                 made.read(run)
-            worker = _Undo(run, actor, made, report, steps)
+            worker = _Undo(run, actor, made, report, steps, progress)
             worker.revert()
             worker.unlink()
             for label in sorted(made.labels(), key=_depth, reverse=True):
                 worker.remove(label)
-            with steps.step():
-                funnel.touch(
-                    run,
-                    state=ImportState.UNDONE,
-                    undone=report.as_dict(),
-                    undone_at=clock.now(),
-                )
+            if not preview:
+                with steps.step():
+                    funnel.touch(
+                        run,
+                        state=ImportState.UNDONE,
+                        undone=report.as_dict(),
+                        undone_at=clock.now(),
+                    )
     return report
 
 
@@ -145,6 +164,8 @@ def _check(run: ImportRun) -> None:
     heard = (clock.now() - run.beat_at).total_seconds()
     if run.state == ImportState.RUNNING and heard < SILENT:
         raise Conflict("This import is still running; stop it first.", code="running")
+    if run.state in _NOT_BEGUN:
+        raise Conflict("This import has brought nothing yet.", code="wrong_state")
 
 
 class _Made:
@@ -200,13 +221,20 @@ class _Made:
 
 class _Undo:
     def __init__(
-        self, run: ImportRun, actor: Actor, made: _Made, report: UndoReport, steps: Steps
+        self,
+        run: ImportRun,
+        actor: Actor,
+        made: _Made,
+        report: UndoReport,
+        steps: Steps,
+        progress: Progress,
     ) -> None:
         self.run = run
         self.actor = actor
         self.made = made
         self.report = report
         self.steps = steps
+        self.progress = progress
         self.until: datetime = run.ended_at or run.beat_at
         # What runs that were taken back had added or changed, is nobody's any more.
         with steps.step():
@@ -223,6 +251,7 @@ class _Undo:
             with self.steps.step():
                 for revision_id in changed[start : start + BATCH]:
                     self._revert(Revision.objects.get(pk=revision_id))
+            self.progress(self.report)
 
     def _revert(self, revision: Revision) -> None:
         row = _row(revision)
@@ -263,6 +292,7 @@ class _Undo:
                 links = list(MemoryLink.objects.filter(**mine).order_by("id")[:BATCH])
                 funnel.delete_many(links, actor=self.actor, reason=self.reason)
                 self.report.removed["memory link"] += len(links)
+            self.progress(self.report)
             if not links:
                 return
 
@@ -279,6 +309,7 @@ class _Undo:
             for ids in self.made.ids(label):
                 with self.steps.step():
                     removed += self._remove(model, ids, kept)
+                self.progress(self.report)
             if not (nested and removed and kept.rows):
                 break
         self.report.staying[str(model._meta.verbose_name)] += kept.rows

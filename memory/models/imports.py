@@ -7,12 +7,29 @@ from config.lib.db.models import VersionedRow
 
 
 class ImportState(models.TextChoices):
+    # of the Import page alone, up to where one is begun
+    RECEIVING = "receiving"
+    UNPACKING = "unpacking"
+    PROPOSED = "proposed"
+    TRYING = "trying"
+    TRIED = "tried"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    PREVIEWING = "previewing"
     UNDOING = "undoing"
     UNDONE = "undone"
+
+
+# While a job works on it, if the Import page began it.
+ACTIVE = (
+    ImportState.UNPACKING,
+    ImportState.TRYING,
+    ImportState.RUNNING,
+    ImportState.PREVIEWING,
+    ImportState.UNDOING,
+)
 
 
 class ImportRun(VersionedRow):
@@ -24,12 +41,26 @@ class ImportRun(VersionedRow):
     {ok, tables, compared, differences}. `undone` is {removed, kept, reverted} by model. These,
     `state`, `error` and `beat_at`, the last sign of life, are telemetry. Each Revision of the run
     has its id as actor_id.
+
+    Of one that was asked for on the Import page (`by_page`): `files` is what was uploaded, each
+    {name, size}, `found` what of it looks like something, each {path, what, source}, `actor_id` who
+    began what is done now, `job` the process that does it, `progress` a line of it. `tried` is the
+    report of the dry run, `preview` what taking it back would do, each as `counts` and the others
+    are, or as `undone`.
     """
 
-    source = models.CharField(max_length=60)
+    source = models.CharField(max_length=60, blank=True)
     path = models.CharField(max_length=2000, blank=True)
     options = models.JSONField(default=dict, blank=True)
+    actor_id = models.CharField(max_length=64, blank=True)
     actor_label = models.CharField(max_length=200, blank=True)
+    by_page = models.BooleanField(default=False, editable=False)
+    files = models.JSONField(default=list, blank=True, editable=False)
+    found = models.JSONField(default=list, blank=True, editable=False)
+    job = models.CharField(max_length=40, blank=True, editable=False)
+    progress = models.CharField(max_length=200, blank=True, editable=False)
+    tried = models.JSONField(default=dict, blank=True, editable=False)
+    preview = models.JSONField(default=dict, blank=True, editable=False)
     state = models.CharField(max_length=20, choices=ImportState, default=ImportState.RUNNING)
     counts = models.JSONField(default=dict, blank=True, editable=False)
     problem_counts = models.JSONField(default=dict, blank=True, editable=False)
@@ -51,7 +82,13 @@ class ImportRun(VersionedRow):
             models.Index(
                 fields=["workspace", "source", "-created_at", "-id"], name="importrun_source"
             ),
+            # those that a job should be working on
+            models.Index(
+                fields=["workspace", "beat_at"],
+                condition=models.Q(state__in=ACTIVE, by_page=True),
+                name="importrun_active",
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.source} {self.started_at:%Y-%m-%d %H:%M}"
+        return f"{self.source or 'import'} {self.started_at:%Y-%m-%d %H:%M}"

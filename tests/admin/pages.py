@@ -38,6 +38,7 @@ from memory.models import (
     GoldenQuery,
     GoldenRun,
     HookPayload,
+    ImportRun,
     Memory,
     MemoryDuplicate,
     ModelUse,
@@ -193,11 +194,17 @@ def fill(workspace: Workspace) -> Rows:
         run = propose(
             actor=ALICE, model="agent_sessions.task", action="done", title="Done: tasks", total=1
         )
+        imported = ImportRun(
+            source="experience-store", path="raw_store.db", state="done", actor_label="alice",
+            counts={"experience": dict.fromkeys(
+                ("total", "read", "created", "updated", "unchanged", "skipped", "older"), 1)},
+        )  # fmt: skip
+        funnel.append([imported], actor=ALICE)
         rows = [agent, key, invitation, run, project, session, thread, message, event, line, memory,
                 pair, space, passage, handoff, notification, worker, printed, contact, scheduled,
                 mission, task, priority, seal, Tag.objects.first(), Revision.objects.first(),
                 Membership.objects.first(), workspace,
-                receipt, feedback, golden, hooked, uploaded, used,
+                receipt, feedback, golden, hooked, uploaded, used, imported,
                 *fill_attention(session)]  # fmt: skip
     rows.append(check_golden(workspace.id))
     return Rows({type(row): row for row in rows})
@@ -208,7 +215,7 @@ WORKSPACE_MODELS: list[type[Model]] = [
     Thread, Message, RawLine, Memory, MemoryDuplicate, Passage, EmbeddingSpace, Handoff,
     Notification, Worker, WorkerOutput, Contact, Tag, ScheduledMission, Mission, Task, Priority,
     RevisionSeal, Ping, PingChannel, PingDelivery, StagedContent, Receipt, SearchFeedback,
-    GoldenQuery, GoldenRun, HookPayload, Transcript, ModelUse, BulkRun,
+    GoldenQuery, GoldenRun, HookPayload, Transcript, ModelUse, BulkRun, ImportRun,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
     Revision, SessionEvent, Message, RawLine, MemoryDuplicate, Passage, EmbeddingSpace, Handoff,

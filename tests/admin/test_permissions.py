@@ -21,7 +21,7 @@ from config.lib.db.models import WorkspaceRow
 from config.lib.scope import workspace_scope
 from contacts.models import ApiKey, BulkRun, Contact, Membership, Revision, Workspace
 from contacts.models.workspace import Role
-from memory.models import Memory, Receipt
+from memory.models import ImportRun, Memory, Receipt
 from sessions.models import Priority, ScheduledMission, Session, Thread, Worker
 from tests.admin.conftest import person, signed_in
 from tests.admin.pages import Rows, form_of, registered, sent_by, url
@@ -106,6 +106,10 @@ PAGES: dict[str, tuple[str, Role | None]] = {
     "contacts_bulkrun_progress": ("GET", Role.VIEWER),
     "memory_memory_read": ("GET", Role.VIEWER),
     "memory_receipt_again": ("GET", Role.VIEWER),
+    "memory_importrun_progress": ("GET", Role.VIEWER),
+    "memory_importrun_ask": ("POST", Role.OPERATOR),
+    "memory_importrun_begin": ("POST", Role.OPERATOR),
+    "memory_importrun_piece": ("POST", Role.OPERATOR),
     "palette": ("GET", Role.VIEWER),
     "search_feedback": ("POST", Role.VIEWER),
     "review": ("GET", Role.VIEWER),
@@ -127,6 +131,7 @@ ROWS_OF: dict[str, type[Model]] = {
     "contacts_apikey": ApiKey,
     "contacts_bulkrun": BulkRun,
     "memory_memory": Memory,
+    "memory_importrun": ImportRun,
     "memory_receipt": Receipt,
     "review": Memory,
 }

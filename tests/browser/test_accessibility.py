@@ -14,7 +14,7 @@ from config.lib.scope import workspace_scope
 from contacts.models import BulkRun, Contact, Membership, Revision
 from contacts.services.addresses import Labelled
 from contacts.services.contacts import create_contact
-from memory.models import Memory
+from memory.models import ImportRun, Memory
 from sessions.models import Priority, ScheduledMission, Session, StagedContent, Task, Worker
 from tests import factories
 from tests.admin.conftest import person
@@ -97,6 +97,9 @@ def test_no_page_has_a_serious_fault(visit: Visit, transactional_db: None, setti
         "duplicates": reverse("admin:contacts_contact_duplicates"),
         "merge": reverse("admin:contacts_contact_merge", args=[contact.pk]) + f"?source={twin.pk}",
         "bulk run": url(BulkRun, "change", rows[BulkRun].pk),
+        "imports": url(ImportRun, "changelist"),
+        "import": url(ImportRun, "add"),
+        "import run": url(ImportRun, "change", rows[ImportRun].pk),
         "members": url(Membership, "changelist"),
         "sign-ins": reverse("admin:sign_ins"),
         "second factor": reverse("admin:second_factor"),

@@ -144,6 +144,13 @@ def path(env: environ.Env, name: str) -> Path:
     return Path(str(env.str(name))).expanduser().absolute()
 
 
+def folders(env: environ.Env, name: str) -> list[Path]:
+    found = [Path(word).expanduser() for word in words(env, name)]
+    if not all(one.is_absolute() and len(one.parts) > 1 for one in found):
+        raise ValueError("must be whole paths of folders below /, comma-separated")
+    return found
+
+
 def postgres_url(env: environ.Env, name: str) -> str:
     value = str(env.str(name))
     if not value.startswith(("postgres://", "postgresql://")):
