@@ -1,5 +1,7 @@
 """Claude Code: https://code.claude.com/docs/en/hooks, events as of 2.1.330."""
 
+from dataclasses import replace
+
 from memory.hooks.forms import Form, Payload
 from memory.hooks.hook_json import (
     call,
@@ -30,6 +32,12 @@ def _prompt(payload: Payload) -> Form:
     return form
 
 
+def _compacted(payload: Payload) -> Form:
+    """It comes after the SessionStart of source `compact`, which is when the context was lost: what
+    that one was answered with is not."""
+    return replace(compaction(payload), fresh=False)
+
+
 READERS = {
     "SessionStart": start,
     "UserPromptSubmit": _prompt,
@@ -39,7 +47,7 @@ READERS = {
     "SubagentStart": subagent_start,
     "SubagentStop": subagent_stop,
     "PreCompact": noted("pre_compact", "trigger", "custom_instructions"),
-    "PostCompact": compaction,
+    "PostCompact": _compacted,
     "Notification": notification,
     "Stop": stop,
     "StopFailure": stop_failure,

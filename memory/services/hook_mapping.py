@@ -159,9 +159,11 @@ class _Mapping:
         found = here.filter(end_reason="clear", ended_at__gte=since).first()
         if found is not None:
             return found.conversation_id
-        # Its end may still be on its way; of several that run, nobody can say which it was.
-        running = list(here.filter(ended_at=None)[:2])
-        return running[0].conversation_id if len(running) == 1 else ""
+        # Its end may still be on its way, or come when the program ends (Codex); of several
+        # conversations that run, nobody can say which it was.
+        running = here.filter(ended_at=None).order_by().values_list("conversation_id", flat=True)
+        names = list(running.distinct()[:2])
+        return names[0] if len(names) == 1 else ""
 
     def _reopen(self, session: Session) -> None:
         """An ended session that is begun or spoken to again goes on; a guessed end gives way to any

@@ -139,6 +139,19 @@ def test_a_clear_goes_on_in_the_same_conversation(send, rows):
     assert first.conversation_id == second.conversation_id != third.conversation_id
 
 
+def test_a_clear_goes_on_where_the_ends_come_when_the_program_ends(send, rows):
+    """As Codex tells of it; of two conversations that run, nobody knows which was cleared."""
+    for name, source in (
+        ("first", "startup"), ("second", "clear"), ("third", "clear"),
+        ("fourth", "startup"), ("fifth", "clear"),
+    ):  # fmt: skip
+        send({**CODEX, "session_id": name, "hook_event_name": "SessionStart", "source": source},
+             agent="codex")  # fmt: skip
+    found = [row.conversation_id for row in rows(Session)]
+    assert found[0] == found[1] == found[2]
+    assert len(set(found)) == 3
+
+
 def test_the_time_is_ours_and_the_agents_is_kept(send, rows):
     """Its clock is a day ahead; the payload was ten minutes on its way."""
     tomorrow = clock.now() + timedelta(days=1)
@@ -516,9 +529,10 @@ def test_a_prompt_brings_what_is_known_of_it_once_with_a_receipt(send, rows, wor
     (receipt, _) = rows(Receipt)
     assert payload.answer["receipt_id"] == str(receipt.pk)
     assert receipt.q == "When does the greenhouse pump start?"
-    # The agent lost it by the compaction.
+    # The agent lost it by the compaction, which it tells of after the start that follows.
+    assert "starts at noon" in context_of(send(claude("SessionStart", source="compact")))
     send(claude("PostCompact", trigger="auto", compact_summary="We talked."))
-    assert "starts at noon" in context_of(send({**ask, "prompt_id": "p3"}))
+    assert context_of(send({**ask, "prompt_id": "p3"})) == ""
 
 
 def test_an_answer_that_did_not_arrive_is_given_again(send, workspace):

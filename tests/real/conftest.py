@@ -19,11 +19,12 @@ import pytest
 from config.embedded.temporary import TemporaryUrls
 from config.lib.scope import workspace_scope
 from contacts.models import Workspace
-from memory.models import Memory
+from memory.models import HookPayload, Memory
 from memory.services.hooks import map_waiting
 from tests.factories import make_key, make_memory
 from tests.gunicorn import WebServer
 from tests.real.model import Model
+from tests.real.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = os.environ.get("REAL_NPM", "")
@@ -133,6 +134,16 @@ class Rows:
             time.sleep(0.1)
         assert value
         return value
+
+    def heard(self, *events: str) -> list[HookPayload]:
+        """The payloads of these events, in the order in which they came."""
+        return self(HookPayload, event__in=events)
+
+    def after(self, terminal: Terminal, line: str, event: str) -> None:
+        """Type a line, and wait until the payload that follows from it has come."""
+        before = len(self.heard(event))
+        terminal.type(line)
+        self.until(lambda: len(self.heard(event)) > before)
 
 
 @pytest.fixture

@@ -8,15 +8,20 @@ from typing import Any
 import pytest
 
 from config.lib.recalled import CLOSE, OPEN
+from config.lib.scope import workspace_scope
 from memory.models import HookPayload, Memory
 from sessions.models import Handoff, Message, Session, SessionEvent, Thread
+from sessions.services.notifications import notify
+from tests.factories import ALICE, make_memory
 from tests.gunicorn import WebServer
 from tests.real.conftest import ROOT, SHIM, Desk, Rows, program, real
 from tests.real.model import LOADER, Call, Model, Step
+from tests.real.terminal import Terminal
 
 pytestmark = real
 MCP = "mcp__plugin_remembrancer_remembrancer"
 TURN = ["session_start", "user_prompt", "turn_end", "session_end"]
+KEY = "anything"
 CABLE = "The sensor's cable was loose."
 
 
@@ -38,6 +43,19 @@ class Claude:
         assert not answer["is_error"], answer
         return answer
 
+    def open(self) -> Terminal:
+        """Claude Code as a person starts it, who has chosen colours and trusts key and folder."""
+        path = self.desk.home / ".claude.json"
+        known = json.loads(path.read_text())
+        known |= {
+            "hasCompletedOnboarding": True,
+            "theme": "dark",
+            "customApiKeyResponses": {"approved": [KEY], "rejected": []},
+            "projects": {str(self.desk.folder): {"hasTrustDialogAccepted": True}},
+        }
+        path.write_text(json.dumps(known))
+        return Terminal(self.path, cwd=self.desk.folder, environment=self.desk.environment)
+
     def install(self, **config: str) -> None:
         given = [word for name in config for word in ("--config", f"{name}={config[name]}")]
         self.command("plugin", "install", "remembrancer", "--marketplace", str(ROOT), *given)
@@ -49,7 +67,7 @@ def bare(desk: Desk, model: Model) -> Claude:
     path = program("claude")
     desk.environment |= {
         "ANTHROPIC_BASE_URL": model.url,
-        "ANTHROPIC_API_KEY": "anything",
+        "ANTHROPIC_API_KEY": KEY,
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "DISABLE_AUTOUPDATER": "1",
     }
@@ -158,6 +176,67 @@ def test_a_tool_call_a_subagent_and_a_resume_are_all_known(claude, model, rows, 
     assert model.told(f"{MCP}__memory_search", f"{MCP}__session_log")
     (kept,) = rows(Memory, text=CABLE)
     assert model.told(f"memory {kept.short_id}", CABLE)
+
+
+def test_a_clear_and_a_compaction_go_on_in_the_conversation_and_are_told_anew(
+    claude, model, rows, known, workspace
+):
+    with workspace_scope(workspace.pk):
+        rule = make_memory("The ferns are watered by hand.", kind="decision")
+    model.plan = {
+        "When does the pump start?": ["At noon."],
+        "And the pump tomorrow?": ["At noon, too."],
+        "Does the pump start on Sundays?": ["It does."],
+        "Are the ferns watered by hand or by the pump?": ["By hand."],
+    }
+
+    with claude.open() as terminal:
+        rows.until(lambda: rows.heard("SessionStart"))
+        terminal.see("❯")
+        rows.after(terminal, "When does the pump start?", "Stop")
+        rows.after(terminal, "And the pump tomorrow?", "Stop")
+        (first,) = rows(Session)
+        with workspace_scope(workspace.pk):
+            notice = notify(
+                actor=ALICE,
+                conversation_id=first.conversation_id,
+                notification_type="worker_complete",
+                entity_id="w1",
+                payload={"title": "The seeds are sown."},
+            )
+        rows.after(terminal, "/clear", "SessionStart")
+        rows.after(terminal, "Does the pump start on Sundays?", "Stop")
+        rows.after(terminal, "/compact", "PostCompact")
+        rows.after(terminal, "Are the ferns watered by hand or by the pump?", "Stop")
+        terminal.type("/exit")
+        assert terminal.end() == 0
+    rows.until(lambda: len(rows.heard("SessionEnd")) == 2)
+
+    first, second = rows(Session)
+    assert first.conversation_id == second.conversation_id
+    assert (first.end_reason, second.end_reason) == ("clear", "prompt_input_exit")
+    turns = ["user_prompt", "turn_end"]
+    ours = {*TURN, "compaction"}
+    assert [one for one in events(rows, first) if one in ours] == [
+        "session_start", *turns, *turns, "session_end",
+    ]  # fmt: skip
+    assert [one for one in events(rows, second) if one in ours] == [
+        "session_start", *turns, "session_start", "compaction", *turns, "session_end",
+    ]  # fmt: skip
+    starts = rows(SessionEvent, event_type="session_start")
+    assert [row.data["detail"] for row in starts] == ["startup", "clear", "compact"]
+    (compaction,) = rows(SessionEvent, event_type="compaction")
+    assert compaction.data["detail"] == "manual"
+    assert {row.state for row in rows(HookPayload)} == {"mapped"}
+
+    # What is told once per session, and anew when the agent has lost it.
+    pump, ferns = {str(known.pk)}, {str(rule.pk)}
+    asked = rows.heard("SessionStart", "UserPromptSubmit")
+    given = [set(row.answer["rows"]) & (pump | ferns) for row in asked]
+    assert given == [ferns, pump, set(), ferns, pump, ferns, pump]
+    notices = [row.answer["notices"] for row in rows(HookPayload) if row.answer.get("notices")]
+    assert notices == [[str(notice.pk)]]
+    assert model.told("The seeds are sown.")
 
 
 def test_what_happens_while_the_server_is_away_comes_later_and_in_order(

@@ -10,6 +10,7 @@ from memory.models import HookPayload
 from sessions.models import Message, Session, SessionEvent, Thread
 from tests.real.conftest import ROOT, Desk, program, real
 from tests.real.model import Call, Model, Step
+from tests.real.terminal import Terminal
 
 pytestmark = real
 AGENTS = "multi_agent_v1"
@@ -37,6 +38,12 @@ class Codex:
             *arguments,
         )  # fmt: skip
         return [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+
+    def open(self) -> Terminal:
+        return Terminal(
+            self.path, "--dangerously-bypass-hook-trust",
+            cwd=self.desk.folder, environment=self.desk.environment,
+        )  # fmt: skip
 
 
 @pytest.fixture
@@ -101,6 +108,54 @@ def test_a_session_of_codex_with_a_subagent_and_its_resume_are_known(codex, mode
     assert not any(row.data["is_error"] for row in results)
     assert {row.state for row in rows(HookPayload)} == {"mapped"}
     assert model.told(OPEN, "The pump starts at noon, never before.", CLOSE)
+
+
+def test_a_clear_and_a_compaction_go_on_in_the_conversation_and_are_told_anew(
+    codex, model, rows, known
+):
+    model.plan = {
+        "When does the pump start?": ["At noon."],
+        "And the pump tomorrow?": ["At noon, too."],
+        "Does the pump start on Sundays?": ["It does."],
+        "Does the pump start when it rains?": ["It does not."],
+        "Does the pump ever rest?": ["At night."],
+    }
+
+    def clear() -> None:
+        """Nothing is told of it before the next prompt, and the end when Codex ends."""
+        shown = terminal.place()
+        terminal.type("/clear")
+        terminal.see("OpenAI Codex", shown)
+
+    with codex.open() as terminal:
+        terminal.see("Ask Codex to do anything")
+        rows.after(terminal, "When does the pump start?", "Stop")
+        rows.after(terminal, "And the pump tomorrow?", "Stop")
+        clear()
+        rows.after(terminal, "Does the pump start on Sundays?", "Stop")
+        rows.after(terminal, "/compact", "PostCompact")
+        rows.after(terminal, "Does the pump start when it rains?", "Stop")
+        clear()
+        rows.after(terminal, "Does the pump ever rest?", "Stop")
+        terminal.type("/quit")
+        assert terminal.end() == 0
+    rows.until(lambda: len(rows.heard("SessionEnd")) == 3)
+    sessions = rows(Session)
+    assert len(sessions) == 3
+    assert len({row.conversation_id for row in sessions}) == 1
+    turns = ["user_prompt", "turn_end"]
+    told = [[e.event_type for e in rows(SessionEvent, session=row)] for row in sessions]
+    assert told == [
+        ["session_start", *turns, *turns, "session_end"],
+        ["session_start", *turns, "compaction", "session_start", *turns, "session_end"],
+        ["session_start", *turns, "session_end"],
+    ]
+    starts = [row.data["detail"] for row in rows(SessionEvent, event_type="session_start")]
+    assert starts == ["startup", "clear", "compact", "clear"]
+    # At the first prompt; anew after each time that it was lost.
+    given = [row.answer["rows"] for row in rows.heard("UserPromptSubmit")]
+    assert [str(known.pk) in one for one in given] == [True, False, True, True, True]
+    assert {row.state for row in rows(HookPayload)} == {"mapped"}
 
 
 def test_hooks_that_nobody_trusts_do_not_run(codex, model, rows):

@@ -11,6 +11,7 @@ from memory.models import HookPayload
 from sessions.models import Message, Session, SessionEvent
 from tests.real.conftest import SHIM, Desk, program, real, settings_of
 from tests.real.model import Call, Model
+from tests.real.terminal import Terminal
 
 pytestmark = real
 
@@ -26,6 +27,11 @@ class Gemini:
         )
         answer: str = json.loads(printed[printed.index("{") :])["response"]
         return answer
+
+    def open(self) -> Terminal:
+        return Terminal(
+            self.path, "--skip-trust", cwd=self.desk.folder, environment=self.desk.environment
+        )
 
 
 @pytest.fixture
@@ -78,3 +84,39 @@ def test_a_session_of_gemini_and_its_resume_are_known(gemini, model, rows, known
     assert {row.state for row in rows(HookPayload)} == {"mapped"}
     # As Gemini CLI gives it on.
     assert model.told(escape(OPEN), "The pump starts at noon, never before.", escape(CLOSE))
+
+
+def test_a_clear_and_a_compaction_go_on_in_the_conversation_and_are_told_anew(
+    gemini, model, rows, known
+):
+    # A question mark that comes as fast as these keys opens its help.
+    model.plan = {
+        "When does the pump start": ["At noon."],
+        "And the pump tomorrow": ["At noon, too."],
+        "Does the pump start on Sundays": ["It does."],
+        "Does the pump start when it rains": ["It does not."],
+    }
+    with gemini.open() as terminal:
+        rows.until(lambda: rows.heard("SessionStart"))
+        terminal.see("Type your message")
+        rows.after(terminal, "When does the pump start", "AfterAgent")
+        rows.after(terminal, "And the pump tomorrow", "AfterAgent")
+        rows.after(terminal, "/clear", "SessionStart")
+        rows.after(terminal, "Does the pump start on Sundays", "AfterAgent")
+        rows.after(terminal, "/compress", "PreCompress")
+        rows.after(terminal, "Does the pump start when it rains", "AfterAgent")
+        terminal.type("/quit")
+        assert terminal.end() == 0
+    rows.until(lambda: len(rows.heard("SessionEnd")) == 2)
+    first, second = rows(Session)
+    assert first.conversation_id == second.conversation_id
+    assert (first.end_reason, second.end_reason) == ("clear", "exit")
+    turns = ["user_prompt", "turn_end"]
+    told = [[e.event_type for e in rows(SessionEvent, session=one)] for one in (first, second)]
+    assert told == [
+        ["session_start", *turns, *turns, "session_end"],
+        ["session_start", *turns, "compaction", *turns, "session_end"],
+    ]
+    given = [row.answer["rows"] for row in rows.heard("BeforeAgent")]
+    assert [str(known.pk) in one for one in given] == [True, False, True, True]
+    assert {row.state for row in rows(HookPayload)} == {"mapped"}

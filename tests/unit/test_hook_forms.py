@@ -46,7 +46,7 @@ CASES = [
     ("claude-code", claude("PreCompact", trigger="auto"),
      {"kind": Kind.NOTE, "note": "pre_compact", "fresh": False}),
     ("claude-code", claude("PostCompact", trigger="auto", compact_summary="s"),
-     {"kind": Kind.COMPACTION, "fresh": True, "text": "s"}),
+     {"kind": Kind.COMPACTION, "fresh": False, "text": "s"}),
     ("claude-code", claude("StopFailure", error="rate_limit", error_details="429"),
      {"kind": Kind.NOTE, "note": "api_error", "text": "429", "data": {"error": "rate_limit"}}),
     ("claude-code", claude("Status", model={"id": "x"}, context_window={"used_percentage": 12.5}),
