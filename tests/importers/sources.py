@@ -39,7 +39,6 @@ class Sample:
 
 SAMPLES = (
     Sample("archon", "archon/archon_export.sql.gz"),
-    Sample("archon", "archon/archon_data_only.sql.gz"),
     Sample("claude-code", "transcripts/claude"),
     Sample("experience-store", "ai_exp/raw_store.db"),
     Sample("life-engine", "claude_os/real_5da23e82/system.db"),
