@@ -51,7 +51,6 @@ class Sample:
 SAMPLES = (
     Sample("amp", "amp/sessions_after.sqlite"),
     Sample("archon", "archon/archon_export.sql.gz"),
-    Sample("archon", "archon/archon_data_only.sql.gz"),
     Sample("vcard", "vcard/people.vcf", made.vcard),
     Sample("basic-memory", "basic-memory/notes", made.basic_memory),
     Sample("claude-md", "claude-md/shop", made.claude_md),
