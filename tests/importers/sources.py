@@ -41,7 +41,7 @@ class Sample:
 SAMPLES = (
     Sample("amp", "amp/sessions_after.sqlite"),
     Sample("claude-code", "transcripts/claude"),
-    Sample("codex", "transcripts/codex", batches=3),
+    Sample("codex", "transcripts/codex", batches=2),
     Sample("experience-store", "ai_exp/raw_store.db"),
     Sample("life-engine", "claude_os/real_5da23e82/system.db"),
     Sample("life-engine", "claude_os/seed_shape/system.db"),
