@@ -15,6 +15,7 @@ from config.lib.scope import workspace_scope
 from config.lib.text import visible
 from contacts.management.shell import ShellCommand, shell_actor
 from contacts.selectors import get_workspace
+from memory.backup.making import make_backup
 from memory.importers.problems import SourceError
 from memory.importers.registry import SOURCES
 from memory.importers.report import ImportReport
@@ -53,10 +54,9 @@ class Command(ShellCommand):
         if options["source"] is None or options["path"] is None:
             raise CommandError("name a source and a path, or a run with --undo; see --help")
         if options["backup"]:
-            raise CommandError(
-                "--backup: this version cannot make backups; make one with pg_dump, and run the "
-                "import without --backup"
-            )
+            made = make_backup()
+            if not options["json"]:
+                self.stdout.write(f"backup: {made.dump.path}")
         workspace = get_workspace(options["workspace"])
         shown = _Shown(self, quiet=options["json"])
         try:
