@@ -233,6 +233,17 @@ def append(
         changed(rows, actor)
 
 
+def put_back(rows: Sequence[R], *, actor: Actor, recorded: bool) -> None:
+    """Insert rows of one model as another database of ours had them, which `check` has passed.
+
+    Nothing is announced: what followed from them there comes along. `recorded` leaves a Revision
+    for each; without, they bring their history themselves.
+    """
+    insert_rows(rows)
+    if recorded:
+        record_many(rows, "import", actor=actor)
+
+
 def append_once(row: R, *, actor: Actor) -> bool:
     """Insert an append-only row unless a unique key of it is taken; whether it went in.
 

@@ -70,7 +70,9 @@ def dump(login: Login, folder: Path) -> Dump:
         raise BackupError(f"{final}: is there already; try again in a second")
     try:
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            run(program, ["--format=custom"], login=login, stdout=file)
+            # By name: through a pipe or an open file its table of contents would be there twice,
+            # and a file cut off at its end look whole.
+            run(program, ["--format=custom", f"--file={draft}"], login=login)
             os.fsync(file.fileno())
         found = Dump(final, draft.stat().st_size, digest_of(draft), at)
         os.rename(draft, final)
@@ -83,8 +85,7 @@ def dump(login: Login, folder: Path) -> Dump:
 
 
 def require_backup(path: Path) -> None:
-    """Refuses what is no whole backup: another file, one that is cut off at its head, or closed
-    to us. A file cut off later is found when it is restored."""
+    """Refuses what is no whole backup: another file, one that is cut off, or one closed to us."""
     try:
         with path.open("rb") as file:
             head = file.read(len(MAGIC))
@@ -95,7 +96,8 @@ def require_backup(path: Path) -> None:
             f"{path}: is no backup made by `manage.py backup`; it {sniff(path).sentence(path)}"
         )
     try:
-        run(bundled_program("pg_restore"), ["--list", str(path)])
+        # All of it is read, and nothing written.
+        run(bundled_program("pg_restore"), ["--file=/dev/null", str(path)])
     except BackupError as error:
         raise BackupError(f"{path}: is damaged or cut off ({error}); use another one") from None
 

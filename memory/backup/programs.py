@@ -11,7 +11,6 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import psycopg
 from django.conf import settings
@@ -160,18 +159,14 @@ def run(
     arguments: Sequence[str],
     *,
     login: Login | None = None,
-    stdin: IO[bytes] | None = None,
-    stdout: IO[bytes] | None = None,
 ) -> bytes:
-    """What it wrote, if `stdout` does not take it. Raises BackupError with what it complained of
-    first."""
+    """What it wrote. Raises BackupError with what it complained of first."""
     try:
         done = subprocess.run(  # noqa: S603  (PostgreSQL's program, arguments from here)
             [str(program), *([login.option, "--no-password"] if login else []), *arguments],
             env=login.environment if login else {"LC_ALL": "C"},
-            stdin=stdin if stdin is not None else subprocess.DEVNULL,
-            stdout=stdout if stdout is not None else subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
             check=False,
         )
     except OSError as error:
@@ -181,7 +176,7 @@ def run(
         raise BackupError(f"{program.name} was killed ({killed}); nothing was made of it")
     if done.returncode != 0:
         raise BackupError(f"{program.name} failed: {_complaint(done.stderr)}")
-    return done.stdout or b""
+    return done.stdout
 
 
 def _major(program: Path) -> int | None:

@@ -33,10 +33,11 @@ from config.embedded.preflight import DataDirLock
 from config.embedded.provision import provision
 from config.embedded.server import FORMER, PostgresServer, cluster_major
 from config.lib import clock
+from config.lib.db.roles import grant_statements
 from config.lib.text import visible
 from memory.backup.dump import require_backup
 from memory.backup.programs import BackupError, Login, program_for, run
-from memory.backup.trial import Outcome, Server, fill, try_out, verified
+from memory.backup.trial import Outcome, Server, fill, role_names, try_out, verified
 
 CONNECTIONS = 30
 # What a database must not have to count as empty: anything but what extensions brought.
@@ -199,14 +200,37 @@ def _restore_external(path: Path) -> Outcome:
     with tempfile.NamedTemporaryFile("w", suffix=".list") as chosen:
         chosen.write("\n".join(wanted) + "\n")
         chosen.flush()
-        run(
-            program,
-            ["--single-transaction", "--exit-on-error", f"--use-list={chosen.name}", str(path)],
-            login=owner,
-        )
+        with _no_default_privileges(owner):
+            run(
+                program,
+                ["--single-transaction", "--exit-on-error", f"--use-list={chosen.name}", str(path)],
+                login=owner,
+            )
     with contextlib.suppress(psycopg.Error), owner.connect() as connection:
         connection.execute("ANALYZE")
     return outcome
+
+
+@contextlib.contextmanager
+def _no_default_privileges(owner: Login) -> Iterator[None]:
+    """The backup grants what each table needs and brings the default privileges at its end. Those
+    that an empty database has from `dbroles` would widen the grants of append-only tables."""
+    given = [
+        statement
+        for statement in grant_statements(role_names())
+        if statement.startswith("ALTER DEFAULT PRIVILEGES")
+    ]
+    with owner.connect() as connection:
+        for statement in given:
+            taken = statement.replace(" GRANT ", " REVOKE ").replace(" TO ", " FROM ")
+            connection.execute(taken.encode())
+    try:
+        yield
+    except BackupError:
+        with owner.connect() as connection:
+            for statement in given:
+                connection.execute(statement.encode())
+        raise
 
 
 def _not_ours(line: str) -> bool:

@@ -13,9 +13,10 @@ from memory.importers.rows import Entry
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the person who imports has said about it. `agent` is whose sessions they are, where
-    the source does not name one."""
+    the source does not name one. `keep_ids` brings an export back as it was, history and all."""
 
     agent: str = ""
+    keep_ids: bool = False
 
 
 class Reading(Protocol):

