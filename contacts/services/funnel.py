@@ -34,6 +34,7 @@ V = TypeVar("V", bound=VersionedRow)
 _UNRECORDED = frozenset({"id", "workspace_id", "created_at", "updated_at", "version", "repeat_key"})
 # A secret's digest is no secret, but it is nobody's business either.
 HIDDEN = frozenset({"digest", "secret"})
+EMPTY = "must not be empty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,7 +438,7 @@ def _text_problem(field: Any, value: str) -> str:
     if field.max_length is not None and len(value) > field.max_length:
         return f"has {len(value):,} characters; at most {field.max_length:,} are kept"
     if not value and not field.blank and not field.has_default():
-        return "must not be empty"
+        return EMPTY
     return ""
 
 

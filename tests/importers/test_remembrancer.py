@@ -104,6 +104,25 @@ def test_another_workspace_takes_all_of_it_and_gives_it_back(exported, workspace
             assert not model.objects.exists(), model
 
 
+def test_markdown_is_for_people_and_their_tools(exported, workspace, tmp_path):
+    folder = tmp_path / "notes"
+    options = {"workspace": workspace.slug, "format": "markdown", "output": str(folder)}
+    call_command("export", **options)
+    (thread,) = [p for p in (folder / "threads").iterdir() if "-main-" in p.name]
+    assert "## assistant" in thread.read_text()
+    assert "At **noon**." in thread.read_text()
+    notes = {path.stem: path.read_text() for path in (folder / "memories").iterdir()}
+    with workspace_scope(workspace.id):
+        assert len(notes) == Memory.objects.count()
+        relation = MemoryLink.objects.first().relation
+    (linked,) = [text for text in notes.values() if f"- {relation} [[" in text]
+    target = linked.split(f"- {relation} [[")[1].split("]]")[0]
+    assert f'title: "{target}"' in notes[target]
+    assert (folder / "contacts.vcf").read_text().startswith("BEGIN:VCARD")
+    with pytest.raises(CommandError, match="is not empty"):
+        call_command("export", **options)
+
+
 def damaged(path: Path, how: str) -> str:
     lines = path.read_bytes().splitlines(keepends=True)
     if how == "cut":

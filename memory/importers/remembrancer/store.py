@@ -107,7 +107,7 @@ class Batch:
                     if field.attname in values
                 }
             )
-            funnel.check(row)
+            self._check(row)
         except (ValidationError, ValueError, TypeError, AttributeError) as error:
             self._find(values.get("id", ""), Code.REFUSED, str(error)[:200], "skipped")
             return None
@@ -115,6 +115,16 @@ class Batch:
             self._find(values.get("id", ""), Code.REFUSED, error.detail[:200], "skipped")
             return None
         return row
+
+    @staticmethod
+    def _check(row: Any) -> None:
+        """Whether it can be stored. What must not be empty was so where it comes from."""
+        try:
+            funnel.check(row)
+        except Invalid as error:
+            left = {n: text for n, text in error.errors.items() if text != funnel.EMPTY}
+            if left:
+                raise Invalid(left) from None
 
     def _find(self, key: Any, code: Code, reason: str, action: str) -> None:
         self.problems.append(Finding(code, reason, action).of(kind_of(self.model), str(key)))

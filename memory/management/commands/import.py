@@ -61,6 +61,8 @@ class Command(ShellCommand):
             return
         if options["source"] is None or options["path"] is None:
             raise CommandError("name a source and a path, or a run with --undo; see --help")
+        if options["since"] and options["source"] == REMEMBRANCER.name:
+            raise CommandError("--since: is an option of `manage.py export` for its files")
         if options["backup"]:
             made = make_backup()
             if not options["json"]:
