@@ -131,6 +131,7 @@ def test_the_embedded_server(tmp_path: Path) -> None:
         assert "stop that one" in refusal(manage("restore", backup, "--force", **here))
     finally:
         serve.stop()
+        serve.log.close()
 
     cut = tmp_path / "cut.dump"
     whole = Path(backup).read_bytes()
@@ -157,3 +158,4 @@ def test_the_embedded_server(tmp_path: Path) -> None:
         assert agents(runtime) == []
     finally:
         serve.stop()
+        serve.log.close()
