@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 
 from config import errors
-from config.health import livez, readyz
+from config.health import livez, metrics, readyz
 from config.lib.body import BROKEN_BODY
 from config.lib.redact import redact_text
 from contacts.api.edge import Edge
@@ -53,11 +53,12 @@ class RequestId:
 
 
 class Probes:
-    """/livez and /readyz, whatever host and scheme they are asked by: probes come from inside."""
+    """/livez, /readyz and /metrics, whatever host and scheme they are asked by: who asks is
+    inside."""
 
     def __init__(self, get_response: View) -> None:
         self.get_response = get_response
-        self.views = {"/livez": livez, "/readyz": readyz}
+        self.views = {"/livez": livez, "/readyz": readyz, "/metrics": metrics}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self.views.get(request.path, self.get_response)(request)

@@ -6,11 +6,12 @@ workspace of a thousand rows and of a million.
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 from urllib.parse import quote
 
+from django.conf import settings
 from django.contrib.messages import get_messages
 from django.db.models import F, QuerySet, TextField, Value
 from django.db.models.functions import Coalesce, Left, NullIf
@@ -26,6 +27,7 @@ from contacts.admin.access import allows, require_entry
 from contacts.admin.listing import AtLeast, bounded_counts
 from contacts.models.workspace import Role
 from contacts.preferences import Preferences, preferences_in
+from memory.backup.making import last_verified
 from memory.schemas_attention import AttentionKind
 from memory.selectors_activity import read_activity
 from memory.selectors_attention import (
@@ -102,6 +104,7 @@ def glance(request: HttpRequest, *, activity: bool = True) -> dict[str, Any]:
             "lines": _lines(today),
             "coming": _coming(),
             "past": _past(),
+            "backup": last_verified().values("started_at"),
         }
     )
     return {
@@ -119,11 +122,20 @@ def glance(request: HttpRequest, *, activity: bool = True) -> dict[str, Any]:
         "lines_url": _day_url(today),
         "coming": read["coming"],
         "past": [{**row, "tone": TONES.get(row["status"], "")} for row in read["past"]],
+        **_backup(read["backup"], now),
         "operates": allows(request, Role.OPERATOR),
         "origin": request.build_absolute_uri("/").rstrip("/"),
         "now": now,
         "said": get_messages(request),
     }
+
+
+def _backup(found: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
+    """When the last verified backup was made, and whether it is older than the schedule promises:
+    twice its hours, or a week where there is none."""
+    made = found[0]["started_at"] if found else None
+    hours = 2 * settings.BACKUP_HOURS or 7 * 24
+    return {"backup_at": made, "backup_late": made and made < now - timedelta(hours=hours)}
 
 
 def _charts() -> dict[str, Any]:

@@ -46,6 +46,8 @@ PATIENCE_NOTE_SECONDS = 5.0
 # Fast shutdown ends with a checkpoint; a slow disk may need this long to write it.
 STOP_SECONDS = 60.0
 LOG_FILES_KEPT = 5
+# Between the name of a cluster that a restore put aside and the time at which it did.
+FORMER = ".before-"
 INCLUDE = """
 # Remembrancer writes remembrancer.conf at each start. Lines below this one win over it.
 include = 'remembrancer.conf'
@@ -83,9 +85,9 @@ def require_our_major(data_dir: Path) -> None:
     found = cluster_major(cluster)
     if found is not None and found != str(MAJOR):
         raise EmbeddedError(
-            f"{cluster}: made by PostgreSQL {found}, and this release runs PostgreSQL {MAJOR}; "
-            "back it up with the release that made it and restore it here, or set "
-            "REMEMBRANCER_DATA_DIR to a new folder"
+            f"{cluster}: made by PostgreSQL {found}, and this release runs PostgreSQL {MAJOR}, "
+            "which cannot read it; run `manage.py restore BACKUP --force` with the last backup "
+            "that the release before made (`manage.py backup`): the old folder is kept"
         )
 
 
@@ -129,10 +131,21 @@ class PostgresServer:
         self.paths.log.mkdir(mode=0o700, exist_ok=True)
         self.account.own(self.paths.log)
         if not self.paths.cluster.exists():
+            self._require_new()
             self._initialize(durable=durable)
         values = {**tuning.settings(self.max_connections), **self.extra_settings}
         self._write(self.paths.cluster / "remembrancer.conf", tuning.render(values))
         self.prune_logs()
+
+    def _require_new(self) -> None:
+        """A restore that was killed between two renames leaves no cluster, and no fresh one may
+        take its place."""
+        former = sorted(self.paths.root.glob(f"{self.paths.cluster.name}{FORMER}*"))
+        if former:
+            raise EmbeddedError(
+                f"{self.paths.cluster}: missing, and {former[-1].name} is there: a restore was cut "
+                "short; rename that folder back, or run the restore again"
+            )
 
     def _find_way(self) -> None:
         """As root: whether the account gets to its programs and data, or can be helped to."""

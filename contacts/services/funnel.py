@@ -34,6 +34,7 @@ V = TypeVar("V", bound=VersionedRow)
 _UNRECORDED = frozenset({"id", "workspace_id", "created_at", "updated_at", "version", "repeat_key"})
 # A secret's digest is no secret, but it is nobody's business either.
 HIDDEN = frozenset({"digest", "secret"})
+EMPTY = "must not be empty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +234,17 @@ def append(
         changed(rows, actor)
 
 
+def put_back(rows: Sequence[R], *, actor: Actor, recorded: bool) -> None:
+    """Insert rows of one model as another database of ours had them, which `check` has passed.
+
+    Nothing is announced: what followed from them there comes along. `recorded` leaves a Revision
+    for each; without, they bring their history themselves.
+    """
+    insert_rows(rows)
+    if recorded:
+        record_many(rows, "import", actor=actor)
+
+
 def append_once(row: R, *, actor: Actor) -> bool:
     """Insert an append-only row unless a unique key of it is taken; whether it went in.
 
@@ -426,7 +438,7 @@ def _text_problem(field: Any, value: str) -> str:
     if field.max_length is not None and len(value) > field.max_length:
         return f"has {len(value):,} characters; at most {field.max_length:,} are kept"
     if not value and not field.blank and not field.has_default():
-        return "must not be empty"
+        return EMPTY
     return ""
 
 

@@ -51,6 +51,30 @@ def create_workspace(
     return workspace
 
 
+def adopt_workspace(values: Mapping[str, Any]) -> Workspace:
+    """The workspace as another database of ours had it, with its id, made unless it is here; its
+    history comes with its rows. Raises Invalid, and Conflict where the slug is another one's."""
+    fields = Workspace._meta.concrete_fields
+    try:
+        workspace = Workspace(**{f.attname: f.to_python(values[f.attname]) for f in fields})
+    except (KeyError, ValidationError) as error:
+        raise Invalid({"workspace": f"cannot be read: {error}"}) from None
+    if not _SLUG.fullmatch(workspace.slug):
+        raise Invalid({"slug": "lower-case letters, digits and single hyphens"})
+    funnel.check(workspace)
+    found = Workspace.objects.filter(pk=workspace.pk).first()
+    if found is not None:
+        return found
+    try:
+        with workspace_scope(workspace.id):
+            workspace.save(force_insert=True)
+    except IntegrityError:
+        raise Conflict(
+            f"There is another workspace {workspace.slug!r} here.", code="slug_taken"
+        ) from None
+    return workspace
+
+
 def update_workspace(
     *,
     actor: Actor,

@@ -12,6 +12,7 @@ from memory.importers.experience_store import EXPERIENCE_STORE
 from memory.importers.life_engine import LIFE_ENGINE
 from memory.importers.mem0 import MEM0
 from memory.importers.memory_server import MEMORY_SERVER
+from memory.importers.remembrancer import REMEMBRANCER
 from memory.importers.source import Source
 from memory.importers.vcard import VCARD
 
@@ -28,6 +29,7 @@ _ALL: tuple[Source, ...] = (
     LIFE_ENGINE,
     MEM0,
     MEMORY_SERVER,
+    REMEMBRANCER,
     VCARD,
 )
 SOURCES: dict[str, Source] = {one.name: one for one in _ALL}

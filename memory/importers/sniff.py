@@ -159,6 +159,8 @@ def _text(path: Path, text: str) -> Guess:
 
 def _json_line(line: dict[str, Any]) -> Guess | None:
     kind = line.get("type")
+    if line.get("format") == "remembrancer-export":
+        return Guess("an export of Remembrancer", "remembrancer")
     if isinstance(kind, str) and ("sessionId" in line or "leafUuid" in line or "snapshot" in line):
         return Guess("a Claude Code transcript", "claude-code")
     if isinstance(kind, str) and kind in _CODEX_TYPES and isinstance(line.get("payload"), dict):

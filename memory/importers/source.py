@@ -14,10 +14,12 @@ from memory.importers.rows import Entry
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the person who imports has said about it. `agent` is whose sessions they are, where
-    the source does not name one; `zone` is where its times without a zone were written."""
+    the source does not name one; `zone` is where its times without a zone were written. `keep_ids`
+    brings an export back as it was, history and all."""
 
     agent: str = ""
     zone: tzinfo | None = None
+    keep_ids: bool = False
 
 
 class Reading(Protocol):

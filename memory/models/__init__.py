@@ -1,3 +1,4 @@
+from memory.models.backups import Backup
 from memory.models.counts import DayCount, RowCount
 from memory.models.duplicates import MemoryDuplicate
 from memory.models.golden import GoldenQuery, GoldenResult, GoldenRun
@@ -10,6 +11,7 @@ from memory.models.passage import EmbeddingSpace, Passage
 from memory.models.receipt import Receipt, SearchFeedback
 
 __all__ = [
+    "Backup",
     "DayCount",
     "EmbeddingSpace",
     "Evidence",

@@ -13,7 +13,7 @@ from config.lib import clock
 from config.lib.scope import workspace_scope
 from contacts.models import Revision, Workspace
 from contacts.selectors import today
-from memory.models import Memory, Receipt
+from memory.models import Backup, Memory, Receipt
 from sessions.admin.days import list_key
 from sessions.models import Mission, Ping, Priority, ScheduledMission, Session, Worker
 from sessions.services.events import NewEvent, append_events
@@ -389,7 +389,7 @@ def test_a_fragment_is_the_panels_without_the_page(alice, needs):
     part = page(alice, FRAGMENT)
     assert "<html" not in part
     names = re.findall(r'data-panel="(\w+)"', part)
-    assert names == ["begin", "numbers", "needed", "live", "today", "missions"]
+    assert names == ["begin", "numbers", "needed", "live", "today", "missions", "backup"]
     names.append("activity")
     assert names == re.findall(r'data-panel="(\w+)"', page(alice))
     assert names == re.findall(r'data-panel="(\w+)"', page(alice, "/admin/?fragment=all"))
@@ -413,3 +413,14 @@ def test_moments_of_a_list_that_are_none_are_refused_kindly(alice, rows):
     for value in ("2026-13-01T00:00Z", "T", "9999-12-31"):
         address = url(Session, "changelist")
         assert alice.get(address, {"started_at_to": value}).status_code in (200, 302)
+
+
+def test_the_age_of_the_last_verified_backup_is_told(otto):
+    assert "No verified backup yet" in page(otto, FRAGMENT)
+    Backup.objects.create(error="no space", ended_at=clock.now())
+    assert "No verified backup yet" in page(otto, FRAGMENT)
+    made = clock.now() - timedelta(days=9)
+    Backup.objects.create(started_at=made, verified_at=made)
+    shown = page(otto, FRAGMENT).split('data-panel="backup"')[1]
+    assert "rm-amber" in shown
+    assert made.isoformat()[:16] in shown

@@ -2,6 +2,7 @@
 its own."""
 
 import hashlib
+import importlib
 import json
 import sqlite3
 import uuid
@@ -17,6 +18,7 @@ from config.lib.db.models import WorkspaceRow
 from config.lib.scope import workspace_scope
 from contacts.models import Contact, Revision
 from contacts.services import funnel
+from memory.backup.programs import BackupError
 from memory.importers import run as frame
 from memory.importers.problems import SourceError
 from memory.importers.registry import SOURCES
@@ -408,7 +410,7 @@ def test_no_space_in_the_database_is_one_line(workspace, copy, monkeypatch):
     assert run.error.startswith("no space left")
 
 
-def test_the_command_reports_and_takes_back(workspace, legacy, capsys, tmp_path):
+def test_the_command_reports_and_takes_back(workspace, legacy, capsys, tmp_path, monkeypatch):
     where, slug = str(STORE.where(legacy)), workspace.slug
     written = tmp_path / "report.json"
     call_command("import", STORE.source, where, workspace=slug, report=written)
@@ -425,8 +427,16 @@ def test_the_command_reports_and_takes_back(workspace, legacy, capsys, tmp_path)
     assert "staying: nothing" in capsys.readouterr().out
     with workspace_scope(workspace.id):
         assert not Memory.objects.exists()
-    with pytest.raises(CommandError, match="cannot make backups"):
+
+    def full() -> None:
+        raise BackupError("no space")
+
+    command = importlib.import_module("memory.management.commands.import")
+    monkeypatch.setattr(command, "make_backup", full)
+    with pytest.raises(CommandError, match="no space"):
         call_command("import", STORE.source, where, workspace=slug, backup=True)
+    with workspace_scope(workspace.id):
+        assert not Memory.objects.exists()
     with pytest.raises(CommandError, match="name a source and a path"):
         call_command("import", workspace=slug)
     with pytest.raises(CommandError, match="--since soon"):

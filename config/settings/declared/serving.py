@@ -42,6 +42,33 @@ SERVING: tuple[Setting, ...] = (
         "the embedded server",
     ),
     Setting(
+        "DATABASE_BACKUP_URL",
+        postgres_url,
+        None,
+        "The same database as a role that may read every row (BYPASSRLS), for backups.",
+        "the embedded server",
+    ),
+    Setting(
+        "REMEMBRANCER_BACKUP_DIR",
+        path,
+        None,
+        "Where backups are written (docs/production.md); best on another disk.",
+        "`backups/` in the data directory",
+    ),
+    Setting(
+        "REMEMBRANCER_BACKUP_HOURS",
+        whole(0, 8760),
+        None,
+        "Hours after which the job worker makes the next verified backup; 0: it makes none.",
+        "24 with the embedded server, else 0",
+    ),
+    Setting(
+        "REMEMBRANCER_BACKUP_KEEP",
+        whole(0, 10_000),
+        7,
+        "Backups that stay in that folder; older ones are removed after a verified one. 0: all.",
+    ),
+    Setting(
         "SECRET_KEY",
         text,
         None,

@@ -15,9 +15,13 @@ from django.core.management.base import CommandError
 from config.lib.scope import workspace_scope
 from config.lib.text import visible
 from contacts.management.shell import ShellCommand, shell_actor
+from contacts.models import Workspace
 from contacts.selectors import get_workspace
+from contacts.services.workspaces import adopt_workspace
+from memory.backup.making import make_backup
 from memory.importers.problems import SourceError
 from memory.importers.registry import SOURCES
+from memory.importers.remembrancer import REMEMBRANCER, exported_workspace
 from memory.importers.report import ImportReport
 from memory.importers.run import run_import
 from memory.importers.source import Options
@@ -39,6 +43,11 @@ class Command(ShellCommand):
         parser.add_argument(
             "--time-zone", metavar="NAME", help="where its times without a zone were written (IANA)"
         )
+        parser.add_argument(
+            "--keep-ids",
+            action="store_true",
+            help="of an export: make its workspace here as it was, with its history",
+        )
         parser.add_argument("--dry-run", action="store_true", help="read and report, write nothing")
         parser.add_argument("--backup", action="store_true", help="make a verified backup first")
         parser.add_argument("--since", help="leave out what is older (ISO date or time, UTC)")
@@ -56,19 +65,24 @@ class Command(ShellCommand):
             return
         if options["source"] is None or options["path"] is None:
             raise CommandError("name a source and a path, or a run with --undo; see --help")
+        if options["since"] and options["source"] == REMEMBRANCER.name:
+            raise CommandError("--since: is an option of `manage.py export` for its files")
         if options["backup"]:
-            raise CommandError(
-                "--backup: this version cannot make backups; make one with pg_dump, and run the "
-                "import without --backup"
-            )
-        workspace = get_workspace(options["workspace"])
+            made = make_backup()
+            if not options["json"]:
+                self.stdout.write(f"backup: {made.dump.path}")
+        workspace = self._workspace(options)
         shown = _Shown(self, quiet=options["json"])
         try:
             report = run_import(
                 workspace_id=workspace.id,
                 source=SOURCES[options["source"]],
                 where=options["path"],
-                options=Options(agent=options["agent"], zone=_zone(options["time_zone"])),
+                options=Options(
+                    agent=options["agent"],
+                    zone=_zone(options["time_zone"]),
+                    keep_ids=options["keep_ids"],
+                ),
                 dry_run=options["dry_run"],
                 since=_since(options["since"]),
                 started_by=shell_actor("import").label,
@@ -82,6 +96,17 @@ class Command(ShellCommand):
         checked = report.checked
         if checked is not None and not checked.ok and not options["dry_run"]:
             raise CommandError("it does not add up; see the differences above")
+
+    def _workspace(self, options: dict[str, Any]) -> Workspace:
+        if not options["keep_ids"]:
+            return get_workspace(options["workspace"])
+        if options["source"] != REMEMBRANCER.name or options["dry_run"]:
+            raise CommandError(f"--keep-ids: only with {REMEMBRANCER.name}, and without --dry-run")
+        try:
+            found = exported_workspace(options["path"])
+        except SourceError as error:
+            raise CommandError(str(error)) from None
+        return adopt_workspace(found)
 
     def _undo(self, options: dict[str, Any]) -> None:
         workspace = get_workspace(options["workspace"])

@@ -1,0 +1,98 @@
+"""`manage.py export`: all of a workspace, as a file or folder of one's own."""
+
+import os
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from contacts.management.shell import ShellCommand
+from contacts.models import Workspace
+from contacts.selectors import get_workspace
+from memory.exports.kinds import kinds
+from memory.exports.markdown import export_markdown
+from memory.exports.ndjson import export_lines
+from memory.importers.values import parse_time
+
+
+class Command(ShellCommand):
+    help = (
+        "Export everything of a workspace as NDJSON (docs/export.md), which `import remembrancer` "
+        "brings back."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--workspace", default="default", help="slug (default: default)")
+        parser.add_argument("--format", choices=["ndjson", "markdown"], default="ndjson")
+        parser.add_argument("--since", help="leave out what nobody changed since (UTC)")
+        parser.add_argument("--kinds", help="only these, such as memory,session,thread")
+        parser.add_argument("--output", default="-", metavar="PATH", help="- is standard output")
+
+    def work(self, options: dict[str, Any]) -> None:
+        workspace = get_workspace(options["workspace"])
+        since = parse_time(options["since"]) if options["since"] else None
+        if options["since"] and since is None:
+            raise CommandError(f"--since {options['since']}: is no date or time")
+        if options["format"] == "markdown":
+            self._to_folder(workspace, options, since)
+            return
+        lines = export_lines(workspace, since=since, only=_kinds(options["kinds"]))
+        if options["output"] == "-":
+            _write(lines, sys.stdout.buffer)
+            return
+        self._to_file(lines, Path(options["output"]).expanduser().absolute())
+
+    def _to_folder(
+        self, workspace: Workspace, options: dict[str, Any], since: datetime | None
+    ) -> None:
+        if options["output"] == "-" or options["kinds"]:
+            raise CommandError("--format markdown: name a folder with --output, and no --kinds")
+        folder = Path(options["output"]).expanduser().absolute()
+        try:
+            if folder.exists() and any(folder.iterdir()):
+                raise CommandError(f"--output {folder}: is not empty; name a new folder")
+            files = export_markdown(workspace, folder, since=since)
+        except OSError as error:
+            raise CommandError(f"--output {folder}: {error.strerror}; it is not whole") from None
+        self.stdout.write(f"{folder}: {files:,} files")
+
+    def _to_file(self, lines: Iterable[bytes], path: Path) -> None:
+        """Under its name once it is whole."""
+        draft = path.with_name(f".{path.name}.part")
+        try:
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                written = _write(lines, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(draft, path)
+        except OSError as error:
+            raise CommandError(f"--output {path}: {error.strerror}; nothing was kept") from None
+        finally:
+            draft.unlink(missing_ok=True)
+        # Of the lines, the first and the last are no rows.
+        self.stdout.write(f"{path}: {written - 2:,} rows")
+
+
+def _write(lines: Iterable[bytes], file: Any) -> int:
+    count = 0
+    for line in lines:
+        file.write(line)
+        count += 1
+    return count
+
+
+def _kinds(text: str | None) -> set[str]:
+    """By their whole names, or by the last part of them."""
+    if text is None:
+        return set()
+    known = {name: kind for kind in kinds() for name in (kind, kind.rsplit(".", 1)[1])}
+    wanted = [word.strip().lower() for word in text.split(",") if word.strip()]
+    unknown = [word for word in wanted if word not in known]
+    if unknown or not wanted:
+        said = ", ".join(kind.rsplit(".", 1)[1] for kind in kinds())
+        raise CommandError(f"--kinds {', '.join(unknown) or text}: unknown; there are {said}")
+    return {known[word] for word in wanted}

@@ -1,0 +1,173 @@
+"""Our own export: brought back as it was, byte for byte, or into another workspace; and refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from config.lib.scope import workspace_scope
+from contacts.models import Revision, Workspace
+from memory.exports.kinds import fields, kinds
+from memory.exports.ndjson import export_lines
+from memory.importers.problems import SourceError
+from memory.importers.remembrancer import REMEMBRANCER
+from memory.importers.run import run_import
+from memory.importers.undo import undo_import
+from memory.models import Memory, MemoryLink, Passage
+from sessions.models import Message, Session
+from tests.admin.pages import fill
+from tests.factories import ALICE, make_memory, make_session, make_workspace
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def exported(workspace: Workspace, tmp_path: Path) -> Path:
+    """A row of every kind, and what refers to what comes later."""
+    fill(workspace)
+    with workspace_scope(workspace.id):
+        parent = make_session(name="Later made")
+        first = Session.objects.order_by("id").first()
+        Session.objects.filter(pk=first.pk).update(parent=parent)
+        make_memory("Größe: 1.50 m, „quoted“ \u2028 and 🌱", metadata={"big": 2**70, "f": 1e16})
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('app.workspace', %s, true)", [str(workspace.id)])
+    path = tmp_path / "export.ndjson"
+    path.write_bytes(b"".join(export_lines(workspace)))
+    return path
+
+
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def take(workspace: Workspace, path: Path, **options: Any) -> Any:
+    return run_import(workspace_id=workspace.id, source=REMEMBRANCER, where=str(path), **options)
+
+
+def empty_database() -> None:
+    tables = ", ".join(f'"{model._meta.db_table}"' for model in kinds().values())
+    with connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {tables}, contacts_workspace CASCADE")
+
+
+def test_it_has_every_kind_and_no_secret(exported):
+    head, *rows, last = lines_of(exported)
+    assert head["version"] == 1
+    found = {line["kind"] for line in rows}
+    assert found <= set(kinds())
+    assert len(found) > 20
+    assert last["manifest"]["rows"].keys() == found
+    assert sum(last["manifest"]["rows"].values()) == len(rows)
+    names = {field.attname for model in kinds().values() for field in fields(model)}
+    assert not names & {"lease_id", "secret", "repeat_key", "workspace_id"}
+
+
+def test_an_empty_database_has_it_again_byte_for_byte(exported, workspace, capsys):
+    before = exported.read_bytes()
+    empty_database()
+    call_command("import", "remembrancer", str(exported), keep_ids=True)
+    assert "adds up" in capsys.readouterr().out
+    again = Workspace.objects.get()
+    assert again.pk == workspace.pk
+    after = b"".join(export_lines(again))
+    assert after.splitlines() == before.splitlines()
+    with workspace_scope(again.id):
+        assert Passage.objects.filter(of_memory__isnull=False).count() == Memory.objects.count()
+    call_command("import", "remembrancer", str(exported), keep_ids=True)
+    assert "nothing was new" in capsys.readouterr().out
+
+
+def test_another_workspace_takes_all_of_it_and_gives_it_back(exported, workspace):
+    there = make_workspace("there")
+    assert take(there, exported, dry_run=True).checked.ok
+    with workspace_scope(there.id):
+        assert not Memory.objects.exists()
+    report = take(there, exported)
+    assert report.checked.ok, report.checked.differences
+    _, *rows, _ = lines_of(exported)
+    history = {"contacts.revision", "contacts.revisionseal"}
+    kept = [line for line in export_lines(there) if json.loads(line).get("kind") not in history]
+    assert [json.loads(line) for line in kept[1:-1]] == [
+        line for line in rows if line["kind"] not in history
+    ]
+    with workspace_scope(there.id):
+        assert Revision.objects.filter(actor_id=report.run_id).exists()
+    assert not take(there, exported).changed
+    undone = undo_import(workspace_id=there.id, run_id=report.run_id, actor=ALICE)
+    assert undone.staying.total() == 0
+    with workspace_scope(there.id):
+        for model in (Memory, MemoryLink, Session, Message):
+            assert not model.objects.exists(), model
+
+
+def test_markdown_is_for_people_and_their_tools(exported, workspace, tmp_path):
+    folder = tmp_path / "notes"
+    options = {"workspace": workspace.slug, "format": "markdown", "output": str(folder)}
+    call_command("export", **options)
+    (thread,) = [p for p in (folder / "threads").iterdir() if "-main-" in p.name]
+    assert "## assistant" in thread.read_text()
+    assert "At **noon**." in thread.read_text()
+    notes = {path.stem: path.read_text() for path in (folder / "memories").iterdir()}
+    with workspace_scope(workspace.id):
+        assert len(notes) == Memory.objects.count()
+        relation = MemoryLink.objects.first().relation
+    (linked,) = [text for text in notes.values() if f"- {relation} [[" in text]
+    target = linked.split(f"- {relation} [[")[1].split("]]")[0]
+    assert f'title: "{target}"' in notes[target]
+    assert (folder / "contacts.vcf").read_text().startswith("BEGIN:VCARD")
+    with pytest.raises(CommandError, match="is not empty"):
+        call_command("export", **options)
+
+
+def damaged(path: Path, how: str) -> str:
+    lines = path.read_bytes().splitlines(keepends=True)
+    if how == "cut":
+        path.write_bytes(b"".join(lines[:-1]))
+    elif how == "changed":
+        path.write_bytes(b"".join([*lines[:2], *lines[3:]]))
+    elif how == "newer":
+        path.write_bytes(b"".join([lines[0].replace(b'"version":1', b'"version":2'), *lines[1:]]))
+    else:
+        path.write_text(how)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("cut", "is cut off"),
+        ("changed", "SHA-256 differs"),
+        ("newer", "of version 2"),
+        ("", "an empty file"),
+        ('{"type": "user", "sessionId": "1"}', "try: import claude-code"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(exported, workspace, how, words):
+    where = damaged(exported, how)
+    with pytest.raises(SourceError, match=words) as refused:
+        take(workspace, Path(where))
+    assert "\n" not in str(refused.value)
+
+
+def test_what_is_missing_is_told_and_stops_nothing(workspace, tmp_path, capsys):
+    with workspace_scope(workspace.id):
+        session = make_session()
+        make_memory("Kept.", session_id=session.pk)
+    path = tmp_path / "export.ndjson"
+    call_command("export", workspace=workspace.slug, kinds="memory", output=str(path))
+    assert path.stat().st_mode & 0o777 == 0o600
+    there = make_workspace("there")
+    report = take(there, path)
+    assert report.problems.by_code == {"dangling": 1}
+    with workspace_scope(there.id):
+        assert Memory.objects.get().session_id is None
+    with pytest.raises(CommandError, match="--kinds nothing: unknown"):
+        call_command("export", workspace=workspace.slug, kinds="nothing")
+    with pytest.raises(CommandError, match="nothing was kept"):
+        call_command("export", workspace=workspace.slug, output=str(tmp_path / "no" / "file"))
+    path.write_bytes(b"".join(export_lines(workspace, since=session.updated_at.replace(year=2999))))
+    assert lines_of(path)[-1]["manifest"]["rows"] == {}
