@@ -1103,6 +1103,9 @@ def _hook(agent: str, given: str) -> None:
     if not body.strip():
         return
     facts = facts_of(agent, given, body)
+    # Cursor runs what it finds in Claude Code's settings too, with payloads of its own.
+    if facts.pop("cursor") and agent == "claude-code":
+        return
     found, state = settings(), state_folder()
     waits = facts["event"] in CONTEXT_AT[agent] and not found.problem
     name, spool = "", None
@@ -1158,6 +1161,7 @@ def facts_of(agent: str, given: str, body: bytes) -> dict:
         "event": event[:80] if isinstance(event, str) else given[:80],
         "session": session[:300] if isinstance(session, str) else "",
         "transcript": path if isinstance(path, str) else "",
+        "cursor": "cursor_version" in payload,
     }
 
 

@@ -66,6 +66,16 @@ def test_each_agent_is_answered_in_its_own_form(machine, known, agent, payload, 
     assert "The pump starts at noon." in json.dumps(answer)
 
 
+def test_what_cursor_does_with_claude_codes_hooks_is_told_by_its_own_alone(machine, known, rows):
+    """It reads ~/.claude/settings.json as well, and runs what it finds there."""
+    start = {**CURSOR, "hook_event_name": "sessionStart"}
+    assert machine.hook(start, agent="claude-code") is None
+    assert machine.hook(start, agent="cursor")
+    machine.settle()
+    (payload,) = rows(HookPayload)
+    assert payload.dialect == "cursor"
+
+
 def test_a_whole_session_arrives_once_with_its_transcript(machine, rows):
     project = machine.home / ".claude" / "projects" / "-home-vera-greenhouse"
     project.mkdir(parents=True)
