@@ -2,8 +2,10 @@
 
 from django.db import migrations, models
 
+from config.lib.db.migration import NarrowMigration
 
-class Migration(migrations.Migration):
+
+class Migration(NarrowMigration):
 
     dependencies = [
         ('agent_sessions', '0008_times_of_events'),
