@@ -109,6 +109,7 @@ def test_a_clear_and_a_compaction_go_on_in_the_conversation_and_are_told_anew(
         assert terminal.end() == 0
     # Gemini CLI says its end three times.
     rows.until(lambda: len(rows.heard("SessionEnd")) == 4)
+    rows.until(rows.mapped)
     first, second = rows(Session)
     assert first.conversation_id == second.conversation_id
     assert (first.end_reason, second.end_reason) == ("clear", "exit")
@@ -120,4 +121,3 @@ def test_a_clear_and_a_compaction_go_on_in_the_conversation_and_are_told_anew(
     ]
     given = [row.answer["rows"] for row in rows.heard("BeforeAgent")]
     assert [str(known.pk) in one for one in given] == [True, False, True, True]
-    assert {row.state for row in rows(HookPayload)} == {"mapped"}
