@@ -99,6 +99,8 @@ class _Mapping:
             case Kind.STATUS:
                 if self.live:
                     funnel.touch(session, last_seen_at=max(clock.now(), session.last_seen_at))
+            case Kind.SESSION_END if session.ended_at and session.end_reason == form.detail[:60]:
+                pass  # said once more: Gemini CLI does so three times
             case Kind.NOTE:
                 self._append(session, self._event(form.note, head(form.text)))
             case _:

@@ -152,6 +152,17 @@ def test_a_clear_goes_on_where_the_ends_come_when_the_program_ends(send, rows):
     assert len(set(found)) == 3
 
 
+def test_an_end_that_is_said_three_times_is_one(send, rows):
+    """As Gemini CLI does."""
+    start = {**GEMINI, "hook_event_name": "SessionStart", "source": "startup"}
+    end = {**GEMINI, "hook_event_name": "SessionEnd", "reason": "exit"}
+    for payload in (start, *({**end, "timestamp": f"2026-11-22T06:0{n}:00Z"} for n in range(3))):
+        send(payload, agent="gemini")
+    assert {row.state for row in rows(HookPayload)} == {"mapped"}
+    assert len(rows(HookPayload)) == 4
+    assert len(events(rows, "session_end")) == 1
+
+
 def test_the_time_is_ours_and_the_agents_is_kept(send, rows):
     """Its clock is a day ahead; the payload was ten minutes on its way."""
     tomorrow = clock.now() + timedelta(days=1)

@@ -139,6 +139,10 @@ class Rows:
         """The payloads of these events, in the order in which they came."""
         return self(HookPayload, event__in=events)
 
+    def mapped(self) -> bool:
+        """Whether all that has come is; the server maps what came last once it has answered."""
+        return {row.state for row in self(HookPayload)} == {"mapped"}
+
     def after(self, terminal: Terminal, line: str, event: str) -> None:
         """Type a line, and wait until the payload that follows from it has come."""
         before = len(self.heard(event))

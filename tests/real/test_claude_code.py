@@ -211,6 +211,7 @@ def test_a_clear_and_a_compaction_go_on_in_the_conversation_and_are_told_anew(
         terminal.type("/exit")
         assert terminal.end() == 0
     rows.until(lambda: len(rows.heard("SessionEnd")) == 2)
+    rows.until(rows.mapped)
 
     first, second = rows(Session)
     assert first.conversation_id == second.conversation_id
@@ -227,7 +228,6 @@ def test_a_clear_and_a_compaction_go_on_in_the_conversation_and_are_told_anew(
     assert [row.data["detail"] for row in starts] == ["startup", "clear", "compact"]
     (compaction,) = rows(SessionEvent, event_type="compaction")
     assert compaction.data["detail"] == "manual"
-    assert {row.state for row in rows(HookPayload)} == {"mapped"}
 
     # What is told once per session, and anew when the agent has lost it.
     pump, ferns = {str(known.pk)}, {str(rule.pk)}
