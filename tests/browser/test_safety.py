@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Request, expect
 
 from config.lib.scope import workspace_scope
 from contacts.models import Invitation, Workspace
+from memory.models import ImportRun
 from sessions.models import Session, Thread
 from tests import factories
 from tests.admin.conftest import person
@@ -41,10 +42,33 @@ FORMAL = {
 }  # fmt: skip
 
 
+COUNTS = ("total", "read", "created", "updated", "unchanged", "skipped", "older")
+_PROBLEM = {"table": HOSTILE, "id": HOSTILE, "code": HOSTILE, "reason": HOSTILE, "done": HOSTILE}
+_REPORT = {
+    "counts": {HOSTILE: dict.fromkeys(COUNTS, 1)},
+    "problem_counts": {HOSTILE: 1},
+    "problems": [_PROBLEM],
+    "checked": {"ok": False, "compared": 1, "differences": [HOSTILE]},
+}
+_KEPT = {"model": HOSTILE, "id": HOSTILE, "name": HOSTILE, "why": HOSTILE}
+_UNDONE = {"removed": {HOSTILE: 1}, "staying": {HOSTILE: 1}, "kept": [_KEPT]}
+IMPORTED = {
+    **_REPORT,
+    "tried": _REPORT,
+    "undone": _UNDONE,
+    "preview": _UNDONE,
+    "files": [{"name": HOSTILE, "size": 1}],
+    "found": [{"path": HOSTILE, "what": HOSTILE, "source": HOSTILE}],
+}
+
+
 def hostile_value(field: Any) -> Any:
     """A value of the field's kind that is an attack; None where it has no room for one."""
     if field.primary_key or field.choices or field.is_relation or field.name in FORMAL:
         return None
+    # What an import came to: figures by table and by problem, and problems with a reason.
+    if field.model is ImportRun and isinstance(field, models.JSONField):
+        return IMPORTED.get(field.name, {HOSTILE: HOSTILE})
     # What a bulk run came to: figures, and rows with a reason.
     refused = [{"id": NOBODYS_ID, "kind": "failed", "why": HOSTILE}]
     if field.name == "problems":

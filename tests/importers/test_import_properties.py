@@ -69,7 +69,8 @@ def digests(path) -> dict:
 
 
 def test_every_source_has_a_sample():
-    assert {sample.source for sample in SAMPLES} == set(SOURCES)
+    # An export has ids of its own, and its stories: test_remembrancer.py.
+    assert {sample.source for sample in SAMPLES} == set(SOURCES) - {"remembrancer"}
 
 
 def test_every_source_says_how_it_reads_times_and_has_a_page():

@@ -74,8 +74,9 @@ def _stage_dump(path: Path, stage: Stage) -> None:
     try:
         with _opened(path) as stream:
             head = stream.read(HEAD_BYTES)
-            if not _looks_like_sql(head):
-                raise SourceError(f"{name} {sniff(path).sentence(path)}")
+            guess = sniff(path)
+            if not _looks_like_sql(head) or guess.importer not in (None, "archon"):
+                raise SourceError(f"{name} {guess.sentence(path)}")
         with _opened(path) as stream:
             is_other = _take(Dump(stream), stage)
     except (CutOff, EOFError, zlib.error) as error:
