@@ -129,7 +129,7 @@ window.addEventListener("load", () => {
 });
 
 // Select2 names its boxes by what is chosen, so an empty one has no name: the field's label is put
-// before it. Its own script runs when the page is ready; `load` comes after that.
+// before it as soon as the box is there, which may be before or after the page has loaded.
 function nameBoxes() {
   document.querySelectorAll("select.select2-hidden-accessible").forEach((select) => {
     const label = select.labels && select.labels[0];
@@ -143,5 +143,9 @@ function nameBoxes() {
     box.setAttribute("aria-labelledby", shown && shown.id ? `${label.id} ${shown.id}` : label.id);
   });
 }
-window.addEventListener("load", nameBoxes);
-document.addEventListener("formset:added", () => window.setTimeout(nameBoxes));
+new MutationObserver((changes) => {
+  const isBox = (node) => node.nodeType === 1 && node.matches(".select2-container");
+  if (changes.some((change) => [...change.addedNodes].some(isBox))) {
+    nameBoxes();
+  }
+}).observe(document.documentElement, {childList: true, subtree: true});
