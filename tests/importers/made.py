@@ -3,11 +3,20 @@
 import json
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 
-def node(key, parent, children, role="user", said="", at=None, **more):
+def node(
+    key: str,
+    parent: str,
+    children: list[str],
+    role: str = "user",
+    said: str = "",
+    at: float | None = None,
+    **more: object,
+) -> dict[str, Any]:
     """A node of a conversation of ChatGPT."""
-    message = {
+    message: dict[str, Any] = {
         "id": key,
         "author": {"role": role, "name": None, "metadata": {}},
         "create_time": at,
@@ -20,10 +29,10 @@ def node(key, parent, children, role="user", said="", at=None, **more):
     return {"id": key, "parent": parent, "children": children, "message": message | more}
 
 
-def conversation(number, turns=4, at=1_700_000_000.5):
+def conversation(number: int, turns: int = 4, at: float = 1_700_000_000.5) -> dict[str, Any]:
     """One with an empty root, an empty hidden system message, and a branch at the end."""
     name = f"c{number:04}"
-    nodes = {
+    nodes: dict[str, Any] = {
         f"{name}-root": {"id": f"{name}-root", "message": None, "parent": None,
                          "children": [f"{name}-sys"]},
         f"{name}-sys": node(f"{name}-sys", f"{name}-root", [f"{name}-0"], "system"),
@@ -51,13 +60,15 @@ def conversation(number, turns=4, at=1_700_000_000.5):
     }
 
 
-def chatgpt(path: Path) -> None:
-    path.write_text(json.dumps([conversation(n) for n in range(36)]), encoding="utf-8")
+def chatgpt(path: Path, conversations: int = 36) -> None:
+    path.write_text(json.dumps([conversation(n) for n in range(conversations)]), encoding="utf-8")
 
 
-def memory_server(path: Path) -> None:
-    rows = [{"type": "relation", "from": "Person 1", "to": "Team 2", "relationType": "works_in"}]
-    for number in range(52):
+def memory_server(path: Path, entities: int = 52) -> None:
+    rows: list[dict[str, Any]] = [
+        {"type": "relation", "from": "Person 1", "to": "Team 2", "relationType": "works_in"}
+    ]
+    for number in range(entities):
         kind = "Person" if number % 2 else "Team"
         rows.append(
             {
@@ -139,10 +150,10 @@ def claude_mem(path: Path, sessions: int = 48) -> None:
     db.close()
 
 
-def mem0(path: Path) -> None:
+def mem0(path: Path, memories: int = 210) -> None:
     rows = [
         {
-            "id": f"0190a{number:03}-0000-4000-8000-000000000000",
+            "id": f"{0x0190A000 + number:08x}-0000-4000-8000-000000000000",
             "memory": f"Person {number} drinks tea at {number % 24}:00",
             "hash": f"{number:032x}",
             "metadata": {"category": "preferences", "source": "chat"},
@@ -151,7 +162,7 @@ def mem0(path: Path) -> None:
             "user_id": "ada",
             "agent_id": "butler",
         }
-        for number in range(210)
+        for number in range(memories)
     ]
     relations = [{"source": "ada", "relationship": "lives_in", "target": "london"}]
     path.write_text(json.dumps({"results": rows, "relations": relations}), encoding="utf-8")
@@ -169,22 +180,22 @@ def claude_md(path: Path) -> None:
     )
 
 
-def basic_memory(path: Path) -> None:
+def basic_memory(path: Path, notes: int = 70) -> None:
     path.mkdir(parents=True)
-    for n in range(70):
+    for n in range(notes):
         (path / f"Tea {n}.md").write_text(
             f"---\ntitle: Tea {n}\ntype: {'person' if n == 1 else 'note'}\n"
             f"permalink: teas/tea-{n}\ntags: [tea, drink]\n---\n# Tea {n}\n\nOf number {n}.\n\n"
             f"## Observations\n- [fact] Steeps {n} minutes #time (tried)\n- [taste] Green\n\n"
-            f"## Relations\n- better_than [[Tea {(n + 1) % 70}]]\n- [[teas/tea-0]]\n",
+            f"## Relations\n- better_than [[Tea {(n + 1) % notes}]]\n- [[teas/tea-0]]\n",
             encoding="utf-8",
         )
 
 
-def vcard(path: Path) -> None:
+def vcard(path: Path, people: int = 42) -> None:
     """Some with a UID, some with an email alone, some with nothing but a name."""
     cards = []
-    for n in range(42):
+    for n in range(people):
         known = (f"UID:urn:uuid:{n}\r\n", f"EMAIL:person{n}@example.org\r\n", "")[n % 3]
         cards.append(f"BEGIN:VCARD\r\nVERSION:4.0\r\nFN:Person {n}\r\n{known}END:VCARD\r\n")
     path.write_text("".join(cards), encoding="utf-8", newline="")
