@@ -29,7 +29,7 @@ ALL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 test: $(VENV)/.test  ## Run the tests; ARGS="tests/unit -k name" chooses among them
 	@exec $(BIN)/python -m pytest $(or $(ARGS),$(ALL) -m "not long")
 
-test-long: $(VENV)/.test  ## Run what takes minutes: browsers, processes killed, hostile values, imports of all kinds
+test-long: $(VENV)/.test  ## Run what takes minutes: browsers, processes killed, races, many rows, hostile values, imports of all kinds
 	@exec $(BIN)/python -m pytest $(or $(ARGS),$(ALL) -m long)
 
 # Other people's programs, which need npm. Its node serves where the system's is too old for them.

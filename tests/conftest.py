@@ -26,10 +26,16 @@ HERE = Path(__file__).parent
 LONG = (
     "browser",
     "faults",
+    "admin/test_demo.py",
+    "admin/test_single_sign_on.py",
     "api/test_hostile_values.py",
+    "api/test_lists_use_indexes.py",
+    "api/test_worker_races.py",
     "importers/test_claude_code_fuzz.py",
     "importers/test_import_properties.py",
     "importers/test_legacy_databases.py",
+    "search/test_rare_rows.py",
+    "unit/test_migrations.py",
     "unit/test_seed_demo.py",
 )
 
