@@ -5,10 +5,8 @@ from functools import partial
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
@@ -16,9 +14,8 @@ from unfold.decorators import display
 from config.lib.actor import Actor
 from config.lib.admin import show
 from config.lib.ids import short_id
-from contacts.admin.access import page_of
 from contacts.admin.actions import PageLink, RowAction
-from contacts.admin.base import ReadOnlyAdmin
+from contacts.admin.runs import RunAdmin
 from contacts.models import BulkRun
 from contacts.models.bulk import ACTIVE, BulkState
 from contacts.models.workspace import Role
@@ -62,11 +59,13 @@ def _action(
 
 
 @admin.register(BulkRun)
-class BulkRunAdmin(ReadOnlyAdmin):
+class BulkRunAdmin(RunAdmin):
+    page = "admin/contacts/bulk_run.html"
+    part = "admin/contacts/bulk_part.html"
+    tones = TONES
     list_display = ("heading", "state_badge", "progress", "by", "made")
     list_filter = (("state", ChoicesDropdownFilter),)
     list_defer = ("ids", "problems", "tried", "ran", "query", "metadata")
-    ordering = ("-created_at", "-id")
     row_actions = (
         _action(BulkState.TRYING, "Dry run", "science", "The dry run has begun.", "default"),
         _action(BulkState.RUNNING, "Do it", "play_arrow", "The run has begun.", "primary"),
@@ -79,53 +78,14 @@ class BulkRunAdmin(ReadOnlyAdmin):
                         "since."),
     )  # fmt: skip
 
-    def get_urls(self) -> list[URLPattern]:
-        view = page_of(self, BulkRunAdmin.progress_view)
-        name = "contacts_bulkrun_progress"
-        return [path("<uuid:object_id>/progress/", view, name=name), *super().get_urls()]
+    def title_of(self, row: BulkRun) -> str:
+        return row.title
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """The run's page, which brings itself up to date."""
-        if request.method != "GET":
-            raise PermissionDenied
-        row = self.get_object(request, object_id)
-        if row is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
-        request.current_app = self.admin_site.name
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "original": row,
-            "title": row.title,
-            **self._progress(request, row),
-        }
-        return TemplateResponse(request, "admin/contacts/bulk_run.html", context)
-
-    def progress_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
-        """What of the page changes, alone."""
-        row = BulkRun.objects.filter(pk=object_id).first()
-        if row is None:
-            raise Http404
-        return TemplateResponse(
-            request, "admin/contacts/bulk_part.html", self._progress(request, row)
-        )
-
-    def _progress(self, request: HttpRequest, row: BulkRun) -> dict[str, Any]:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
+    def progress_of(self, request: HttpRequest, row: BulkRun) -> dict[str, Any]:
         state = BulkState(row.state)
         seen = row.done + row.skipped + row.failed
         of = row.ran.get("done", 0) if state in (BulkState.UNDOING, BulkState.UNDONE) else row.total
-        page = reverse("admin:contacts_bulkrun_change", args=[row.pk])
         return {
-            "run": row,
-            "state": self.state_badge(row),
             "phase": PHASES.get(state, ""),
             "active": state in ACTIVE,
             "seen": seen,
@@ -142,9 +102,6 @@ class BulkRunAdmin(ReadOnlyAdmin):
             "unlisted": row.failed + row.skipped - len(row.problems),
             "tried": row.tried if state is not BulkState.TRIED else {},
             "ran": row.ran if state in (BulkState.UNDOING, BulkState.UNDONE) else {},
-            "page": page,
-            "buttons": self.buttons(request, row),
-            "links": self.row_links(request, row),
         }
 
     def row_links(self, request: HttpRequest, row: BulkRun) -> list[PageLink]:
@@ -155,14 +112,6 @@ class BulkRunAdmin(ReadOnlyAdmin):
     @display(description="Run")
     def heading(self, obj: BulkRun) -> SafeString:
         return show.preview(obj.title)
-
-    @display(description="State", ordering="state")
-    def state_badge(self, obj: BulkRun) -> SafeString:
-        return show.badge(obj.state, tone=TONES[BulkState(obj.state)])
-
-    @display(description="By", ordering="actor_label")
-    def by(self, obj: BulkRun) -> str:
-        return obj.actor_label
 
     @display(description="Rows")
     def progress(self, obj: BulkRun) -> str:

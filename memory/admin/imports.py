@@ -10,11 +10,9 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
@@ -25,7 +23,7 @@ from config.lib.admin import show
 from config.lib.errors import DomainError
 from contacts.admin.access import actor_of, allows, page_of, require_role
 from contacts.admin.actions import PageLink, RowAction
-from contacts.admin.base import ReadOnlyAdmin
+from contacts.admin.runs import RunAdmin
 from contacts.models.workspace import Role
 from memory.admin import import_upload
 from memory.admin.import_report import share, told
@@ -95,7 +93,10 @@ class SourceFilter(DropdownFilter):
 
 
 @admin.register(ImportRun)
-class ImportRunAdmin(ReadOnlyAdmin):
+class ImportRunAdmin(RunAdmin):
+    page = "admin/memory/import_run.html"
+    part = "admin/memory/import_part.html"
+    tones = TONES
     # A new one begins with its upload, on a page of its own.
     add_role = Role.OPERATOR
     list_before_template = "admin/memory/imports_top.html"
@@ -105,7 +106,6 @@ class ImportRunAdmin(ReadOnlyAdmin):
         "problems", "tried", "preview", "undone", "files", "found", "checked", "error", "options",
         "metadata",
     )  # fmt: skip
-    ordering = ("-created_at", "-id")
     row_actions = (
         _action(ImportState.RUNNING, "Import", "play_arrow", "The import has begun.", "primary"),
         RowAction("stop", "Stop", "It has stopped.", "stop_circle", Role.OPERATOR,
@@ -125,7 +125,6 @@ class ImportRunAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         pages = (
-            ("<uuid:object_id>/progress/", ImportRunAdmin.progress_view, "progress"),
             ("<uuid:object_id>/ask/", ImportRunAdmin.ask_view, "ask"),
             ("begin/", import_upload.begin_view, "begin"),
             ("<uuid:object_id>/piece/", import_upload.piece_view, "piece"),
@@ -144,41 +143,17 @@ class ImportRunAdmin(ReadOnlyAdmin):
         request.current_app = self.admin_site.name
         return import_upload.upload_view(self, request)
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """The run's page, which brings itself up to date."""
-        if request.method != "GET":
-            raise PermissionDenied
-        row = self.get_object(request, object_id)
-        if row is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
-        request.current_app = self.admin_site.name
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "original": row,
-            "title": f"Import of {row.path}",
-            **self._progress(request, row),
-        }
-        return TemplateResponse(request, "admin/memory/import_run.html", context)
+    def title_of(self, row: ImportRun) -> str:
+        return f"Import of {row.path}"
 
-    def progress_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
-        """What of the page changes, alone."""
-        row = self._find(object_id)
-        return TemplateResponse(
-            request, "admin/memory/import_part.html", self._progress(request, row)
-        )
+    def state_of(self, row: ImportRun) -> ImportState:
+        return ImportState.INTERRUPTED if asked.is_lost(row) else ImportState(row.state)
 
     def ask_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
         """POST says what to read of it as what, and begins the dry run."""
         require_role(request, Role.OPERATOR)
-        row = self._find(object_id)
-        page = HttpResponseRedirect(reverse("admin:memory_importrun_change", args=[row.pk]))
+        row = self.find(object_id)
+        page = HttpResponseRedirect(self.page_url(row))
         if request.method != "POST":
             return page
         asking = {name: request.POST.get(name, "").replace("\x00", "")
@@ -192,15 +167,7 @@ class ImportRunAdmin(ReadOnlyAdmin):
             messages.success(request, "The dry run has begun.")
         return page
 
-    def _find(self, object_id: uuid.UUID) -> ImportRun:
-        row = ImportRun.objects.filter(pk=object_id).first()
-        if row is None:
-            raise Http404
-        return row
-
-    def _progress(self, request: HttpRequest, row: ImportRun) -> dict[str, Any]:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
+    def progress_of(self, request: HttpRequest, row: ImportRun) -> dict[str, Any]:
         state = ImportState(row.state)
         lost = asked.is_lost(row)
         tried = row.tried if state is ImportState.TRIED else None
@@ -211,10 +178,8 @@ class ImportRunAdmin(ReadOnlyAdmin):
         asking = asked.may_become(row, ImportState.TRYING) and allows(request, Role.OPERATOR)
         taking = row.undone if state is ImportState.UNDONE else row.preview
         return {
-            "run": row,
             "source": SOURCES[row.source].title if row.source in SOURCES else row.source,
-            "state": self.state_badge(row),
-            "phase": PHASES[ImportState.INTERRUPTED if lost else state],
+            "phase": PHASES[self.state_of(row)],
             # A command's run ends by itself too, and says so in its row.
             "active": state in ACTIVE and not lost,
             "measured": state in (ImportState.TRYING, ImportState.RUNNING),
@@ -226,9 +191,6 @@ class ImportRunAdmin(ReadOnlyAdmin):
             "sources": [(name, SOURCES[name].title) for name in sorted(SOURCES)] if asking else [],
             "times": SOURCES[row.source].times if row.source in SOURCES else "",
             "has_upload": asked.has_upload(row),
-            "page": reverse("admin:memory_importrun_change", args=[row.pk]),
-            "buttons": self.buttons(request, row),
-            "links": self.row_links(request, row),
         }
 
     def buttons(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
@@ -249,11 +211,6 @@ class ImportRunAdmin(ReadOnlyAdmin):
     def heading(self, obj: ImportRun) -> SafeString:
         return show.preview(f"{obj.source or 'unknown'}: {obj.path}")
 
-    @display(description="State", ordering="state")
-    def state_badge(self, obj: ImportRun) -> SafeString:
-        state = ImportState.INTERRUPTED if asked.is_lost(obj) else ImportState(obj.state)
-        return show.badge(state.value, tone=TONES[state])
-
     @display(description="Rows")
     def rows(self, obj: ImportRun) -> str:
         sums = told({"counts": obj.counts})["sums"]
@@ -263,10 +220,6 @@ class ImportRunAdmin(ReadOnlyAdmin):
     @display(description="Left out")
     def left_out(self, obj: ImportRun) -> str:
         return f"{told({'counts': obj.counts})['sums']['skipped']:,}" if obj.counts else "–"
-
-    @display(description="By", ordering="actor_label")
-    def by(self, obj: ImportRun) -> str:
-        return obj.actor_label
 
 
 @cache
