@@ -168,18 +168,15 @@ def _record_unlinked(gone: Sequence[WorkspaceRow], *, actor: Actor) -> None:
             continue
         name = relation.field.name
         rows = related.objects.filter(**{f"{name}__in": keys}).order_by("pk")
-        revisions = [
-            _revision(
-                related(pk=pk),
-                "unlink",
-                actor=actor,
-                before={name: str(key)},
-                after={name: None},
-                reason=f"the {_name(gone[0])} was deleted",
-            )
-            for pk, key in rows.values_list("pk", name)
-        ]
-        insert_rows(revisions)
+        record_changes(
+            [
+                (related(pk=pk), {name: str(key)}, {name: None})
+                for pk, key in rows.values_list("pk", name)
+            ],
+            "unlink",
+            actor=actor,
+            reason=f"the {_name(gone[0])} was deleted",
+        )
 
 
 def once(find: Callable[[], R | None], make: Callable[[], R]) -> tuple[R, bool]:
@@ -289,6 +286,22 @@ def record(
     """One Revision, in the transaction of the change."""
     _revision(row, action, actor=actor, before=before, after=after, reason=reason).save(
         force_insert=True
+    )
+
+
+def record_changes(
+    changes: Sequence[tuple[WorkspaceRow, Mapping[str, Any], Mapping[str, Any]]],
+    action: str,
+    *,
+    actor: Actor,
+    reason: str = "",
+) -> None:
+    """A Revision for each (row, before, after) that follows from a change of another row."""
+    insert_rows(
+        [
+            _revision(row, action, actor=actor, before=before, after=after, reason=reason)
+            for row, before, after in changes
+        ]
     )
 
 

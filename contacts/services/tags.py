@@ -46,17 +46,22 @@ def rename_tag(
         tag, "update", actor=actor, before={"name": before}, after={"name": wanted}, reason=reason
     )
     for ids in _batches(tag):
-        _announce(ids, actor)
+        _announce(
+            ids, before, wanted, actor=actor, reason=reason or f"the tag {before} was renamed"
+        )
     return tag
 
 
 def delete_tag(*, actor: Actor, tag_id: uuid.UUID, reason: str = "") -> None:
-    """Take a tag from all contacts that have it. Its Revision says from how many."""
+    """Take a tag from all contacts that have it. Its Revision says from how many; each contact's
+    says what its tags were, and can be taken back."""
     tag = funnel.get_row(Tag, tag_id, lock=True)
     count = 0
     for ids in _batches(tag):
         ContactTag.objects.filter(tag_id=tag.pk, contact_id__in=ids).delete()
-        _announce(ids, actor)
+        _announce(
+            ids, tag.name, "", actor=actor, reason=reason or f"the tag {tag.name} was deleted"
+        )
         count += len(ids)
     before = funnel.snapshot(tag) | {"contacts": count}
     funnel.record(tag, "delete", actor=actor, before=before, after={}, reason=reason)
@@ -83,8 +88,22 @@ def _batches(tag: Tag) -> Iterator[list[uuid.UUID]]:
         ids = list(found[:BATCH])
 
 
-def _announce(ids: list[uuid.UUID], actor: Actor) -> None:
-    """A contact's tags are part of it: who has read it reads it again, and so does the index."""
+def _announce(ids: list[uuid.UUID], was: str, now: str, *, actor: Actor, reason: str) -> None:
+    """A contact's tags are part of it: its history says so, who has read it reads it again, and so
+    does the index. `now` is empty where the tag is gone."""
+    others: dict[uuid.UUID, set[str]] = {pk: set() for pk in ids}
+    # By index contacttag_unique, which begins with the contact.
+    named = ContactTag.objects.filter(contact_id__in=ids).values_list("contact_id", "tag__name")
+    for contact_id, name in named:
+        if name != now:
+            others[contact_id].add(name)
     rows = Contact.objects.filter(pk__in=ids)
     rows.update(version=F("version") + 1, updated_at=clock.now())
-    changed(list(rows), actor)
+    found = list(rows)
+    changes = [
+        (row, {"tags": sorted(names | {was})}, {"tags": sorted(names | ({now} if now else set()))})
+        for row in found
+        for names in (others[row.pk],)
+    ]
+    funnel.record_changes(changes, "update", actor=actor, reason=reason)
+    changed(found, actor)

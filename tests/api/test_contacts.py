@@ -244,8 +244,19 @@ def test_tags_are_counted_renamed_and_deleted_everywhere(api):
     assert sorted(found(api, "customer")) == ["Ada Lovelace", "Bob"]
     assert api.delete(f"/tags/{renamed['id']}").status_code == 204
     problem(api.delete("/tags/customer"), 404)
-    assert made(api.get(f"/contacts/{contact['id']}"))["tags"] == ["claude_direct"]
+    path = f"/contacts/{contact['id']}"
+    assert made(api.get(path))["tags"] == ["claude_direct"]
     assert found(api, "customer") == []
+    gone, named = made(api.get(f"{path}/history"))["items"][:2]
+    assert (named["before"], named["after"]) == (
+        {"tags": ["claude_direct", "client"]},
+        {"tags": ["claude_direct", "customer"]},
+    )
+    assert gone["after"] == {"tags": ["claude_direct"]}
+    assert gone["reason"] == "the tag customer was deleted"
+    made(api.post(f"/revisions/{gone['id']}/undo", {}))
+    assert made(api.get(path))["tags"] == ["claude_direct", "customer"]
+    assert [tag["name"] for tag in all_items(api, "/tags")] == ["claude_direct", "customer"]
 
 
 def test_nobody_sees_another_workspaces_contacts(api, stranger):
