@@ -23,6 +23,7 @@ MEANINGS = {
     409: "The row's state does not allow it, a shortened id is ambiguous, or a name is taken",
     412: "Changed since you read it",
     413: "The body is too large",
+    415: "The body's Content-Type is none of those that can be read",
     422: "A field or parameter cannot be taken; `errors` names it",
     428: "If-Match is missing",
     429: "Too many requests; see Retry-After",
@@ -31,8 +32,16 @@ MEANINGS = {
     503: "Busy or unavailable; see Retry-After",
 }
 ALWAYS = {401, 403, 422, 429, 500, 503}
+# Answered by the web server, which knows no problem+json.
+TOO_LONG = {
+    "description": "The address is longer than 8,190 bytes",
+    "content": {"text/html": {"schema": {"type": "string"}}},
+}
 # Query parameters that name a row.
-NAMING = {"agent", "project", "session", "parent", "from_session", "to_session"}
+NAMING = {
+    "agent", "from_session", "mission", "parent", "project", "scheduled_mission", "session", "task",
+    "to_session",
+}  # fmt: skip
 IDEMPOTENCY_KEY = {
     "in": "header",
     "name": "Idempotency-Key",
@@ -86,7 +95,7 @@ class Api(NinjaAPI):
                 "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
             }
             for status, meaning in MEANINGS.items()
-        }
+        } | {"414": TOO_LONG}
         for path, methods in document["paths"].items():
             for method, described in methods.items():
                 _complete(described, path, method, operations[described["operationId"]])
@@ -103,8 +112,12 @@ def _complete(described: dict[str, Any], path: str, method: str, operation: Oper
     if method == "post" and not any(auth.detached for auth in keys):
         statuses |= {409}
         described["parameters"].append(IDEMPOTENCY_KEY)
+    if any(parameter["in"] == "query" for parameter in described["parameters"]):
+        statuses |= {414}
     if "requestBody" in described:
         statuses |= {400, 404, 409, 413}
+        if "application/json" not in described["requestBody"]["content"]:
+            statuses |= {415}
     if operation.openapi_extra and IF_MATCH["parameters"][0] in described["parameters"]:
         statuses |= {412, 428}
     for status in sorted(statuses):

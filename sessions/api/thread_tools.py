@@ -15,6 +15,15 @@ from sessions.models import Session
 from sessions.schemas_threads import LegacyMigration, ThreadOut, ThreadSearch
 from sessions.services.legacy_threads import migrate_all
 
+EXPORTED = {
+    "type": "object",
+    "required": ["thread", "messages"],
+    "properties": {
+        "thread": {"type": "object"},
+        "messages": {"type": "array", "items": {"type": "object"}},
+    },
+}
+
 router = Router(tags=["Threads"])
 KINDS = [kind.partition(";")[0] for kind in CONTENT_TYPES.values()]
 
@@ -58,7 +67,10 @@ def migrate_legacy(request: HttpRequest) -> HttpResponse:
             200: {
                 "description": "The file. JSON: {thread, messages}. NDJSON: {thread} on the first "
                 "line, then {message} on each. Markdown: a heading for each message.",
-                "content": {kind: {"schema": {"type": "string"}} for kind in KINDS},
+                "content": {
+                    kind: {"schema": EXPORTED if kind == "application/json" else {"type": "string"}}
+                    for kind in KINDS
+                },
             }
         }
     },
