@@ -298,16 +298,20 @@ def create_many(
     actor: Actor,
     action: str = "create",
     parts: Mapping[uuid.UUID, Sequence[Part]] | None = None,
+    write_parts: Callable[[], None] | None = None,
 ) -> None:
     """`create` for many new rows of one model, which `check` has passed; a statement for each
-    thousand. `parts` are by their row's id."""
+    thousand. `parts` are by their row's id; `write_parts` writes those of all rows at once."""
     if not rows:
         return
     insert_rows(rows)
     of_row = parts or {}
-    for row in rows:
-        for part in of_row.get(row.pk, ()):
-            part.write()
+    if write_parts is not None:
+        write_parts()
+    else:
+        for row in rows:
+            for part in of_row.get(row.pk, ()):
+                part.write()
     record_many(rows, action, actor=actor, parts=of_row)
     changed(rows, actor)
 

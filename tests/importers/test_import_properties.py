@@ -25,6 +25,7 @@ from memory.importers.registry import SOURCES
 from memory.importers.report import ImportReport
 from memory.importers.source import Options
 from memory.importers.undo import UndoReport, undo_import
+from memory.importers.vcard import source as vcard
 from memory.models import ImportRun, Memory, Passage
 from sessions.models import Session
 from tests.factories import ALICE, ROOT, make_workspace
@@ -162,6 +163,7 @@ def kill(workspace, sample, where):
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(frame, "BATCH_ROWS", 50)
+        patched.setattr(vcard, "BATCH", 10)
         patched.setattr(frame._Run, "_store", killed)
         with pytest.raises(KeyboardInterrupt):
             take(workspace, sample, where)
