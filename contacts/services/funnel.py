@@ -19,7 +19,7 @@ from django.db import IntegrityError, models, transaction
 
 from config.lib import clock
 from config.lib.actor import Actor
-from config.lib.db.bulk import insert_rows
+from config.lib.db.bulk import insert_rows, update_rows
 from config.lib.db.models import VersionedRow, WorkspaceRow
 from config.lib.errors import Conflict, Invalid, NotFound, Stale
 from config.lib.signals import changed, deleting
@@ -275,6 +275,17 @@ def touch_all(rows: Sequence[R], **telemetry: Any) -> None:
     if rows:
         wanted = type(rows[0]).objects.filter(pk__in=[row.pk for row in rows])
         wanted.update(**telemetry)
+
+
+def touch_each(telemetry: Sequence[tuple[WorkspaceRow, Mapping[str, Any]]]) -> None:
+    """`touch` for several rows of one model, each with values of its own for the same columns. One
+    statement."""
+    for row, values in telemetry:
+        for name, value in values.items():
+            setattr(row, name, value)
+        check(row, only=values.keys())
+    if telemetry:
+        update_rows([row for row, _ in telemetry], list(telemetry[0][1]))
 
 
 def record(
