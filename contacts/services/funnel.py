@@ -140,6 +140,39 @@ def update(
     return row
 
 
+def update_many(
+    changes: Sequence[tuple[V, Mapping[str, Any]]], *, actor: Actor, action: str = "update"
+) -> None:
+    """`update` for several rows of one model, whose locks are held: a statement for each set of
+    columns. Rows of which nothing differs stay as they are."""
+    together: dict[tuple[str, ...], list[V]] = {}
+    revisions: list[Revision] = []
+    for row, wanted in changes:
+        before = {name: plain(getattr(row, _attname(row, name))) for name in wanted}
+        for name, value in wanted.items():
+            setattr(row, name, value)
+        check(row, only=wanted.keys())
+        after = {name: plain(getattr(row, _attname(row, name))) for name in wanted}
+        differing = [name for name in wanted if before[name] != after[name]]
+        if not differing:
+            continue
+        row.version, row.updated_at = row.version + 1, clock.now()
+        together.setdefault(tuple(differing), []).append(row)
+        revisions.append(
+            _revision(
+                row,
+                action,
+                actor=actor,
+                before={n: _shown(n, before[n]) for n in differing},
+                after={n: _shown(n, after[n]) for n in differing},
+            )
+        )
+    for names, rows in together.items():
+        update_rows(rows, [*names, "version", "updated_at"])
+    insert_rows(revisions)
+    changed([row for rows in together.values() for row in rows], actor)
+
+
 def delete(
     row: VersionedRow,
     *,

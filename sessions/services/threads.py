@@ -67,6 +67,13 @@ def create_thread(
     return funnel.create(thread, actor=actor)
 
 
+def create_threads(*, actor: Actor, threads: Sequence[Thread]) -> None:
+    """New, empty threads of an import, none of which is there, parents before their children."""
+    for thread in threads:
+        funnel.check(thread)
+    funnel.create_many(threads, actor=actor)
+
+
 def save_thread(
     *, actor: Actor, session_id: uuid.UUID, source: str = "", external_id: str = "", **fields: Any
 ) -> tuple[Thread, bool]:
