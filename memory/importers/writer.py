@@ -69,6 +69,8 @@ class Writer:
         self.known: Ids = {}
         self.labels: dict[str, Model] = {}
         self.agents: dict[str, uuid.UUID] = {}
+        # Whether the last batch had new rows.
+        self.makes_rows = True
 
     # --- One batch ------------------------------------------------------------------------
 
@@ -91,6 +93,7 @@ class Writer:
             outcome = outcomes.get(id(entry), appended.get(id(entry), SKIPPED))
             self._note(entry, outcome)
         self.report.redacted = self.cleaner.redacted
+        self.makes_rows = CREATED in (*outcomes.values(), *appended.values())
 
     def _note(self, entry: Entry, outcome: str) -> None:
         self.report.table(entry.table).note(outcome)
