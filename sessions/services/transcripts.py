@@ -125,7 +125,8 @@ def note_facts(*, actor: Actor, facts: Sequence[Facts]) -> None:
     sessions = {row.pk: row for row in rows.select_for_update(no_key=True)}
     known = [(sessions[one.session_id], one) for one in facts if one.session_id in sessions]
     funnel.update_many(
-        [(session, _learned(session, one)) for session, one in known],
+        [session for session, _ in known],
+        {session.pk: _learned(session, one) for session, one in known},
         actor=actor,
         action="import",
     )
@@ -192,7 +193,8 @@ def note_upload(
 def name_threads(*, actor: Actor, named: Mapping[uuid.UUID, tuple[str, uuid.UUID | None]]) -> None:
     """A better name or a parent for threads, once known; a name that a person gave stays."""
     rows = Thread.objects.filter(pk__in=list(named)).order_by("pk")
-    changes: list[tuple[Thread, dict[str, Any]]] = []
+    threads: list[Thread] = []
+    changes: dict[uuid.UUID, dict[str, Any]] = {}
     for thread in rows.select_for_update(no_key=True):
         name, parent_id = named[thread.pk]
         better: dict[str, Any] = {}
@@ -202,5 +204,6 @@ def name_threads(*, actor: Actor, named: Mapping[uuid.UUID, tuple[str, uuid.UUID
         if parent_id is not None and thread.parent_id is None:
             better["parent_id"] = parent_id
         if better:
-            changes.append((thread, better))
-    funnel.update_many(changes, actor=actor, action="import")
+            threads.append(thread)
+            changes[thread.pk] = better
+    funnel.update_many(threads, changes, actor=actor, action="import")

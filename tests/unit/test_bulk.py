@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from config.lib.db.bulk import insert_rows, update_rows
+from config.lib.db.bulk import insert_rows, update_values
 from contacts.models import Contact, Revision
 from contacts.services import funnel
 from tests.factories import ALICE
@@ -29,7 +29,8 @@ def test_each_row_is_given_its_own_values(scoped):
         row.name = "not asked for"
     names = ["notes", "metadata", "pinned", "last_contact_at"]
     # One that is not there counts for nothing.
-    assert update_rows([*rows, contact(9)], names) == 3
+    sent = [row.__dict__ for row in (*rows, contact(9))]
+    assert update_values(Contact, names, sent) == 3
     for n, row in enumerate(rows):
         now = Contact.objects.get(pk=row.pk)
         assert now.name == f"Person {n}"
@@ -40,7 +41,8 @@ def test_rows_changed_together_have_the_revisions_of_rows_changed_alone(scoped):
     rows = [contact(n) for n in range(4)]
     insert_rows(rows)
     wanted = [{"notes": "a"}, {"notes": "b", "pinned": True}, {"notes": ""}, {"notes": "d"}]
-    funnel.update_many(list(zip(rows, wanted, strict=True)), actor=ALICE)
+    changes = {row.pk: one for row, one in zip(rows, wanted, strict=True)}
+    funnel.update_many(rows, changes, actor=ALICE)
     assert [Contact.objects.get(pk=row.pk).version for row in rows] == [2, 2, 1, 2]
     alone = [contact(n) for n in range(4)]
     insert_rows(alone)
