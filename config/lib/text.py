@@ -11,6 +11,8 @@ from typing import Any
 
 MAX_JSON_DEPTH = 64
 MAX_JSON_BYTES = 1024 * 1024
+# Not orjson, which writes NaN as null without a word.
+_encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
 # Controls but for tab and line feed, separators that only some take for line ends, what turns the
 # direction of others, and tags: letters that a model reads and nobody sees.
 _UNSEEN = re.compile(
@@ -28,6 +30,8 @@ def text_problem(value: str) -> str | None:
     """Why `value` cannot be stored, or None."""
     if "\x00" in value:
         return f"holds a NUL character at position {value.index(chr(0))}; remove it"
+    if value.isascii():
+        return None
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -37,11 +41,10 @@ def text_problem(value: str) -> str | None:
 
 def json_problem(value: Any, *, max_bytes: int = MAX_JSON_BYTES) -> tuple[str, str] | None:
     """(path below the field, what is wrong), or None. The path is like `.a[3].b`, or empty."""
-    if value in ({}, []):
+    if not value and value in ({}, []):
         return None
     try:
-        # Not orjson, which writes NaN as null without a word.
-        encoded = json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+        encoded = _encode(value).encode()
     except (TypeError, ValueError, RecursionError):
         return _slow_problem(value) or ("", "is not JSON")
     if len(encoded) > max_bytes:

@@ -6,11 +6,13 @@ The child rows are written with their contact, recorded in its Revision (as `ada
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import F, QuerySet
 
 from config.lib.actor import Actor
+from config.lib.db.bulk import insert_rows
 from config.lib.db.models import WorkspaceRow
 from config.lib.db.together import read_together
 from config.lib.errors import Conflict, Invalid
@@ -42,10 +44,23 @@ _CHILDREN: dict[str, tuple[Any, str]] = {
 MAX_CHAIN = 1000
 
 
-def create_contact(
-    *, actor: Actor, fields: Mapping[str, Any], card: Mapping[str, str] | None = None
-) -> Contact:
-    """A new contact. `fields` are those of ON_CREATION: emails and phones are Labelled, tags texts.
+@dataclass(frozen=True, slots=True)
+class NewContact:
+    """A contact that is checked and not written yet."""
+
+    row: Contact
+    parts: Sequence[Part]
+
+
+def create_contact(*, actor: Actor, fields: Mapping[str, Any]) -> Contact:
+    """A new contact. `fields` are those of ON_CREATION: emails and phones are Labelled, tags
+    texts."""
+    new = new_contact(fields=fields)
+    return funnel.create(new.row, actor=actor, parts=new.parts)
+
+
+def new_contact(*, fields: Mapping[str, Any], card: Mapping[str, str] | None = None) -> NewContact:
+    """What `create_contact` would write, checked, for `create_contacts`. Raises Invalid.
 
     `card` is {vcard_uid, vcard} of the card it is read from.
     """
@@ -53,7 +68,20 @@ def create_contact(
     wanted = {name: fields.pop(name) for name in PARTS & fields.keys()}
     contact = Contact(**fields, **(card or {}))
     contact.sort_name = sort_name(contact.name)
-    return funnel.create(contact, actor=actor, parts=parts_of(contact, wanted))
+    parts = parts_of(contact, wanted)
+    funnel.check(contact)
+    return NewContact(contact, parts)
+
+
+def create_contacts(*, actor: Actor, new: Sequence[NewContact]) -> None:
+    """`create_contact` for many at once: some statements for all of them."""
+    parts = {one.row.pk: one.parts for one in new}
+    funnel.create_many(
+        [one.row for one in new],
+        actor=actor,
+        parts=parts,
+        write_parts=lambda: write_new_parts(parts),
+    )
 
 
 def save_contact(*, actor: Actor, fields: Mapping[str, Any]) -> tuple[Contact, bool]:
@@ -86,9 +114,7 @@ def update_contact(
     changes = _known(changes, EDITABLE)
     contact = funnel.get_row(Contact, contact_id, lock=True)
     refuse_merged(contact)
-    wanted = {name: changes.pop(name) for name in PARTS & changes.keys()}
-    if "name" in changes:
-        changes["sort_name"] = sort_name(changes["name"])
+    wanted = _split(changes)
     return funnel.update(
         contact,
         changes | dict(card or {}),
@@ -97,6 +123,31 @@ def update_contact(
         reason=reason,
         parts=parts_of(contact, wanted),
     )
+
+
+def differs(
+    contact: Contact,
+    *,
+    changes: Mapping[str, Any],
+    held: Mapping[str, list[str]],
+    card: Mapping[str, str],
+) -> bool:
+    """Whether `update_contact` would write anything. `held` is part_values(contact). Raises Invalid
+    where it would."""
+    changes = _known(changes, EDITABLE)
+    wanted = _split(changes)
+    values = changes | dict(card)
+    if any(funnel.plain(getattr(contact, n)) != funnel.plain(v) for n, v in values.items()):
+        return True
+    return any(part.before != part.after for part in parts_of(contact, wanted, held))
+
+
+def _split(changes: dict[str, Any]) -> dict[str, Any]:
+    """The parts among `changes`, taken out of them; what follows from the rest is added to it."""
+    wanted = {name: changes.pop(name) for name in PARTS & changes.keys()}
+    if "name" in changes:
+        changes["sort_name"] = sort_name(changes["name"])
+    return wanted
 
 
 def delete_contact(
@@ -163,6 +214,26 @@ def _known(fields: Mapping[str, Any], allowed: frozenset[str]) -> dict[str, Any]
 def part_values(contact: Contact) -> dict[str, list[str]]:
     """{emails, phones, tags} as a Revision keeps them. One statement."""
     return _held(contact, PARTS)
+
+
+def part_values_of(contact_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, list[str]]]:
+    """`part_values` of many contacts, by their ids. A statement for each part."""
+    ids = list(contact_ids)
+    found: dict[uuid.UUID, dict[str, list[str]]] = {
+        one: {name: [] for name in sorted(PARTS)} for one in ids
+    }
+    if not ids:
+        return found
+    for name, (model, column) in _CHILDREN.items():
+        rows = model.objects.filter(contact_id__in=ids).order_by("position", "id")
+        for contact_id, value, label in rows.values_list("contact_id", column, "label"):
+            found[contact_id][name].append(str(Labelled(value, label)))
+    tags = ContactTag.objects.filter(contact_id__in=ids)
+    for contact_id, tag in tags.values_list("contact_id", "tag__name"):
+        found[contact_id]["tags"].append(tag)
+    for held in found.values():
+        held["tags"].sort()
+    return found
 
 
 def parts_of(
@@ -251,6 +322,39 @@ def _write_tags(contact: Contact, wanted: Sequence[str]) -> None:
         ContactTag.objects.filter(contact_id=contact.pk, tag_id__in=gone).delete()
     ContactTag.objects.bulk_create(
         ContactTag(contact_id=contact.pk, tag_id=tag_id) for tag_id in ids if tag_id not in held
+    )
+
+
+def write_new_parts(parts: Mapping[uuid.UUID, Sequence[Part]]) -> None:
+    """The parts of new contacts, by their ids, in a statement for each kind of them."""
+    names: set[str] = set()
+    rows: dict[str, list[WorkspaceRow]] = {name: [] for name in _CHILDREN}
+    for contact_id, own in parts.items():
+        for part in own:
+            if part.name == "tags":
+                names.update(part.after)
+                continue
+            model, column = _CHILDREN[part.name]
+            rows[part.name] += [
+                model(
+                    contact_id=contact_id, position=position, label=one.label, **{column: one.value}
+                )
+                for position, one in enumerate(map(Labelled.read, part.after))
+            ]
+    for children in rows.values():
+        insert_rows(children)
+    if not names:
+        return
+    tags = sorted(names)
+    ids = dict(zip(tags, _tag_ids(tags), strict=True))
+    insert_rows(
+        [
+            ContactTag(contact_id=contact_id, tag_id=ids[name])
+            for contact_id, own in parts.items()
+            for part in own
+            if part.name == "tags"
+            for name in part.after
+        ]
     )
 
 

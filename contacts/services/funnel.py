@@ -19,13 +19,15 @@ from django.db import IntegrityError, models, transaction
 
 from config.lib import clock
 from config.lib.actor import Actor
-from config.lib.db.bulk import insert_rows
+from config.lib.db.bulk import insert_rows, insert_values, update_values
 from config.lib.db.models import VersionedRow, WorkspaceRow
 from config.lib.errors import Conflict, Invalid, NotFound, Stale
+from config.lib.ids import new_id
+from config.lib.scope import current_workspace_id
 from config.lib.signals import changed, deleting
 from config.lib.text import json_problem, text_problem
 from contacts.models import Revision
-from contacts.services.digests import new_salt, revision_digest
+from contacts.services.digests import content_digest, new_salt
 
 R = TypeVar("R", bound=WorkspaceRow)
 V = TypeVar("V", bound=VersionedRow)
@@ -35,6 +37,8 @@ _UNRECORDED = frozenset({"id", "workspace_id", "created_at", "updated_at", "vers
 # A secret's digest is no secret, but it is nobody's business either.
 HIDDEN = frozenset({"digest", "secret"})
 EMPTY = "must not be empty"
+# Values that are JSON as they are.
+_JSON = frozenset({str, int, float, bool, dict, list, type(None)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,46 @@ def update(
     )
     changed([row], actor)
     return row
+
+
+def update_many(
+    rows: Sequence[V],
+    changes: Mapping[uuid.UUID, Mapping[str, Any]],
+    *,
+    actor: Actor,
+    action: str = "update",
+) -> None:
+    """`update` for many rows of one model, `changes` by the row's id: all or none, in the caller's
+    savepoint. A statement for each set of fields that differ."""
+    differing: dict[tuple[str, ...], list[V]] = {}
+    revisions = []
+    for row in rows:
+        wanted = changes[row.pk]
+        before = {name: plain(getattr(row, _attname(row, name))) for name in wanted}
+        for name, value in wanted.items():
+            setattr(row, name, value)
+        check(row, only=wanted.keys())
+        after = {name: plain(getattr(row, _attname(row, name))) for name in wanted}
+        names = [name for name in wanted if before[name] != after[name]]
+        if not names:
+            continue
+        row.updated_at = clock.now()
+        differing.setdefault(tuple(_attname(row, name) for name in names), []).append(row)
+        was = {name: _shown(name, before[name]) for name in names}
+        now = {name: _shown(name, after[name]) for name in names}
+        revisions.append(_told(row, action, actor=actor, before=was, after=now))
+    for attnames, group in differing.items():
+        values = [row.__dict__ for row in group]
+        model = type(group[0])
+        if update_values(model, [*attnames, "updated_at"], values, versioned=True) != len(group):
+            raise Conflict(
+                f"One of these {model._meta.verbose_name_plural} was changed meanwhile.",
+                code="concurrent_change",
+            )
+        for row in group:
+            row.version += 1
+    insert_values(Revision, revisions)
+    changed([row for group in differing.values() for row in group], actor)
 
 
 def delete(
@@ -274,6 +318,18 @@ def touch_all(rows: Sequence[R], **telemetry: Any) -> None:
         wanted.update(**telemetry)
 
 
+def touch_each(telemetry: Sequence[tuple[WorkspaceRow, Mapping[str, Any]]]) -> None:
+    """`touch` for several rows of one model, each with values of its own for the same columns. One
+    statement."""
+    for row, values in telemetry:
+        for name, value in values.items():
+            setattr(row, name, value)
+        check(row, only=values.keys())
+    if telemetry:
+        rows = [{"id": row.pk, **values} for row, values in telemetry]
+        update_values(type(telemetry[0][0]), list(telemetry[0][1]), rows)
+
+
 def record(
     row: models.Model,
     action: str,
@@ -311,16 +367,20 @@ def create_many(
     actor: Actor,
     action: str = "create",
     parts: Mapping[uuid.UUID, Sequence[Part]] | None = None,
+    write_parts: Callable[[], None] | None = None,
 ) -> None:
     """`create` for many new rows of one model, which `check` has passed; a statement for each
-    thousand. `parts` are by their row's id."""
+    thousand. `parts` are by their row's id; `write_parts` writes those of all rows at once."""
     if not rows:
         return
     insert_rows(rows)
     of_row = parts or {}
-    for row in rows:
-        for part in of_row.get(row.pk, ()):
-            part.write()
+    if write_parts is not None:
+        write_parts()
+    else:
+        for row in rows:
+            for part in of_row.get(row.pk, ()):
+                part.write()
     record_many(rows, action, actor=actor, parts=of_row)
     changed(rows, actor)
 
@@ -335,10 +395,12 @@ def record_many(
     """A Revision for each new row, in one statement (an import, a batch)."""
     revisions = []
     for row in rows:
-        held = {part.name: part.after for part in (parts or {}).get(row.pk, ()) if part.after}
-        after = snapshot(row) | held
-        revisions.append(_revision(row, action, actor=actor, before={}, after=after))
-    insert_rows(revisions)
+        after = snapshot(row)
+        for part in (parts or {}).get(row.pk, ()):
+            if part.after:
+                after[part.name] = part.after
+        revisions.append(_told(row, action, actor=actor, before={}, after=after))
+    insert_values(Revision, revisions)
 
 
 def _revision(
@@ -350,22 +412,41 @@ def _revision(
     after: Mapping[str, Any],
     reason: str = "",
 ) -> Revision:
-    revision = Revision(
-        actor_kind=actor.kind,
-        actor_id=actor.id[:64],
-        actor_label=actor.label[:200],
-        channel=actor.channel,
-        request_id=actor.request_id[:64],
-        model=row._meta.label_lower,
-        object_id=row.pk,
-        action=action,
-        before=dict(before),
-        after=dict(after),
-        reason=reason,
-    )
-    revision.salt = new_salt()
-    revision.digest = revision_digest(revision, revision.salt)
-    return revision
+    return Revision(**_told(row, action, actor=actor, before=before, after=after, reason=reason))
+
+
+def _told(
+    row: models.Model,
+    action: str,
+    *,
+    actor: Actor,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    reason: str = "",
+) -> dict[str, Any]:
+    """A Revision's values. Thousands are written at once, and an object of each is never used."""
+    salt = new_salt()
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "workspace_id": current_workspace_id(),
+        "created_at": clock.now(),
+        "actor_kind": actor.kind,
+        "actor_id": actor.id[:64],
+        "actor_label": actor.label[:200],
+        "channel": actor.channel,
+        "request_id": actor.request_id[:64],
+        "model": row._meta.label_lower,
+        "object_id": row.pk,
+        "action": action,
+        "before": dict(before),
+        "after": dict(after),
+        "reason": reason,
+        "salt": salt,
+        "seal_id": None,
+        "erased_at": None,
+    }
+    values["digest"] = content_digest(values, salt)
+    return values
 
 
 def check(row: models.Model, *, only: Iterable[str] | None = None, prefix: str = "") -> None:
@@ -376,7 +457,10 @@ def check(row: models.Model, *, only: Iterable[str] | None = None, prefix: str =
         field = rule.field
         if names is not None and field.name not in names and field.attname not in names:
             continue
-        path, problem = _field_problem(rule, getattr(row, field.attname))
+        value = getattr(row, field.attname)
+        if value is None and rule.nullable:
+            continue
+        path, problem = _field_problem(rule, value)
         if problem:
             errors[f"{prefix}{field.name}{path}"] = problem
     if errors:
@@ -388,7 +472,9 @@ class _Rule:
     """What one field's values must satisfy, worked out once: a batch checks thousands of rows."""
 
     field: Any
+    nullable: bool
     is_json: bool
+    may_be_empty: bool
     choices: frozenset[Any]
     validators: tuple[Any, ...]
     items: "_Rule | None"
@@ -407,7 +493,9 @@ def _rule(field: Any) -> _Rule:
     validators = () if unneeded else field.validators
     return _Rule(
         field=field,
+        nullable=field.null,
         is_json=isinstance(field, models.JSONField),
+        may_be_empty=field.blank or field.has_default(),
         choices=frozenset(value for value, _ in field.flatchoices or ()),
         validators=tuple(v for v in validators if not isinstance(v, checked_here)),
         items=None if base is None else _rule(base),
@@ -418,11 +506,11 @@ def _field_problem(rule: _Rule, value: Any) -> tuple[str, str]:
     """(path below the field, what is wrong), both empty where nothing is."""
     field = rule.field
     if value is None:
-        return "", "" if field.null else "is required"
+        return "", "" if rule.nullable else "is required"
     if rule.is_json:
         return json_problem(value) or ("", "")
     if isinstance(value, str):
-        problem = _text_problem(field, value)
+        problem = _text_problem(rule, value)
         if problem:
             return "", problem
     if rule.items is not None:
@@ -444,30 +532,39 @@ def _field_problem(rule: _Rule, value: Any) -> tuple[str, str]:
     return "", ""
 
 
-def _text_problem(field: Any, value: str) -> str:
+def _text_problem(rule: _Rule, value: str) -> str:
+    if not value:
+        return "" if rule.may_be_empty else EMPTY
     problem = text_problem(value)
     if problem:
         return problem
-    if field.max_length is not None and len(value) > field.max_length:
-        return f"has {len(value):,} characters; at most {field.max_length:,} are kept"
-    if not value and not field.blank and not field.has_default():
-        return EMPTY
+    longest = rule.field.max_length
+    if longest is not None and len(value) > longest:
+        return f"has {len(value):,} characters; at most {longest:,} are kept"
     return ""
 
 
 def snapshot(row: models.Model) -> dict[str, Any]:
     """A row's recorded fields as JSON values; what is still at its default is left out."""
     values: dict[str, Any] = {}
-    for field in row._meta.concrete_fields:
-        if field.attname in _UNRECORDED or field.name in HIDDEN:
+    for attname, name in _recorded(type(row)):
+        value = getattr(row, attname)
+        if not value and value in (None, "", [], {}):
             continue
-        if isinstance(field, models.GeneratedField):
-            continue
-        value = getattr(row, field.attname)
-        if value in (None, "", [], {}):
-            continue
-        values[field.name] = plain(value)
+        values[name] = plain(value)
     return values
+
+
+@cache
+def _recorded(model: type[models.Model]) -> list[tuple[str, str]]:
+    """The attributes and names of a model's recorded fields."""
+    return [
+        (field.attname, field.name)
+        for field in model._meta.concrete_fields
+        if field.attname not in _UNRECORDED
+        and field.name not in HIDDEN
+        and not isinstance(field, models.GeneratedField)
+    ]
 
 
 def _last(row: WorkspaceRow) -> dict[str, Any]:
@@ -481,6 +578,8 @@ def _shown(name: str, value: Any) -> Any:
 
 def plain(value: Any) -> Any:
     """A field's value as JSON has it, and a Revision keeps it."""
+    if type(value) in _JSON:
+        return value
     if isinstance(value, models.Model):
         return str(value.pk)
     if isinstance(value, (uuid.UUID, decimal.Decimal)):

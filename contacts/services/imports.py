@@ -5,13 +5,17 @@ row of a sheet first by its own id or external id. Each is taken whole or not at
 cannot be taken is reported with its place while the rest goes in.
 """
 
+import contextlib
 import hashlib
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from django.db import transaction
+from django.db.models import F, Window
+from django.db.models.functions import RowNumber
 
 from config.lib.actor import Actor
 from config.lib.errors import Conflict, DomainError, Invalid
@@ -26,7 +30,15 @@ from contacts.services.addresses import (
     sort_name,
     workspace_region,
 )
-from contacts.services.contacts import create_contact, live, part_values, update_contact
+from contacts.services.contacts import (
+    NewContact,
+    create_contacts,
+    differs,
+    live,
+    new_contact,
+    part_values_of,
+    update_contact,
+)
 from contacts.services.sheets import read_sheet
 from contacts.services.vcards import Card, Piece, own_uid, read_card, split_cards
 
@@ -34,6 +46,10 @@ from contacts.services.vcards import Card, Piece, own_uid, read_card, split_card
 MAX_CARDS = 1_000
 # Of those who share an address so many are looked at.
 MAX_HOLDERS = 50
+_ADDRESSES: dict[str, tuple[Any, str]] = {
+    "email": (ContactEmail, "email"),
+    "phone": (ContactPhone, "number"),
+}
 _FIELDS = ("name", "company", "role", "location", "relationship", "description", "notes")
 Action = Literal["created", "updated", "unchanged"]
 
@@ -100,14 +116,13 @@ def take_cards(*, actor: Actor, pieces: Sequence[Piece], seen: dict[uuid.UUID, s
 def cards_here(pieces: Sequence[Piece]) -> int:
     """Of how many cards the contact is there."""
     region = workspace_region()
-    there = 0
+    cards = []
     for new in _known_by_text(_read(pieces, Report())):
-        try:
+        with contextlib.suppress(DomainError):
             _normalise(new.card, region)
-        except DomainError:
-            continue
-        there += _find(new, {})[0] is not None
-    return there
+            cards.append(new)
+    present = _Present(cards)
+    return sum(_find(new, present, {})[0] is not None for new in cards)
 
 
 def _known_by_text(cards: Iterable[_New]) -> list[_New]:
@@ -159,7 +174,7 @@ def _take_all(
     preview: bool,
     seen: dict[uuid.UUID, str] | None = None,
 ) -> Report:
-    """One after the other, in one transaction; a preview takes all of it back.
+    """Run by run, in one transaction; a preview takes all of it back.
 
     Services check everything before they write, so what is refused has left nothing behind. Not a
     savepoint for each: a thousand of them that refer to one tag make PostgreSQL keep a list of
@@ -172,40 +187,106 @@ def _take_all(
     with transaction.atomic():
         # One import at a time: two of one file would not see the contacts that each other makes.
         Workspace.objects.select_for_update(no_key=True).get(pk=current_workspace_id())
+        fit = []
         for new in cards:
             try:
-                taken = _take(actor, new, region, seen)
+                _normalise(new.card, region)
             except DomainError as error:
-                errors = error.errors if isinstance(error, Invalid) else {"card": error.detail}
-                report.refused.append(Refused(new.place, new.line, new.card.name[:300], errors))
-                continue
-            seen[taken.contact_id] = sort_name(taken.name)
-            report.taken.append(taken)
+                report.refused.append(_refused(new, error))
+            else:
+                fit.append(new)
+        while fit:
+            fit = fit[_take_run(actor, fit, region, seen, report) :]
         if preview:
             transaction.set_rollback(True)
+    report.taken.sort(key=lambda one: one.place)
     report.refused.sort(key=lambda one: one.line)
     return report
 
 
-def _take(actor: Actor, new: _New, region: str | None, seen: Mapping[uuid.UUID, str]) -> Taken:
+def _take_run(
+    actor: Actor,
+    cards: Sequence[_New],
+    region: str | None,
+    seen: dict[uuid.UUID, str],
+    report: Report,
+) -> int:
+    """Take the first of `cards`, as many as what is here already tells of at once; how many. A card
+    that may be of the same contact as one before it begins the next run, and finds what that wrote.
+    """
+    known: set[Hashable] = set()
+    run: list[_New] = []
+    for new in cards:
+        own = _identities(new)
+        if not own.isdisjoint(known):
+            break
+        known |= own
+        run.append(new)
+    present = _Present(run)
+    touched: set[uuid.UUID] = set()
+    found: list[tuple[_New, Contact | None, str]] = []
+    for new in run:
+        candidates = present.candidates(new)
+        if not candidates.isdisjoint(touched):
+            break
+        holder, how = _find(new, present, seen)
+        if holder is not None:
+            touched |= candidates
+        found.append((new, holder, how))
+    lives = {holder.pk: live(holder) for _, holder, _ in found if holder is not None}
+    held = part_values_of({contact.pk for contact in lives.values()})
+    made: list[tuple[_New, NewContact]] = []
+    for new, holder, how in found:
+        try:
+            if holder is None:
+                made.append((new, _made(new)))
+                continue
+            contact = lives[holder.pk]
+            taken = _changed(actor, new, contact, holder, how, region, held[contact.pk], present)
+        except DomainError as error:
+            report.refused.append(_refused(new, error))
+            continue
+        seen[taken.contact_id] = sort_name(taken.name)
+        report.taken.append(taken)
+    create_contacts(actor=actor, new=[one for _, one in made])
+    for new, one in made:
+        seen[one.row.pk] = one.row.sort_name
+        report.taken.append(Taken(new.place, new.line, one.row.name, "created", one.row.pk))
+    return len(found)
+
+
+def _refused(new: _New, error: DomainError) -> Refused:
+    errors = error.errors if isinstance(error, Invalid) else {"card": error.detail}
+    return Refused(new.place, new.line, new.card.name[:300], errors)
+
+
+def _made(new: _New) -> NewContact:
     card = new.card
-    _normalise(card, region)
-    holder, how = _find(new, seen)
-    if holder is None:
-        fields: dict[str, Any] = {name: getattr(card, name) for name in _FIELDS}
-        fields |= {"emails": card.emails, "phones": card.phones, "tags": card.tags, **new.given}
-        fields |= {name: new.known[name] for name in ("source", "external_id") if name in new.known}
-        if fields.get("external_id"):
-            fields.setdefault("source", "csv")
-        own = {"vcard_uid": card.uid, "vcard": card.raw}
-        contact = create_contact(actor=actor, fields=fields, card=own)
-        return Taken(new.place, new.line, contact.name, "created", contact.pk)
-    contact = live(holder)
-    before = contact.version
-    changes, own = _changes(contact, holder, new, how, region)
-    contact = update_contact(actor=actor, contact_id=contact.pk, changes=changes, card=own)
-    action: Action = "unchanged" if contact.version == before else "updated"
-    return Taken(new.place, new.line, contact.name, action, contact.pk, how)
+    fields: dict[str, Any] = {name: getattr(card, name) for name in _FIELDS}
+    fields |= {"emails": card.emails, "phones": card.phones, "tags": card.tags, **new.given}
+    fields |= {name: new.known[name] for name in ("source", "external_id") if name in new.known}
+    if fields.get("external_id"):
+        fields.setdefault("source", "csv")
+    return new_contact(fields=fields, card={"vcard_uid": card.uid, "vcard": card.raw})
+
+
+def _changed(
+    actor: Actor,
+    new: _New,
+    contact: Contact,
+    holder: Contact,
+    how: str,
+    region: str | None,
+    held: Mapping[str, list[str]],
+    present: "_Present",
+) -> Taken:
+    changes, own = _changes(contact, holder, new, how, region, held, present)
+    name, action = contact.name, "unchanged"
+    if differs(contact, changes=changes, held=held, card=own):
+        before = contact.version
+        after = update_contact(actor=actor, contact_id=contact.pk, changes=changes, card=own)
+        name, action = after.name, "unchanged" if after.version == before else "updated"
+    return Taken(new.place, new.line, name, cast(Action, action), contact.pk, how)
 
 
 def _normalise(card: Card, region: str | None) -> None:
@@ -220,38 +301,126 @@ def _normalise(card: Card, region: str | None) -> None:
 # --- Whose card it is ------------------------------------------------------------------------
 
 
-def _find(new: _New, seen: Mapping[uuid.UUID, str]) -> tuple[Contact | None, str]:
-    """(the contact, how it was found), which may be one that was merged. Indexes
-    contact_external_id_unique, contact_vcard_uid_unique, contactemail_email, contactphone_number.
+class _Present:
+    """The contacts that some cards may be of: looked up for all of them at once, as they are now.
+
+    Indexes contact_external_id_unique, contact_vcard_uid_unique, contactemail_email,
+    contactphone_number.
     """
-    found = _by_id(new.known.get("id", ""))
-    if found is not None:
-        return found, "id"
-    if "external_id" in new.known:
-        source = new.known.get("source") or "csv"
-        rows = Contact.objects.filter(source=source, external_id=new.known["external_id"])
-        found = rows.first()
-        if found is not None:
-            return found, "external_id"
+
+    def __init__(self, cards: Sequence[_New]) -> None:
+        self._rows: dict[uuid.UUID, Contact] = {}
+        self._external: dict[tuple[str, str], Contact] = {}
+        self._uids: dict[str, Contact] = {}
+        outside: dict[str, list[str]] = defaultdict(list)
+        for new in cards:
+            if (named := _external_id(new)) is not None:
+                outside[named[0]].append(named[1])
+        for source, keys in outside.items():
+            for row in Contact.objects.filter(source=source, external_id__any_of=keys):
+                self._external[row.source, row.external_id] = self._kept(row)
+        if uids := [new.card.uid for new in cards if new.card.uid]:
+            for row in Contact.objects.filter(vcard_uid__any_of=uids):
+                self._uids[row.vcard_uid] = self._kept(row)
+        self._holders = {
+            how: _holders(how, {one.value for new in cards for one in getattr(new.card, column)})
+            for how, column in (("email", "emails"), ("phone", "phones"))
+        }
+        wanted = {one for new in cards for one in _own_ids(new)}
+        for holders in self._holders.values():
+            wanted.update(one for ids in holders.values() for one in ids)
+        if wanted := wanted - self._rows.keys():
+            for row in Contact.objects.filter(pk__any_of=sorted(wanted)):
+                self._kept(row)
+
+    def _kept(self, row: Contact) -> Contact:
+        return self._rows.setdefault(row.pk, row)
+
+    def by_id(self, contact_id: uuid.UUID | None) -> Contact | None:
+        return None if contact_id is None else self._rows.get(contact_id)
+
+    def by_external_id(self, named: tuple[str, str] | None) -> Contact | None:
+        return None if named is None else self._external.get(named)
+
+    def by_uid(self, uid: str) -> Contact | None:
+        return self._uids.get(uid)
+
+    def holders(self, how: str, values: Iterable[str]) -> list[Contact]:
+        """Those who have one of these emails or numbers, in the order of their ids."""
+        ids = {one for value in values for one in self._holders[how].get(value, ())}
+        return [self._rows[one] for one in sorted(ids)[:MAX_HOLDERS] if one in self._rows]
+
+    def candidates(self, new: _New) -> set[uuid.UUID]:
+        """Everybody whose card it may be, and whom they were merged into."""
+        card = new.card
+        rows: list[Contact | None] = [
+            *(self.by_id(one) for one in _own_ids(new)),
+            self.by_external_id(_external_id(new)),
+            self.by_uid(card.uid),
+            *self.holders("email", (one.value for one in card.emails)),
+            *self.holders("phone", (one.value for one in card.phones)),
+        ]
+        found = {row.pk for row in rows if row is not None}
+        merged = [row for row in rows if row is not None and row.merged_into_id is not None]
+        return found | {live(row).pk for row in merged}
+
+
+def _holders(how: str, values: Collection[str]) -> dict[str, list[uuid.UUID]]:
+    """Whose each of these emails or numbers is, at most MAX_HOLDERS of each."""
+    found: dict[str, list[uuid.UUID]] = defaultdict(list)
+    if not values:
+        return found
+    model, column = _ADDRESSES[how]
+    place = Window(RowNumber(), partition_by=F(column), order_by="contact_id")
+    rows = model.objects.filter(**{f"{column}__any_of": sorted(values)}).annotate(place=place)
+    for value, contact_id in rows.filter(place__lte=MAX_HOLDERS).values_list(column, "contact_id"):
+        found[value].append(contact_id)
+    return found
+
+
+def _external_id(new: _New) -> tuple[str, str] | None:
+    if "external_id" not in new.known:
+        return None
+    return new.known.get("source") or "csv", new.known["external_id"]
+
+
+def _own_ids(new: _New) -> list[uuid.UUID]:
+    """Ids of ours that a card or row names: its own, and that of a UID that we made."""
+    uid, ours = new.card.uid, own_uid("")
+    given = [new.known.get("id", ""), uid.removeprefix(ours) if uid.startswith(ours) else ""]
+    return [one for text in given if (one := _read_id(text)) is not None]
+
+
+def _identities(new: _New) -> set[Hashable]:
+    """What tells whose card it is; cards that share one of these may be of one contact."""
     card = new.card
+    own: set[Hashable] = {("id", one) for one in _own_ids(new)}
+    own |= {("email", one.value) for one in card.emails}
+    own |= {("phone", one.value) for one in card.phones}
     if card.uid:
-        found = Contact.objects.filter(vcard_uid=card.uid).first() or _by_id(
-            card.uid.removeprefix(own_uid("")) if card.uid.startswith(own_uid("")) else ""
-        )
+        own.add(("uid", card.uid))
+    if (named := _external_id(new)) is not None:
+        own.add(("external_id", named))
+    return own
+
+
+def _find(
+    new: _New, present: _Present, seen: Mapping[uuid.UUID, str]
+) -> tuple[Contact | None, str]:
+    """(the contact, how it was found), which may be one that was merged."""
+    card = new.card
+    if (found := present.by_id(_read_id(new.known.get("id", "")))) is not None:
+        return found, "id"
+    if (found := present.by_external_id(_external_id(new))) is not None:
+        return found, "external_id"
+    if card.uid:
+        ours = own_uid("")
+        own = card.uid.removeprefix(ours) if card.uid.startswith(ours) else ""
+        found = present.by_uid(card.uid) or present.by_id(_read_id(own))
         if found is not None:
             return found, "uid"
-    for how, model, column, given in (
-        ("email", ContactEmail, "email", card.emails),
-        ("phone", ContactPhone, "number", card.phones),
-    ):
-        values = [one.value for one in given]
-        if not values:
-            continue
-        # Ids first: as a sub-query they would be looked for by reading the contacts in order.
-        holders = model.objects.filter(**{f"{column}__in": values}).order_by("contact_id")
-        ids = list(holders.values_list("contact_id", flat=True)[:MAX_HOLDERS])
-        rows = Contact.objects.filter(pk__any_of=ids).order_by("id") if ids else []
-        found = _the_one(rows, card, seen)
+    for how, given in (("email", card.emails), ("phone", card.phones)):
+        found = _the_one(present.holders(how, (one.value for one in given)), card, seen)
         if found is not None and how == "phone" and _shares_a_line(found, card):
             found = None
         if found is not None:
@@ -259,11 +428,9 @@ def _find(new: _New, seen: Mapping[uuid.UUID, str]) -> tuple[Contact | None, str
     return None, ""
 
 
-def _by_id(text: str) -> Contact | None:
-    wanted = read_id(text)
-    if not isinstance(wanted, uuid.UUID):
-        return None
-    return Contact.objects.filter(pk=wanted).first()
+def _read_id(text: str) -> uuid.UUID | None:
+    found = read_id(text)
+    return found if isinstance(found, uuid.UUID) else None
 
 
 def _the_one(rows: Iterable[Contact], card: Card, seen: Mapping[uuid.UUID, str]) -> Contact | None:
@@ -296,7 +463,13 @@ def _shares_a_line(contact: Contact, card: Card) -> bool:
 
 
 def _changes(
-    contact: Contact, holder: Contact, new: _New, how: str, region: str | None
+    contact: Contact,
+    holder: Contact,
+    new: _New,
+    how: str,
+    region: str | None,
+    held: Mapping[str, list[str]],
+    present: _Present,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """(changes, of the card's own columns).
 
@@ -320,7 +493,6 @@ def _changes(
                 changes[name] = f"{here}\n\n{value}"
         elif value:
             changes[name] = value
-    held = part_values(contact)
     for name in ("emails", "phones"):
         here = [Labelled.read(text) for text in held[name]]
         was = getattr(old, name) if old is not None else None
@@ -333,7 +505,7 @@ def _changes(
     if card.raw and (contact.vcard == "" or (same_card and contact.vcard == holder.vcard)):
         own["vcard"] = card.raw
     adopted = card.uid and not contact.vcard_uid and card.uid != own_uid(contact.pk)
-    if adopted and not Contact.objects.filter(vcard_uid=card.uid).exists():
+    if adopted and present.by_uid(card.uid) is None:
         own["vcard_uid"] = card.uid
     return changes, own
 

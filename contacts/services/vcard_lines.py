@@ -74,6 +74,10 @@ def read_line(text: str, number: int) -> Line:
     head = _HEAD.match(text)
     if head is None:
         raise Invalid({f"line {number}": f"is no property of a vCard: {text[:60]!r}"})
+    if ";" not in head[0]:
+        # Most lines, and what is slow to read of others is what they do not have.
+        group, _, name = head[0][:-1].rpartition(".")
+        return Line(name.replace("_", "-").upper(), text[head.end() :], {}, group)
     name = _QUOTED_PRINTABLE.sub("QUOTED-PRINTABLE", head[0])
     try:
         read = textLineToContentLine(name + text[head.end() :], number)

@@ -184,7 +184,7 @@ class _Playing:
         rows, _ = append_messages(actor=self.actor, thread_id=thread_id, messages=messages)
         append_events(actor=self.actor, session_id=self.session_id, events=events)
         session = funnel.get_row(Session, self.session_id, lock=True)
-        add_usage(session=session, usages=[message.usage for message in messages])
+        add_usage([(session, [message.usage for message in messages])])
         if self.cost:
             update_session(
                 actor=self.actor, session_id=self.session_id, changes={"cost_usd": self.cost}

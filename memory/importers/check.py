@@ -5,17 +5,18 @@ somebody changed here since are no difference.
 """
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
+from config.lib.db.models import WorkspaceRow
 from memory.importers.clean import Cleaner
 from memory.importers.report import Checked, ImportReport, TableCount
 from memory.importers.rows import Appended, Draft, Entry, Model, Ref, Tally
 from memory.importers.source import Reading, Source
 from memory.importers.values import short
-from memory.importers.writer import changed_here
+from memory.importers.writer import changed_here_of
 from sessions.models import Message, SessionEvent, Thread
 from sessions.services.events import NewEvent
 
@@ -106,8 +107,10 @@ class _Checker:
             if entry.number not in self.report.left_out
             and not (self.since is not None and entry.at is not None and entry.at < self.since)
         ]
+        self._look_up(wanted)
         rows = self._rows(wanted)
         appended = self._appended(wanted)
+        compared: list[tuple[Entry, uuid.UUID]] = []
         for entry in wanted:
             self.seen[entry.table] = seen = self.seen.get(entry.table, 0) + 1
             if entry.drafts:
@@ -118,9 +121,10 @@ class _Checker:
                 self._count(entry.table, draft)
                 stride = self.strides.get(entry.table, 1)
                 if stride and seen % stride == 0:
-                    self._compare(entry, draft.model.objects.get(pk=row_id))
+                    compared.append((entry, row_id))
             elif entry.appended and all(self._keys(one) <= appended for one in entry.appended):
                 self.here[entry.table] = self.here.get(entry.table, 0) + 1
+        self._compare_all(compared)
 
     def _count(self, table: str, draft: Draft) -> None:
         self.here[table] = self.here.get(table, 0) + 1
@@ -135,7 +139,7 @@ class _Checker:
         values = []
         for name in draft.natural:
             ref = draft.refs.get(name.removesuffix("_id"))
-            values.append(draft.values.get(name) if ref is None else self._id(ref))
+            values.append(draft.values.get(name) if ref is None else self.ids[ref])
         return tuple(values)
 
     def _rows(self, entries: Sequence[Entry]) -> dict[tuple[Model, Any], uuid.UUID]:
@@ -159,13 +163,20 @@ class _Checker:
                     found[model, tuple(identity)] = pk
         return found
 
-    def _id(self, ref: Ref) -> uuid.UUID | None:
-        if ref not in self.ids:
-            if len(self.ids) > MAX_IDS:
-                self.ids.clear()
-            rows = ref.model.objects.filter(source=self.source, external_id=ref.key)
-            self.ids[ref] = rows.values_list("id", flat=True).first()
-        return self.ids[ref]
+    def _look_up(self, entries: Sequence[Entry]) -> None:
+        """The ids of all that a batch refers to. A query for each model."""
+        if len(self.ids) > MAX_IDS:
+            self.ids.clear()
+        refs = {ref for entry in entries for one in entry.drafts[:1] for ref in one.refs.values()}
+        refs |= {one.to for entry in entries for one in entry.appended}
+        asked: dict[Model, list[str]] = {}
+        for ref in refs - self.ids.keys():
+            self.ids[ref] = None
+            asked.setdefault(ref.model, []).append(ref.key)
+        for model, keys in asked.items():
+            there = model.objects.filter(source=self.source, external_id__any_of=keys)
+            for key, pk in there.values_list("external_id", "id"):
+                self.ids[Ref(model, key)] = pk
 
     def _appended(self, entries: Sequence[Entry]) -> set[Key]:
         """Which of the messages and events are there."""
@@ -200,7 +211,7 @@ class _Checker:
         return {one for one in asked if (session_of.get(one[1]), one[2]) in there}
 
     def _keys(self, appended: Appended) -> set[Key]:
-        target = self._id(appended.to)
+        target = self.ids[appended.to]
         return {
             (SessionEvent, target, row.dedupe_key)
             if isinstance(row, NewEvent)
@@ -210,7 +221,22 @@ class _Checker:
 
     # --- Comparing ------------------------------------------------------------------------
 
-    def _compare(self, entry: Entry, row: Any) -> None:
+    def _compare_all(self, compared: Sequence[tuple[Entry, uuid.UUID]]) -> None:
+        by_model: dict[Model, list[uuid.UUID]] = {}
+        for entry, row_id in compared:
+            by_model.setdefault(entry.drafts[0].model, []).append(row_id)
+        rows = {row.pk: row for model, ids in by_model.items() for row in _fetched(model, ids)}
+        wrong = {
+            row_id: problems
+            for entry, row_id in compared
+            if (problems := self._problems(entry, rows[row_id]))
+        }
+        touched = changed_here_of(list(wrong)) if wrong else set()
+        for entry, row_id in compared:
+            if row_id in wrong and row_id not in touched:
+                self._differs(f"{entry.table} {entry.key}: {'; '.join(wrong[row_id])}")
+
+    def _problems(self, entry: Entry, row: Any) -> list[str]:
         self.cleaner.clean(entry)
         draft = entry.drafts[0]
         self.checked.compared += 1
@@ -225,11 +251,14 @@ class _Checker:
                 wrong.append(f"{name} is {short(now)}, not {short(value)}")
         for name, ref in draft.refs.items():
             now = getattr(row, f"{name}_id")
-            wanted = self._id(ref)
+            wanted = self.ids[ref]
             if wanted is not None and now != wanted:
                 wrong.append(f"{name} does not lead to {ref.key!r:.60}")
-        if wrong and not changed_here(row):
-            self._differs(f"{entry.table} {entry.key}: {'; '.join(wrong)}")
+        return wrong
+
+
+def _fetched(model: Model, ids: Sequence[uuid.UUID]) -> Iterable[WorkspaceRow]:
+    return model.objects.filter(pk__in=ids)
 
 
 def _sum_problem(count: TableCount, here: int) -> str:

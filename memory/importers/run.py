@@ -30,9 +30,11 @@ from memory.importers.rows import Entry
 from memory.importers.source import Options, Reading, Source
 from memory.importers.spool import Spool
 from memory.importers.storable import shown
+from memory.importers.texts import cut_texts
 from memory.importers.writer import Writer
 from memory.models import ImportRun
 from memory.models.imports import ImportState
+from memory.services.sources import Cut, cut_before
 
 Progress = Callable[[ImportReport, str], None]
 BATCH_ROWS, BATCH_CHARS = 500, 4_000_000
@@ -152,8 +154,9 @@ class _Run:
         for problem in self.reading.problems:
             report.problems.add(problem)
         try:
-            for batch in ahead(self._batches()):
-                self._store(batch, row)
+            for batch, cut in ahead(self._batches()):
+                with cut_before(cut):
+                    self._store(batch, row)
                 self.progress(report, self._line("read"))
             for table, rows in self.reading.totals.items():
                 report.table(table).total = rows
@@ -192,12 +195,16 @@ class _Run:
         funnel.append([run], actor=self.actor)
         return run
 
-    def _batches(self) -> Iterator[list[Entry]]:
+    def _batches(self) -> Iterator[tuple[list[Entry], Cut]]:
         for batch in _batches(self.reading.entries()):
+            cut: Cut = {}
             for entry in batch:
                 if not self._is_older(entry):
                     self.writer.cleaner.clean(entry)
-            yield batch
+                    # What is there already is not cut again.
+                    if self.writer.makes_rows:
+                        cut_texts(entry, cut)
+            yield batch, cut
 
     def _is_older(self, entry: Entry) -> bool:
         return self.since is not None and entry.at is not None and entry.at < self.since

@@ -69,6 +69,8 @@ class Writer:
         self.known: Ids = {}
         self.labels: dict[str, Model] = {}
         self.agents: dict[str, uuid.UUID] = {}
+        # Whether the last batch had new rows.
+        self.makes_rows = True
 
     # --- One batch ------------------------------------------------------------------------
 
@@ -91,6 +93,7 @@ class Writer:
             outcome = outcomes.get(id(entry), appended.get(id(entry), SKIPPED))
             self._note(entry, outcome)
         self.report.redacted = self.cleaner.redacted
+        self.makes_rows = CREATED in (*outcomes.values(), *appended.values())
 
     def _note(self, entry: Entry, outcome: str) -> None:
         self.report.table(entry.table).note(outcome)
@@ -434,10 +437,16 @@ class Writer:
             by_model[label].append(row_id)
         for label, ids in by_model.items():
             touched = changed_here_of(ids)
+            rows: list[Any] = []
+            wanted: dict[uuid.UUID, dict[str, Any]] = {}
             for row in self.labels[label].objects.filter(pk__in=ids):
                 place = (label, row.pk)
                 if row.pk not in touched:
-                    self._settle_row(row, changes.get(place, {}), dangling.get(place, {}))
+                    lacks = _lacking(row, changes.get(place, {}), dangling.get(place, {}))
+                    if lacks:
+                        rows.append(row)
+                        wanted[row.pk] = lacks
+            self._settle_rows(rows, wanted)
 
     def _link(self, links: dict[tuple[uuid.UUID, str, uuid.UUID], Waiting]) -> None:
         sources = list({source for source, _, _ in links})
@@ -460,29 +469,39 @@ class Writer:
         funnel.append(new, actor=self.actor, checked=True)
         self.report.rows["link"] += len(new)
 
-    def _settle_row(
-        self, row: Any, keys: dict[str, uuid.UUID], dangling: dict[str, list[str]]
+    def _settle_rows(
+        self, rows: Sequence[Any], changes: Mapping[uuid.UUID, Mapping[str, Any]]
     ) -> None:
-        changes: dict[str, Any] = {}
-        for name, target in keys.items():
-            attname = _attname(type(row), name)
-            if getattr(row, attname) is None and target != row.pk:
-                changes[attname] = target
-        if dangling and isinstance(row, VersionedRow):
-            held = row.metadata.get("dangling") or {}
-            merged = {
-                name: list(dict.fromkeys([*held.get(name, []), *values]))
-                for name, values in dangling.items()
-            }
-            metadata = {**row.metadata, "dangling": {**held, **merged}}
-            if metadata != row.metadata:
-                changes["metadata"] = metadata
-        if changes:
-            try:
-                with transaction.atomic():
-                    funnel.update(row, changes, actor=self.actor, action=ACTION)
-            except (IntegrityError, DomainError):
-                return
+        """All at once; where that is refused, each by itself, and what is refused then is left."""
+        try:
+            with transaction.atomic():
+                funnel.update_many(rows, changes, actor=self.actor, action=ACTION)
+        except (IntegrityError, DomainError):
+            model = type(rows[0])
+            if len(rows) > 1:
+                for row in model.objects.filter(pk__in=changes):
+                    self._settle_rows([row], changes)
+
+
+def _lacking(
+    row: Any, keys: Mapping[str, uuid.UUID], dangling: Mapping[str, list[str]]
+) -> dict[str, Any]:
+    """What a row lacks of the references that wait for it, by attribute."""
+    changes: dict[str, Any] = {}
+    for name, target in keys.items():
+        attname = _attname(type(row), name)
+        if getattr(row, attname) is None and target != row.pk:
+            changes[attname] = target
+    if dangling and isinstance(row, VersionedRow):
+        held = row.metadata.get("dangling") or {}
+        merged = {
+            name: list(dict.fromkeys([*held.get(name, []), *values]))
+            for name, values in dangling.items()
+        }
+        metadata = {**row.metadata, "dangling": {**held, **merged}}
+        if metadata != row.metadata:
+            changes["metadata"] = metadata
+    return changes
 
 
 def _groups(runs: Mapping[Ref, Sequence[tuple[Entry, Any]]]) -> Iterator[Group]:

@@ -8,17 +8,27 @@ stemming and stop words: those are PostgreSQL's.
 
 import re
 import unicodedata
+from functools import lru_cache
 
 # Runs in which something may be joined. Linear: no two parts of it can match the same character.
 _RUN = re.compile(r"[\w@./\\:~+-]+")
-# What makes a run worth splitting: a hump, a mark inside, or an underscore.
-_JOINED = re.compile(r"[a-z0-9][A-Z]|[A-Z]{2}[a-z]|\w[./\\@:+]+\w|[./\\]\w|\w_+\w")
+# What makes a run worth splitting: a hump, a mark inside, or an underscore. It begins with a class,
+# so that `re` skips what is in none: 5 ns a character of prose, 75 with the alternatives first.
+_JOINED = re.compile(
+    r"[A-Z./\\@:+_](?:(?<=[a-z0-9][A-Z])|(?<=[A-Z])[A-Z][a-z]|(?<=[./\\])\w"
+    r"|(?<=\w[./\\@:+])[./\\@:+]*\w|(?<=\w_)_*\w)"
+)
 _NAME = re.compile(r"\w+")
 _PART = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*|\d+|[^\W\da-zA-Z_]+")
 # Scripts without blanks between words: each pair of neighbours is a word of the index.
 UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+")
 _WORD = re.compile(r"\w+")
 _BLANK = re.compile(r"\s")
+# ASCII with a `w` for what is part of a word; counting in it takes a tenth of matching words.
+_SHAPE = bytes(
+    ord("w" if char.isalnum() or char == "_" else " ") for char in map(chr, range(128))
+).ljust(256)
+_WIDE = re.compile(r"[^\x00-\x7f](?<=\w)")
 # A longer run is a hash or an encoded file; its pieces are nobody's words.
 LONGEST_RUN = 300
 
@@ -36,10 +46,15 @@ def lexical_text(text: str) -> str:
 
 def count_words(lexical: str) -> int:
     """A document's length for BM25: words of its lexical text, stop words included."""
-    return len(_WORD.findall(lexical))
+    if not lexical.isascii() and _WIDE.search(lexical):
+        return len(_WORD.findall(lexical))
+    # Each character that is left, such as a dash, becomes a question mark.
+    shape = lexical.encode("ascii", "replace").translate(_SHAPE)
+    return shape.count(b" w") + shape.startswith(b"w")
 
 
-def parts_of(run: str) -> list[str]:
+@lru_cache(maxsize=4096)
+def parts_of(run: str) -> tuple[str, ...]:
     """The words inside one joined run: names at every mark, then their humps.
 
     A snake_case name is given joined as well, so that it meets the camelCase one. Names that
@@ -59,7 +74,7 @@ def parts_of(run: str) -> list[str]:
                 parts += [p for p in pieces if p not in name.split("_")]
             else:
                 parts += pieces
-    return parts
+    return tuple(parts)
 
 
 def _parts(text: str) -> list[str]:

@@ -5,10 +5,10 @@ is written of a passage (passages.py).
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 # MiniLM reads 254 tokens. The tokenizer itself takes 400 to 800 us for each kB, too much for the
 # writer's transaction, so tokens are estimated by the pattern below: measured on prose, code,
@@ -19,18 +19,27 @@ OVERLAP_TOKENS = 30
 LEAST_SHARE = 0.5
 # `chunk` is a smallint; texts that would need more pieces get larger ones.
 MOST_CHUNKS = 30_000
+# In characters: a longer line has sentences, most likely, so that they are counted first.
+SHORT_LINE = 150
 
 _TOKEN = re.compile(r"[A-Za-z]{1,5}|\d{1,2}|[^\sA-Za-z\d]")
 _FENCE = re.compile(r"\s*(```|~~~)")
 _HEADING = re.compile(r"#{1,6}\s")
-_SENTENCE = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|(?<=[。！？])")
+# To the end of a sentence. It begins with a class, so that `re` skips what is not in it.
+_SENTENCE = re.compile(r"[.!?…。！？](?:(?<=[.!?…])[\"')\]]*\s+|(?<=[。！？]))")
+# ASCII by the parts of _TOKEN: counting in it takes a third of matching tokens.
+_SHAPE = bytes(
+    ord("a" if char.isalpha() else "0" if char.isdigit() else " " if char.isspace() else ".")
+    for char in map(chr, range(128))
+).ljust(256, b".")
+# Beyond ASCII each character is a token, but for these.
+_WIDE = re.compile(r"[^\x00-\x7f](?:(?<=\s)|(?<=\d))")
 
 # How good a place is to cut: before a heading, a paragraph, a line, a sentence, a word.
 HEADING, PARAGRAPH, LINE, SENTENCE, WORD = 5, 4, 3, 2, 1
 
 
-@dataclass(frozen=True, slots=True)
-class Atom:
+class Atom(NamedTuple):
     """A slice that is not cut: at most a passage long. `rank` is that of the cut before it."""
 
     start: int
@@ -41,7 +50,16 @@ class Atom:
 
 def estimate_tokens(text: str) -> int:
     """About the tokens an embedder makes of `text`, rather too many than too few."""
-    return len(_TOKEN.findall(text))
+    if not text.isascii() and _WIDE.search(text):
+        return len(_TOKEN.findall(text))
+    shape = text.encode("ascii", "replace").translate(_SHAPE)
+    marks = shape.count(b".")
+    if b"0" in shape:
+        shape = shape.replace(b"00", b"1")
+        marks += shape.count(b"0") + shape.count(b"1")
+    for run in (b"aaaaa", b"aaaa", b"aaa", b"aa"):
+        shape = shape.replace(run, b"b")
+    return marks + shape.count(b"b") + shape.count(b"a")
 
 
 def chunk_text(text: str, *, most_tokens: int = MOST_TOKENS) -> list[str]:
@@ -80,8 +98,7 @@ def _pack(atoms: list[Atom], most: int) -> list[tuple[int, int]]:
 def _best_cut(atoms: list[Atom], sums: list[int], first: int, least: int, furthest: int) -> int:
     """The best-ranked cut in the passage's latter part, the last of equals."""
     size = sums[furthest] - sums[first]
-    while least < furthest and sums[least] - sums[first] < LEAST_SHARE * size:
-        least += 1
+    least = bisect_left(sums, sums[first] + LEAST_SHARE * size, least, furthest)
     return max(range(least, furthest + 1), key=lambda cut: (atoms[cut].rank, cut))
 
 
@@ -107,6 +124,7 @@ def _with_overlap(atoms: list[Atom], sums: list[int], first: int, cut: int, most
 def _atoms(text: str, most: int) -> Iterator[Atom]:
     """Lines, and sentences of the longer ones, as slices that follow one another."""
     fenced, rank = False, HEADING
+    fences = "```" in text or "~~~" in text
     start = 0
     for line in text.splitlines(keepends=True):
         end = start + len(line)
@@ -114,8 +132,8 @@ def _atoms(text: str, most: int) -> Iterator[Atom]:
             if not fenced:
                 rank = max(rank, PARAGRAPH)
         else:
-            fence = _FENCE.match(line) is not None
-            if not fenced and _HEADING.match(line):
+            fence = fences and _FENCE.match(line) is not None
+            if not fenced and line[0] == "#" and _HEADING.match(line):
                 rank = HEADING
             elif fence and not fenced:
                 rank = max(rank, PARAGRAPH)  # a code block begins
@@ -126,25 +144,33 @@ def _atoms(text: str, most: int) -> Iterator[Atom]:
 
 
 def _line(text: str, start: int, end: int, rank: int, most: int) -> Iterator[Atom]:
-    tokens = estimate_tokens(text[start:end])
-    if tokens <= OVERLAP_TOKENS:
-        yield Atom(start, end, tokens, rank)
-        return
-    place = start
+    if end - start <= SHORT_LINE:
+        tokens = estimate_tokens(text[start:end])
+        if tokens <= OVERLAP_TOKENS:
+            yield Atom(start, end, tokens, rank)
+            return
+    atoms: list[Atom] = []
+    place, above = start, rank
     for match in _SENTENCE.finditer(text, start, end):
         if match.end() > place:
-            yield from _sentence(text, place, match.end(), rank, most)
-            place, rank = match.end(), SENTENCE
+            atoms += _sentence(text, place, match.end(), above, most)
+            place, above = match.end(), SENTENCE
     if place < end and not text[place:end].isspace():
-        yield from _sentence(text, place, end, rank, most)
+        atoms += _sentence(text, place, end, above, most)
+    # No token goes over the end of a sentence.
+    tokens = sum(atom.tokens for atom in atoms)
+    if tokens <= OVERLAP_TOKENS:
+        atoms = [Atom(start, end, tokens, rank)]
+    yield from atoms
 
 
 def _sentence(text: str, start: int, end: int, rank: int, most: int) -> Iterator[Atom]:
     """The sentence; or, where it is longer than a passage, pieces of it cut between words."""
-    ends = [match.end() for match in _TOKEN.finditer(text, start, end)]
-    if len(ends) <= most:
-        yield Atom(start, end, len(ends), rank)
+    tokens = estimate_tokens(text[start:end])
+    if tokens <= most:
+        yield Atom(start, end, tokens, rank)
         return
+    ends = [match.end() for match in _TOKEN.finditer(text, start, end)]
     # Small enough that they overlap like sentences do.
     step = OVERLAP_TOKENS
     place, done = start, 0

@@ -1,5 +1,7 @@
 """The lock of one session's hooks and transcript: whoever writes what either says holds it."""
 
+from collections.abc import Collection
+
 from memory.models import HookStream
 
 
@@ -16,3 +18,10 @@ def lock_stream(
         HookStream.objects.bulk_create([new], ignore_conflicts=True)
         found = locked.first()
     return found
+
+
+def lock_streams(dialect: str, session_names: Collection[str]) -> dict[str, HookStream]:
+    """The streams of those sessions that have one, locked in one order. Index hookstream_unique."""
+    rows = HookStream.objects.filter(dialect=dialect, session_name__in=list(session_names))
+    locked = rows.order_by("session_name").select_for_update(no_key=True)
+    return {row.session_name: row for row in locked}

@@ -4,7 +4,6 @@ What search makes of them (passages) follows from the announcement, see memory/h
 """
 
 import hashlib
-import re
 import unicodedata
 import uuid
 from collections.abc import Mapping, Sequence
@@ -65,7 +64,7 @@ class NewMemory:
 
 def content_hash(text: str) -> str:
     """SHA-256, hex, of the text in Unicode normal form with white space folded."""
-    folded = re.sub(r"\s+", " ", unicodedata.normalize("NFC", text)).strip()
+    folded = " ".join(unicodedata.normalize("NFC", text).split())
     return hashlib.sha256(folded.encode("utf-8", "surrogatepass")).hexdigest()
 
 

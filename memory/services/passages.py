@@ -15,6 +15,7 @@ from django.db import IntegrityError, connection
 
 from config.lib import clock
 from config.lib.actor import Actor
+from config.lib.db.bulk import bound_cursor, update_values
 from config.lib.db.models import VersionedRow
 from config.lib.scope import current_workspace_id, workspace_scope
 from contacts.models import Contact
@@ -175,7 +176,7 @@ def _append(passages: Sequence[NewPassage]) -> None:
     if not passages:
         return
     workspace_id, now = current_workspace_id(), clock.now()
-    with connection.cursor() as cursor:
+    with bound_cursor() as cursor:
         for start in range(0, len(passages), INSERT_ROWS):
             rows = orjson.dumps(passages[start : start + INSERT_ROWS]).decode()
             cursor.execute(_INSERT, [workspace_id, now, workspace_id, rows])
@@ -199,13 +200,18 @@ def _replace(kind: PassageKind, ids: Sequence[uuid.UUID], wanted: Sequence[NewPa
         old[getattr(row, column)].append(row)
     inserted: list[NewPassage] = []
     gone: list[uuid.UUID] = []
+    copied: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for source in ids:
         if [row.text for row in old[source]] == [passage.text for passage in new[source]]:
             for row, passage in zip(old[source], new[source], strict=True):
-                _copy(row, passage)
+                changed = _changed(row, passage)
+                if changed:
+                    copied.setdefault(tuple(changed), []).append({"id": row.pk, **changed})
         else:
             gone += [row.id for row in old[source]]
             inserted += new[source]
+    for names, rows in copied.items():
+        update_values(Passage, names, rows)
     if gone:
         kept = _vectors(gone)
         Passage.objects.filter(pk__in=gone).delete()
@@ -213,15 +219,12 @@ def _replace(kind: PassageKind, ids: Sequence[uuid.UUID], wanted: Sequence[NewPa
     _append(inserted)
 
 
-def _copy(row: Passage, passage: NewPassage) -> None:
-    """A row that did not change is not written: its index entries would all be made again."""
-    changed = {}
-    for name in COPIED:
-        value = getattr(passage, name)
-        if getattr(row, name) != value:
-            changed[name] = value
-    if changed:
-        Passage.objects.filter(pk=row.pk).update(**changed)
+def _changed(row: Passage, passage: NewPassage) -> dict[str, Any]:
+    """What of a row is to be written; a row that did not change is not: its index entries would
+    all be made again."""
+    return {
+        name: value for name in COPIED if getattr(row, name) != (value := getattr(passage, name))
+    }
 
 
 def _vectors(ids: Sequence[uuid.UUID]) -> dict[tuple[uuid.UUID, str], dict[str, Any]]:

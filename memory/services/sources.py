@@ -3,8 +3,10 @@
 Not for writing them (passages.py) or cutting texts (chunks.py).
 """
 
+import contextlib
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -65,24 +67,49 @@ class NewPassage:
     id: uuid.UUID = UNSET
 
 
+# Of one chunk: its text, the text as the text index reads it, and the words of that.
+Chunk = tuple[str, str, int]
+# Of texts with the words that are found beside them.
+Cut = dict[tuple[str, str], list[Chunk]]
+_cut_before: ContextVar[Cut | None] = ContextVar("cut_before", default=None)
+
+
+@contextlib.contextmanager
+def cut_before(cut: Cut) -> Iterator[None]:
+    """Take the chunks of texts from `cut`, which another thread made, where they are in it."""
+    token = _cut_before.set(cut)
+    try:
+        yield
+    finally:
+        _cut_before.reset(token)
+
+
+def cut_text(text: str, extra_words: str = "") -> list[Chunk]:
+    """The chunks of a text; `extra_words` are found with the first one. Touches no database."""
+    chunks = []
+    for number, chunk in enumerate(chunk_text(text)):
+        lexical = lexical_text(f"{chunk}\n{extra_words}" if extra_words and not number else chunk)
+        chunks.append((chunk, lexical, count_words(lexical)))
+    return chunks
+
+
 def _chunks(first: NewPassage, extra_words: str = "") -> list[NewPassage]:
     """`first` as often as its text has chunks. `extra_words` are found with the first chunk."""
-    passages = []
-    for number, text in enumerate(chunk_text(first.text)):
-        words = f"{text}\n{extra_words}" if extra_words and number == 0 else text
-        lexical = lexical_text(words)
-        passages.append(
-            replace(
-                first,
-                id=new_id(),
-                chunk=number,
-                text=text,
-                lexical=lexical,
-                token_count=count_words(lexical),
-                asks=text.endswith("?"),
-            )
+    chunks = (_cut_before.get() or {}).get((first.text, extra_words))
+    if chunks is None:
+        chunks = cut_text(first.text, extra_words)
+    return [
+        replace(
+            first,
+            id=new_id(),
+            chunk=number,
+            text=text,
+            lexical=lexical,
+            token_count=words,
+            asks=text.endswith("?"),
         )
-    return passages
+        for number, (text, lexical, words) in enumerate(chunks)
+    ]
 
 
 def of_memories(rows: Sequence[Memory], lane: Lane) -> list[NewPassage]:

@@ -27,11 +27,12 @@ from memory.importers.claude_code import SessionFiles, SessionReader, Transcript
 from memory.importers.claude_code.records import MAIN_THREAD
 from memory.importers.claude_code.store import SOURCE, SessionStore, batches
 from memory.importers.claude_code.subagents import SPAWNING_TOOLS
+from memory.importers.claude_code.together import write_together
 from memory.importers.claude_code.usage import MessageUsage, Usage, UsageKey
 from memory.models import Transcript
 from memory.services.hook_streams import lock_stream
 from memory.services.hooks import find_dialect
-from sessions.models import Message, RawLine, Session, SessionEvent, Thread
+from sessions.models import Message, RawLine, Session, SessionEvent
 from sessions.services import transcripts
 
 READ = frozenset({SOURCE})
@@ -220,9 +221,9 @@ def _store(
     files = SessionFiles(piece.session_name, "", main, subagents)
     session = Session.objects.filter(source=SOURCE, external_id=piece.session_name).first()
     reader = _reader(files, session, body, start, piece.subagent)
-    store = SessionStore(actor, files, agent.name)
+    store = SessionStore(files, agent.name)
     for batch in batches(reader):
-        store.write(batch)
+        write_together(actor, [(store, batch)])
     if store.stored.session_id is not None:
         _note(actor, store, reader)
     return store
@@ -245,14 +246,7 @@ def _note(actor: Actor, store: SessionStore, reader: SessionReader) -> None:
         },
         metadata={"claude_version": facts.version} if facts.version else {},
     )
-    for record in reader.threads.records():
-        if record.key in store.threads:
-            transcripts.name_thread(
-                actor=actor,
-                thread=funnel.get_row(Thread, store.threads[record.key], lock=True),
-                name=record.name[:300],
-                parent_id=store.threads.get(record.parent_key or ""),
-            )
+    transcripts.name_threads(actor=actor, named=store.names(reader))
 
 
 def _reader(

@@ -86,8 +86,7 @@ def append_to_sessions(
             for session in written:
                 revive(actor=actor, session=session)
         funnel.append(every, actor=actor, prefixes=prefixes)
-        for session in written:
-            funnel.touch(session, **_counters(session, done[session.pk][1], now, actor))
+        funnel.touch_each([(one, _counters(one, done[one.pk][1], now, actor)) for one in written])
     return done
 
 

@@ -6,7 +6,7 @@ written by the modules of those names.
 
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -73,8 +73,34 @@ def create_session(
                 found = funnel.get_row(Session, found.id, lock=True)
                 revive(actor=actor, session=found)
             return found, False
-    _resolve_links(actor, fields, project)
     now = clock.now()
+    session = funnel.create(_new(actor, agent, project, fields, now), actor=actor)
+    warn_of_context(actor=actor, session=session)
+    if actor.channel != "import":
+        mark_seen(agent, at=now)
+    return session, True
+
+
+def create_sessions(
+    *, actor: Actor, agent: Agent, wanted: Sequence[Mapping[str, Any]]
+) -> list[Session]:
+    """`create_session` for many that an import tells of and that are not there: one statement."""
+    now = clock.now()
+    rows = [_new(actor, agent, None, dict(fields), now) for fields in wanted]
+    for row in rows:
+        funnel.check(row)
+    funnel.create_many(rows, actor=actor)
+    return rows
+
+
+def _new(
+    actor: Actor,
+    agent: Agent,
+    project: str | uuid.UUID | None,
+    fields: dict[str, Any],
+    now: datetime,
+) -> Session:
+    _resolve_links(actor, fields, project)
     fields.setdefault("started_at", now)
     _check_conversation(fields)
     fields["conversation_id"] = fields.get("conversation_id") or new_conversation_id(
@@ -84,11 +110,7 @@ def create_session(
     fields["last_seen_at"] = min(now, fields.get("last_seen_at") or fields["started_at"])
     if fields.get("current_state") == State.ENDED:
         raise Invalid({"current_state": "a session is ended by POST sessions/{id}/end"})
-    session = funnel.create(Session(agent=agent, **fields), actor=actor)
-    warn_of_context(actor=actor, session=session)
-    if actor.channel != "import":
-        mark_seen(agent, at=now)
-    return session, True
+    return Session(agent=agent, **fields)
 
 
 def _check_conversation(fields: Mapping[str, Any]) -> None:

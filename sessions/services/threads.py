@@ -1,6 +1,7 @@
 """Threads and messages: made, appended in order, renamed, deleted."""
 
 import uuid
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -64,6 +65,13 @@ def create_thread(
             )
     thread = Thread(session=session, parent_id=parent_id, name=name, **fields)
     return funnel.create(thread, actor=actor)
+
+
+def create_threads(*, actor: Actor, threads: Sequence[Thread]) -> None:
+    """New, empty threads of an import, none of which is there, parents before their children."""
+    for thread in threads:
+        funnel.check(thread)
+    funnel.create_many(threads, actor=actor)
 
 
 def save_thread(
@@ -146,11 +154,8 @@ def append_to_threads(
         done[thread_id] = (rows, new)
     if every:
         funnel.append(every, actor=actor, prefixes=prefixes)
-        for thread_id, (_, new) in done.items():
-            if new:
-                _count(
-                    threads[thread_id], new, now, actor, spoken=spoken and actor.channel != "import"
-                )
+        written = [(threads[thread_id], new) for thread_id, (_, new) in done.items() if new]
+        _count(written, now, actor, spoken=spoken and actor.channel != "import")
     return done
 
 
@@ -169,8 +174,8 @@ def _locked(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Thread]:
     rows = Thread.objects.filter(pk__in=ids).order_by("pk")
     joined = rows.select_related("session").only(*_READ)
     if len(ids) > 1:
-        list(rows.select_for_update(no_key=True).values_list("pk"))
-        inside = Session.objects.filter(pk__in=rows.values("session_id")).order_by("pk")
+        locked = rows.select_for_update(no_key=True).values_list("session_id", flat=True)
+        inside = Session.objects.filter(pk__in=set(locked)).order_by("pk")
         list(inside.select_for_update(no_key=True).values_list("pk"))
         found = list(joined)
     else:
@@ -215,33 +220,54 @@ def _known(
 
 
 def _count(
-    thread: Thread, new: Sequence[Message], now: datetime, actor: Actor, *, spoken: bool
+    written: Sequence[tuple[Thread, Sequence[Message]]],
+    now: datetime,
+    actor: Actor,
+    *,
+    spoken: bool,
 ) -> None:
-    """Telemetry of the thread and its session, whose locks are held."""
-    last = max(m.occurred_at for m in new)
-    # The first user message that says anything; the list of sessions shows it too.
-    said = (without_recalled(m.content) for m in new if m.role == "user")
-    asked = next((text for text in said if text.strip()), "")
-    funnel.touch(
-        thread,
-        message_count=thread.message_count + len(new),
-        last_message_at=max(last, thread.last_message_at or last),
-        opening=thread.opening or asked[:OPENING],
-    )
-    session = thread.session
-    if spoken:
-        revive(actor=actor, session=session)
-    seen = now if spoken else last
-    changes: dict[str, Any] = {
-        "message_count": session.message_count + len(new),
-        "last_seen_at": max(session.last_seen_at, seen),
-    }
-    # An import knows better: the first line may be a command or put in by the program.
-    if asked and not session.prompt and actor.channel != "import":
-        changes["prompt"] = asked[:2000]
-    if spoken and session.ended_at is None and session.current_state == "idle":
-        changes["current_state"] = "active"
-    funnel.touch(session, **changes)
+    """Telemetry of threads and their sessions, whose locks are held: a statement for each model."""
+    counted: list[tuple[Thread, dict[str, Any]]] = []
+    by_session: dict[uuid.UUID, list[tuple[Thread, Sequence[Message]]]] = defaultdict(list)
+    openings: dict[uuid.UUID, str] = {}
+    for thread, new in written:
+        last = _last(new)
+        # The first user message that says anything; the list of sessions shows it too.
+        said = (without_recalled(m.content) for m in new if m.role == "user")
+        asked = openings[thread.pk] = next((text for text in said if text.strip()), "")
+        telemetry = {
+            "message_count": thread.message_count + len(new),
+            "last_message_at": max(last, thread.last_message_at or last),
+            "opening": thread.opening or asked[:OPENING],
+        }
+        counted.append((thread, telemetry))
+        by_session[thread.session_id].append((thread, new))
+    funnel.touch_each(counted)
+    sessions: list[tuple[Session, dict[str, Any]]] = []
+    for inside in by_session.values():
+        session = inside[0][0].session
+        if spoken:
+            revive(actor=actor, session=session)
+        seen = now if spoken else max(_last(new) for _, new in inside)
+        changes: dict[str, Any] = {
+            "message_count": session.message_count + sum(len(new) for _, new in inside),
+            "last_seen_at": max(session.last_seen_at, seen),
+            "prompt": session.prompt,
+            "current_state": session.current_state,
+        }
+        # An import knows better: the first line may be a command or put in by the program.
+        if not session.prompt and actor.channel != "import":
+            opened = [openings[one.pk] for one, _ in inside]
+            asked = next(filter(None, opened), "")
+            changes["prompt"] = asked[:2000]
+        if spoken and session.ended_at is None and session.current_state == "idle":
+            changes["current_state"] = "active"
+        sessions.append((session, changes))
+    funnel.touch_each(sessions)
+
+
+def _last(messages: Sequence[Message]) -> datetime:
+    return max(message.occurred_at for message in messages)
 
 
 def update_thread(

@@ -59,7 +59,7 @@ SAMPLES = (
     Sample("memory-server", "memory-server/memory.jsonl", made.memory_server),
     Sample("chatgpt", "chatgpt/conversations.json", made.chatgpt),
     Sample("claude-code", "transcripts/claude"),
-    Sample("codex", "transcripts/codex", batches=2),
+    Sample("codex", "transcripts/codex", batches=1),
     Sample("experience-store", "ai_exp/raw_store.db"),
     Sample("life-engine", "claude_os/real_5da23e82/system.db"),
     Sample("life-engine", "claude_os/seed_shape/system.db"),

@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 
 from config.lib.scope import workspace_scope
 from contacts.models import Revision
-from memory.importers.claude_code import discover, store
+from memory.importers.claude_code import discover, source
 from memory.importers.claude_code.store import BATCH_LINES
 from memory.importers.registry import SOURCES
 from memory.importers.run import run_import
@@ -182,15 +182,15 @@ def test_a_run_killed_in_the_middle_is_finished_by_the_next(workspace, tmp_path,
     path = write(
         tmp_path / f"{SESSION}.jsonl", *(user(f"line-{n}", f"message {n}") for n in range(lines))
     )
-    original, calls = store.SessionStore.write, []
+    original, calls = source.write_together, []
 
-    def die_at_the_second(self, batch):
-        calls.append(len(batch.items))
+    def die_at_the_second(actor, batches):
+        calls.append(len(batches))
         if len(calls) == 2:
             raise KeyboardInterrupt
-        original(self, batch)
+        original(actor, batches)
 
-    monkeypatch.setattr(store.SessionStore, "write", die_at_the_second)
+    monkeypatch.setattr(source, "write_together", die_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         run(workspace, path)
     monkeypatch.undo()

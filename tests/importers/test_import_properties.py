@@ -20,11 +20,13 @@ from contacts.models import Contact, Revision
 from contacts.services import funnel
 from memory.backup.programs import BackupError
 from memory.importers import run as frame
+from memory.importers.claude_code import source as claude_code
 from memory.importers.problems import SourceError
 from memory.importers.registry import SOURCES
 from memory.importers.report import ImportReport
 from memory.importers.source import Options
 from memory.importers.undo import UndoReport, undo_import
+from memory.importers.vcard import source as vcard
 from memory.models import ImportRun, Memory, Passage
 from sessions.models import Session
 from tests.factories import ALICE, ROOT, make_workspace
@@ -162,6 +164,8 @@ def kill(workspace, sample, where):
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(frame, "BATCH_ROWS", 50)
+        patched.setattr(vcard, "BATCH", 10)
+        patched.setattr(claude_code, "BATCH_LINES", 1)
         patched.setattr(frame._Run, "_store", killed)
         with pytest.raises(KeyboardInterrupt):
             take(workspace, sample, where)

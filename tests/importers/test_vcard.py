@@ -1,16 +1,18 @@
 """What is peculiar to vCards: cards of any program, in files of any size."""
 
+import random
 import uuid
 
 import pytest
 
 from config.lib.scope import workspace_scope
-from contacts.models import Contact
-from contacts.services.contacts import create_contact
+from contacts.models import Contact, Revision
+from contacts.services import imports
+from contacts.services.contacts import create_contact, part_values
 from memory.importers.run import run_import
 from memory.importers.undo import undo_import
 from memory.importers.vcard import VCARD, source
-from tests.factories import ALICE
+from tests.factories import ALICE, make_workspace
 
 pytestmark = pytest.mark.django_db
 SECRET = "ghp_" + "a1B2" * 9
@@ -68,3 +70,46 @@ def test_a_folder_of_cards_and_two_people_of_one_address(workspace, tmp_path, mo
     assert not report.changed
     with workspace_scope(workspace.id):
         assert sorted(Contact.objects.values_list("name", flat=True)) == ["Ann", "Bob"]
+
+
+def card(rng: random.Random) -> str:
+    """One of a few people, who share addresses, change their names and lose their UIDs."""
+    n = rng.randrange(6)
+    lines = [f"FN:{rng.choice(('Ann', 'Bob', f'Person {n}'))}"]
+    lines += [f"UID:urn:uuid:{n}"] if rng.random() < 0.3 else []
+    lines += [f"EMAIL:p{rng.randrange(8)}@example.org"] if rng.random() < 0.6 else []
+    lines += [f"TEL:+4144668180{rng.randrange(6)}"] if rng.random() < 0.4 else []
+    lines += [f"CATEGORIES:t{rng.randrange(3)}"] if rng.random() < 0.5 else []
+    lines += [f"NOTE:{rng.randrange(9)}"] if rng.random() < 0.5 else []
+    return "\n".join(["BEGIN:VCARD", "VERSION:4.0", *lines, "END:VCARD\n"])
+
+
+def test_cards_taken_together_become_what_they_would_one_by_one(tmp_path, monkeypatch):
+    rng = random.Random(7)
+    path = tmp_path / "people.vcf"
+    path.write_text("".join(card(rng) for _ in range(60)))
+    stories = []
+    for slug, alone in (("together", False), ("alone", True)):
+        workspace = make_workspace(slug)
+        with monkeypatch.context() as patched:
+            if alone:
+                patched.setattr(imports, "_identities", lambda new: {"any"})
+            reports = [
+                run_import(workspace_id=workspace.id, source=VCARD, where=str(path))
+                for _ in range(2)
+            ]
+        with workspace_scope(workspace.id):
+            rows = list(Contact.objects.order_by("vcard", "name", "id"))
+            people = [(row.name, row.notes, row.vcard_uid, part_values(row)) for row in rows]
+            history = list(
+                Revision.objects.filter(model="contacts.contact").values_list("action", "after")
+            )
+        stories.append(
+            (
+                [report.as_dict()["tables"] for report in reports],
+                sorted(map(repr, people)),
+                sorted(map(repr, history)),
+            )
+        )
+    assert stories[0] == stories[1]
+    assert stories[0][0][0]["cards"]["updated"] > 10

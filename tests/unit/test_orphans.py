@@ -20,7 +20,7 @@ from sessions.services.sessions import (
     resume_session,
 )
 from sessions.services.threads import NewMessage, append_messages
-from sessions.services.transcripts import END_REASON, note_facts
+from sessions.services.transcripts import END_REASON, Facts, note_facts
 from sessions.tasks import end_orphans
 from tests.api.test_concurrency import at_once
 from tests.factories import ALICE, make_agent, make_session, make_thread, make_workspace
@@ -173,15 +173,9 @@ def test_any_ended_session_can_be_resumed(scoped):
 
 
 def import_again(session, *, last_at, ended):
-    return note_facts(
-        actor=IMPORT,
-        session_id=session.id,
-        telemetry={"last_seen_at": last_at},
-        fill={},
-        metadata={},
-        last_at=last_at,
-        ended=ended,
-    )
+    facts = Facts(session.id, {"last_seen_at": last_at}, {}, {}, last_at, ended)
+    note_facts(actor=IMPORT, facts=[facts])
+    return Session.objects.get(pk=session.id)
 
 
 def test_an_imported_session_that_grew_ends_later_or_is_open_again(scoped):

@@ -1,17 +1,23 @@
-"""Many new rows of one model, as fast as PostgreSQL takes them through row-level security.
+"""Many rows of one model, new or changed, as fast as PostgreSQL takes them through row-level
+security.
 
 COPY is refused under row-level security, and bulk_create spends more time on making SQL text than
 the server on running it. This sends the rows as one JSON parameter of one statement, whatever
-their number. Not for rows with defaults made by the database; it calls no save(), no signal.
+their number; bound by the server, so that it is neither quoted here nor parsed as SQL there. Not
+for rows with defaults made by the database; it calls no save(), no signal.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import orjson
 from django.db import connection, models
+from django.db.backends.postgresql.base import ServerBindingCursor
+from django.db.backends.utils import CursorWrapper
+
+from config.lib.scope import current_workspace_id
 
 # A statement's worth: bounded memory on both sides.
 STATEMENT_ROWS = 1000
@@ -21,27 +27,89 @@ def insert_rows(rows: Sequence[models.Model]) -> None:
     """Insert `rows`, all of one model, in the current transaction."""
     if not rows:
         return
-    sql, names = _statement(type(rows[0]))
-    with connection.cursor() as cursor:
-        for start in range(0, len(rows), STATEMENT_ROWS):
-            part = rows[start : start + STATEMENT_ROWS]
-            cursor.execute(sql, [_dump([{c: getattr(r, a) for a, c in names} for r in part])])
+    model = type(rows[0])
+    insert_values(model, [row.__dict__ for row in rows])
     for row in rows:
         row._state.adding = False
         row._state.db = connection.alias
 
 
+def insert_values(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> None:
+    """The same of rows that are no objects: every column's value by its attribute's name."""
+    sql, names = _statement(model)
+    with bound_cursor() as cursor:
+        for start in range(0, len(rows), STATEMENT_ROWS):
+            part = rows[start : start + STATEMENT_ROWS]
+            cursor.execute(sql, [_dump([{c: row[a] for a, c in names} for row in part])])
+
+
+def update_values(
+    model: type[models.Model],
+    names: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    versioned: bool = False,
+) -> int:
+    """Write the attributes `names` over rows of this workspace by their `id`; how many there were.
+    `versioned`: only over those that are still at `version`, which becomes one more."""
+    sql = _update(model, tuple(names), versioned)
+    columns = _columns(model)
+    sent = [(name, columns[name]) for name in ("id", *(["version"] if versioned else []), *names)]
+    written = 0
+    with bound_cursor() as cursor:
+        for start in range(0, len(rows), STATEMENT_ROWS):
+            part = rows[start : start + STATEMENT_ROWS]
+            values = _dump([{c: row[a] for a, c in sent} for row in part])
+            ids = [row["id"] for row in part]
+            cursor.execute(sql, [values, current_workspace_id(), ids])
+            written += cursor.rowcount
+    return written
+
+
+@cache
+def _update(model: type[models.Model], names: tuple[str, ...], versioned: bool) -> str:
+    """The ids are said once more, as an array: of how few rows that names, the planner knows."""
+    columns = _columns(model)
+    table = f'"{model._meta.db_table}"'
+    changes = [f'"{columns[name]}" = x."{columns[name]}"' for name in names]
+    same = ""
+    if versioned:
+        changes.append("version = t.version + 1")
+        same = " AND t.version = x.version"
+    return (
+        f"UPDATE {table} AS t SET {', '.join(changes)} "  # noqa: S608  (names of our own models)
+        f"FROM json_populate_recordset(NULL::{table}, %s::json) AS x "
+        f"WHERE t.workspace_id = %s AND t.id = ANY(%s) AND t.id = x.id{same}"
+    )
+
+
+@cache
+def _columns(model: type[models.Model]) -> dict[str, str]:
+    """Each column by its attribute's name."""
+    fields = [f for f in model._meta.concrete_fields if not isinstance(f, models.GeneratedField)]
+    return {field.attname: field.column or "" for field in fields}
+
+
+def bound_cursor() -> CursorWrapper:
+    """A cursor whose parameters are sent beside the statement: for those of many bytes."""
+    connection.ensure_connection()
+    cursor: Any = ServerBindingCursor(connection.connection)
+    if connection.queries_logged:
+        return connection.make_debug_cursor(cursor)
+    return connection.make_cursor(cursor)
+
+
 @cache
 def _statement(model: type[models.Model]) -> tuple[str, list[tuple[str, str]]]:
     """The INSERT of a model, and each column's attribute and name."""
-    fields = [f for f in model._meta.concrete_fields if not isinstance(f, models.GeneratedField)]
-    columns = ", ".join(f'"{field.column}"' for field in fields)
+    names = _columns(model)
+    columns = ", ".join(f'"{column}"' for column in names.values())
     table = f'"{model._meta.db_table}"'
     sql = (
         f"INSERT INTO {table} ({columns}) "  # noqa: S608  (names of our own models)
         f"SELECT {columns} FROM json_populate_recordset(NULL::{table}, %s::json)"
     )
-    return sql, [(field.attname, field.column or "") for field in fields]
+    return sql, list(names.items())
 
 
 def _dump(rows: list[dict[str, Any]]) -> str:

@@ -54,6 +54,10 @@ class AnyOf(Lookup):
 
     A batch looks a thousand keys up; a parameter for each costs Django and psycopg more time than
     the query takes. For values psycopg adapts as they are (str, UUID), not for sub-queries.
+
+    Of texts it says as well that the field is not empty, where none of them is: PostgreSQL looks
+    into an array of up to 100 only, and reads the whole table rather than a unique index of what
+    is not empty.
     """
 
     lookup_name = "any_of"
@@ -61,4 +65,9 @@ class AnyOf(Lookup):
 
     def as_sql(self, compiler: Any, connection: Any) -> Any:
         sql, params = self.process_lhs(compiler, connection)
-        return f"{sql} = ANY(%s)", (*params, list(self.rhs))
+        values = list(self.rhs)
+        found = f"{sql} = ANY(%s)"
+        is_text = isinstance(self.lhs.output_field, (models.CharField, models.TextField))
+        if "" in values or not is_text:
+            return found, (*params, values)
+        return f"({found} AND {sql} <> '')", (*params, values, *params)

@@ -1,12 +1,13 @@
 """Claude Code's transcripts as a source of the import frame.
 
-A transcript's lines have keys of their own, so batches of them are written by SessionStore.
+A transcript's lines have keys of their own, so they are written by together.py: those of several
+sessions in one transaction, as most sessions are short.
 """
 
 import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from config.lib.actor import Actor
@@ -14,7 +15,15 @@ from contacts.models.agent import AgentKind
 from memory.importers.claude_code.files import Discovery, discover
 from memory.importers.claude_code.records import Kept
 from memory.importers.claude_code.session import SessionReader
-from memory.importers.claude_code.store import SOURCE, Batch, SessionStore, batches
+from memory.importers.claude_code.store import (
+    BATCH_BYTES,
+    BATCH_LINES,
+    SOURCE,
+    Batch,
+    SessionStore,
+    batches,
+)
+from memory.importers.claude_code.together import finish_together, write_together
 from memory.importers.problems import Problem
 from memory.importers.rows import Entry, Tally
 from memory.importers.source import Options
@@ -22,8 +31,8 @@ from sessions.models import Session
 from sessions.services import transcripts
 
 LINES, SESSIONS = "lines", "sessions"
-# Replaced by the run's own when something is written.
-_NOBODY = Actor("import", "", "import claude-code", "import")
+# Of sessions without any line that could be kept there may be many.
+MOST_ENDED = 200
 
 
 class ClaudeCode:
@@ -62,85 +71,106 @@ class Transcripts:
 
     def entries(self) -> Iterator[Entry]:
         self.lines = 0
+        group = _Group()
         for files in self.found.sessions:
             reader = self.reader(files)
-            store = SessionStore(_NOBODY, files, self.agent, self.source, self.kind)
+            store = SessionStore(files, self.agent, self.source, self.kind)
             for batch in batches(reader):
-                yield Entry(LINES, files.session_id, work=_Lines(store, batch))
+                if not group.takes(store, batch):
+                    yield group.entry()
+                    group = _Group()
+                group.batches.append((store, batch))
             self.lines += sum(file.lines for file in reader.files)
-            yield Entry(SESSIONS, files.session_id, work=_End(store, reader))
+            group.ended.append((store, reader))
+        if group.batches or group.ended:
+            yield group.entry()
 
 
-class _Lines:
-    """A batch of one session's lines."""
+@dataclass(slots=True)
+class _Group:
+    """Batches of several sessions' lines, and what is known of those that end with them."""
 
-    def __init__(self, store: SessionStore, batch: Batch) -> None:
-        self.store = store
-        self.batch = batch
+    batches: list[tuple[SessionStore, Batch]] = field(default_factory=list)
+    ended: list[tuple[SessionStore, SessionReader]] = field(default_factory=list)
 
-    def write(self, actor: Actor) -> Tally:
-        store = self.store
-        store.actor = actor
-        before, threads = replace(store.stored), dict(store.threads)
-        try:
-            store.write(self.batch)
-        except BaseException:
-            store.stored, store.threads = before, threads
-            raise
-        after = store.stored
-        new = after.lines - before.lines
-        made = Counter(
-            message=after.messages - before.messages,
-            event=after.events - before.events,
-            thread=after.threads - before.threads,
+    def takes(self, store: SessionStore, batch: Batch) -> bool:
+        """Whether another batch fits into the transaction. One of each session does."""
+        items = [item for _, one in self.batches for item in one.items]
+        return len(self.ended) < MOST_ENDED and (
+            not items
+            or (
+                len(items) + len(batch.items) <= BATCH_LINES
+                and sum(item.line.length for item in (*items, *batch.items)) <= BATCH_BYTES
+                and store.external_id not in {one.external_id for one, _ in self.batches}
+            )
         )
-        lines = Counter(created=new, unchanged=len(self.batch.items) - new)
-        return Tally({LINES: lines}, +made)
 
-    def here(self) -> Tally:
-        session = _session(self.store)
-        if session is None:
-            return Tally()
-        keys = [item.line.key for item in self.batch.items]
-        known = transcripts.known_line_keys(session_id=session.id, keys=keys)
-        return Tally({LINES: Counter(unchanged=sum(key in known for key in keys))})
-
-
-class _End:
-    """What is known of a session once all of it is read; and lines that brought nothing."""
-
-    def __init__(self, store: SessionStore, reader: SessionReader) -> None:
-        self.store = store
-        self.reader = reader
+    def entry(self) -> Entry:
+        store = (*self.batches, *self.ended)[0][0]
+        return Entry(LINES, store.files.session_id, work=self)
 
     def write(self, actor: Actor) -> Tally:
-        stored = self.store.stored
-        if stored.session_id is None:
-            outcome = "skipped"
-        else:
-            self.store.actor = actor
-            self.store.finish(self.reader, stored.session_id)
-            outcome = "created" if stored.is_new else "updated" if stored.added else "unchanged"
-        skipped, repeated = self._unkept()
-        lines = +Counter(skipped=skipped, unchanged=repeated)
-        return Tally({SESSIONS: Counter({outcome: 1}), LINES: lines}, problems=self.reader.problems)
+        stores = [store for store, _ in self.batches]
+        before = [(store, replace(store.stored), dict(store.threads)) for store in stores]
+        try:
+            write_together(actor, self.batches)
+            found = [pair for pair in self.ended if pair[0].stored.session_id is not None]
+            finish_together(actor, found)
+        except BaseException:
+            for store, stored, threads in before:
+                store.stored, store.threads = stored, threads
+            raise
+        tally = Tally({LINES: Counter(), SESSIONS: Counter()})
+        problems: list[Problem] = []
+        for (_, batch), (store, stored, _) in zip(self.batches, before, strict=True):
+            after = store.stored
+            new = after.lines - stored.lines
+            tally.tables[LINES].update(created=new, unchanged=len(batch.items) - new)
+            tally.made.update(
+                message=after.messages - stored.messages,
+                event=after.events - stored.events,
+                thread=after.threads - stored.threads,
+            )
+        for store, reader in self.ended:
+            skipped, repeated = _unkept(reader)
+            tally.tables[LINES].update(skipped=skipped, unchanged=repeated)
+            tally.tables[SESSIONS][_outcome(store)] += 1
+            problems += reader.problems
+        tally.tables = {table: +outcomes for table, outcomes in tally.tables.items()}
+        tally.made, tally.problems = +tally.made, problems
+        return tally
 
     def here(self) -> Tally:
-        there = _session(self.store) is not None
-        _, repeated = self._unkept()
-        return Tally({SESSIONS: Counter(unchanged=int(there)), LINES: Counter(unchanged=repeated)})
+        stores = [store for store, _ in (*self.batches, *self.ended)]
+        rows = Session.objects.filter(
+            source=stores[0].source, external_id__any_of=[store.external_id for store in stores]
+        )
+        there = dict(rows.values_list("external_id", "pk"))
+        asked = {
+            there[store.external_id]: [item.line.key for item in batch.items]
+            for store, batch in self.batches
+            if store.external_id in there
+        }
+        known = transcripts.known_line_keys(asked) if asked else set()
+        lines = sum((place, key) in known for place, keys in asked.items() for key in keys)
+        lines += sum(_unkept(reader)[1] for _, reader in self.ended)
+        sessions = sum(store.external_id in there for store, _ in self.ended)
+        return Tally({SESSIONS: Counter(unchanged=sessions), LINES: Counter(unchanged=lines)})
 
-    def _unkept(self) -> tuple[int, int]:
-        """Lines of which nothing could be kept, and lines that came before."""
-        files = self.reader.files
-        unkept = sum(file.lines - file.kept.total() for file in files)
-        broken = sum(file.unparsable_lines - file.kept[Kept.BROKEN] for file in files)
-        return min(broken, unkept), max(0, unkept - broken)
+
+def _outcome(store: SessionStore) -> str:
+    stored = store.stored
+    if stored.session_id is None:
+        return "skipped"
+    return "created" if stored.is_new else "updated" if stored.added else "unchanged"
 
 
-def _session(store: SessionStore) -> Session | None:
-    named = {"source": store.source, "external_id": store.files.session_id}
-    return Session.objects.filter(**named).first()
+def _unkept(reader: SessionReader) -> tuple[int, int]:
+    """Lines of which nothing could be kept, and lines that came before."""
+    files = reader.files
+    unkept = sum(file.lines - file.kept.total() for file in files)
+    broken = sum(file.unparsable_lines - file.kept[Kept.BROKEN] for file in files)
+    return min(broken, unkept), max(0, unkept - broken)
 
 
 CLAUDE_CODE = ClaudeCode()

@@ -21,8 +21,8 @@ from memory.importers.source import Options
 from memory.importers.storable import Storable, shown
 
 CARDS = "cards"
-# Each is written by itself, and a transaction holds the workspace meanwhile.
-BATCH = 10
+# A transaction's worth, by count and by characters; it holds the workspace meanwhile.
+BATCH, BATCH_CHARS = 250, 2_000_000
 MAX_LINE = 1 << 20
 # Of one card with its photograph; what contacts keep of it is less.
 MAX_CARD = 8 << 20
@@ -60,13 +60,15 @@ class Reader:
         for file in self.files:
             batch: list[Piece] = []
             findings: list[Problem] = []
+            size = 0
             for piece in _pieces(file):
                 clean, found = _cleaned(piece)
                 batch.append(clean)
                 findings += (one.at(shown(file), piece.line) for one in found)
-                if len(batch) == BATCH:
+                size += len(clean.text)
+                if len(batch) == BATCH or size >= BATCH_CHARS:
                     yield _entry(file, batch, findings, seen)
-                    batch, findings = [], []
+                    batch, findings, size = [], [], 0
             if batch:
                 yield _entry(file, batch, findings, seen)
 
