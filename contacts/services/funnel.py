@@ -5,6 +5,7 @@ leaves one Revision in the same transaction. Not for telemetry and append-only r
 `append` below write those, without version and Revision, but through the same checks.
 """
 
+import contextlib
 import datetime
 import decimal
 import uuid
@@ -19,7 +20,7 @@ from django.db import IntegrityError, models, transaction
 
 from config.lib import clock
 from config.lib.actor import Actor
-from config.lib.db.bulk import insert_rows, insert_values, update_values
+from config.lib.db.bulk import insert_rows, insert_values, pipelined, update_values
 from config.lib.db.models import VersionedRow, WorkspaceRow
 from config.lib.errors import Conflict, Invalid, NotFound, Stale
 from config.lib.ids import new_id
@@ -281,9 +282,10 @@ def put_back(rows: Sequence[R], *, actor: Actor, recorded: bool) -> None:
     Nothing is announced: what followed from them there comes along. `recorded` leaves a Revision
     for each; without, they bring their history themselves.
     """
-    insert_rows(rows)
-    if recorded:
-        record_many(rows, "import", actor=actor)
+    with pipelined():
+        insert_rows(rows)
+        if recorded:
+            record_many(rows, "import", actor=actor)
 
 
 def append_once(row: R, *, actor: Actor) -> bool:
@@ -373,15 +375,16 @@ def create_many(
     thousand. `parts` are by their row's id; `write_parts` writes those of all rows at once."""
     if not rows:
         return
-    insert_rows(rows)
     of_row = parts or {}
-    if write_parts is not None:
-        write_parts()
-    else:
-        for row in rows:
-            for part in of_row.get(row.pk, ()):
-                part.write()
-    record_many(rows, action, actor=actor, parts=of_row)
+    with contextlib.nullcontext() if of_row else pipelined():
+        insert_rows(rows)
+        if write_parts is not None:
+            write_parts()
+        else:
+            for row in rows:
+                for part in of_row.get(row.pk, ()):
+                    part.write()
+        record_many(rows, action, actor=actor, parts=of_row)
     changed(rows, actor)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from django import template
 from django.utils.safestring import SafeString
 
+from config.lib import spans
 from config.lib.admin import show
 
 register = template.Library()
@@ -29,7 +30,7 @@ def clock_time(moment: datetime | None) -> str:
 
 @register.filter
 def span(length: timedelta | None) -> str:
-    return show.span(length) if length is not None else show.EMPTY
+    return spans.span(length) if length is not None else show.EMPTY
 
 
 @register.filter
@@ -84,4 +85,4 @@ def base_name(path: str) -> str:
 @register.filter
 def session_duration(session: Any) -> str:
     """From its start to its end, or to its last sign of life."""
-    return show.span((session.ended_at or session.last_seen_at) - session.started_at)
+    return spans.span((session.ended_at or session.last_seen_at) - session.started_at)

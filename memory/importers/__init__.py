@@ -1,8 +1,9 @@
 """Importers: what other systems kept, read and brought into the record.
 
-The frame is shared: `run.py` (one run), `writer.py` (batches into rows), `check.py` (whether it
-adds up), `undo.py`, `report.py`, `registry.py` (the names `manage.py import` knows). A source is a
-module or package of its own, and adds only what is its own:
+The frame is shared: `run.py` (one run), `writer.py` (batches into rows, with `finder.py`, which
+knows what is there, `appender.py` for messages and events, and `settler.py` for what waits),
+`check.py` (whether it adds up), `undo.py`, `report.py`, `registry.py` (the names `manage.py import`
+knows). A source is a module or package of its own, and adds only what is its own:
 
 1. `mapping.py`: one function for each table of theirs, `their row -> Entry`, that a person can read
    from top to bottom. `values.Fields` reads a column liberally (text, json, time, number, choice)

@@ -14,6 +14,7 @@ T = TypeVar("T")
 # Of Python's threads, in seconds. By its default the writer waits 5 ms for the reader whenever a
 # statement comes back, which with a dozen of them is as long as the database takes for a batch.
 SWITCH = 0.0005
+_USUAL = sys.getswitchinterval()
 
 
 def ahead(source: Iterator[T]) -> Iterator[T]:
@@ -34,8 +35,7 @@ def ahead(source: Iterator[T]) -> Iterator[T]:
             ready.put(error)
 
     reader = threading.Thread(target=read, name="import-reader", daemon=True)
-    switch = sys.getswitchinterval()
-    sys.setswitchinterval(min(SWITCH, switch))
+    sys.setswitchinterval(SWITCH)
     reader.start()
     try:
         while (got := ready.get()) is not done:
@@ -47,4 +47,4 @@ def ahead(source: Iterator[T]) -> Iterator[T]:
         while reader.is_alive():
             with contextlib.suppress(queue.Empty):
                 ready.get(timeout=0.05)
-        sys.setswitchinterval(switch)
+        sys.setswitchinterval(_USUAL)

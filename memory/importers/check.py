@@ -12,11 +12,11 @@ from typing import Any
 
 from config.lib.db.models import WorkspaceRow
 from memory.importers.clean import Cleaner
+from memory.importers.planned import changed_here_of
 from memory.importers.report import Checked, ImportReport, TableCount
 from memory.importers.rows import Appended, Draft, Entry, Model, Ref, Tally
 from memory.importers.source import Reading, Source
 from memory.importers.values import short
-from memory.importers.writer import changed_here_of
 from sessions.models import Message, SessionEvent, Thread
 from sessions.services.events import NewEvent
 

@@ -10,7 +10,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.db import IntegrityError, OperationalError, transaction
@@ -21,6 +21,7 @@ from config.lib.actor import Actor
 from config.lib.ids import new_id
 from config.lib.redact import redact_text
 from config.lib.scope import set_local, workspace_scope
+from config.lib.spans import span
 from contacts.services import funnel
 from memory.importers.ahead import ahead
 from memory.importers.check import check, numbered
@@ -280,7 +281,11 @@ class _Run:
         report = self.report
         done, total = report.sum("read"), max(report.sum("total"), report.sum("read"))
         rate = report.rate
-        left = f", {_duration((total - done) / rate)} left" if rate and done < total else ""
+        left = (
+            f", {span(timedelta(seconds=round((total - done) / rate)))} left"
+            if rate and done < total
+            else ""
+        )
         return f"{done:,} of {total:,} rows {what}, {rate:,.0f}/s{left}"
 
 
@@ -337,14 +342,6 @@ def _explained(error: BaseException) -> BaseException:
             "where it was"
         )
     return error
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 def _name(where: str) -> str:

@@ -11,7 +11,10 @@ def cut_texts(entry: Entry, cut: Cut) -> None:
     """Add the chunks of an entry's clean texts. Touches no database."""
     for draft in entry.drafts:
         if draft.model is Memory:
-            _add(cut, draft.values.get("text"), " ".join(draft.values.get("tags") or ()))
+            text, tags = draft.values.get("text"), draft.values.get("tags") or []
+            # What is neither is refused when it is written.
+            if isinstance(text, str) and all(isinstance(tag, str) for tag in tags):
+                _add(cut, text, " ".join(tags))
     for appended in entry.appended:
         for row in appended.rows:
             if not isinstance(row, NewEvent):
@@ -20,6 +23,6 @@ def cut_texts(entry: Entry, cut: Cut) -> None:
                 _add(cut, row.text)
 
 
-def _add(cut: Cut, text: str | None, extra_words: str = "") -> None:
+def _add(cut: Cut, text: str, extra_words: str = "") -> None:
     if text and (text, extra_words) not in cut:
         cut[text, extra_words] = cut_text(text, extra_words)

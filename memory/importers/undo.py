@@ -30,7 +30,7 @@ from contacts.services.addresses import Labelled
 from contacts.services.contacts import parts_of
 from memory.importers.kinds import ORDER
 from memory.importers.run import SILENT, Steps
-from memory.importers.writer import IMPORT_RUN
+from memory.importers.settler import IMPORT_RUN
 from memory.models import ImportRun, Learning, MemoryDuplicate, MemoryLink, Passage
 from memory.models.imports import ImportState
 

@@ -1,74 +1,53 @@
 """Writes entries batch by batch: new rows in bulk, changed ones by what differs, others not at all.
 
-A row is known by (source, external_id), or by its natural key. One that differs from what the
-source says now is updated only where nobody but imports has changed it here. Nothing of one row
-keeps the others from being written. The caller opens the transaction of each batch.
+A row that differs from what the source says now is updated only where nobody but imports has
+changed it here. Nothing of one row keeps the others from being written. The caller opens the
+transaction of each batch.
 """
 
-import json
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
-from django.db import DataError, IntegrityError, models, transaction
+from django.db import DataError, IntegrityError, transaction
 
 from config.lib.actor import Actor
-from config.lib.db.models import SourcedRow, VersionedRow, WorkspaceRow
-from config.lib.errors import Conflict, DomainError, Invalid
-from config.lib.ids import new_id
-from contacts.models import Revision
+from config.lib.db.models import SourcedRow, VersionedRow
+from config.lib.errors import DomainError, Invalid
 from contacts.services import funnel
-from contacts.services.agents import ensure_agent
-from contacts.services.funnel import Part
+from memory.importers.appender import Appender
 from memory.importers.clean import Cleaner
-from memory.importers.kinds import Ids, follow, order_of, parts_of, prepare
+from memory.importers.finder import Finder
+from memory.importers.kinds import follow, order_of, parts_of, prepare
+from memory.importers.planned import (
+    ACTION,
+    CREATED,
+    SKIPPED,
+    UPDATED,
+    Planned,
+    attname,
+    changed_here_of,
+    said,
+)
 from memory.importers.problems import Code, Finding
 from memory.importers.report import ImportReport
-from memory.importers.rows import Appended, Draft, Entry, Model, Ref
-from memory.importers.spool import Spool, Waiting, packed
-from memory.models import MemoryLink
-from sessions.models import Session
-from sessions.services.events import append_to_sessions
-from sessions.services.threads import append_to_threads
-
-APPEND_ROWS = 500
-# Ids that are remembered of rows written or looked up; beyond this they are looked up again.
-MAX_KNOWN = 100_000
-CREATED, UPDATED, UNCHANGED, SKIPPED = "created", "updated", "unchanged", "skipped"
-ACTION = "import"
-# In the metadata of a link: which run made it.
-IMPORT_RUN = "import_run"
-# Rows to append, by the thread or session they belong to.
-Group = dict[Ref, Sequence[tuple[Entry, Any]]]
-
-
-@dataclass(slots=True)
-class Planned:
-    """A draft on its way: the row it is or becomes, and its references that are resolved."""
-
-    entry: Entry
-    draft: Draft
-    row: Any = None
-    is_new: bool = False
-    keys: dict[str, uuid.UUID] = field(default_factory=dict)
-    missing: dict[str, Ref] = field(default_factory=dict)
-    outcome: str = UNCHANGED
+from memory.importers.rows import Draft, Entry, Model
+from memory.importers.settler import Settler
+from memory.importers.spool import Spool, Waiting
 
 
 class Writer:
-    """One run's. `finish` is called after the last batch."""
+    """One run's. `settle` is called after the last batch."""
 
     def __init__(self, *, source: str, actor: Actor, spool: Spool, report: ImportReport) -> None:
         self.source = source
         self.actor = actor
-        self.spool = spool
         self.report = report
         self.cleaner = Cleaner()
-        self.known: Ids = {}
-        self.labels: dict[str, Model] = {}
-        self.agents: dict[str, uuid.UUID] = {}
+        self.finder = Finder(source, actor)
+        self.appender = Appender(self.finder, actor, report)
+        self.settler = Settler(self.finder, actor, spool, report)
         # Whether the last batch had new rows.
         self.makes_rows = True
 
@@ -76,8 +55,7 @@ class Writer:
 
     def write(self, entries: Sequence[Entry]) -> None:
         """Write a batch, cleaned, in the caller's transaction."""
-        if len(self.known) > MAX_KNOWN:
-            self.known.clear()
+        self.finder.begin()
         groups: dict[Model, list[Planned]] = defaultdict(list)
         for entry in entries:
             for draft in entry.drafts:
@@ -88,7 +66,7 @@ class Writer:
             for planned in groups[model]:
                 if planned.draft is planned.entry.drafts[0]:
                     outcomes[id(planned.entry)] = planned.outcome
-        appended = self._append(entries)
+        appended = self.appender.append(entries)
         for entry in entries:
             outcome = outcomes.get(id(entry), appended.get(id(entry), SKIPPED))
             self._note(entry, outcome)
@@ -106,11 +84,10 @@ class Writer:
             self.report.problems.add(finding.of(entry.table, entry.key))
 
     def _write_group(self, model: Model, group: list[Planned]) -> None:
-        self.labels[model._meta.label_lower] = model
         keyed = [one for one in group if not one.draft.natural]
-        self._find_keyed(model, keyed)
-        self._resolve(group)
-        self._find_natural(model, [one for one in group if one.draft.natural])
+        self.finder.find_keyed(model, keyed)
+        self.finder.resolve(group)
+        self.finder.find_natural(model, [one for one in group if one.draft.natural])
         for one in group:
             if one.outcome != SKIPPED and one.draft.needed & one.missing.keys():
                 self._refuse(one, _lacks(one))
@@ -121,88 +98,11 @@ class Writer:
                 self._update(one)
         for one in group:
             if one.outcome != SKIPPED:
-                self._wait(one)
+                self.settler.wait(one)
 
-    # --- What is there --------------------------------------------------------------------
-
-    def _find_keyed(self, model: Model, group: list[Planned]) -> None:
-        if not group:
-            return
-        wanted = list({one.draft.key for one in group})
-        rows = model.objects.filter(source=self.source, external_id__any_of=wanted)
-        there = {row.external_id: row for row in rows}
-        first: dict[str, Planned] = {}
-        for one in group:
-            key = one.draft.key
-            if key in first:
-                one.row = first[key].row
-                if one.draft is one.entry.drafts[0]:
-                    one.outcome = SKIPPED
-                    one.entry.findings.append(
-                        Finding(Code.DUPLICATE, "its id has come before", "the first one stands")
-                    )
-                continue
-            first[key] = one
-            row = there.get(key)
-            one.is_new = row is None
-            one.row = row if row is not None else model(id=new_id())
-            self.known[model, key] = one.row.pk
-
-    def _find_natural(self, model: Model, group: list[Planned]) -> None:
-        if not group:
-            return
-        first: dict[tuple[Any, ...], Planned] = {}
-        names = group[0].draft.natural
-        narrow = names[-1]
-        values = [_natural(one)[-1] for one in group]
-        rows = model.objects.filter(**{f"{narrow}__in": values})
-        there = {tuple(getattr(row, name) for name in names): row for row in rows}
-        for one in group:
-            identity = _natural(one)
-            if identity in first:
-                one.outcome = SKIPPED
-                one.entry.findings.append(
-                    Finding(Code.DUPLICATE, "the same has come before", "the first one stands")
-                )
-                continue
-            first[identity] = one
-            row = there.get(identity)
-            one.is_new = row is None
-            one.row = row if row is not None else model(id=new_id())
-
-    def _resolve(self, group: list[Planned]) -> None:
-        refs = {ref for one in group for ref in one.draft.refs.values()}
-        found = self.ids(refs)
-        for one in group:
-            if one.draft.agent:
-                one.keys["agent"] = self._agent(one.draft.agent)
-            for name, ref in one.draft.refs.items():
-                target = found.get((ref.model, ref.key))
-                if target is None:
-                    one.missing[name] = ref
-                else:
-                    one.keys[name] = target
-
-    def _agent(self, name: str) -> uuid.UUID:
-        if name not in self.agents:
-            self.agents[name] = ensure_agent(actor=self.actor, name=name[:120]).id
-        return self.agents[name]
-
-    def ids(self, refs: Iterable[Ref]) -> Ids:
-        """The ids of those that are there, or made in this batch. A query for each model."""
-        found: Ids = {}
-        asked: dict[Model, list[str]] = defaultdict(list)
-        for ref in refs:
-            known = self.known.get((ref.model, ref.key))
-            if known is None:
-                asked[ref.model].append(ref.key)
-            else:
-                found[ref.model, ref.key] = known
-        for model, keys in asked.items():
-            rows = model.objects.filter(source=self.source, external_id__any_of=keys)
-            for key, row_id in rows.values_list("external_id", "id"):
-                found[model, key] = self.known[model, key] = row_id
-        return found
+    def settle(self, waiting: Sequence[Waiting]) -> None:
+        """References and links of rows that are all there now, in the caller's transaction."""
+        self.settler.settle(waiting)
 
     # --- New rows -------------------------------------------------------------------------
 
@@ -230,13 +130,13 @@ class Writer:
         for name in list(one.keys):
             ref = one.draft.refs.get(name)
             if ref is not None and ref.model is model and name not in one.draft.needed:
-                setattr(one.row, _attname(model, name), None)
+                setattr(one.row, attname(model, name), None)
                 one.missing[name] = ref
         try:
             with transaction.atomic():
                 self._insert([one])
         except (IntegrityError, DataError, DomainError) as error:
-            self._refuse(one, _said(error))
+            self._refuse(one, said(error))
             return False
         return True
 
@@ -248,7 +148,7 @@ class Writer:
         for name, value in one.draft.values.items():
             setattr(row, name, value)
         for name, target in one.keys.items():
-            setattr(row, _attname(model, name), target)
+            setattr(row, attname(model, name), target)
         try:
             prepare(row)
             funnel.check(row)
@@ -279,7 +179,7 @@ class Writer:
 
     def _refuse(self, one: Planned, reason: str) -> None:
         one.outcome = SKIPPED
-        self.known.pop((one.draft.model, one.draft.key), None)
+        self.finder.known.pop((one.draft.model, one.draft.key), None)
         code = Code.ORPHAN if one.draft.needed & one.missing.keys() else Code.REFUSED
         one.entry.findings.append(Finding(code, reason, "skipped"))
 
@@ -289,11 +189,11 @@ class Writer:
         row, draft = one.row, one.draft
         if not isinstance(row, VersionedRow):
             return
-        changes = self.changes(row, draft, one.keys)
+        changes = _changes(row, draft, one.keys)
         parts = parts_of(row, draft.parts)
         if not changes and all(part.before == part.after for part in parts):
             return
-        if changed_here(row):
+        if changed_here_of([row.pk]):
             one.entry.findings.append(
                 Finding(
                     Code.CHANGED_HERE,
@@ -307,244 +207,27 @@ class Writer:
                 changed = follow(draft.model, changes)
                 funnel.update(row, changed, actor=self.actor, action=ACTION, parts=parts)
         except (IntegrityError, DataError, DomainError) as error:
-            one.entry.findings.append(Finding(Code.REFUSED, _said(error), "left as it is here"))
+            one.entry.findings.append(Finding(Code.REFUSED, said(error), "left as it is here"))
             return
         one.outcome = UPDATED
 
-    def changes(self, row: Any, draft: Draft, keys: dict[str, uuid.UUID]) -> dict[str, Any]:
-        """What a row lacks of its draft, by attribute."""
-        changes: dict[str, Any] = {}
-        for name, value in draft.values.items():
-            if name in draft.once:
-                continue
-            now = getattr(row, name)
-            if name == "metadata":
-                value = {**now, **value}
-            if now != value:
-                changes[name] = value
-        for name, target in keys.items():
-            attname = _attname(draft.model, name)
-            if name not in draft.once and getattr(row, attname) != target:
-                changes[attname] = target
-        return changes
 
-    # --- Appended rows --------------------------------------------------------------------
-
-    def _append(self, entries: Sequence[Entry]) -> dict[int, str]:
-        """Messages and events, those of one thread or session together; outcomes by entry."""
-        outcomes: dict[int, str] = {}
-        found = self.ids({one.to for entry in entries for one in entry.appended})
-        runs: dict[Ref, list[tuple[Entry, Any]]] = defaultdict(list)
-        for entry in entries:
-            for appended in entry.appended:
-                if (appended.to.model, appended.to.key) not in found:
-                    self._no_place(entry, appended)
-                    outcomes[id(entry)] = SKIPPED
-                    continue
-                runs[appended.to] += [(entry, row) for row in appended.rows]
-        for group in _groups(runs):
-            for entry, outcome in self._append_rows(found, group):
-                if outcomes.get(id(entry)) != CREATED:
-                    outcomes[id(entry)] = outcome
-        return outcomes
-
-    def _no_place(self, entry: Entry, appended: Appended) -> None:
-        what = appended.to.model._meta.verbose_name
-        reason = f"its {what} {appended.to.key!r:.80} is not there"
-        entry.findings.append(Finding(Code.ORPHAN, reason, "skipped"))
-
-    def _append_rows(self, found: Ids, group: Group) -> list[tuple[Entry, str]]:
-        """All of a group at once; where that is refused each thread or session by itself, and
-        then each row."""
-        try:
-            with transaction.atomic():
-                return self._append_all(found, group)
-        except (IntegrityError, DataError, DomainError) as error:
-            pairs = [(to, pair) for to, mine in group.items() for pair in mine]
-            if len(pairs) == 1:
-                entry = pairs[0][1][0]
-                entry.findings.append(Finding(Code.REFUSED, _said(error), "skipped"))
-                return [(entry, SKIPPED)]
-        parts: list[Group]
-        if len(group) > 1:
-            parts = [{to: mine} for to, mine in group.items()]
-        else:
-            parts = [{to: [pair]} for to, pair in pairs]
-        return [done for part in parts for done in self._append_rows(found, part)]
-
-    def _append_all(self, found: Ids, group: Group) -> list[tuple[Entry, str]]:
-        given = {found[to.model, to.key]: [row for _, row in mine] for to, mine in group.items()}
-        done: Mapping[uuid.UUID, tuple[Sequence[WorkspaceRow], Sequence[WorkspaceRow]]]
-        if next(iter(group)).model is Session:
-            done, name = append_to_sessions(actor=self.actor, batches=given), "event"
-        else:
-            done, name = append_to_threads(actor=self.actor, batches=given), "message"
-        outcomes: list[tuple[Entry, str]] = []
-        for to, mine in group.items():
-            rows, new = done[found[to.model, to.key]]
-            self.report.rows[name] += len(new)
-            ids = {row.pk for row in new}
-            outcomes += [
-                (entry, CREATED if row.pk in ids else UNCHANGED)
-                for (entry, _), row in zip(mine, rows, strict=True)
-            ]
-        return outcomes
-
-    # --- What waits -----------------------------------------------------------------------
-
-    def _wait(self, one: Planned) -> None:
-        """References that were not there yet, and links, for `finish`."""
-        draft, label = one.draft, one.draft.model._meta.label_lower
-        place = (one.entry.table, one.entry.key)
-        for name, ref in one.missing.items():
-            to = ref.model._meta.label_lower
-            self.labels[to] = ref.model
-            self.spool.add(Waiting(label, one.row.pk, *place, name, name, "", to, ref.key))
-        for link in draft.links:
-            self.spool.add(
-                Waiting(
-                    label, one.row.pk, *place, link.label, "", link.relation, label, link.target,
-                    packed(link.metadata),
-                )
-            )  # fmt: skip
-
-    def settle(self, waiting: Sequence[Waiting]) -> None:
-        """References and links of rows that are all there now, in the caller's transaction. What
-        points at nothing is reported, and kept as text in the row's metadata."""
-        found = self.ids({Ref(self.labels[one.to_model], one.target) for one in waiting})
-        links: dict[tuple[uuid.UUID, str, uuid.UUID], Waiting] = {}
-        changes: dict[tuple[str, uuid.UUID], dict[str, uuid.UUID]] = defaultdict(dict)
-        dangling: dict[tuple[str, uuid.UUID], dict[str, list[str]]] = defaultdict(dict)
-        for one in waiting:
-            target = found.get((self.labels[one.to_model], one.target))
-            if target is None:
-                dangling[one.model, one.row_id].setdefault(one.label, []).append(one.target)
-                what = self.labels[one.to_model]._meta.verbose_name
-                finding = Finding(
-                    Code.DANGLING,
-                    f"{one.label} names {one.target!r:.80}, a {what} that is not there",
-                    "kept as text in metadata",
-                )
-                self.report.problems.add(finding.of(one.table, one.key))
-            elif one.relation:
-                if target != one.row_id:
-                    links.setdefault((one.row_id, one.relation, target), one)
-            else:
-                changes[one.model, one.row_id][one.field] = target
-        self._link(links)
-        by_model: dict[str, list[uuid.UUID]] = defaultdict(list)
-        for label, row_id in dict.fromkeys([*changes, *dangling]):
-            by_model[label].append(row_id)
-        for label, ids in by_model.items():
-            touched = changed_here_of(ids)
-            rows: list[Any] = []
-            wanted: dict[uuid.UUID, dict[str, Any]] = {}
-            for row in self.labels[label].objects.filter(pk__in=ids):
-                place = (label, row.pk)
-                if row.pk not in touched:
-                    lacks = _lacking(row, changes.get(place, {}), dangling.get(place, {}))
-                    if lacks:
-                        rows.append(row)
-                        wanted[row.pk] = lacks
-            self._settle_rows(rows, wanted)
-
-    def _link(self, links: dict[tuple[uuid.UUID, str, uuid.UUID], Waiting]) -> None:
-        sources = list({source for source, _, _ in links})
-        rows = MemoryLink.objects.filter(source__in=sources)
-        there = set(rows.values_list("source_id", "relation", "target_id"))
-        new = [
-            MemoryLink(
-                source_id=source,
-                relation=relation,
-                target_id=target,
-                metadata={
-                    **(json.loads(one.metadata) if one.metadata else {}),
-                    IMPORT_RUN: self.report.run_id,
-                },
-            )
-            for (source, relation, target), one in links.items()
-            if (source, relation, target) not in there
-        ]
-        # The Revision of the memory's creation names them.
-        funnel.append(new, actor=self.actor, checked=True)
-        self.report.rows["link"] += len(new)
-
-    def _settle_rows(
-        self, rows: Sequence[Any], changes: Mapping[uuid.UUID, Mapping[str, Any]]
-    ) -> None:
-        """All at once; where that is refused, each by itself, and what is refused then is left."""
-        try:
-            with transaction.atomic():
-                funnel.update_many(rows, changes, actor=self.actor, action=ACTION)
-        except (IntegrityError, DomainError):
-            model = type(rows[0])
-            if len(rows) > 1:
-                for row in model.objects.filter(pk__in=changes):
-                    self._settle_rows([row], changes)
-
-
-def _lacking(
-    row: Any, keys: Mapping[str, uuid.UUID], dangling: Mapping[str, list[str]]
-) -> dict[str, Any]:
-    """What a row lacks of the references that wait for it, by attribute."""
+def _changes(row: Any, draft: Draft, keys: dict[str, uuid.UUID]) -> dict[str, Any]:
+    """What a row lacks of its draft, by attribute."""
     changes: dict[str, Any] = {}
+    for name, value in draft.values.items():
+        if name in draft.once:
+            continue
+        now = getattr(row, name)
+        if name == "metadata":
+            value = {**now, **value}
+        if now != value:
+            changes[name] = value
     for name, target in keys.items():
-        attname = _attname(type(row), name)
-        if getattr(row, attname) is None and target != row.pk:
-            changes[attname] = target
-    if dangling and isinstance(row, VersionedRow):
-        held = row.metadata.get("dangling") or {}
-        merged = {
-            name: list(dict.fromkeys([*held.get(name, []), *values]))
-            for name, values in dangling.items()
-        }
-        metadata = {**row.metadata, "dangling": {**held, **merged}}
-        if metadata != row.metadata:
-            changes["metadata"] = metadata
+        column = attname(draft.model, name)
+        if name not in draft.once and getattr(row, column) != target:
+            changes[column] = target
     return changes
-
-
-def _groups(runs: Mapping[Ref, Sequence[tuple[Entry, Any]]]) -> Iterator[Group]:
-    """Rows to append in groups of one model and at most APPEND_ROWS, those of one thread or session
-    in their order."""
-    for model in {to.model: None for to in runs}:
-        group: Group = {}
-        size = 0
-        for to, pairs in runs.items():
-            for start in range(0, len(pairs) if to.model is model else 0, APPEND_ROWS):
-                part = pairs[start : start + APPEND_ROWS]
-                if group and size + len(part) > APPEND_ROWS:
-                    yield group
-                    group, size = {}, 0
-                group[to] = part
-                size += len(part)
-        if group:
-            yield group
-
-
-def _linked(draft: Draft) -> Sequence[Part]:
-    """A memory's links as the Revision of its creation keeps them: by the source's keys."""
-    named = [{"relation": one.relation, "target": one.target} for one in draft.links]
-    return [Part("links", [], named, lambda: None)] if named else ()
-
-
-def changed_here(row: WorkspaceRow) -> bool:
-    """Whether anybody but an import changed a row."""
-    return bool(changed_here_of([row.pk]))
-
-
-def changed_here_of(ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
-    """Which rows anybody but an import changed. Index revision_object."""
-    others = Revision.objects.filter(object_id__any_of=ids).exclude(actor_kind="import")
-    return set(others.values_list("object_id", flat=True))
-
-
-def _natural(one: Planned) -> tuple[Any, ...]:
-    values: list[Any] = []
-    for name in one.draft.natural:
-        plain = name.removesuffix("_id")
-        values.append(one.keys[plain] if plain in one.keys else one.draft.values.get(name))
-    return tuple(values)
 
 
 def _lacks(one: Planned) -> str:
@@ -552,17 +235,3 @@ def _lacks(one: Planned) -> str:
         f"{name} {ref.key!r:.80}" for name, ref in one.missing.items() if name in one.draft.needed
     )
     return f"it belongs to what is not there: {', '.join(lost)}"
-
-
-def _attname(model: Model, name: str) -> str:
-    found: models.Field[Any, Any] = model._meta.get_field(name)  # type: ignore[assignment]
-    return str(found.attname)
-
-
-def _said(error: Exception) -> str:
-    """Why the database or a service refused, in one line."""
-    if isinstance(error, Invalid):
-        return "; ".join(f"{name} {text}" for name, text in error.errors.items())
-    if isinstance(error, (Conflict, DomainError)):
-        return error.detail
-    return str(error).strip().splitlines()[0][:300]

@@ -19,8 +19,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.dateparse import parse_datetime
 
 from config.lib import clock
-from config.lib.admin import show
 from config.lib.errors import DomainError, Invalid
+from config.lib.spans import span
 from contacts.admin.access import actor_of, allows, page_of, require_role
 from contacts.models.workspace import Role
 from contacts.preferences import preferences
@@ -207,7 +207,7 @@ def every(row: ScheduledMission) -> str:
     if read.kind == ScheduleKind.ONCE:
         return f"once, {read.anchor.astimezone(read.zone):%d %b %Y %H:%M}"
     if read.kind == ScheduleKind.INTERVAL:
-        return f"every {show.span(read.step)}"
+        return f"every {span(read.step)}"
     return read.cron
 
 

@@ -15,6 +15,7 @@ from unfold.contrib.filters.admin import (
 from unfold.decorators import display
 
 from config.lib.admin import show
+from config.lib.spans import span
 from contacts.admin.access import actor_of, allows
 from contacts.admin.actions import PageLink, RowAction
 from contacts.admin.base import ReadOnlyAdmin, WorkspaceAdmin, folded
@@ -273,7 +274,7 @@ class MissionAdmin(ReadOnlyAdmin):
     def took(self, obj: Mission) -> str:
         if obj.started_at is None or obj.ended_at is None:
             return show.EMPTY
-        return show.span(obj.ended_at - obj.started_at).replace(" ", "\u00a0")
+        return span(obj.ended_at - obj.started_at).replace(" ", "\u00a0")
 
     @display(description="Outcome")
     def outcome(self, obj: Mission) -> SafeString:

@@ -19,7 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from config.lib.admin.show import span
+from config.lib.spans import span
 from sessions.admin.frame import find_session, frame, number
 from sessions.models import SessionEvent
 from sessions.services.events import ERROR_TYPES

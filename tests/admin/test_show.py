@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from config.lib.admin import show
+from config.lib.spans import span
 from contacts.admin.history import Piece, compare
 from contacts.admin.listing import AtLeast
 from contacts.templatetags.remembrancer import counted
@@ -34,7 +35,7 @@ def test_a_time_is_told_from_now(ago, text):
      (86400, "1 d"), (90000, "1 d 1 h")],
 )  # fmt: skip
 def test_a_span_has_two_units_at_most(seconds, text):
-    assert show.span(timedelta(seconds=seconds)) == text
+    assert span(timedelta(seconds=seconds)) == text
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Every write is checked, versioned, recorded and announced."""
 
 import pytest
+from django.db import IntegrityError, transaction
 
 from config.lib import signals
 from config.lib.errors import Conflict, Invalid, NotFound, Stale
@@ -147,3 +148,39 @@ def test_a_secrets_digest_is_not_in_the_record():
     recorded = str([(r.before, r.after) for r in Revision.objects.filter(object_id=key.id)])
     assert bytes(key.digest).hex() not in recorded
     assert token not in recorded
+
+
+def test_changes_of_many_rows_leave_a_revision_each_and_what_is_the_same_none():
+    rows = [make_memory("one"), make_memory("two"), make_memory("three")]
+    changes = {
+        rows[0].pk: {"metadata": {"n": 1}},
+        rows[1].pk: {"metadata": {"n": 2}, "text": "two!"},
+        rows[2].pk: {"metadata": {}},
+    }
+    funnel.update_many(rows, changes, actor=ALICE, action="settle")
+    assert [row.version for row in rows] == [2, 2, 1]
+    there = Memory.objects.in_bulk([row.pk for row in rows])
+    assert [(there[r.pk].version, there[r.pk].text, there[r.pk].metadata) for r in rows] == [
+        (2, "one", {"n": 1}), (2, "two!", {"n": 2}), (1, "three", {}),
+    ]  # fmt: skip
+    assert [history(row.id).first().action for row in rows] == ["settle", "settle", "create"]
+    assert history(rows[1].id).first().before == {"metadata": {}, "text": "two"}
+    assert list(there[rows[1].pk].passages.values_list("text", flat=True)) == ["two!"]
+
+
+def test_changes_of_many_rows_are_refused_where_one_was_changed_meanwhile():
+    rows = [make_memory("one"), make_memory("two")]
+    Memory.objects.filter(pk=rows[1].pk).update(version=7)
+    with pytest.raises(Conflict), transaction.atomic():
+        funnel.update_many(rows, {r.pk: {"metadata": {"n": 1}} for r in rows}, actor=ALICE)
+    assert not Memory.objects.filter(metadata__n=1).exists()
+    assert not Revision.objects.filter(action="update").exists()
+
+
+def test_many_rows_of_which_one_is_there_leave_nothing():
+    agent = make_agent("gardener")
+    rows = [Agent(name="cook"), Agent(name=agent.name)]
+    with pytest.raises(IntegrityError), transaction.atomic():
+        funnel.create_many(rows, actor=ALICE)
+    assert not Agent.objects.filter(name="cook").exists()
+    assert not Revision.objects.filter(object_id=rows[0].pk).exists()

@@ -5,7 +5,7 @@ Not for whole pages; templates reach the same functions through templatetags/rem
 
 import json
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.template.loader import render_to_string
@@ -16,9 +16,9 @@ from django.utils.safestring import SafeString
 
 from config.lib import clock
 from config.lib.ids import short_id
+from config.lib.spans import DAY, HOUR, MINUTE
 
 EMPTY = "–"
-MINUTE, HOUR, DAY = 60, 3600, 86400
 # Past this many days a date says more than a count of days.
 RELATIVE_DAYS = 30
 
@@ -114,20 +114,6 @@ def when(moment: datetime | None) -> SafeString:
         exact(moment),
         relative(moment),
     )
-
-
-def span(length: timedelta) -> str:
-    """`2 h 5 min`: the two largest units."""
-    seconds = int(length.total_seconds())
-    if seconds < MINUTE:
-        return f"{max(seconds, 0)} s"
-    if seconds < HOUR:
-        return f"{seconds // MINUTE} min"
-    if seconds < DAY:
-        rest = seconds % HOUR // MINUTE
-        return f"{seconds // HOUR} h {rest} min" if rest else f"{seconds // HOUR} h"
-    rest = seconds % DAY // HOUR
-    return f"{seconds // DAY} d {rest} h" if rest else f"{seconds // DAY} d"
 
 
 def short_number(value: int | None) -> str:

@@ -7,8 +7,9 @@ their number; bound by the server, so that it is neither quoted here nor parsed 
 for rows with defaults made by the database; it calls no save(), no signal.
 """
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -90,10 +91,21 @@ def _columns(model: type[models.Model]) -> dict[str, str]:
     return {field.attname: field.column or "" for field in fields}
 
 
+@contextlib.contextmanager
+def pipelined() -> Iterator[None]:
+    """The server works on one statement while the next is made. For this module's inserts alone:
+    what they raise may come with a later one, or at the end, and no statement in here may ask for
+    rows or for their number."""
+    connection.ensure_connection()
+    server: Any = connection.connection
+    with connection.wrap_database_errors, server.pipeline():
+        yield
+
+
 def bound_cursor() -> CursorWrapper:
     """A cursor whose parameters are sent beside the statement: for those of many bytes."""
     connection.ensure_connection()
-    cursor: Any = ServerBindingCursor(connection.connection)
+    cursor: Any = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
     if connection.queries_logged:
         return connection.make_debug_cursor(cursor)
     return connection.make_cursor(cursor)
