@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	&& { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long test-mcp test-real lint lock openapi screenshots clean
+.PHONY: help run test test-long test-faults test-mcp test-real lint lock openapi screenshots clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -23,14 +23,18 @@ run: $(VENV)/.base  ## Install what is missing and run Remembrancer (Ctrl-C stop
 # asks for no bytecode, as containers do.
 test: export PYTHONDONTWRITEBYTECODE :=
 test-long: export PYTHONDONTWRITEBYTECODE :=
+test-faults: export PYTHONDONTWRITEBYTECODE :=
 # On several processes, each with a database server of its own, files in the order of
 # tests/conftest.py; a choice on one.
 ALL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 test: $(VENV)/.test  ## Run the tests; ARGS="tests/unit -k name" chooses among them
-	@exec $(BIN)/python -m pytest $(or $(ARGS),$(ALL) -m "not long")
+	@exec $(BIN)/python -m pytest $(or $(ARGS),$(ALL) -m "not long and not faults")
 
-test-long: $(VENV)/.test  ## Run what takes minutes: browsers, processes killed, races, many rows, hostile values, imports of all kinds
+test-long: $(VENV)/.test  ## Run what takes minutes: browsers, races, many rows, hostile values, imports of all kinds
 	@exec $(BIN)/python -m pytest $(or $(ARGS),$(ALL) -m long)
+
+test-faults: $(VENV)/.test  ## Run what goes wrong: processes killed, disks full, shared connections, the API against its document
+	@exec $(BIN)/python -m pytest $(or $(ARGS),$(ALL) -m faults)
 
 # Other people's programs, which need npm. Its node serves where the system's is too old for them.
 NPM := var/npm

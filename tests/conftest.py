@@ -22,10 +22,9 @@ from tests import factories
 from tests.gunicorn import WebServer
 
 HERE = Path(__file__).parent
-# What `make test` leaves to `make test-long`.
+# What `make test` leaves to `make test-long`; tests/faults is of `make test-faults`.
 LONG = (
     "browser",
-    "faults",
     "admin/test_demo.py",
     "admin/test_single_sign_on.py",
     "api/test_hostile_values.py",
@@ -45,6 +44,8 @@ LONG = (
 def pytest_itemcollected(item: pytest.Item) -> None:
     if any(item.path.is_relative_to(HERE / part) for part in LONG):
         item.add_marker("long")
+    if item.path.is_relative_to(HERE / "faults"):
+        item.add_marker("faults")
 
 
 @pytest.hookimpl(trylast=True)
