@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from contacts.services.addresses import read_email, read_phone
-from memory.importers.life_engine import mapping
+from memory.importers.life_engine import parts, people, sessions, work
 from memory.importers.problems import Problem
 from memory.importers.rows import Entry
 from memory.importers.source import Options
@@ -148,7 +148,7 @@ class Reader:
 
     def entries(self) -> Iterator[Entry]:
         each = self.database.table
-        naive = mapping.Naive()
+        naive = parts.Naive()
         yield from self._contacts()
         twins = self._twins()
         for row in each("sessions"):
@@ -156,29 +156,29 @@ class Reader:
             others = [
                 one for one in twins.get(row.get("claude_session_id") or "", ()) if one != mine
             ]
-            yield mapping.session(row, self.agent, twins=others)
+            yield sessions.session(row, self.agent, twins=others)
         for table in (self.schedules, "chief_duties"):
             for row in each(table):
-                yield mapping.schedule(row, table)
+                yield work.schedule(row, table)
         for row in each("workers"):
-            yield mapping.worker(row, naive)
+            yield work.worker(row, naive)
         for table in (self.runs, "chief_duty_executions"):
             for row in each(table):
-                yield mapping.run(row, table)
+                yield work.run(row, table)
         for row in each("priorities"):
-            yield mapping.priority(row)
+            yield work.priority(row)
         for table in ("pings", "reminders"):
             for row in each(table):
-                yield mapping.ping(row, table)
+                yield sessions.ping(row, table)
         yield from self._notifications()
         for row in each("staged_content"):
-            yield mapping.staged(row)
+            yield work.staged(row)
         for row in each("handoffs"):
-            yield mapping.handoff(row)
+            yield sessions.handoff(row)
         for row in each("observations"):
-            yield mapping.observation(row, self.agent)
+            yield sessions.observation(row, self.agent)
         for row in each("events"):
-            yield mapping.event(row)
+            yield sessions.event(row)
 
     def _has(self, table: str, column: str) -> bool:
         return column in self.database.tables.get(table, ())
@@ -216,7 +216,7 @@ class Reader:
         tags_of = "SELECT tag FROM contact_tags WHERE contact_id = ? ORDER BY rowid"
         for row in self.database.table("contacts"):
             tags = self.database.rows(tags_of, (row["id"],)) if has_tags else ()
-            yield mapping.contact(row, [one["tag"] for one in tags], self._others(str(row["id"])))
+            yield people.contact(row, [one["tag"] for one in tags], self._others(str(row["id"])))
         if has_tags and "contacts" in self.database.tables:
             sql = (
                 "SELECT contact_id, tag FROM contact_tags WHERE contact_id NOT IN "
@@ -224,7 +224,7 @@ class Reader:
             )
             for row in self.database.rows(sql):
                 key = str(row["contact_id"])
-                yield mapping.skipped("contact_tags", key, f"the contact {key!r:.80} is not there")
+                yield parts.skipped("contact_tags", key, f"the contact {key!r:.80} is not there")
 
     def _others(self, contact: str) -> dict[str, list[str]]:
         sql = (
@@ -252,7 +252,7 @@ class Reader:
         if table in self.database.tables:
             sql = f"SELECT n.*, ({there}) AS is_known FROM {table} n ORDER BY n.rowid"  # noqa: S608
             for row in self.database.rows(sql):
-                yield mapping.notification(row, known=bool(row.pop("is_known")))
+                yield sessions.notification(row, known=bool(row.pop("is_known")))
 
 
 def _reached(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -261,4 +261,4 @@ def _reached(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "email", read_email(str(row["email"]))
     with contextlib.suppress(ValueError):
         if row.get("phone"):
-            yield "phone", read_phone(str(row["phone"]), mapping.REGION)[0]
+            yield "phone", read_phone(str(row["phone"]), people.REGION)[0]
