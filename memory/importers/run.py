@@ -6,7 +6,7 @@ back: its report is the real one, and nothing is written.
 """
 
 import contextlib
-import tempfile
+import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,10 +14,10 @@ from datetime import datetime
 from pathlib import Path
 
 from django.db import IntegrityError, OperationalError, transaction
-from psycopg.errors import DiskFull
 
 from config.lib import clock
 from config.lib.actor import Actor
+from config.lib.disk import database_is_full, says_full
 from config.lib.ids import new_id
 from config.lib.redact import redact_text
 from config.lib.scope import set_local, workspace_scope
@@ -27,6 +27,7 @@ from memory.importers.check import check, numbered
 from memory.importers.problems import SourceError
 from memory.importers.report import ImportReport
 from memory.importers.rows import Entry
+from memory.importers.scratch import no_room, scratch_folder
 from memory.importers.source import Options, Reading, Source
 from memory.importers.spool import Spool
 from memory.importers.storable import shown
@@ -105,8 +106,7 @@ def run_import(
     run_id = continued or new_id()
     actor = Actor("import", str(run_id), f"import {source.name} {_name(where)}"[:200], "import")
     report = ImportReport(source.name, _without_password(where), str(run_id), dry_run)
-    with tempfile.TemporaryDirectory(prefix="remembrancer-import-") as folder:
-        scratch = Path(folder)
+    with _one_line(), scratch_folder() as scratch:
         (scratch / "source").mkdir()
         with source.open(where, scratch / "source", options) as reading:
             steps = Steps(workspace_id, dry_run=dry_run)
@@ -171,7 +171,7 @@ class _Run:
         except BaseException as error:
             if not self.steps.dry_run:
                 self._fail(row, error)
-            raise _explained(error) from error
+            raise
         with self.steps.step():
             self._beat(row, state=ImportState.DONE, ended_at=clock.now())
 
@@ -322,13 +322,26 @@ def _close_lost(source: str) -> None:
             funnel.touch(run, state=ImportState.INTERRUPTED, ended_at=run.beat_at)
 
 
+@contextlib.contextmanager
+def _one_line() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        said = _explained(error)
+        if said is error:
+            raise
+        raise said from error
+
+
 def _explained(error: BaseException) -> BaseException:
     """The error, or one line for what an operator can do something about."""
-    if isinstance(error, OperationalError) and isinstance(error.__cause__, DiskFull):
+    if database_is_full(error):
         return SourceError(
             "no space left on the database's disk: free some and run the import again; it goes on "
             "where it was"
         )
+    if isinstance(error, (OSError, sqlite3.Error)) and says_full(error):
+        return no_room()
     return error
 
 

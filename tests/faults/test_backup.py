@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SMALL_DISK = 20_000
 
 
-def manage(*command: str, limited: bool = False, **environment: str) -> Any:
+def manage(*command: str, limited: bool = False, output: Any = None, **environment: str) -> Any:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (SMALL_DISK, SMALL_DISK))
 
@@ -34,7 +34,8 @@ def manage(*command: str, limited: bool = False, **environment: str) -> Any:
             "REMEMBRANCER_EMBEDDING_PROVIDER": "none",
             **environment,
         },
-        capture_output=True,
+        stdout=output or subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         check=False,
         preexec_fn=limit if limited else None,

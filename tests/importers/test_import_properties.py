@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import json
 import sqlite3
+import tempfile
 import uuid
 from collections import Counter
 from dataclasses import dataclass
@@ -409,6 +410,17 @@ def test_no_space_in_the_database_is_one_line(workspace, copy, monkeypatch):
         run = ImportRun.objects.get()
     assert run.state == "failed"
     assert run.error.startswith("no space left")
+
+
+def test_what_a_killed_run_left_is_removed_and_what_runs_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "remembrancer-import-left").mkdir()
+    (tmp_path / "remembrancer-import-left" / "source.db").touch()
+    (tmp_path / "remembrancer-import-file").touch()
+    with scratch_folder() as first, scratch_folder() as second:
+        there = {path.name for path in tmp_path.iterdir()}
+        assert there == {first.name, second.name, "remembrancer-import-file"}
+    assert [path.name for path in tmp_path.iterdir()] == ["remembrancer-import-file"]
 
 
 def test_the_command_reports_and_takes_back(workspace, legacy, capsys, tmp_path, monkeypatch):

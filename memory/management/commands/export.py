@@ -1,6 +1,5 @@
 """`manage.py export`: all of a workspace, as a file or folder of one's own."""
 
-import errno
 import json
 import os
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from config.lib.disk import says_full
 from contacts.management.shell import ShellCommand
 from contacts.models import Workspace
 from contacts.selectors import get_workspace
@@ -103,8 +103,7 @@ def _write(parts: Iterable[bytes], file: Any) -> bytes:
 
 
 def _refusal(path: Path, error: OSError) -> str:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    advice = "; free some space, or name another disk" if full else ""
+    advice = "; free some space, or name another disk" if says_full(error) else ""
     return f"--output {path}: {error.strerror}; nothing was kept{advice}"
 
 
