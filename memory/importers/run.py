@@ -23,6 +23,8 @@ from config.lib.redact import redact_text
 from config.lib.scope import set_local, workspace_scope
 from contacts.services import funnel
 from memory.importers.ahead import ahead
+from memory.importers.archon import ARCHON
+from memory.importers.archon.live import is_address
 from memory.importers.check import check, numbered
 from memory.importers.problems import SourceError
 from memory.importers.report import ImportReport
@@ -106,7 +108,8 @@ def run_import(
     run_id = continued or new_id()
     actor = Actor("import", str(run_id), f"import {source.name} {_name(where)}"[:200], "import")
     report = ImportReport(source.name, _without_password(where), str(run_id), dry_run)
-    with _one_line(), scratch_folder() as scratch:
+    _require_readable(source, where)
+    with one_line(), scratch_folder() as scratch:
         (scratch / "source").mkdir()
         with source.open(where, scratch / "source", options) as reading:
             steps = Steps(workspace_id, dry_run=dry_run)
@@ -322,8 +325,25 @@ def _close_lost(source: str) -> None:
             funnel.touch(run, state=ImportState.INTERRUPTED, ended_at=run.beat_at)
 
 
+def _require_readable(source: Source, where: str) -> None:
+    """Refuses what no source can read. Whoever opens a pipe waits for what nobody may ever write,
+    and reads it but once; what stands in an address may be a password."""
+    scheme, is_one, _ = where.partition("://")
+    if is_one:
+        if source.name == ARCHON.name and is_address(where):
+            return
+        raise SourceError(
+            f"{shown(Path(scheme))}://... is an address, and only {ARCHON.name} reads one "
+            "(postgresql://user:password@host:5432/database); name a file or a folder"
+        )
+    path = Path(where).expanduser()
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise SourceError(f"{shown(path)} is neither a file nor a folder; save it as a file first")
+
+
 @contextlib.contextmanager
-def _one_line() -> Iterator[None]:
+def one_line() -> Iterator[None]:
+    """Around work of an import: a full disk is a SourceError, whoever says so."""
     try:
         yield
     except Exception as error:
@@ -337,8 +357,8 @@ def _explained(error: BaseException) -> BaseException:
     """The error, or one line for what an operator can do something about."""
     if database_is_full(error):
         return SourceError(
-            "no space left on the database's disk: free some and run the import again; it goes on "
-            "where it was"
+            "no space left on the database's disk: free some and do it again; it goes on where it "
+            "was"
         )
     if isinstance(error, (OSError, sqlite3.Error)) and says_full(error):
         return no_room()
