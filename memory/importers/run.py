@@ -109,6 +109,7 @@ def run_import(
     actor = Actor("import", str(run_id), f"import {source.name} {_name(where)}"[:200], "import")
     report = ImportReport(source.name, _without_password(where), str(run_id), dry_run)
     _require_readable(source, where)
+    stamp = _stamp(where)
     with one_line(), scratch_folder() as scratch:
         (scratch / "source").mkdir()
         with source.open(where, scratch / "source", options) as reading:
@@ -119,7 +120,7 @@ def run_import(
                 with steps.step():
                     _close_lost(source.name)
                     row = run.resume(continued) if continued else run.begin(options, started_by)
-                run.go(row, compare)
+                run.go(row, compare, changed=lambda: _stamp(where) != stamp)
     return report
 
 
@@ -148,7 +149,7 @@ class _Run:
         # Rows by table that this run brought before it was killed.
         self.earlier: dict[str, dict[str, int]] = {}
 
-    def go(self, row: ImportRun, compare: int) -> None:
+    def go(self, row: ImportRun, compare: int, changed: Callable[[], bool]) -> None:
         report = self.report
         for table, rows in self.reading.totals.items():
             report.table(table).total = rows
@@ -169,6 +170,10 @@ class _Run:
             report.checked = check(
                 self.source, self.reading, report, self.steps.step, self.since, compare
             )
+            if not report.checked.ok and changed():
+                report.checked.differences.append(
+                    "the source was changed while it was read: run the import again"
+                )
         except Stopped:
             raise
         except BaseException as error:
@@ -339,6 +344,15 @@ def _require_readable(source: Source, where: str) -> None:
     path = Path(where).expanduser()
     if path.exists() and not path.is_file() and not path.is_dir():
         raise SourceError(f"{shown(path)} is neither a file nor a folder; save it as a file first")
+
+
+def _stamp(where: str) -> tuple[int, int] | None:
+    """What of a file shows that somebody wrote to it; None of what is no file."""
+    path = Path(where).expanduser()
+    if "://" in where or not path.is_file():
+        return None
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 @contextlib.contextmanager
