@@ -10,6 +10,7 @@ import contextlib
 import locale
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -48,6 +49,8 @@ STOP_SECONDS = 60.0
 LOG_FILES_KEPT = 5
 # Between the name of a cluster that a restore put aside and the time at which it did.
 FORMER = ".before-"
+# In the prefix of its log's lines (tuning.py).
+_TO_A_CLIENT = re.compile(r"\[\d+\] \S+@\S* ")
 INCLUDE = """
 # Remembrancer writes remembrancer.conf at each start. Lines below this one win over it.
 include = 'remembrancer.conf'
@@ -211,7 +214,9 @@ class PostgresServer:
         )
         if done.returncode != 0:
             said = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
-            raise EmbeddedError(f"{name} failed: {said[-1]}")
+            # Its last words are what it tidied up.
+            telling = [line for line in said if "error:" in line or "FATAL" in line] or said[-1:]
+            raise EmbeddedError(f"{name} failed: {telling[-1]}")
         return done.stdout
 
     @staticmethod
@@ -305,8 +310,10 @@ class PostgresServer:
         for path in files:
             lines = path.read_text(errors="replace").splitlines() if path.exists() else []
             telling = [line for line in lines if "FATAL" in line or "PANIC" in line]
+            # Those with a role and a database were said to somebody who came too early.
+            own = [line for line in telling if not _TO_A_CLIENT.search(line)]
             if telling:
-                return f"{telling[-1].strip()} (log: {path})"
+                return f"{(own or telling)[-1].strip()} (log: {path})"
         return f"see the log in {self.paths.log}"
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:

@@ -68,9 +68,11 @@ def temporary_server(
     assert guard.stdin is not None
     assert guard.stdout is not None
     try:
-        if guard.stdout.readline() != READY:
+        said = guard.stdout.readline()
+        if said != READY:
             guard.wait()
-            raise EmbeddedError("the temporary PostgreSQL did not start; its error is above")
+            reason = said.decode(errors="replace").strip() or "its error is above"
+            raise EmbeddedError(f"the temporary PostgreSQL did not start: {reason}")
         runtime, owner = connection_urls(folder)
         yield TemporaryUrls(runtime, owner, _superuser_url(folder), folder)
     finally:
@@ -120,8 +122,9 @@ def main() -> None:
     options = parser.parse_args()
     try:
         _guard(options.folder, options.connections, fsync=not options.no_fsync)
-    except EmbeddedError as error:
-        sys.exit(str(error))
+    except (EmbeddedError, OSError) as error:
+        sys.stdout.write(f"{error}\n")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from psycopg.errors import UndefinedTable
 
 from config.lib.actor import Actor
 from config.lib.db.roles import RoleError
+from config.lib.disk import database_is_full
 from config.lib.errors import DomainError, Invalid
 
 
@@ -45,6 +46,11 @@ class ShellCommand(BaseCommand):
         except RoleError as error:
             raise CommandError(str(error)) from None
         except OperationalError as error:
+            if database_is_full(error):
+                raise CommandError(
+                    "no space left on the database's disk: free some and do it again; the database "
+                    "goes on by itself"
+                ) from None
             reason = str(error).strip().splitlines()[0]
             hint = "; is it running (`make run`)?" if settings.EMBEDDED else ""
             raise CommandError(f"the database cannot be reached: {reason}{hint}") from None

@@ -11,7 +11,15 @@ from pathlib import Path
 
 from config.embedded.layout import sync_directory
 from config.lib import clock
-from memory.backup.programs import BackupError, Login, bundled_program, major_of, program_for, run
+from memory.backup.programs import (
+    BackupError,
+    Login,
+    bundled_program,
+    enough_room,
+    major_of,
+    program_for,
+    run,
+)
 from memory.importers.sniff import sniff
 
 PREFIX, ENDING = "remembrancer-", ".dump"
@@ -72,7 +80,8 @@ def dump(login: Login, folder: Path) -> Dump:
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             # By name: through a pipe or an open file its table of contents would be there twice,
             # and a file cut off at its end look whole.
-            run(program, ["--format=custom", f"--file={draft}"], login=login)
+            with enough_room(folder, "for the backup", "or name another folder with --to"):
+                run(program, ["--format=custom", f"--file={draft}"], login=login)
             os.fsync(file.fileno())
         found = Dump(final, draft.stat().st_size, digest_of(draft), at)
         os.rename(draft, final)

@@ -51,7 +51,8 @@ def make_backup(*, to: Path | None = None, keep: int | None = None) -> Made:
                 )
             removed = _rotate(folder, done.path, keep)
     except BackupError as error:
-        _record(started, done, error=error.detail)
+        removed = [] if done is None else _remove_unverified(folder, done.path)
+        _record(started, done, error=error.detail, removed=removed)
         raise
     _record(started, done, removed=removed)
     return Made(done, outcome, removed)
@@ -62,15 +63,28 @@ def _rotate(folder: Path, newest: Path, keep: int) -> list[Path]:
     after them."""
     if keep == 0:
         return []
+    broken = _unverified(folder, newest)
+    whole = [path for path in names(folder) if path != newest and path not in broken]
+    return _remove([*whole[: max(0, len(whole) + 1 - keep)], *broken])
+
+
+def _remove_unverified(folder: Path, newest: Path) -> list[Path]:
+    """Those before one that could not be verified either: attempts every hour would fill the disk
+    on which there was, perhaps, no room for the trial."""
+    return _remove(_unverified(folder, newest))
+
+
+def _unverified(folder: Path, newest: Path) -> list[Path]:
     older = [path for path in names(folder) if path != newest]
     known = Backup.objects.filter(path__in=[str(path) for path in older], verified_at=None)
     broken = set(known.values_list("path", flat=True))
-    whole = [path for path in older if str(path) not in broken]
-    spare = set(whole[: max(0, len(whole) + 1 - keep)])
-    removed = [path for path in older if path in spare or str(path) in broken]
-    for path in removed:
+    return [path for path in older if str(path) in broken]
+
+
+def _remove(paths: list[Path]) -> list[Path]:
+    for path in paths:
         path.unlink(missing_ok=True)
-    return removed
+    return sorted(paths)
 
 
 def _record(

@@ -3,12 +3,13 @@
 Passwords go through the environment: a command line is there for everyone to read.
 """
 
+import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from config.embedded.layout import (
     socket_url,
 )
 from config.embedded.server import MAJOR, programs
+from config.lib.disk import nearly_full, says_full
 from config.lib.errors import DomainError
 from config.lib.redact import redact_text
 
@@ -177,6 +179,18 @@ def run(
     if done.returncode != 0:
         raise BackupError(f"{program.name} failed: {_complaint(done.stderr)}")
     return done.stdout
+
+
+@contextlib.contextmanager
+def enough_room(folder: Path, what: str, otherwise: str) -> Iterator[None]:
+    """Around what fills the disk of a folder: where it is full, that is the reason, however a
+    program or a server that had to stop says it."""
+    try:
+        yield
+    except (BackupError, EmbeddedError, OSError) as error:
+        if not says_full(error) and not nearly_full(folder):
+            raise
+        raise BackupError(f"no space left {what} in {folder}: free some, {otherwise}") from None
 
 
 def _major(program: Path) -> int | None:

@@ -36,7 +36,7 @@ from config.lib import clock
 from config.lib.db.roles import grant_statements
 from config.lib.text import visible
 from memory.backup.dump import require_backup
-from memory.backup.programs import BackupError, Login, program_for, run
+from memory.backup.programs import BackupError, Login, enough_room, program_for, run
 from memory.backup.trial import Outcome, Server, fill, role_names, try_out, verified
 
 CONNECTIONS = 30
@@ -113,11 +113,13 @@ def _new_cluster(data_dir: Path) -> Iterator[tuple[Path, PostgresServer]]:
         superuser_password=ensure_secrets(data_dir).superuser_password,
         max_connections=CONNECTIONS,
     )
+    again = "and restore again: the database was left as it was"
     try:
-        server.prepare()
-        server.spawn()
-        server.wait_ready()
-        yield folder, server
+        with enough_room(data_dir, "to restore beside the database", again):
+            server.prepare()
+            server.spawn()
+            server.wait_ready()
+            yield folder, server
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)

@@ -9,6 +9,7 @@ import os
 import secrets
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from django.conf import settings
 from config.embedded.layout import DATABASE, OWNER, RUNTIME, EmbeddedError
 from config.embedded.temporary import temporary_server
 from config.lib.db.roles import RoleNames, role_statements
-from memory.backup.programs import BackupError, Login, bundled_program, run
+from memory.backup.programs import BackupError, Login, bundled_program, enough_room, run
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 # A backup made in the middle of an import has passages without vectors; that is no damage.
@@ -66,7 +67,8 @@ def trial_server() -> Iterator[Server]:
     """An empty one with the roles that backups name. Raises BackupError where none starts."""
     names = role_names()
     try:
-        with temporary_server(fsync=False) as urls:
+        # Around its start, which leaves nothing, and within, before what filled the disk is gone.
+        with _room(), temporary_server(fsync=False) as urls, _room():
             superuser = Login(_at(urls.superuser, DATABASE))
             runtime, owner = Login(urls.runtime), Login(urls.owner)
             if (names.owner, names.runtime) != (OWNER, RUNTIME):
@@ -81,6 +83,11 @@ def trial_server() -> Iterator[Server]:
             yield Server(runtime.url, owner.url, superuser)
     except EmbeddedError as error:
         raise BackupError(f"no server to try the backup in: {error}") from None
+
+
+def _room() -> contextlib.AbstractContextManager[None]:
+    folder = Path(tempfile.gettempdir())
+    return enough_room(folder, "to try the backup", "or set TMPDIR to a folder with more")
 
 
 def fill(path: Path, login: Login) -> None:

@@ -5,6 +5,7 @@ for bringing a workspace back (ndjson.py).
 """
 
 import re
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -28,8 +29,21 @@ _UNSAFE = re.compile(r"[^\w]+")
 
 def export_markdown(workspace: Workspace, folder: Path, *, since: datetime | None = None) -> int:
     """Write `threads/`, `memories/` and `contacts.vcf` into a folder that is empty or not there;
-    how many files. Outside any scope. Raises OSError."""
+    how many files. Outside any scope. Raises OSError, and leaves nothing."""
+    there = folder.exists()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        return _export(workspace, folder, since)
+    except BaseException:
+        for part in ("threads", "memories"):
+            shutil.rmtree(folder / part, ignore_errors=True)
+        (folder / "contacts.vcf").unlink(missing_ok=True)
+        if not there:
+            folder.rmdir()
+        raise
+
+
+def _export(workspace: Workspace, folder: Path, since: datetime | None) -> int:
     files = 0
     parts: tuple[tuple[str, QuerySet[Any], Callable[[Any], Iterator[str]]], ...] = (
         ("threads", Thread.objects.all(), _thread),

@@ -13,18 +13,16 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from django.db import connection, models
+from django.db import models
 
-from config.lib.db.models import VersionedRow
-from config.lib.scope import workspace_scope
 from contacts.models import Workspace
 from contacts.services.funnel import plain
-from memory.exports.kinds import Model, fields, kinds
+from memory.exports.kinds import Model, fields
+from memory.exports.moment import changed_column, chosen, one_moment
 
 FORMAT, VERSION = "remembrancer-export", 1
 # Each may bring a body of a megabyte.
 BATCH = 200
-STATEMENT_TIMEOUT = "10min"
 
 
 def export_lines(
@@ -40,23 +38,16 @@ def export_lines(
     for line in _lines(workspace, since, only, written):
         digest.update(line)
         yield line
-    yield _dumped({"manifest": {"rows": dict(written), "sha256": digest.hexdigest()}})
+    yield dumped({"manifest": {"rows": dict(written), "sha256": digest.hexdigest()}})
 
 
 def _lines(
     workspace: Workspace, since: datetime | None, only: Collection[str], written: Counter[str]
 ) -> Iterator[bytes]:
-    wanted = {kind: model for kind, model in kinds().items() if not only or kind in only}
-    with workspace_scope(workspace.id):
-        with connection.cursor() as cursor:
-            if not connection.savepoint_ids:
-                # Not in tests, whose transaction has begun.
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            cursor.execute(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'")
-            # Whoever reads the file may stop for a while.
-            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+    wanted = chosen(only)
+    with one_moment(workspace.id):
         head = Workspace.objects.get(pk=workspace.pk)
-        yield _dumped(
+        yield dumped(
             {
                 "format": FORMAT,
                 "version": VERSION,
@@ -68,15 +59,14 @@ def _lines(
         for kind, model in wanted.items():
             for row in _rows(model, since):
                 written[kind] += 1
-                yield _dumped({"kind": kind, "row": values(row)})
+                yield dumped({"kind": kind, "row": values(row)})
 
 
 def _rows(model: Model, since: datetime | None) -> Iterator[Any]:
     """In the order of their ids, a batch at a time."""
     rows = model.objects.order_by("pk").defer(None)
     if since is not None:
-        changed = "updated_at" if issubclass(model, VersionedRow) else "created_at"
-        rows = rows.filter(**{f"{changed}__gte": since})
+        rows = rows.filter(**{f"{changed_column(model)}__gte": since})
     last: uuid.UUID | None = None
     while True:
         batch = list((rows if last is None else rows.filter(pk__gt=last))[:BATCH])
@@ -91,7 +81,8 @@ def values(row: models.Model) -> dict[str, Any]:
     return {f.attname: getattr(row, f.attname) for f in fields(type(row))}
 
 
-def _dumped(value: Any) -> bytes:
+def dumped(value: Any) -> bytes:
+    """A line of JSON."""
     try:
         return orjson.dumps(value, default=_default) + b"\n"
     except TypeError:
@@ -102,7 +93,7 @@ def _dumped(value: Any) -> bytes:
 
 def dumped_row(row: models.Model) -> bytes:
     """A row's values as a line would have them, for comparing."""
-    return _dumped(values(row))
+    return dumped(values(row))
 
 
 def _default(value: Any) -> Any:

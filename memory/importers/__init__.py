@@ -5,8 +5,8 @@ knows what is there, `appender.py` for messages and events, and `settler.py` for
 `check.py` (whether it adds up), `undo.py`, `report.py`, `registry.py` (the names `manage.py import`
 knows). A source is a module or package of its own, and adds only what is its own:
 
-1. `mapping.py` (or several, by concept): one function for each table of theirs, `their row -> Entry`, that a person can read
-   from top to bottom. `values.Fields` reads a column liberally (text, json, time, number, choice)
+1. `mapping.py` (or several, by concept): one function for each table of theirs, `their row ->
+   Entry`, that a person can read from top to bottom. `values.Fields` reads a column liberally (text, json, time, number, choice)
    and notes what had to give way. An Entry holds Drafts (`rows.py`): a model of ours, the source's
    key as external_id, `values` of its fields, `refs` to others by their keys, a memory's `links`.
    A row that becomes nothing is an Entry without drafts and with a finding that says why.

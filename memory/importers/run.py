@@ -6,7 +6,7 @@ back: its report is the real one, and nothing is written.
 """
 
 import contextlib
-import tempfile
+import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,20 +14,23 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.db import IntegrityError, OperationalError, transaction
-from psycopg.errors import DiskFull
 
 from config.lib import clock
 from config.lib.actor import Actor
+from config.lib.disk import database_is_full, says_full
 from config.lib.ids import new_id
 from config.lib.redact import redact_text
 from config.lib.scope import set_local, workspace_scope
 from config.lib.spans import span
 from contacts.services import funnel
 from memory.importers.ahead import ahead
+from memory.importers.archon import ARCHON
+from memory.importers.archon.live import is_address
 from memory.importers.check import check, numbered
 from memory.importers.problems import SourceError
 from memory.importers.report import ImportReport
 from memory.importers.rows import Entry
+from memory.importers.scratch import no_room, scratch_folder
 from memory.importers.source import Options, Reading, Source
 from memory.importers.spool import Spool
 from memory.importers.storable import shown
@@ -108,8 +111,9 @@ def run_import(
     run_id = continued or new_id()
     actor = Actor("import", str(run_id), f"import {source.name} {_name(where)}"[:200], "import")
     report = ImportReport(source.name, _without_password(where), str(run_id), dry_run)
-    with tempfile.TemporaryDirectory(prefix="remembrancer-import-") as folder:
-        scratch = Path(folder)
+    _require_readable(source, where)
+    stamp = _stamp(where)
+    with one_line(), scratch_folder() as scratch:
         (scratch / "source").mkdir()
         with source.open(where, scratch / "source", options) as reading:
             steps = Steps(workspace_id, dry_run=dry_run)
@@ -119,7 +123,7 @@ def run_import(
                 with steps.step():
                     _close_lost(source.name)
                     row = run.resume(continued) if continued else run.begin(options, started_by)
-                run.go(row, compare)
+                run.go(row, compare, changed=lambda: _stamp(where) != stamp)
     return report
 
 
@@ -148,7 +152,7 @@ class _Run:
         # Rows by table that this run brought before it was killed.
         self.earlier: dict[str, dict[str, int]] = {}
 
-    def go(self, row: ImportRun, compare: int) -> None:
+    def go(self, row: ImportRun, compare: int, changed: Callable[[], bool]) -> None:
         report = self.report
         for table, rows in self.reading.totals.items():
             report.table(table).total = rows
@@ -170,12 +174,16 @@ class _Run:
             report.checked = check(
                 self.source, self.reading, report, self.steps.step, self.since, compare
             )
+            if not report.checked.ok and changed():
+                report.checked.differences.append(
+                    "the source was changed while it was read: run the import again"
+                )
         except Stopped:
             raise
         except BaseException as error:
             if not self.steps.dry_run:
                 self._fail(row, error)
-            raise _explained(error) from error
+            raise
         with self.steps.step():
             self._beat(row, state=ImportState.DONE, ended_at=clock.now())
 
@@ -334,13 +342,52 @@ def _close_lost(source: str) -> None:
             funnel.touch(run, state=ImportState.INTERRUPTED, ended_at=run.beat_at)
 
 
+def _require_readable(source: Source, where: str) -> None:
+    """Refuses what no source can read. Whoever opens a pipe waits for what nobody may ever write,
+    and reads it but once; what stands in an address may be a password."""
+    scheme, is_one, _ = where.partition("://")
+    if is_one:
+        if source.name == ARCHON.name and is_address(where):
+            return
+        raise SourceError(
+            f"{shown(Path(scheme))}://... is an address, and only {ARCHON.name} reads one "
+            "(postgresql://user:password@host:5432/database); name a file or a folder"
+        )
+    path = Path(where).expanduser()
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise SourceError(f"{shown(path)} is neither a file nor a folder; save it as a file first")
+
+
+def _stamp(where: str) -> tuple[int, int] | None:
+    """What of a file shows that somebody wrote to it; None of what is no file."""
+    path = Path(where).expanduser()
+    if "://" in where or not path.is_file():
+        return None
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+@contextlib.contextmanager
+def one_line() -> Iterator[None]:
+    """Around work of an import: a full disk is a SourceError, whoever says so."""
+    try:
+        yield
+    except Exception as error:
+        said = _explained(error)
+        if said is error:
+            raise
+        raise said from error
+
+
 def _explained(error: BaseException) -> BaseException:
     """The error, or one line for what an operator can do something about."""
-    if isinstance(error, OperationalError) and isinstance(error.__cause__, DiskFull):
+    if database_is_full(error):
         return SourceError(
-            "no space left on the database's disk: free some and run the import again; it goes on "
-            "where it was"
+            "no space left on the database's disk: free some and do it again; it goes on where it "
+            "was"
         )
+    if isinstance(error, (OSError, sqlite3.Error)) and says_full(error):
+        return no_room()
     return error
 
 

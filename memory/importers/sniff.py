@@ -137,6 +137,8 @@ def _sqlite(path: Path) -> Guess:
 
 
 def _text(path: Path, text: str) -> Guess:
+    if text.startswith("-- {") and '"remembrancer-sql"' in text[:200]:
+        return Guess("an export of Remembrancer as SQL, which psql loads (docs/export.md)")
     if "PostgreSQL database dump" in text[:2_000]:
         return Guess("a PostgreSQL dump", "archon")
     if _SQL.search(text):

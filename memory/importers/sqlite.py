@@ -6,14 +6,15 @@ copy that is torn is found damaged, and said so.
 """
 
 import contextlib
-import errno
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from config.lib.disk import says_full
 from memory.importers.problems import Code, Problem, SourceError
+from memory.importers.scratch import no_room
 from memory.importers.sniff import existing_file, sniff
 from memory.importers.storable import shown
 
@@ -32,18 +33,10 @@ def copied(path: Path, scratch: Path) -> Path:
             if not suffix or side.exists():
                 shutil.copyfile(side, target.with_name(target.name + suffix))
     except OSError as error:
-        raise copy_error(error, path, scratch) from None
+        if says_full(error):
+            raise no_room() from None
+        raise SourceError(f"{shown(path)}: {error.strerror or error}") from None
     return target
-
-
-def copy_error(error: OSError, path: Path, scratch: Path) -> SourceError:
-    """One line for a copy that failed."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return SourceError(
-            f"no space left for a copy of {shown(path)} in {shown(scratch.parent)}: free some, or "
-            "set TMPDIR to a folder with more"
-        )
-    return SourceError(f"{shown(path)}: {error.strerror or error}")
 
 
 def check_file(path: Path) -> None:
@@ -89,10 +82,8 @@ class Database:
         name = shown(self.original)
         if "locked" in str(error) or "busy" in str(error):
             return SourceError(f"{name} is locked: stop the program that writes it, and try again")
-        if "full" in str(error):
-            return SourceError(
-                "no space left for temporary files: free some, or set TMPDIR to a folder with more"
-            )
+        if says_full(error):
+            return no_room()
         return SourceError(
             f"{name} is a damaged SQLite database ({error}); if a program is writing it, stop that "
             f"and try again, else repair a copy with `sqlite3 {name} .recover`"

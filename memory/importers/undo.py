@@ -8,7 +8,6 @@ Jobs of ours (summaries, learning) are nobody.
 
 import contextlib
 import sqlite3
-import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,7 +28,8 @@ from contacts.services import funnel
 from contacts.services.addresses import Labelled
 from contacts.services.contacts import parts_of
 from memory.importers.kinds import ORDER
-from memory.importers.run import SILENT, Steps
+from memory.importers.run import SILENT, Steps, one_line
+from memory.importers.scratch import scratch_folder
 from memory.importers.settler import IMPORT_RUN
 from memory.models import ImportRun, Learning, MemoryDuplicate, MemoryLink, Passage
 from memory.models.imports import ImportState
@@ -131,11 +131,12 @@ def undo_import(
     preview: bool = False,
     progress: Progress = lambda report: None,
 ) -> UndoReport:
-    """Take a run back, or say what that would do. Outside any scope; can run again."""
+    """Take a run back, or say what that would do. Outside any scope; can run again. Raises
+    SourceError where a disk is full."""
     steps = Steps(workspace_id, dry_run=preview)
     report = UndoReport(str(run_id), preview)
-    with tempfile.TemporaryDirectory(prefix="remembrancer-undo-") as folder:
-        made = _Made(Path(folder))
+    with one_line(), scratch_folder() as folder:
+        made = _Made(folder)
         with contextlib.closing(made), steps.all():
             with steps.step():
                 # A preview is one long transaction, in which nobody else should have to wait.

@@ -136,8 +136,20 @@ class Writer:
             with transaction.atomic():
                 self._insert([one])
         except (IntegrityError, DataError, DomainError) as error:
-            self._refuse(one, said(error))
+            if not self._came_meanwhile(model, one):
+                self._refuse(one, said(error))
             return False
+        return True
+
+    def _came_meanwhile(self, model: Model, one: Planned) -> bool:
+        """Whether another run of the same source has written it since it was looked for."""
+        if one.draft.natural:
+            return False
+        row = model.objects.filter(source=self.source, external_id=one.draft.key).first()
+        if row is None:
+            return False
+        one.row, one.is_new = row, False
+        self.finder.known[model, one.draft.key] = row.pk
         return True
 
     def _fill(self, model: Model, one: Planned) -> bool:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
@@ -27,12 +27,18 @@ def eventually(true: Callable[[], bool], what: str, seconds: float = PATIENCE) -
 class Serve:
     """One `manage.py serve`."""
 
-    def __init__(self, data_dir: Path, user: int | None = None, **environment: str) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        user: int | None = None,
+        program: Sequence[str] = ("manage.py",),
+        **environment: str,
+    ) -> None:
         self.data_dir = data_dir
         self.port = int(environment.get("PORT") or free_port())
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed by the fixture)
         self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "serve"],
+            [sys.executable, *program, "serve"],
             cwd=PROJECT,
             env={
                 # Nothing of the test run's own settings.

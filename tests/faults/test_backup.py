@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,12 +22,18 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SMALL_DISK = 20_000
 
 
-def manage(*command: str, limited: bool = False, **environment: str) -> Any:
+def manage(
+    *command: str,
+    limited: bool = False,
+    output: Any = None,
+    program: Sequence[str] = ("manage.py",),
+    **environment: str,
+) -> Any:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (SMALL_DISK, SMALL_DISK))
 
     return subprocess.run(
-        [sys.executable, "manage.py", *command],
+        [sys.executable, *program, *command],
         cwd=PROJECT,
         env={
             "PATH": os.environ["PATH"],
@@ -34,7 +41,8 @@ def manage(*command: str, limited: bool = False, **environment: str) -> Any:
             "REMEMBRANCER_EMBEDDING_PROVIDER": "none",
             **environment,
         },
-        capture_output=True,
+        stdout=output or subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         check=False,
         preexec_fn=limit if limited else None,

@@ -4,9 +4,12 @@ its own."""
 import hashlib
 import importlib
 import json
+import os
 import sqlite3
+import tempfile
 import uuid
 from collections import Counter
+from copy import deepcopy
 from dataclasses import dataclass
 
 import pytest
@@ -15,6 +18,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from config.lib.db.models import WorkspaceRow
+from config.lib.ids import new_id
 from config.lib.scope import workspace_scope
 from contacts.models import Contact, Revision
 from contacts.services import funnel
@@ -24,6 +28,7 @@ from memory.importers.claude_code import source as claude_code
 from memory.importers.problems import SourceError
 from memory.importers.registry import SOURCES
 from memory.importers.report import ImportReport
+from memory.importers.scratch import scratch_folder
 from memory.importers.source import Options
 from memory.importers.undo import UndoReport, undo_import
 from memory.importers.vcard import source as vcard
@@ -239,7 +244,14 @@ def test_a_file_of_another_kind_says_who_takes_it(workspace, legacy, sample, tmp
         assert "\n" not in str(refused.value)
     empty = tmp_path / "empty.db"
     empty.touch()
-    for path, said in ((empty, "empty file"), (tmp_path / "missing", "No such file")):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path, said in (
+        (empty, "empty file"),
+        (tmp_path / "missing", "No such file"),
+        (pipe, "neither a file nor a folder"),
+        ("mysql://ada:secret@host/shop", "^mysql://... is an address, and only archon reads one"),
+    ):
         with pytest.raises(SourceError, match=said) as refused:
             take(workspace, sample, path)
         assert "\n" not in str(refused.value)
@@ -399,6 +411,29 @@ def test_a_row_that_cannot_be_stored_does_not_stop_the_rest(workspace, copy, mon
     assert [p.code for p in report.problems if p.key == "sess_bad_1"][-1] == "refused"
 
 
+def test_a_row_that_another_run_writes_meanwhile_is_taken_for_the_same(
+    workspace, copy, monkeypatch
+):
+    fill = frame.Writer._fill
+    theirs = []
+
+    def beaten(self, model, one):
+        fits = fill(self, model, one)
+        if model is Session and fits and not theirs:
+            twin = deepcopy(one.row)
+            twin.id = new_id()
+            theirs.append(funnel.create(twin, actor=ALICE))
+        return fits
+
+    monkeypatch.setattr(frame.Writer, "_fill", beaten)
+    report = take(workspace, STORE, copy(STORE))
+    assert report.checked.ok, report.checked.differences
+    assert report.tables["session"].skipped == 0
+    assert report.tables["session"].created == report.tables["session"].total - 1
+    with workspace_scope(workspace.id):
+        assert Memory.objects.filter(session=theirs[0]).exists()
+
+
 def test_no_space_in_the_database_is_one_line(workspace, copy, monkeypatch):
     from django.db import OperationalError
     from psycopg.errors import DiskFull
@@ -413,6 +448,17 @@ def test_no_space_in_the_database_is_one_line(workspace, copy, monkeypatch):
         run = ImportRun.objects.get()
     assert run.state == "failed"
     assert run.error.startswith("no space left")
+
+
+def test_what_a_killed_run_left_is_removed_and_what_runs_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "remembrancer-import-left").mkdir()
+    (tmp_path / "remembrancer-import-left" / "source.db").touch()
+    (tmp_path / "remembrancer-import-file").touch()
+    with scratch_folder() as first, scratch_folder() as second:
+        there = {path.name for path in tmp_path.iterdir()}
+        assert there == {first.name, second.name, "remembrancer-import-file"}
+    assert [path.name for path in tmp_path.iterdir()] == ["remembrancer-import-file"]
 
 
 def test_the_command_reports_and_takes_back(workspace, legacy, capsys, tmp_path, monkeypatch):

@@ -54,3 +54,22 @@ def test_a_graph_becomes_memories_links_and_contacts(workspace, tmp_path):
         assert met.metadata["dangling"] == {"to": ["entity/Nobody"]}
         born = Memory.objects.get(text="Ada: Was born in 1815")
         assert born.links_out.get().target.text == "Ada (Person)"
+
+
+@pytest.mark.django_db
+def test_a_file_that_is_written_meanwhile_is_why_it_does_not_add_up(workspace, tmp_path):
+    path = tmp_path / "memory.jsonl"
+    entities = [{"type": "entity", "name": f"Thing {n}", "entityType": "x"} for n in range(2000)]
+    path.write_text("\n".join(json.dumps(one) for one in entities) + "\n", encoding="utf-8")
+    late = json.dumps({"type": "entity", "name": "Late", "entityType": "x"})
+
+    def append(report, line):
+        if late not in path.read_text():
+            with path.open("a") as file:
+                file.write(late + "\n")
+
+    wanted = {"workspace_id": workspace.id, "source": MEMORY_SERVER, "where": str(path)}
+    report = run_import(**wanted, progress=append)
+    assert not report.checked.ok
+    assert "changed while it was read" in report.checked.differences[-1]
+    assert run_import(**wanted).checked.ok

@@ -1,5 +1,6 @@
 """Our own export: brought back as it was, byte for byte, or into another workspace; and refused."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from django.db import connection
 
 from config.lib.scope import workspace_scope
 from contacts.models import Revision, Workspace
+from contacts.services import funnel
 from memory.exports.kinds import fields, kinds
 from memory.exports.ndjson import export_lines
+from memory.exports.sql import export_sql
 from memory.importers.problems import SourceError
 from memory.importers.remembrancer import REMEMBRANCER
 from memory.importers.run import run_import
@@ -54,6 +57,13 @@ def empty_database() -> None:
         cursor.execute(f"TRUNCATE {tables}, contacts_workspace CASCADE")
 
 
+def load(text: str) -> None:
+    """As psql does, in the test's transaction: without the file's own."""
+    text = text.replace("\nBEGIN;\n", "\n").replace("\nCOMMIT;\n", "\n")
+    with connection.cursor() as cursor:
+        cursor.connection.execute(text.encode())
+
+
 def test_it_has_every_kind_and_no_secret(exported):
     head, *rows, last = lines_of(exported)
     assert head["version"] == 1
@@ -79,6 +89,47 @@ def test_an_empty_database_has_it_again_byte_for_byte(exported, workspace, capsy
         assert Passage.objects.filter(of_memory__isnull=False).count() == Memory.objects.count()
     call_command("import", "remembrancer", str(exported), keep_ids=True)
     assert "nothing was new" in capsys.readouterr().out
+
+
+def test_psql_loads_it_into_an_empty_database(exported, workspace, tmp_path, capsys):
+    path = tmp_path / "export.sql"
+    call_command("export", workspace=workspace.slug, format="sql", output=str(path))
+    assert "rows" in capsys.readouterr().out
+    *text, last = path.read_bytes().splitlines(keepends=True)
+    manifest = json.loads(last.removeprefix(b"-- "))["manifest"]
+    assert manifest["rows"] == lines_of(exported)[-1]["manifest"]["rows"]
+    assert manifest["sha256"] == hashlib.sha256(b"".join(text)).hexdigest()
+    empty_database()
+    load(path.read_text())
+    assert b"".join(export_lines(Workspace.objects.get())) == exported.read_bytes()
+
+
+def test_part_of_it_as_sql_brings_a_copy_up_to_date(exported, workspace):
+    with workspace_scope(workspace.id):
+        first = Memory.objects.order_by("id").first()
+        later = make_memory("Came later.", session_id=Session.objects.latest("id").pk)
+        funnel.update(first, {"superseded_by_id": later.pk}, actor=ALICE)
+    part = b"".join(export_sql(workspace, since=later.updated_at)).decode()
+    assert "Came later." in part
+    assert "Größe" not in part
+    wanted = b"".join(export_lines(workspace))
+    assert wanted != exported.read_bytes()
+    empty_database()
+    call_command("import", "remembrancer", str(exported), keep_ids=True)
+    for _ in range(2):
+        load(part)
+        assert b"".join(export_lines(workspace)) == wanted
+
+
+def test_part_of_it_as_sql_leaves_out_references_to_what_is_not_there(exported, workspace):
+    with workspace_scope(workspace.id):
+        make_memory("Of a session.", session_id=Session.objects.latest("id").pk)
+        memories = Memory.objects.count()
+    part = b"".join(export_sql(workspace, only={"memory.memory"})).decode()
+    empty_database()
+    load(part)
+    with workspace_scope(workspace.id):
+        assert Memory.objects.filter(session_id=None).count() == memories
 
 
 def test_another_workspace_takes_all_of_it_and_gives_it_back(exported, workspace):

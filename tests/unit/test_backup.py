@@ -101,6 +101,9 @@ def test_rotation_keeps_whole_ones_and_an_unverified_one_costs_none(db, made, tm
     with pytest.raises(BackupError, match="found 1 wrong in it, first lab, rows: gone"):
         made("3", findings=1)
     assert [path.name[13] for path in sorted(tmp_path.glob("*.dump"))] == ["1", "2", "3"]
+    with pytest.raises(BackupError):
+        made("3a", findings=1)
+    assert [path.name[13:15] for path in sorted(tmp_path.glob("*.dump"))] == ["1.", "2.", "3a"]
     assert [path.name[13] for path in made("4").removed] == ["1", "3"]
     assert Backup.objects.filter(kept=True).count() == 2
     assert made("5", keep=0).removed == []

@@ -368,6 +368,13 @@ def test_what_is_lost_is_named_and_stays_a_finding(filled, verify, statement, na
             "now(), id, 'f', 1, 0, 'k', sha256('{\"ü\": 1}'), '{\"ü\": 1}' "
             "FROM agent_sessions_session LIMIT 1"
         )
+        # One from which a secret was taken is no finding, and none when it is damaged.
+        run(
+            "INSERT INTO agent_sessions_rawline (id, workspace_id, created_at, session_id, file, "
+            "line_no, byte_offset, line_key, digest, raw) SELECT gen_random_uuid(), workspace_id, "
+            "now(), id, 'f', 2, 9, 'l', sha256('sk-1'), '[REDACTED:anthropic-key]' "
+            "FROM agent_sessions_session LIMIT 1"
+        )
     if name == "raw lines":
         assert verify()[0] == 0
     damage(filled, statement)

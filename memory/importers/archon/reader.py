@@ -3,7 +3,6 @@
 import contextlib
 import gzip
 import re
-import sqlite3
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,19 +44,11 @@ class Archon:
     def open(self, where: str, scratch: Path, options: Options) -> Iterator["Reader"]:
         stage = Stage(scratch / "archon.db")
         live = is_address(where)
-        try:
-            if live:
-                stage_live(where, stage)
-            else:
-                _stage_dump(Path(where).expanduser(), stage)
-            stage.finish()
-        except sqlite3.OperationalError as error:
-            if "full" not in str(error):
-                raise
-            raise SourceError(
-                f"no space left for a copy in {shown(scratch.parent)}: free some, or set TMPDIR to "
-                "a folder with more"
-            ) from None
+        if live:
+            stage_live(where, stage)
+        else:
+            _stage_dump(Path(where).expanduser(), stage)
+        stage.finish()
         with contextlib.closing(Staged(stage, "the address" if live else where)) as staged:
             yield Reader(staged, options)
 

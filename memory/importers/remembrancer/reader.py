@@ -13,7 +13,7 @@ from memory.exports.ndjson import FORMAT, VERSION
 from memory.importers.problems import Code, Problem, SourceError
 from memory.importers.remembrancer.store import Batch, Store
 from memory.importers.rows import Entry
-from memory.importers.sniff import sniff
+from memory.importers.sniff import existing_file, sniff
 from memory.importers.source import Options
 from memory.importers.storable import shown
 
@@ -86,6 +86,7 @@ def exported_workspace(where: str) -> dict[str, Any]:
 
 
 def _head(path: Path) -> dict[str, Any]:
+    existing_file(path, "name the file in it")
     try:
         with path.open("rb") as file:
             first = file.readline(LONGEST_LINE)
@@ -96,7 +97,9 @@ def _head(path: Path) -> dict[str, Any]:
     except ValueError:
         head = None
     if not isinstance(head, dict) or head.get("format") != FORMAT:
-        raise SourceError(f"{shown(path)}: {sniff(path).sentence(path)}, no export of ours")
+        raise SourceError(
+            f"{shown(path)}: {sniff(path).sentence(path)}, no export of ours in NDJSON"
+        )
     if not isinstance(head.get("version"), int) or not isinstance(head.get("workspace"), dict):
         raise SourceError(f"{shown(path)}: its first line is damaged; export it again")
     if head["version"] > VERSION:

@@ -1,5 +1,6 @@
 """`manage.py export`: all of a workspace, as a file or folder of one's own."""
 
+import json
 import os
 import sys
 from argparse import ArgumentParser
@@ -10,24 +11,26 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from config.lib.disk import says_full
 from contacts.management.shell import ShellCommand
 from contacts.models import Workspace
 from contacts.selectors import get_workspace
 from memory.exports.kinds import kinds
 from memory.exports.markdown import export_markdown
 from memory.exports.ndjson import export_lines
+from memory.exports.sql import export_sql
 from memory.importers.values import parse_time
 
 
 class Command(ShellCommand):
     help = (
-        "Export everything of a workspace as NDJSON (docs/export.md), which `import remembrancer` "
-        "brings back."
+        "Export everything of a workspace (docs/export.md): as NDJSON, which `import remembrancer` "
+        "brings back, as SQL for psql, or as Markdown for people."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--workspace", default="default", help="slug (default: default)")
-        parser.add_argument("--format", choices=["ndjson", "markdown"], default="ndjson")
+        parser.add_argument("--format", choices=["ndjson", "sql", "markdown"], default="ndjson")
         parser.add_argument("--since", help="leave out what nobody changed since (UTC)")
         parser.add_argument("--kinds", help="only these, such as memory,session,thread")
         parser.add_argument("--output", default="-", metavar="PATH", help="- is standard output")
@@ -40,11 +43,12 @@ class Command(ShellCommand):
         if options["format"] == "markdown":
             self._to_folder(workspace, options, since)
             return
-        lines = export_lines(workspace, since=since, only=_kinds(options["kinds"]))
+        export = export_sql if options["format"] == "sql" else export_lines
+        parts = export(workspace, since=since, only=_kinds(options["kinds"]))
         if options["output"] == "-":
-            _write(lines, sys.stdout.buffer)
+            self._to_standard_output(parts)
             return
-        self._to_file(lines, Path(options["output"]).expanduser().absolute())
+        self._to_file(parts, Path(options["output"]).expanduser().absolute())
 
     def _to_folder(
         self, workspace: Workspace, options: dict[str, Any], since: datetime | None
@@ -57,32 +61,50 @@ class Command(ShellCommand):
                 raise CommandError(f"--output {folder}: is not empty; name a new folder")
             files = export_markdown(workspace, folder, since=since)
         except OSError as error:
-            raise CommandError(f"--output {folder}: {error.strerror}; it is not whole") from None
+            raise CommandError(_refusal(folder, error)) from None
         self.stdout.write(f"{folder}: {files:,} files")
 
-    def _to_file(self, lines: Iterable[bytes], path: Path) -> None:
+    def _to_file(self, parts: Iterable[bytes], path: Path) -> None:
         """Under its name once it is whole."""
         draft = path.with_name(f".{path.name}.part")
         try:
             with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                written = _write(lines, file)
+                last = _write(parts, file)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(draft, path)
         except OSError as error:
-            raise CommandError(f"--output {path}: {error.strerror}; nothing was kept") from None
+            raise CommandError(_refusal(path, error)) from None
         finally:
             draft.unlink(missing_ok=True)
-        # Of the lines, the first and the last are no rows.
-        self.stdout.write(f"{path}: {written - 2:,} rows")
+        manifest = json.loads(last.removeprefix(b"-- "))["manifest"]
+        self.stdout.write(f"{path}: {sum(manifest['rows'].values()):,} rows")
+
+    def _to_standard_output(self, parts: Iterable[bytes]) -> None:
+        output = sys.stdout.buffer
+        try:
+            _write(parts, output)
+            output.flush()
+        except OSError as error:
+            # What is left of it goes nowhere: Python would try once more, and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise CommandError(
+                f"standard output: {error.strerror}; what was written is not whole and has no last "
+                "line with a manifest"
+            ) from None
 
 
-def _write(lines: Iterable[bytes], file: Any) -> int:
-    count = 0
-    for line in lines:
-        file.write(line)
-        count += 1
-    return count
+def _write(parts: Iterable[bytes], file: Any) -> bytes:
+    """The last of them, which has the manifest."""
+    part = b""
+    for part in parts:
+        file.write(part)
+    return part
+
+
+def _refusal(path: Path, error: OSError) -> str:
+    advice = "; free some space, or name another disk" if says_full(error) else ""
+    return f"--output {path}: {error.strerror}; nothing was kept{advice}"
 
 
 def _kinds(text: str | None) -> set[str]:

@@ -61,7 +61,10 @@ class Command(ShellCommand):
         # new objects is a tenth of an import's time.
         gc.set_threshold(50_000, 20, 100)
         if options["undo"]:
-            self._undo(options)
+            try:
+                self._undo(options)
+            except SourceError as error:
+                raise CommandError(str(error)) from None
             return
         if options["source"] is None or options["path"] is None:
             raise CommandError("name a source and a path, or a run with --undo; see --help")
