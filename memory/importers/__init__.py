@@ -6,10 +6,11 @@ knows what is there, `appender.py` for messages and events, and `settler.py` for
 knows). A source is a module or package of its own, and adds only what is its own:
 
 1. `mapping.py` (or several, by concept): one function for each table of theirs, `their row ->
-   Entry`, that a person can read from top to bottom. `values.Fields` reads a column liberally (text, json, time, number, choice)
-   and notes what had to give way. An Entry holds Drafts (`rows.py`): a model of ours, the source's
-   key as external_id, `values` of its fields, `refs` to others by their keys, a memory's `links`.
-   A row that becomes nothing is an Entry without drafts and with a finding that says why.
+   Entry`, that a person can read from top to bottom. `values.Fields` reads a column liberally
+   (text, json, time, number, choice) and notes what had to give way. An Entry holds Drafts
+   (`rows.py`): a model of ours, the source's key as external_id, `values` of its fields, `refs` to
+   others by their keys, a memory's `links`. A row that becomes nothing is an Entry without drafts
+   and with a finding that says why.
    Messages and events are `Appended` to a Ref of their thread or session, each with a key of its
    own (native_uuid, dedupe_key). Row by row, nothing here knows ids, transactions or batches.
 2. `reader.py`: a `source.Source` whose `open` looks at the path, raises SourceError in one line
