@@ -36,7 +36,8 @@ class RequestId:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-ID", "")
-        request.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex  # type: ignore[attr-defined]
+        plain = _REQUEST_ID.fullmatch(given) and redact_text(given) == given
+        request.request_id = given if plain else uuid.uuid4().hex  # type: ignore[attr-defined]
         began = time.monotonic()
         with structlog.contextvars.bound_contextvars(request_id=request.request_id):  # type: ignore[attr-defined]
             response = self.get_response(request)
@@ -119,7 +120,8 @@ class ApiEdge:
         for attempt in range(1, MAX_ATTEMPTS + 1):
             edge = Edge(request)
             request.edge = edge  # type: ignore[attr-defined]
-            response = self._answer(request, edge)
+            with edge.whose:
+                response = self._answer(request, edge)
             if not edge.retry or attempt == MAX_ATTEMPTS:
                 break
         return response

@@ -22,9 +22,11 @@ from config.lib.actor import Actor
 from config.lib.db.bulk import insert_rows
 from config.lib.db.models import VersionedRow, WorkspaceRow
 from config.lib.errors import Conflict, Invalid, NotFound, Stale
+from config.lib.redact import redact_text
 from config.lib.signals import changed, deleting
 from config.lib.text import json_problem, text_problem
 from contacts.models import Revision
+from contacts.services import redaction
 from contacts.services.digests import new_salt, revision_digest
 
 R = TypeVar("R", bound=WorkspaceRow)
@@ -260,7 +262,7 @@ def touch(row: R, **telemetry: Any) -> None:
     for name, value in telemetry.items():
         setattr(row, name, value)
     check(row, only=telemetry.keys())
-    type(row).objects.filter(pk=row.pk).update(**telemetry)
+    type(row).objects.filter(pk=row.pk).update(**{n: getattr(row, n) for n in telemetry})
 
 
 def touch_all(rows: Sequence[R], **telemetry: Any) -> None:
@@ -271,7 +273,7 @@ def touch_all(rows: Sequence[R], **telemetry: Any) -> None:
         check(row, only=telemetry.keys())
     if rows:
         wanted = type(rows[0]).objects.filter(pk__in=[row.pk for row in rows])
-        wanted.update(**telemetry)
+        wanted.update(**{name: getattr(rows[0], name) for name in telemetry})
 
 
 def record(
@@ -284,6 +286,7 @@ def record(
     reason: str = "",
 ) -> None:
     """One Revision, in the transaction of the change."""
+    before, after = redaction.cleaned(before, row), redaction.cleaned(after, row)
     _revision(row, action, actor=actor, before=before, after=after, reason=reason).save(
         force_insert=True
     )
@@ -299,7 +302,14 @@ def record_changes(
     """A Revision for each (row, before, after) that follows from a change of another row."""
     insert_rows(
         [
-            _revision(row, action, actor=actor, before=before, after=after, reason=reason)
+            _revision(
+                row,
+                action,
+                actor=actor,
+                before=redaction.cleaned(before, row),
+                after=redaction.cleaned(after, row),
+                reason=reason,
+            )
             for row, before, after in changes
         ]
     )
@@ -336,7 +346,7 @@ def record_many(
     revisions = []
     for row in rows:
         held = {part.name: part.after for part in (parts or {}).get(row.pk, ()) if part.after}
-        after = snapshot(row) | held
+        after = snapshot(row) | redaction.cleaned(held, row) if held else snapshot(row)
         revisions.append(_revision(row, action, actor=actor, before={}, after=after))
     insert_rows(revisions)
 
@@ -353,7 +363,7 @@ def _revision(
     revision = Revision(
         actor_kind=actor.kind,
         actor_id=actor.id[:64],
-        actor_label=actor.label[:200],
+        actor_label=redact_text(actor.label)[:200],
         channel=actor.channel,
         request_id=actor.request_id[:64],
         model=row._meta.label_lower,
@@ -361,7 +371,7 @@ def _revision(
         action=action,
         before=dict(before),
         after=dict(after),
-        reason=reason,
+        reason=redact_text(reason, personal=True),
     )
     revision.salt = new_salt()
     revision.digest = revision_digest(revision, revision.salt)
@@ -369,8 +379,10 @@ def _revision(
 
 
 def check(row: models.Model, *, only: Iterable[str] | None = None, prefix: str = "") -> None:
-    """Raise Invalid naming every field that cannot be stored as it is."""
+    """Take the secrets out of a row, in place, and raise Invalid naming every field that cannot be
+    stored as it is. No row is written without it."""
     names = None if only is None else set(only)
+    redaction.clean(row, only=names)
     errors: dict[str, str] = {}
     for rule in _rules(type(row)):
         field = rule.field

@@ -1,6 +1,7 @@
 """Reads one batch ahead in a thread: the source is read and parsed while the database works."""
 
 import contextlib
+import contextvars
 import queue
 import threading
 from collections.abc import Iterator
@@ -26,7 +27,9 @@ def ahead(source: Iterator[T]) -> Iterator[T]:
             # Raised again where the batches are asked for.
             ready.put(error)
 
-    reader = threading.Thread(target=read, name="import-reader", daemon=True)
+    reader = threading.Thread(
+        target=contextvars.copy_context().run, args=(read,), name="import-reader", daemon=True
+    )
     reader.start()
     try:
         while (got := ready.get()) is not done:
