@@ -50,7 +50,7 @@ _FORMS: tuple[tuple[str, str, str], ...] = (
     ("google-key", "AIza", r"\bAIza[\w-]{35}"),
     ("google-secret", "GOCSPX-", r"\bGOCSPX-[\w-]{24,}"),
     ("google-token", "ya29.", r"\bya29\.[\w-]{20,}"),
-    ("slack-token", "xox xapp-", r"\b(?:xox[abeoprs]|xapp)-[0-9A-Za-z-]{10,}"),
+    ("slack-token", "xox xapp-", r"\b(?:xox[abeoprs]|xapp)-(?=[A-Za-z-]{0,99}[0-9])[0-9A-Za-z-]{10,}"),
     ("slack-webhook", "hooks.slack.com", r"https://hooks\.slack\.com/services/[\w/]{20,}"),
     ("npm-token", "npm_", r"\bnpm_[0-9A-Za-z]{36}\b"),
     ("pypi-token", "pypi-AgEI", r"\bpypi-AgEI[\w-]{50,}"),
@@ -80,13 +80,14 @@ _PARTS: tuple[tuple[str, str, str], ...] = (
     (
         "authorization",
         "bearer basic",
-        r"((?i:\b(?:bearer|basic)\s{1,20}))([A-Za-z0-9._~+/-]{16,}=*)",
+        r"((?i:\b(?:bearer|basic)\s{1,20}))"
+        r"((?=[A-Za-z._~+/-]{0,200}[0-9])[A-Za-z0-9._~+/-]{16,}=*|[A-Za-z+/]{24,}=*)",
     ),
     (
         "variable",
         "PASSWORD= PASSWD= SECRET= KEY= TOKEN=",
         rf"(\b[A-Z0-9_]*(?:{_VARIABLES})"
-        r"=\\?[\"']?)([^\s\"'$<{(&;\\\[][^\s\"'&;\\]{7,})",
+        r"=\\?[\"']?)(?!(?i:your[-_]))([^\s\"'$<{(&;\\\[][^\s\"'&;\\]{7,})",
     ),
 )
 # Two looks that nearly every text fails, and that say which forms are worth a look of their own.
@@ -136,6 +137,13 @@ _KEY = re.compile(rf'"([\w .-]{{2,{LONGEST_NAME}}})\\*"\s*:')
 # A key in JSON that stands in a text, itself perhaps in a text of JSON, with a text as its value.
 _KEYED = re.compile(rf'"([\w .-]{{2,{LONGEST_NAME}}})(\\*)"\s*:\s*\2"')
 _VALUE, _ESCAPED_VALUE = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL), re.compile(r'[^"]*')
+# What stands where a value would: a type, the name of what belongs there, a sign in a table of
+# signs. Manuals are full of them.
+_PLACEHOLDER = re.compile(
+    r"(?i:(?:string|boolean|number|object|any|none|null|true|false)\??"
+    r"|(?:basic |bearer )?(?:<[^<>]{1,40}>:?){1,3}|\$\{?\w{1,60}\}?|\{\{[^{}]{1,60}\}\}"
+    r"|your[-_ ](?:\w{1,20}[-_ ])?(?:key|token|secret|password)(?:[-_ ]here)?|[^\x00-\x7f])"
+)
 # A scheme, a name and a password of one letter each (`://a:b@`).
 SHORTEST_SECRET = 7
 MARK = re.compile(r"\[REDACTED:[\w .-]{1,60}(?::[0-9a-f]{8})?\]")
@@ -249,7 +257,7 @@ def _without_named(text: str) -> str:
         value = (_ESCAPED_VALUE if key[2] else _VALUE).match(text, key.end())
         assert value is not None  # it may be empty
         said = value[0].rstrip("\\") if key[2] else value[0]
-        if said.strip():
+        if said.strip() and not _PLACEHOLDER.fullmatch(said):
             parts += [text[done : key.end()], _hidden(key[1], said)]
             done = key.end() + len(said)
     return "".join([*parts, text[done:]])
@@ -327,7 +335,7 @@ def _valued(name: str, item: Any, personal: bool) -> Any:
         return _walked(item, personal)
     if isinstance(item, list):
         return [_valued(name, one, personal) for one in item]
-    if isinstance(item, str) and item.strip():
+    if isinstance(item, str) and item.strip() and not _PLACEHOLDER.fullmatch(item):
         return _hidden(name, item)
     if _NUMERIC.search(name) and isinstance(item, (int, float)) and not isinstance(item, bool):
         return _hidden(name, str(item))
