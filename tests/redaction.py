@@ -5,7 +5,7 @@ import re
 from config.lib.tokens import make_token
 from tests.factories import nowhere
 
-PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----"
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA7bq\n-----END RSA PRIVATE KEY-----"
 # By kind: what nothing but a secret looks like.
 SECRETS = {
     "anthropic-key": "sk-ant-api03-AbCdEf0123456789-xyz",
@@ -55,3 +55,31 @@ _HASH = re.compile(r"(\[REDACTED:[\w .-]+):[0-9a-f]{8}\]")
 
 def unhashed(text: str) -> str:
     return _HASH.sub(r"\1]", text)
+
+
+# A pattern of the workspace's own, and what it finds.
+BADGE, BADGES = "BADGE-123456", "BADGE-[0-9]{6}"
+# What must stand nowhere.
+SOUGHT = {
+    **{kind: secret for kind, secret in SECRETS.items() if kind != "private-key"},
+    "private-key": "MIIEowIBAAKCAQEA7bq",
+    **{kind: secret for kind, (secret, _) in IN_PLACES.items()},
+    **{f"named {name}": value for name, value in NAMED.items()},
+    "badge": BADGE,
+}
+_SINGLE = [*SECRETS.values(), *(text for _, text in IN_PLACES.values()), BADGE]
+ALL = "\n".join(["first", *_SINGLE, '{"password": "plain words one"}', "last"])
+JSON = {"note": ALL, **NAMED, "deep": [{"deeper": {"note": ALL, **NAMED}}], BADGE: "a key"}
+
+
+def texts(longest: int | None = None) -> list[str]:
+    """Everything in one text, or a text for each where there is no room."""
+    if longest is None or longest >= len(ALL):
+        return [ALL]
+    return [one for one in _SINGLE if len(one) <= longest]
+
+
+def leaks(text: str) -> set[str]:
+    """The kinds of what is found in a text in the clear, however JSON escapes it."""
+    plain = text.replace("\\/", "/")
+    return {kind for kind, secret in SOUGHT.items() if secret in plain}
