@@ -97,11 +97,23 @@ _PARTS: tuple[tuple[str, str, str], ...] = (
 _BROAD = {"gh": r"gh[pousr]_", "xox": r"xox[abeoprs]-", "shp": r"shp(?:at|ca|pa|ss)_"}
 _WORDS = ("bearer", "basic")
 _BY_HINT: dict[str, list[int]] = {}
+
+
+def _begun(form: str) -> str:
+    """A form that begins a word, or stands behind a line end that is written as two letters, as in
+    JSON and vCards: the second one is no letter of the word's."""
+    for start in (r"\b", r"(?<![\w-])"):
+        for head in ("", "((?i:", "("):
+            if form.startswith(head + start):
+                return rf"{head}(?:{start}|(?<=\\[nrt])){form[len(head + start) :]}"
+    return form
+
+
 _ALL: list[tuple[str, re.Pattern[str], bool]] = []
 for _kind, _hints, _form in (*_FORMS, *_PARTS):
     for _hint in (_hints,) if _hints == "PRIVATE KEY" else _hints.split(" "):
         _BY_HINT.setdefault(_hint, []).append(len(_ALL))
-    _ALL.append((_kind, re.compile(_form), _kind in {kind for kind, _, _ in _PARTS}))
+    _ALL.append((_kind, re.compile(_begun(_form)), _kind in {kind for kind, _, _ in _PARTS}))
 _HINT = re.compile(
     "|".join(_BROAD.get(hint, re.escape(hint)) for hint in _BY_HINT if hint not in _WORDS)
 )

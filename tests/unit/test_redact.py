@@ -23,6 +23,13 @@ def test_a_secret_is_known_by_its_form(kind, secret):
     assert may_hold_secrets(json.dumps(text))
 
 
+@pytest.mark.parametrize(("kind", "secret"), SECRETS.items(), ids=SECRETS)
+def test_a_line_end_of_two_letters_hides_no_secret(kind, secret):
+    """So they stand in a tool's output that is JSON, and in a vCard."""
+    text = rf"before\n{secret}"
+    assert redact_text(text) == rf"before\n[REDACTED:{kind}]"
+
+
 @pytest.mark.parametrize(
     ("text", "left"),
     [
