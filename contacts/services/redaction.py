@@ -20,8 +20,8 @@ from contacts.models import Workspace
 # Fields that hold a secret because that is what they are for, and why. Nothing else may.
 EXEMPT: Mapping[str, str] = {
     "contacts.workspace.settings": "holds the patterns, which match their own text; see below",
-    "sessions.pingchannel.target": "a webhook's address, which may be a secret itself",
-    "sessions.pingchannel.secret": "signs what is sent there",
+    "agent_sessions.pingchannel.target": "a webhook's address, which may be a secret itself",
+    "agent_sessions.pingchannel.secret": "signs what is sent there",
 }
 # The key of a workspace's settings that holds what it added.
 SETTING = "redaction"
@@ -57,8 +57,9 @@ def _read(workspace_id: uuid.UUID) -> Extra:
 
 
 def forget_extra(workspace_id: uuid.UUID) -> None:
-    """It was changed: this process reads it anew."""
-    _held.pop(workspace_id, None)
+    """It was changed: this process reads it anew, when it next may."""
+    _, last = _held.get(workspace_id, (0.0, NOTHING))
+    _held[workspace_id] = 0.0, last
 
 
 # --- Rows -------------------------------------------------------------------------------------
