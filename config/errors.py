@@ -15,6 +15,7 @@ from psycopg_pool import PoolTimeout
 
 from config.lib import errors
 from config.lib.body import UnreadableBody
+from config.lib.redact import redact_text
 from contacts.api.auth import Unauthorized
 from contacts.api.edge import Replay
 from contacts.api.http import PreconditionRequired
@@ -80,14 +81,14 @@ def problem(
         body["code"] = code
     if fields:
         body["errors"] = [{"field": name, "message": text} for name, text in fields.items()]
-    # A path may quote what was sent, and what was sent may not be storable text.
+    # A path may quote what was sent, and what was sent may not be storable text, or be a secret.
     encoded = orjson.dumps(_safe(body))
     return HttpResponse(encoded, status=status, content_type=PROBLEM_TYPE, headers=headers)
 
 
 def _safe(value: Any) -> Any:
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
+        return redact_text(value.encode("utf-8", "replace").decode(), personal=True, ask=False)
     if isinstance(value, dict):
         return {_safe(k): _safe(v) for k, v in value.items()}
     if isinstance(value, list):

@@ -7,6 +7,8 @@ from typing import Any
 
 import structlog
 
+from config.lib.redact import redact_text
+
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -14,6 +16,12 @@ _SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.stdlib.ExtraAdder(),
 ]
+
+
+def _without_secrets(logger: Any, name: str, line: str) -> str:
+    """The last that is done to a line: what a library says of its error may quote anything. The
+    database is not asked for a workspace's own patterns here."""
+    return redact_text(line, personal=True, ask=False)
 
 
 def configure(level: str, shape: str) -> dict[str, Any]:
@@ -49,6 +57,7 @@ def configure(level: str, shape: str) -> dict[str, Any]:
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     *render,
+                    _without_secrets,
                 ],
             }
         },

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from config import errors
 from config.health import livez, metrics, readyz
 from config.lib.body import BROKEN_BODY
-from config.lib.redact import redact_text
+from config.lib.redact import redact_text, redacting_for
 from contacts.api.edge import Edge
 
 log = structlog.get_logger()
@@ -36,7 +36,8 @@ class RequestId:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-ID", "")
-        request.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex  # type: ignore[attr-defined]
+        plain = _REQUEST_ID.fullmatch(given) and redact_text(given) == given
+        request.request_id = given if plain else uuid.uuid4().hex  # type: ignore[attr-defined]
         began = time.monotonic()
         with structlog.contextvars.bound_contextvars(request_id=request.request_id):  # type: ignore[attr-defined]
             response = self.get_response(request)
@@ -44,7 +45,7 @@ class RequestId:
                 log.info(
                     "request",
                     method=request.method,
-                    path=_shown(request.path),
+                    path=_shown(request),
                     status=response.status_code,
                     ms=round((time.monotonic() - began) * 1000, 1),
                 )
@@ -64,9 +65,15 @@ class Probes:
         return self.views.get(request.path, self.get_response)(request)
 
 
-def _shown(path: str) -> str:
+def _shown(request: HttpRequest) -> str:
     """An invitation's link is a password until it is used. In others a caller may have put one."""
-    return "/invite/..." if path.startswith("/invite/") else redact_text(path)
+    if request.path.startswith("/invite/"):
+        return "/invite/..."
+    edge: Edge | None = getattr(request, "edge", None)
+    if edge is None or edge.principal is None:
+        return redact_text(request.path, ask=False)
+    with redacting_for(edge.principal.workspace_id):
+        return redact_text(request.path, ask=False)
 
 
 class BodyLimit:
@@ -119,7 +126,8 @@ class ApiEdge:
         for attempt in range(1, MAX_ATTEMPTS + 1):
             edge = Edge(request)
             request.edge = edge  # type: ignore[attr-defined]
-            response = self._answer(request, edge)
+            with edge.whose:
+                response = self._answer(request, edge)
             if not edge.retry or attempt == MAX_ATTEMPTS:
                 break
         return response

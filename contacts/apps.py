@@ -6,6 +6,8 @@ class ContactsConfig(AppConfig):
     verbose_name = "People and agents"
 
     def ready(self) -> None:
-        from contacts.services import ways
+        from config.lib.redact import find_extra_by
+        from contacts.services import redaction, ways
 
         ways.register()
+        find_extra_by(redaction.extra_of)

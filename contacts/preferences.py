@@ -13,6 +13,7 @@ from django.conf import settings as product
 from phonenumbers import SUPPORTED_REGIONS
 
 from config.lib.errors import Invalid
+from config.lib.patterns import extra_problems
 from config.lib.scope import current_workspace_id
 from contacts.models import Workspace
 
@@ -65,6 +66,9 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         f"settings.{key}": rule(settings[key]) for key, rule in rules.items() if key in settings
     }
     wrong = {key: problem for key, problem in problems.items() if problem}
+    if "redaction" in settings:
+        found = extra_problems(settings["redaction"])
+        wrong |= {f"settings.redaction{path}": problem for path, problem in found.items()}
     if wrong:
         raise Invalid(wrong)
 

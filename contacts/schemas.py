@@ -6,7 +6,16 @@ from typing import Any
 
 from pydantic import Field
 
-from config.lib.schema import ABSENT, Input, JsonObject, Moment, Output, RowOut, Text
+from config.lib.schema import (
+    ABSENT,
+    Input,
+    JsonObject,
+    Moment,
+    Output,
+    RowOut,
+    SettingsObject,
+    Text,
+)
 from contacts.models.agent import AgentKind, AgentStatus
 from contacts.models.workspace import MAX_EMAIL, Role
 from contacts.scopes import AGENT_SCOPES
@@ -19,7 +28,9 @@ class WorkspaceOut(Output):
     settings: dict[str, Any] = Field(
         description="`timezone`: an IANA name. `context_thresholds`: percents of the context at "
         "which a session warns. `orphan_minutes`: silence that ends one. `region`: the country "
-        "(CH) of phone numbers without a country code. Others are yours."
+        "(CH) of phone numbers without a country code. `redaction`: what is taken out of texts "
+        "beside known secrets: `patterns`, RE2 by a name of yours, and `personal`, of `email` and "
+        "`phone`. Others are yours."
     )
     created_at: datetime
     updated_at: datetime
@@ -27,7 +38,7 @@ class WorkspaceOut(Output):
 
 class WorkspacePatch(Input):
     name: Text = Field(ABSENT, min_length=1, max_length=120)
-    settings: JsonObject = Field(
+    settings: SettingsObject = Field(
         ABSENT, description="Merged into the settings key by key; a null removes its key."
     )
     reason: Text = Field(ABSENT, max_length=500)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import AliasChoices, AliasPath, Field, computed_field
 
-from config.lib.schema import ABSENT, Input, JsonObject, Moment, RowId, RowOut, Text
+from config.lib.schema import ABSENT, Input, JsonObject, Moment, RowId, RowOut, SecretText, Text
 from sessions.models.attention import (
     ChannelKind,
     DeliveryStatus,
@@ -97,13 +97,13 @@ _ON_SECRETS = (
 class ChannelIn(Input):
     name: Text = Field(min_length=1, max_length=120)
     kind: ChannelKind
-    target: Text = Field(
+    target: SecretText = Field(
         "",
         max_length=2000,
         description="email: an address; webhook, slack: a URL; ntfy: a URL that ends in the "
         "topic; browser: empty.",
     )
-    secret: Text = Field("", max_length=200, description=_ON_SECRETS)
+    secret: SecretText = Field("", max_length=200, description=_ON_SECRETS)
     min_severity: Severity = Severity.HIGH
     enabled: bool = True
     metadata: JsonObject = Field(default_factory=dict)
@@ -111,8 +111,10 @@ class ChannelIn(Input):
 
 class ChannelPatch(Input):
     name: Text = Field(ABSENT, min_length=1, max_length=120)
-    target: Text = Field(ABSENT, max_length=2000, description="A new one needs its secret anew.")
-    secret: Text = Field(ABSENT, max_length=200, description=_ON_SECRETS)
+    target: SecretText = Field(
+        ABSENT, max_length=2000, description="A new one needs its secret anew."
+    )
+    secret: SecretText = Field(ABSENT, max_length=200, description=_ON_SECRETS)
     min_severity: Severity = Field(ABSENT)
     enabled: bool = Field(ABSENT)
     metadata: JsonObject = Field(ABSENT)

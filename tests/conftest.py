@@ -30,6 +30,7 @@ LONG = (
     "api/test_hostile_values.py",
     "api/test_life_model.py",
     "api/test_lists_use_indexes.py",
+    "api/test_redaction_everywhere.py",
     "api/test_worker_races.py",
     "importers/test_claude_code_fuzz.py",
     "importers/test_import_properties.py",

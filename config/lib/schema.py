@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from config.lib.ids import MIN_SHORT_LENGTH, short_id
+from config.lib.redact import redact
 from config.lib.text import json_problem, text_problem
 
 MAX_INT = 2**31 - 1
@@ -69,6 +70,11 @@ def _storable_text(value: str) -> str:
     return value
 
 
+def _without_secrets(value: Any) -> Any:
+    """What is looked up by it must be what is stored, and an error may repeat it."""
+    return redact(value)
+
+
 def _storable_json(value: Any) -> Any:
     problem = json_problem(value)
     if problem:
@@ -109,9 +115,14 @@ def _finite(value: float) -> float:
     return value
 
 
-Text = Annotated[str, AfterValidator(_storable_text)]
-JsonObject = Annotated[dict[str, Any], AfterValidator(_storable_json)]
-JsonObjects = Annotated[list[dict[str, Any]], AfterValidator(_storable_json)]
+Text = Annotated[str, AfterValidator(_storable_text), AfterValidator(_without_secrets)]
+# For the few fields that are meant to hold a secret, or what finds one.
+SecretText = Annotated[str, AfterValidator(_storable_text)]
+SettingsObject = Annotated[dict[str, Any], AfterValidator(_storable_json)]
+JsonObject = Annotated[SettingsObject, AfterValidator(_without_secrets)]
+JsonObjects = Annotated[
+    list[dict[str, Any]], AfterValidator(_storable_json), AfterValidator(_without_secrets)
+]
 Number = Annotated[float, AfterValidator(_finite)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_timestamp_text), AfterValidator(_in_range)]
 Day = Annotated[date, BeforeValidator(_day_text)]

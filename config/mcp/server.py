@@ -16,6 +16,7 @@ from mcp.server.lowlevel.server import Server
 from mcp.shared.exceptions import MCPError
 
 from config import __version__, errors
+from config.lib.redact import redact_text
 from config.mcp import prompts, resources
 from config.mcp.bridge import Engine, Exchange
 from config.mcp.rest import Call
@@ -58,7 +59,8 @@ def make_server(
         if tool is None:
             raise MCPError(
                 code=types.INVALID_PARAMS,
-                message=f"There is no tool {params.name[:100]!r}; there are {', '.join(known)}.",
+                message=f"There is no tool {redact_text(params.name)[:100]!r}; there are "
+                f"{', '.join(known)}.",
             )
         return await _in_thread(ctx, lambda call: tool.answer(call, params.arguments or {}))
 
@@ -129,7 +131,7 @@ async def _list_templates(
 async def _read_resource(
     ctx: Context, params: types.ReadResourceRequestParams
 ) -> types.ReadResourceResult:
-    uri = str(params.uri)
+    uri = redact_text(str(params.uri))
     return await _read(ctx, lambda call: resources.read_resource(call, uri), uri=uri[:300])
 
 

@@ -16,7 +16,6 @@ from pydantic import BaseModel
 from config import errors
 from config.lib.errors import Invalid
 from config.lib.recalled import as_recalled, as_recalled_object
-from config.lib.redact import redact
 from config.mcp.brief import as_json
 from config.mcp.rest import Call
 from config.mcp.schemas import Arguments, Writing, input_schema, output_schema, read
@@ -109,8 +108,6 @@ class Tool:
         )
 
     def _run(self, call: Call, sent: dict[str, Any]) -> Result:
-        # An agent passes on what it has seen; a search's words are kept, too.
-        sent = redact(sent)
         given = read(self.takes, sent)
         key = given.idempotency_key if isinstance(given, Writing) else None
         if self.whole:

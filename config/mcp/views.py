@@ -52,6 +52,11 @@ def _serve(request: HttpRequest, name: str) -> HttpResponse:
         )  # fmt: skip
     edge = Edge(request)
     request.edge = edge  # type: ignore[attr-defined]
+    with edge.whose:
+        return _within(request, edge, name)
+
+
+def _within(request: HttpRequest, edge: Edge, name: str) -> HttpResponse:
     try:
         response = _answer(request, edge, name)
     except Exception as error:

@@ -13,6 +13,7 @@ from django.db import IntegrityError, models
 from django.http import HttpRequest
 
 from config.lib import errors
+from config.lib.redact import redact
 
 # Sent by every page that changes a row; see includes/version.html.
 VERSION, REASON = "_version", "_reason"
@@ -37,6 +38,8 @@ class RowForm(forms.ModelForm):
     request: HttpRequest
     # After a conflict: what the person had changed, over what the row is now.
     kept: Mapping[str, Any] = {}
+    # Fields that are meant to hold a secret, or what finds one.
+    secrets: frozenset[str] = frozenset()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if self.kept and not (args and args[0] is not None) and kwargs.get("data") is None:
@@ -46,7 +49,7 @@ class RowForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         for name, value in cleaned.items():
-            cleaned[name] = normal(value)
+            cleaned[name] = normal(value) if name in self.secrets else redact(normal(value))
         for name, text in write_problems(self.request).items():
             field = name.split(".")[0].split("[")[0]
             known = field if field in self.fields else None
@@ -103,4 +106,4 @@ def posted_version(request: HttpRequest) -> int | None:
 
 
 def posted_reason(request: HttpRequest) -> str:
-    return normal(request.POST.get(REASON, "")).strip()[:MAX_REASON]
+    return str(redact(normal(request.POST.get(REASON, "")))).strip()[:MAX_REASON]

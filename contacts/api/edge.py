@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 
 from config.lib import clock
 from config.lib.actor import Actor
+from config.lib.redact import redacting_for
 from config.lib.scope import set_local, workspace_scope
 from contacts.models import ApiKey
 from contacts.services import funnel, idempotency
@@ -63,6 +64,7 @@ class Edge:
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
         self.stack = ExitStack()
+        self.whose = ExitStack()
         self.principal: Principal | None = None
         self.idempotency_key: str | None = None
         self.retry = False
@@ -70,6 +72,8 @@ class Edge:
 
     def enter(self, workspace_id: uuid.UUID) -> None:
         self.stack.enter_context(workspace_scope(workspace_id))
+        # Its texts may be read, and its errors told, when the transaction is over.
+        self.whose.enter_context(redacting_for(workspace_id))
         self.open = True
 
     def begin_idempotent(self, principal: Principal) -> None:

@@ -16,6 +16,7 @@ from config.lib.db.bulk import insert_rows
 from config.lib.db.models import WorkspaceRow
 from config.lib.db.together import read_together
 from config.lib.errors import Conflict, Invalid
+from config.lib.redact import redact
 from contacts.models import Contact, ContactEmail, ContactPhone, ContactTag, Tag
 from contacts.services import funnel
 from contacts.services.addresses import (
@@ -256,14 +257,14 @@ def parts_of(
 
 def _part(contact: Contact, name: str, given: Sequence[Any], before: list[str]) -> Part:
     if name == "tags":
-        tags = normal_tags(given)
+        tags = normal_tags(redact(list(given)))
         return Part(name, before, tags, lambda: _write_tags(contact, tags))
     if name == "emails":
         rows = normal_emails(given)
     else:
         plus = all(one.value.strip().startswith(("+", "tel:+")) for one in given)
         rows = normal_phones(given, None if plus else workspace_region())
-    _check(contact, name, rows)
+    rows = _checked(contact, name, rows)
     return Part(name, before, [str(o) for o in rows], lambda: _write_children(contact, name, rows))
 
 
@@ -289,11 +290,14 @@ def _held(contact: Contact, names: Collection[str]) -> dict[str, list[str]]:
     return {name: sorted(one) if name == "tags" else one for name, one in found.items()}
 
 
-def _check(contact: Contact, name: str, rows: Sequence[Labelled]) -> None:
+def _checked(contact: Contact, name: str, rows: Sequence[Labelled]) -> list[Labelled]:
     model, column = _CHILDREN[name]
+    found = []
     for index, one in enumerate(rows):
-        row = model(contact_id=contact.pk, label=one.label, **{column: one.value})
+        row: Any = model(contact_id=contact.pk, label=one.label, **{column: one.value})
         funnel.check(row, prefix=f"{name}[{index}].")
+        found.append(Labelled(getattr(row, column), row.label))
+    return found
 
 
 def _write_children(contact: Contact, name: str, wanted: Sequence[Labelled]) -> None:

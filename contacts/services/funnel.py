@@ -24,10 +24,12 @@ from config.lib.db.bulk import insert_rows, insert_values, pipelined, update_val
 from config.lib.db.models import VersionedRow, WorkspaceRow
 from config.lib.errors import Conflict, Invalid, NotFound, Stale
 from config.lib.ids import new_id
+from config.lib.redact import redact_text
 from config.lib.scope import current_workspace_id
 from config.lib.signals import changed, deleting
 from config.lib.text import json_problem, text_problem
 from contacts.models import Revision
+from contacts.services import redaction
 from contacts.services.digests import content_digest, new_salt
 
 R = TypeVar("R", bound=WorkspaceRow)
@@ -306,7 +308,7 @@ def touch(row: R, **telemetry: Any) -> None:
     for name, value in telemetry.items():
         setattr(row, name, value)
     check(row, only=telemetry.keys())
-    type(row).objects.filter(pk=row.pk).update(**telemetry)
+    type(row).objects.filter(pk=row.pk).update(**{n: getattr(row, n) for n in telemetry})
 
 
 def touch_all(rows: Sequence[R], **telemetry: Any) -> None:
@@ -317,7 +319,7 @@ def touch_all(rows: Sequence[R], **telemetry: Any) -> None:
         check(row, only=telemetry.keys())
     if rows:
         wanted = type(rows[0]).objects.filter(pk__in=[row.pk for row in rows])
-        wanted.update(**telemetry)
+        wanted.update(**{name: getattr(rows[0], name) for name in telemetry})
 
 
 def touch_each(telemetry: Sequence[tuple[WorkspaceRow, Mapping[str, Any]]]) -> None:
@@ -328,7 +330,11 @@ def touch_each(telemetry: Sequence[tuple[WorkspaceRow, Mapping[str, Any]]]) -> N
             setattr(row, name, value)
         check(row, only=values.keys())
     if telemetry:
-        rows = [{"id": row.pk, **values} for row, values in telemetry]
+        # As the check left them.
+        rows = [
+            {"id": row.pk, **{name: getattr(row, name) for name in values}}
+            for row, values in telemetry
+        ]
         update_values(type(telemetry[0][0]), list(telemetry[0][1]), rows)
 
 
@@ -342,6 +348,7 @@ def record(
     reason: str = "",
 ) -> None:
     """One Revision, in the transaction of the change."""
+    before, after = redaction.cleaned(before, row), redaction.cleaned(after, row)
     _revision(row, action, actor=actor, before=before, after=after, reason=reason).save(
         force_insert=True
     )
@@ -357,7 +364,14 @@ def record_changes(
     """A Revision for each (row, before, after) that follows from a change of another row."""
     insert_rows(
         [
-            _revision(row, action, actor=actor, before=before, after=after, reason=reason)
+            _revision(
+                row,
+                action,
+                actor=actor,
+                before=redaction.cleaned(before, row),
+                after=redaction.cleaned(after, row),
+                reason=reason,
+            )
             for row, before, after in changes
         ]
     )
@@ -399,9 +413,9 @@ def record_many(
     revisions = []
     for row in rows:
         after = snapshot(row)
-        for part in (parts or {}).get(row.pk, ()):
-            if part.after:
-                after[part.name] = part.after
+        held = {part.name: part.after for part in (parts or {}).get(row.pk, ()) if part.after}
+        if held:
+            after |= redaction.cleaned(held, row)
         revisions.append(_told(row, action, actor=actor, before={}, after=after))
     insert_values(Revision, revisions)
 
@@ -435,7 +449,7 @@ def _told(
         "created_at": clock.now(),
         "actor_kind": actor.kind,
         "actor_id": actor.id[:64],
-        "actor_label": actor.label[:200],
+        "actor_label": redact_text(actor.label)[:200],
         "channel": actor.channel,
         "request_id": actor.request_id[:64],
         "model": row._meta.label_lower,
@@ -443,7 +457,7 @@ def _told(
         "action": action,
         "before": dict(before),
         "after": dict(after),
-        "reason": reason,
+        "reason": redact_text(reason, personal=True),
         "salt": salt,
         "seal_id": None,
         "erased_at": None,
@@ -453,8 +467,10 @@ def _told(
 
 
 def check(row: models.Model, *, only: Iterable[str] | None = None, prefix: str = "") -> None:
-    """Raise Invalid naming every field that cannot be stored as it is."""
+    """Take the secrets out of a row, in place, and raise Invalid naming every field that cannot be
+    stored as it is. No row is written without it."""
     names = None if only is None else set(only)
+    redaction.clean(row, only=names)
     errors: dict[str, str] = {}
     for rule in _rules(type(row)):
         field = rule.field

@@ -13,6 +13,7 @@ from django.db import connection
 from config.lib import clock
 from config.lib.errors import Invalid
 from config.lib.ids import new_id
+from config.lib.redact import redact, redact_text
 from config.lib.scope import current_workspace_id
 from contacts.models import IdempotencyKey
 
@@ -27,6 +28,7 @@ def begin(*, api_key_id: uuid.UUID, key: str, digest: bytes) -> IdempotencyKey |
     """
     if not 0 < len(key) <= MAX_LENGTH or not key.isascii() or not key.isprintable():
         raise Invalid({"Idempotency-Key": f"must be 1 to {MAX_LENGTH} printable ASCII characters"})
+    key = redact_text(key)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO contacts_idempotencykey "
@@ -48,7 +50,11 @@ def begin(*, api_key_id: uuid.UUID, key: str, digest: bytes) -> IdempotencyKey |
 def finish(
     *, api_key_id: uuid.UUID, key: str, status: int, headers: Mapping[str, str], body: bytes
 ) -> None:
-    """Keep the answer beside the effect."""
-    IdempotencyKey.objects.filter(api_key_id=api_key_id, key=key).update(
-        status=status, headers=dict(headers), body=body
+    """Keep the answer beside the effect, without secrets: what a ping channel is for, for one."""
+    IdempotencyKey.objects.filter(api_key_id=api_key_id, key=redact_text(key)).update(
+        status=status,
+        headers=redact(dict(headers)),
+        body=redact_text(body.decode("utf-8", "surrogateescape")).encode(
+            "utf-8", "surrogateescape"
+        ),
     )

@@ -22,7 +22,7 @@ from config.lib.scope import current_workspace_id, workspace_scope
 from contacts.models import Invitation, Membership, Workspace
 from contacts.models.workspace import MAX_EMAIL, Role
 from contacts.preferences import check_settings, is_timezone
-from contacts.services import funnel
+from contacts.services import funnel, redaction
 
 INVITATION_LIFETIME = timedelta(days=7)
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -90,12 +90,13 @@ def update_workspace(
     check_settings({key: merged[key] for key in settings or {} if key in merged})
     wanted = {"name": workspace.name if name is None else name, "settings": merged}
     before = {key: getattr(workspace, key) for key in wanted}
+    for key, value in wanted.items():
+        setattr(workspace, key, value)
+    funnel.check(workspace, only=wanted)
+    wanted = {key: getattr(workspace, key) for key in wanted}
     differing = [key for key in wanted if wanted[key] != before[key]]
     if not differing:
         return workspace
-    for key in differing:
-        setattr(workspace, key, wanted[key])
-    funnel.check(workspace, only=differing)
     workspace.updated_at = clock.now()
     workspace.save(update_fields=[*differing, "updated_at"])
     funnel.record(
@@ -106,6 +107,7 @@ def update_workspace(
         after={key: wanted[key] for key in differing},
         reason=reason,
     )
+    redaction.forget_extra(workspace.pk)
     return workspace
 
 

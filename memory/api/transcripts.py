@@ -7,7 +7,6 @@ from ninja import Query, Router
 from pydantic import Field
 
 from config.lib.actor import Actor
-from config.lib.redact import redact_text
 from config.lib.schema import MAX_BIGINT, Input, Text
 from contacts.api.auth import KeyAuth
 from contacts.api.http import principal_of, reply, whole_body
@@ -58,7 +57,7 @@ def send_transcript(request: HttpRequest, wanted: Annotated[PieceQuery, Query()]
     missing piece, a file that was rewritten and two senders at once come right by themselves."""
     body = whole_body(request)
     principal = principal_of(request)
-    meta = {"agentType": redact_text(wanted.subagent_type)} if wanted.subagent_type else {}
+    meta = {"agentType": wanted.subagent_type} if wanted.subagent_type else {}
     actor = principal.actor
     taken = take_piece(
         # A transcript tells of the past: it is no sign of life.
@@ -66,11 +65,11 @@ def send_transcript(request: HttpRequest, wanted: Annotated[PieceQuery, Query()]
         agent=principal.key.agent,
         dialect=wanted.agent,
         piece=Piece(
-            session_name=redact_text(wanted.session),
-            file=redact_text(wanted.file),
+            session_name=wanted.session,
+            file=wanted.file,
             offset=wanted.offset,
             body=body,
-            subagent=redact_text(wanted.subagent),
+            subagent=wanted.subagent,
             subagent_meta=meta,
             size=wanted.size,
             final=wanted.final,

@@ -4,6 +4,7 @@
 # it, one after the other, and the reader's work fits into the time that the writer waits.
 
 import contextlib
+import contextvars
 import queue
 import sys
 import threading
@@ -34,7 +35,9 @@ def ahead(source: Iterator[T]) -> Iterator[T]:
             # Raised again where the batches are asked for.
             ready.put(error)
 
-    reader = threading.Thread(target=read, name="import-reader", daemon=True)
+    reader = threading.Thread(
+        target=contextvars.copy_context().run, args=(read,), name="import-reader", daemon=True
+    )
     sys.setswitchinterval(SWITCH)
     reader.start()
     try:

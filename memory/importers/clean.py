@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
+from django.db.models import CharField
 
-from config.lib.redact import may_hold_secrets, redact, redact_text
+from config.lib.redact import SHORTEST_SECRET, may_hold_secrets, redact, redact_text
 from memory.importers.problems import Code, Finding
 from memory.importers.rows import Draft, Entry
 from memory.importers.storable import Storable
@@ -16,8 +17,6 @@ from sessions.services.events import NewEvent
 from sessions.services.threads import NewMessage
 
 _MARK = "[REDACTED:"
-# A scheme, a name and a password of one letter each (`://a:b@`).
-SHORTEST_SECRET = 7
 # Of JSON; below it, it can be stored however it is written.
 LARGE = 500_000
 
@@ -58,19 +57,19 @@ class Cleaner:
                 Finding(Code.NON_FINITE, f"{what} (NaN, Infinity, too deep)", "became null")
             )
 
-    def value(self, value: Any, storable: Storable) -> Any:
+    def value(self, value: Any, storable: Storable, *, personal: bool = True) -> Any:
         """A text or JSON value without secrets, storable."""
         if isinstance(value, str):
             text = storable.text(value)
             if len(text) < SHORTEST_SECRET:
                 return text
-            return self._counted(text, redact_text(text))
+            return self._counted(text, redact_text(text, personal=personal))
         if value and isinstance(value, (dict, list)):
             clean = storable.json(value)
             # Nearly every value has none, and one look at its text is cheaper than at each part.
             encoded = orjson.dumps(clean)
             if may_hold_secrets(encoded.decode()):
-                clean = self._counted(clean, redact(clean))
+                clean = self._counted(clean, redact(clean, personal=True))
             if isinstance(clean, dict) and len(encoded) > LARGE:
                 return storable.fitted_object(clean)
             return clean
@@ -87,14 +86,15 @@ class Cleaner:
             if not value:
                 continue
             cut = storable.cut
-            clean = self.value(value, storable)
+            field: Any = draft.model._meta.get_field(name)
+            # As the funnel does: what names something is looked up by it.
+            clean = self.value(value, storable, personal=not isinstance(field, CharField))
             if storable.cut > cut:
                 reason = f"{name} is larger than can be stored"
                 entry.findings.append(Finding(Code.TEXT_CUT, reason, "its texts were cut"))
             if not isinstance(clean, str) or len(clean) < SHORTEST_SECRET:
                 draft.values[name] = clean
                 continue
-            field: Any = draft.model._meta.get_field(name)
             if field.max_length and len(clean) > field.max_length:
                 entry.findings.append(
                     Finding(
@@ -107,7 +107,7 @@ class Cleaner:
             draft.values[name] = clean
 
     def _counted(self, before: Any, after: Any) -> Any:
-        if after != before:
+        if after is not before and after != before:
             self.redacted += max(1, str(after).count(_MARK) - str(before).count(_MARK))
         return after
 

@@ -19,7 +19,7 @@ from config.lib import clock
 from config.lib.actor import Actor
 from config.lib.disk import database_is_full, says_full
 from config.lib.ids import new_id
-from config.lib.redact import redact_text
+from config.lib.redact import current_extra, redact_text, redacting_for
 from config.lib.scope import set_local, workspace_scope
 from config.lib.spans import span
 from contacts.services import funnel
@@ -122,8 +122,11 @@ def run_import(
             with contextlib.closing(spool), steps.all():
                 with steps.step():
                     _close_lost(source.name)
+                    extra = current_extra()
                     row = run.resume(continued) if continued else run.begin(options, started_by)
-                run.go(row, compare, changed=lambda: _stamp(where) != stamp)
+                # Read and redacted in a thread of its own, which does not touch the database.
+                with redacting_for(workspace_id, extra):
+                    run.go(row, compare, changed=lambda: _stamp(where) != stamp)
     return report
 
 

@@ -148,10 +148,12 @@ def _read(body: bytes) -> tuple[dict[str, Any], str]:
     except UnreadableBody:
         value = None
     if isinstance(value, dict):
-        clean: dict[str, Any] = Storable().json(redact(value), settings.MAX_BODY_BYTES)
+        clean: dict[str, Any] = Storable().json(
+            redact(value, personal=True), settings.MAX_BODY_BYTES
+        )
         return clean, ""
     text = body.decode("utf-8", errors="backslashreplace").replace("\x00", "\\x00")
-    return {}, redact_text(text)
+    return {}, redact_text(text, personal=True)
 
 
 def _dedupe_key(form: Form | None, value: dict[str, Any], raw: str, sent: Sent) -> str:

@@ -22,6 +22,7 @@ from config.lib.actor import Actor
 from config.lib.db.lookup import find_row
 from config.lib.errors import Conflict, DomainError, Invalid
 from config.lib.ids import new_id
+from config.lib.redact import redact
 from config.lib.scope import current_workspace_id, workspace_scope
 from contacts.services import funnel
 from memory import search as ranking
@@ -127,12 +128,13 @@ def keep(
             cursor.execute(
                 _INSERT,
                 [
-                    receipt_id, current_workspace_id(), clock.now(), query.q, _json(request),
-                    _json(filters), answer.mode.value, _json(answer.legs),
+                    receipt_id, current_workspace_id(), clock.now(), redact(query.q, personal=True),
+                    _json(redact(request, personal=True)), _json(redact(filters, personal=True)),
+                    answer.mode.value, _json(answer.legs),
                     _json([_kept(rank, hit) for rank, hit in enumerate(answer.hits, 1)]),
                     len(answer.hits), current_workspace_id(), SpaceState.ACTIVE.value,
                     "semantic" in answer.legs, weights_version(), round(took_ms, 3),
-                    actor.agent_id, api_key_id, actor.label[:200],
+                    actor.agent_id, api_key_id, redact(actor.label)[:200],
                 ],
             )  # fmt: skip
     except (DatabaseError, DomainError) as error:

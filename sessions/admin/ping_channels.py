@@ -30,6 +30,7 @@ from sessions.services.ping_channels import (
 class ChannelForm(RowForm):
     """The secret is typed into a field of its own, which shows nothing and, empty, keeps it."""
 
+    secrets = frozenset({"new_secret", "target"})
     new_secret = forms.CharField(
         label="Secret",
         required=False,

@@ -20,6 +20,7 @@ from sessions.models import Message, Session
 from tests.api.caller import made
 from tests.factories import ALICE
 from tests.hook_payloads import a_session, claude
+from tests.redaction import unhashed
 
 PNPM = "From now on use pnpm instead of npm in this repo."
 
@@ -197,7 +198,7 @@ def test_secrets_do_not_come_along(api, learn, rows):
     learn()
     (memory,), (evidence,) = rows(Memory), rows(Evidence)
     assert key not in memory.text + evidence.quote
-    assert "[REDACTED:anthropic-key]" in memory.text
+    assert "[REDACTED:anthropic-key]" in unhashed(memory.text)
     (session,) = rows(Session)
     assert key not in session.summary + str(session.summary_data)
 

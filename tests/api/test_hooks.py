@@ -21,6 +21,7 @@ from sessions.services.orphans import end_orphans
 from tests.api.caller import all_items, caller, made, problem, wrong_fields
 from tests.factories import ALICE, make_agent, make_memory
 from tests.hook_payloads import CODEX, CURSOR, GEMINI, SESSION, a_session, claude
+from tests.redaction import unhashed
 
 
 def events(rows, event_type):
@@ -477,7 +478,7 @@ def test_secrets_are_gone_before_anything_is_stored(send, rows, api, workspace, 
         assert not [row for row in stored if secret in row], secret
     (message,) = rows(Message)
     for kind in SECRETS.values():
-        assert f"[REDACTED:{kind}]" in message.content
+        assert f"[REDACTED:{kind}]" in unhashed(message.content)
 
 
 # --- Context --------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from memory.services.chunks import estimate_tokens
 from sessions.models import Session, Task
 from tests.factories import ALICE, NOBODYS_ID, ROOT, make_session
 from tests.mcp.speaking import LEGACY, Agent, agent_of
+from tests.redaction import unhashed
 
 pytestmark = pytest.mark.django_db
 ID = "0199aaaabbbb"
@@ -427,8 +428,8 @@ def test_secrets_are_gone_before_anything_is_stored(workspace, agent):
     with workspace_scope(workspace.id):
         memory, receipts = Memory.objects.get(), list(Receipt.objects.all())
         stored = [repr(vars(row)) for row in (memory, *memory.passages.all(), *receipts)]
-    assert memory.text == "It opens with [REDACTED:anthropic-key]."
-    assert memory.data == {"password": "[REDACTED:password]"}
+    assert unhashed(memory.text) == "It opens with [REDACTED:anthropic-key]."
+    assert unhashed(memory.data["password"]) == "[REDACTED:password]"
     assert len(receipts) == 2
     assert not [row for row in stored if key in row]
     taken = {name for tool in TOOLS for name in tool.takes.model_fields}

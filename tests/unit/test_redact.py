@@ -13,25 +13,7 @@ from config.lib.recalled import (
     without_recalled,
 )
 from config.lib.redact import is_secret_name, may_hold_secrets, redact, redact_text
-from config.lib.tokens import make_token
-from tests.factories import nowhere
-
-PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----"
-SECRETS = {
-    "anthropic-key": "sk-ant-api03-AbCdEf0123456789-xyz",
-    "openai-key": "sk-proj-AbCd0123456789efgh4567",
-    "github-token": "ghp_0123456789abcdefghijABCDEFGHIJ012345",
-    "gitlab-token": "glpat-abcdefghij0123456789",
-    "aws-key-id": "AKIAIOSFODNN7EXAMPLE",
-    "google-key": "AIza" + "a1B2c3D4e5" * 3 + "abcde",
-    "slack-token": "xoxb-123456789012-abcdefghij",
-    "stripe-key": "sk_live_abcdefghij0123456789",
-    "npm-token": "npm_" + "a1B2" * 9,
-    "hugging-face-token": "hf_" + "aB3dE" * 7,
-    "jwt": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w",
-    "private-key": PEM,
-    "remembrancer-key": make_token(nowhere(), nowhere())[0],
-}
+from tests.redaction import PEM, SECRETS
 
 
 @pytest.mark.parametrize(("kind", "secret"), SECRETS.items(), ids=SECRETS)
@@ -39,6 +21,13 @@ def test_a_secret_is_known_by_its_form(kind, secret):
     text = f"before {secret} after"
     assert redact_text(text) == f"before [REDACTED:{kind}] after"
     assert may_hold_secrets(json.dumps(text))
+
+
+@pytest.mark.parametrize(("kind", "secret"), SECRETS.items(), ids=SECRETS)
+def test_a_line_end_of_two_letters_hides_no_secret(kind, secret):
+    """So they stand in a tool's output that is JSON, and in a vCard."""
+    text = rf"before\n{secret}"
+    assert redact_text(text) == rf"before\n[REDACTED:{kind}]"
 
 
 @pytest.mark.parametrize(

@@ -172,13 +172,13 @@ def _without_secrets(text: str, value: dict[str, Any] | None) -> tuple[str, dict
     if not may_hold_secrets(text):
         return text, value
     if value is None:
-        return redact_text(text), None
-    clean = redact(value)
+        return redact_text(text, personal=True), None
+    clean = redact(value, personal=True)
     if clean == value:
         return text, value
     # As it stood, but for the secrets; where a key's name says that its value is one, written anew,
     # in escapes: the value may hold what PostgreSQL's text does not take.
-    shorter = redact_text(text)
+    shorter = redact_text(text, personal=True)
     with contextlib.suppress(ValueError, RecursionError):
         if json.loads(shorter) == clean:
             return shorter, clean

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from config.lib.redact import may_hold_secrets, redact
+from config.lib.redact import redact
 from memory.exports.kinds import kinds
 from memory.exports.ndjson import FORMAT, VERSION
 from memory.importers.problems import Code, Problem, SourceError
@@ -67,8 +67,7 @@ class Export:
                 batch, size = [], 0
             kind = found["kind"]
             row = found["row"]
-            clean = redact(row) if may_hold_secrets(line.decode(errors="replace")) else row
-            batch.append(clean)
+            batch.append(redact(row))
             size += len(line)
         if batch:
             yield _entry(store, kind, batch)
