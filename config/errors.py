@@ -11,7 +11,7 @@ from django.db import IntegrityError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
-from psycopg_pool import PoolTimeout
+from psycopg_pool import PoolTimeout, TooManyRequests
 
 from config.lib import errors
 from config.lib.body import UnreadableBody
@@ -40,6 +40,7 @@ TITLES = {
     500: "Server error",
     502: "Bad gateway",
     503: "Unavailable",
+    507: "Insufficient storage",
 }
 STATUS: dict[type[errors.DomainError], int] = {
     errors.NotFound: 404,
@@ -50,6 +51,7 @@ STATUS: dict[type[errors.DomainError], int] = {
     errors.TooMany: 429,
     errors.BadGateway: 502,
     errors.Unavailable: 503,
+    errors.NoRoom: 507,
     PreconditionRequired: 428,
 }
 # The transaction was undone through no fault of its own; the same request may well succeed.
@@ -97,7 +99,7 @@ def _safe(value: Any) -> Any:
 
 def domain_problem(request: HttpRequest, error: errors.DomainError) -> HttpResponse:
     fields = error.errors if isinstance(error, errors.Invalid) else None
-    wait = error.retry_after if isinstance(error, errors.TooMany | errors.Unavailable) else None
+    wait = getattr(error, "retry_after", None)
     headers = None if wait is None else {"Retry-After": str(wait)}
     return problem(
         request, STATUS[type(error)], error.detail, code=error.code, fields=fields, headers=headers
@@ -200,9 +202,13 @@ def database_problem(request: HttpRequest, error: Exception) -> HttpResponse:
     if isinstance(cause, psycopg.errors.QueryCanceled):
         return problem(request, 503, "It took too long and was stopped.", code="timeout",
                        headers={"Retry-After": "5"})  # fmt: skip
-    if isinstance(cause, PoolTimeout):
+    if isinstance(cause, PoolTimeout | TooManyRequests):
         return problem(request, 503, "All database connections are busy.", code="overloaded",
                        headers={"Retry-After": "1"})  # fmt: skip
+    if isinstance(cause, psycopg.errors.DiskFull):
+        log.error("disk_full")
+        return problem(request, 507, "The database's disk is full.", code="no_room",
+                       headers={"Retry-After": "60"})  # fmt: skip
     if isinstance(error, IntegrityError):
         log.warning("integrity_error", cause=type(cause).__name__, constraint=_constraint(cause))
         return problem(request, 409, "Another row stands in the way of this one.",

@@ -80,3 +80,13 @@ def post_worker_init(worker: Any) -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
+    from contacts.services.usage import Flusher
+
+    worker.usage = Flusher()
+    worker.usage.start()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """In a worker that ends: what it has counted and not written."""
+    if hasattr(worker, "usage"):
+        worker.usage.stop()

@@ -14,6 +14,7 @@ from config import errors
 from config.health import livez, metrics, readyz
 from config.lib.body import BROKEN_BODY
 from config.lib.redact import redact_text
+from config.lib.writing import tallied
 from contacts.api.edge import Edge
 
 log = structlog.get_logger()
@@ -117,11 +118,13 @@ class ApiEdge:
         if not request.path.startswith(API):
             return self.get_response(request)
         for attempt in range(1, MAX_ATTEMPTS + 1):
-            edge = Edge(request)
-            request.edge = edge  # type: ignore[attr-defined]
-            response = self._answer(request, edge)
+            with tallied() as tally:
+                edge = Edge(request, tally)
+                request.edge = edge  # type: ignore[attr-defined]
+                response = self._answer(request, edge)
             if not edge.retry or attempt == MAX_ATTEMPTS:
                 break
+        edge.count(response)
         return response
 
     def _answer(self, request: HttpRequest, edge: Edge) -> HttpResponse:

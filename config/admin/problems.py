@@ -10,7 +10,7 @@ from django.db import DataError, IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
 from django.template.loader import render_to_string
-from psycopg_pool import PoolTimeout
+from psycopg_pool import PoolTimeout, TooManyRequests
 
 from config.errors import RETRYABLE, STATUS
 from config.lib.errors import DomainError
@@ -58,10 +58,14 @@ def no_membership(request: HttpRequest) -> HttpResponse:
 def database(request: HttpRequest, error: Exception) -> HttpResponse:
     """The same causes as the API tells apart, in words."""
     cause = error.__cause__ or error
-    if isinstance(cause, PoolTimeout):
+    if isinstance(cause, PoolTimeout | TooManyRequests):
         return page(request, 503, "Very busy right now",
                     "All database connections are in use. Nothing was changed; try again in a "
                     "moment.", retry_after=1)  # fmt: skip
+    if isinstance(cause, psycopg.errors.DiskFull):
+        return page(request, 507, "No room left",
+                    "The database's disk is full. Nothing was changed; reading goes on.",
+                    retry_after=60)  # fmt: skip
     if isinstance(cause, psycopg.errors.QueryCanceled):
         return page(request, 503, "That took too long",
                     "The page was stopped before it was ready. Narrow the filters or the search.",
@@ -82,7 +86,9 @@ def database(request: HttpRequest, error: Exception) -> HttpResponse:
 
 
 def domain(request: HttpRequest, error: DomainError) -> HttpResponse:
-    return page(request, STATUS.get(type(error), 400), "This cannot be done", error.detail)
+    wait = getattr(error, "retry_after", None)
+    status = STATUS.get(type(error), 400)
+    return page(request, status, "This cannot be done", error.detail, retry_after=wait)
 
 
 def csrf(request: HttpRequest, reason: str = "") -> HttpResponse:

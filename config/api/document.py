@@ -29,8 +29,10 @@ MEANINGS = {
     500: "Our fault; the log has it under request_id",
     502: "Another server that this needs answered with something of no use",
     503: "Busy or unavailable; see Retry-After",
+    507: "No room on the database's disk; reading goes on",
 }
 ALWAYS = {401, 403, 422, 429, 500, 503}
+WRITING = {"post", "put", "patch", "delete"}
 # Query parameters that name a row.
 NAMING = {"agent", "project", "session", "parent", "from_session", "to_session"}
 IDEMPOTENCY_KEY = {
@@ -96,6 +98,8 @@ class Api(NinjaAPI):
 def _complete(described: dict[str, Any], path: str, method: str, operation: Operation) -> None:
     statuses = set(ALWAYS)
     keys = [auth for auth in operation.auth_callbacks if isinstance(auth, KeyAuth)]
+    if method in WRITING:
+        statuses |= {507}
     if "{" in path:
         statuses |= {404, 409}
     if NAMING & {parameter["name"] for parameter in described["parameters"]}:

@@ -49,10 +49,22 @@ class Forbidden(DomainError):
 
 
 class TooMany(DomainError):
-    """Over a limit that time resets. `retry_after` is in seconds."""
+    """Over a limit that time resets. `retry_after` is in seconds; `policy` names the limit, for the
+    answer's headers."""
+
+    def __init__(
+        self, detail: str, *, retry_after: int, code: str = "too_many", policy: str = ""
+    ) -> None:
+        super().__init__(detail, code=code)
+        self.retry_after, self.policy = retry_after, policy
+
+
+class NoRoom(DomainError):
+    """The disk, or what the database may have of it, is nearly full: nothing more is written until
+    there is room. `retry_after` is in seconds."""
 
     def __init__(self, detail: str, *, retry_after: int) -> None:
-        super().__init__(detail, code="too_many")
+        super().__init__(detail, code="no_room")
         self.retry_after = retry_after
 
 

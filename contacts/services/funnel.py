@@ -24,6 +24,7 @@ from config.lib.db.models import VersionedRow, WorkspaceRow
 from config.lib.errors import Conflict, Invalid, NotFound, Stale
 from config.lib.signals import changed, deleting
 from config.lib.text import json_problem, text_problem
+from config.lib.writing import admit
 from contacts.models import Revision
 from contacts.services.digests import new_salt, revision_digest
 
@@ -31,7 +32,12 @@ R = TypeVar("R", bound=WorkspaceRow)
 V = TypeVar("V", bound=VersionedRow)
 
 # Neither says anything to a person who reads a Revision.
-_UNRECORDED = frozenset({"id", "workspace_id", "created_at", "updated_at", "version", "repeat_key"})
+_UNRECORDED = frozenset(
+    {
+        "id", "workspace_id", "created_at", "updated_at", "version", "repeat_key",
+        "bucket_tokens", "bucket_at", "bucket_granted",
+    }
+)  # fmt: skip
 # A secret's digest is no secret, but it is nobody's business either.
 HIDDEN = frozenset({"digest", "secret"})
 EMPTY = "must not be empty"
@@ -69,6 +75,7 @@ def create(
 ) -> R:
     """Insert a new row and record it. Raises Invalid naming the fields, Conflict on a duplicate."""
     check(row)
+    admit()
     row.save(force_insert=True)
     after = snapshot(row)
     for part in parts:
@@ -108,6 +115,7 @@ def update(
     parts = [part for part in parts if part.before != part.after]
     if not differing and not parts:
         return row
+    admit()
     version, row.updated_at = row.version, clock.now()
     written = (
         type(row)
@@ -227,6 +235,7 @@ def append(
         for index, row in enumerate(rows):
             check(row, prefix=prefixes[index] if prefixes else "")
     if rows:
+        admit(len(rows))
         insert_rows(rows)
         changed(rows, actor)
 
@@ -237,6 +246,7 @@ def put_back(rows: Sequence[R], *, actor: Actor, recorded: bool) -> None:
     Nothing is announced: what followed from them there comes along. `recorded` leaves a Revision
     for each; without, they bring their history themselves.
     """
+    admit(len(rows))
     insert_rows(rows)
     if recorded:
         record_many(rows, "import", actor=actor)
@@ -248,6 +258,7 @@ def append_once(row: R, *, actor: Actor) -> bool:
     Of two writers at once the second waits for the first, and then finds the key taken.
     """
     check(row)
+    admit()
     type(row).objects.bulk_create([row], ignore_conflicts=True)
     if not type(row).objects.filter(pk=row.pk).exists():
         return False
@@ -316,6 +327,7 @@ def create_many(
     thousand. `parts` are by their row's id."""
     if not rows:
         return
+    admit(len(rows))
     insert_rows(rows)
     of_row = parts or {}
     for row in rows:

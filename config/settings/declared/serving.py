@@ -134,6 +134,72 @@ SERVING: tuple[Setting, ...] = (
         "10485760 (10 MiB)",
     ),
     Setting(
+        "REMEMBRANCER_KEY_RATE",
+        number(0, 100_000),
+        100.0,
+        "Requests a second that a key may make in the long run; 0: any number. A key may have its "
+        "own (docs/security.md, Limits).",
+        "`100`",
+    ),
+    Setting(
+        "REMEMBRANCER_KEY_BURST",
+        whole(1, 10_000_000),
+        1000,
+        "Requests that a key may make at once before that rate holds it; a key may have its own.",
+    ),
+    Setting(
+        "REMEMBRANCER_KEY_DAILY_ROWS",
+        whole(0, 10**15),
+        1_000_000,
+        "Rows that a key may write a day (UTC); 0: any number. A key may have its own.",
+    ),
+    Setting(
+        "REMEMBRANCER_KEY_DAILY_BYTES",
+        whole(0, 10**18),
+        4 * 1024**3,
+        "Bytes that a key may send to be written a day; 0: any number. A key may have its own.",
+        "4294967296 (4 GiB)",
+    ),
+    Setting(
+        "REMEMBRANCER_DAILY_ROWS",
+        whole(0, 10**15),
+        0,
+        "Rows that all keys of a workspace may write a day (UTC); 0: any number. A workspace may "
+        "have its own.",
+        "0: any number",
+    ),
+    Setting(
+        "REMEMBRANCER_DAILY_BYTES",
+        whole(0, 10**18),
+        0,
+        "Bytes that all keys of a workspace may send to be written a day; a workspace may have its "
+        "own.",
+        "0: any number",
+    ),
+    Setting(
+        "REMEMBRANCER_STORED_BYTES",
+        whole(0, 10**18),
+        0,
+        "Bytes of a workspace's rows, without indexes, at which its keys may write no more; a "
+        "workspace may have its own.",
+        "0: any number",
+    ),
+    Setting(
+        "REMEMBRANCER_MIN_FREE_BYTES",
+        whole(0, 10**18),
+        None,
+        "Free space of the embedded database's disk below which writes are refused (507); 0: "
+        "never.",
+        "5 % of the disk, at most 1 GiB",
+    ),
+    Setting(
+        "REMEMBRANCER_DATABASE_BYTES",
+        whole(0, 10**18),
+        0,
+        "Size of the database, with indexes, above which writes are refused (507).",
+        "0: any size",
+    ),
+    Setting(
         "REMEMBRANCER_IMPORT_BYTES",
         whole(0, 1024**5),
         2 * 1024**3,
