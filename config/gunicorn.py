@@ -19,6 +19,7 @@ from django.urls import get_resolver
 
 from config.embedded.lifeline import grace_seconds, watch_lifeline
 from config.lib import stopping
+from config.lib.admission import SPARE_THREADS
 
 wsgi_app = "config.wsgi:application"
 bind = (
@@ -28,7 +29,8 @@ bind = (
 )
 worker_class = "gthread"
 workers = settings.WEB_WORKERS
-threads = settings.WEB_THREADS
+# Beside those that work, some that refuse and answer probes (config/middleware.py, Admission).
+threads = settings.WEB_THREADS + SPARE_THREADS
 graceful_timeout = settings.SHUTDOWN_SECONDS
 # With preloading the workers would share the sockets of the connection pool.
 preload_app = False

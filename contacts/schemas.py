@@ -20,8 +20,8 @@ class WorkspaceOut(Output):
         description="`timezone`: an IANA name. `context_thresholds`: percents of the context at "
         "which a session warns. `orphan_minutes`: silence that ends one. `region`: the country "
         "(CH) of phone numbers without a country code. `daily_rows`, `daily_bytes`: what all keys "
-        "together may write a day; `stored_bytes`: what its rows may take (0: no limit). Others are "
-        "yours."
+        "together may write a day; `stored_bytes`: what its rows may take (0: no limit). Others "
+        "are yours."
     )
     created_at: datetime
     updated_at: datetime

@@ -100,7 +100,7 @@ def revoke_key(request: HttpRequest, key_id: Id, reason: Reason = None) -> HttpR
     summary="Give an API key its own limits",
 )
 def limit_key(request: HttpRequest, key_id: Id, payload: KeyPatch) -> HttpResponse:
-    """From its next request on. What is not sent stays. Needs no If-Match: each limit is its own."""
+    """From its next request on. What is not sent stays. Needs no If-Match: each stands alone."""
     changes = payload.sent()
     row = keys.limit_key(
         actor=actor_of(request),

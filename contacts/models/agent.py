@@ -7,7 +7,6 @@ from django.db import models
 from config.lib.db.fields import ScopedForeignKey
 from config.lib.db.models import VersionedRow
 
-
 # Requests a second; more is no limit.
 MOST_RATE = 100_000.0
 

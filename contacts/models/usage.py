@@ -23,9 +23,7 @@ class UsageDay(WorkspaceRow):
     class Meta(WorkspaceRow.Meta):
         constraints = [
             # also all keys of a day, and the cascade from a key through its second index
-            models.UniqueConstraint(
-                fields=["workspace", "day", "api_key"], name="usageday_unique"
-            ),
+            models.UniqueConstraint(fields=["workspace", "day", "api_key"], name="usageday_unique"),
         ]
         indexes = [
             # a key's last days, and the cascade from it

@@ -93,7 +93,9 @@ def flush() -> None:
             # The key or its workspace is gone.
             log.info("usage_dropped", workspace=str(workspace_id), error=type(error).__name__)
         except DatabaseError as error:
-            log.warning("usage_not_written", workspace=str(workspace_id), error=type(error).__name__)
+            log.warning(
+                "usage_not_written", workspace=str(workspace_id), error=type(error).__name__
+            )
             with _lock:
                 for key, used in sums:
                     _waiting.setdefault(key, Used()).add(used)

@@ -18,6 +18,7 @@ from psycopg.errors import DiskFull
 
 from config.lib import clock
 from config.lib.actor import Actor
+from config.lib.errors import NoRoom
 from config.lib.ids import new_id
 from config.lib.redact import redact_text
 from config.lib.scope import set_local, workspace_scope
@@ -167,6 +168,11 @@ class _Run:
                 self.source, self.reading, report, self.steps.step, self.since, compare
             )
         except Stopped:
+            raise
+        except NoRoom as error:
+            # A page's run goes on when there is room; a command's is started again.
+            if not row.by_page:
+                self._fail(row, error)
             raise
         except BaseException as error:
             if not self.steps.dry_run:
