@@ -4,10 +4,10 @@ The bucket is two columns of the key's row, filled by the time that has passed: 
 second up to `burst`. One statement takes from it. A web process takes several tokens at once and
 spends them in memory, so that most requests cost no statement: it may hold CHUNK_SECONDS worth of
 the rate, or CHUNK_SHARE of the burst if that is less, for LEASE_SECONDS, and what it has not spent
-by then is lost. So a key may get less than its limit by that much per process, and never more. What was written today is read with each lease: another process's writes are
-known at the latest LEASE_SECONDS and a second after they were made, and a budget may be overdrawn
-by as much.
+by then is lost. So a key may get less than its limit by that much per process, and never more.
 
+What was written today is read with each lease: another process's writes are known at the latest
+LEASE_SECONDS and a second after they were made, and a budget may be overdrawn by as much.
 Nothing here is undone with the request: a lease is a transaction of its own.
 """
 
