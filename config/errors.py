@@ -11,7 +11,7 @@ from django.db import IntegrityError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
-from psycopg_pool import PoolTimeout, TooManyRequests
+from psycopg_pool import PoolTimeout
 
 from config.lib import errors
 from config.lib.body import UnreadableBody
@@ -202,7 +202,7 @@ def database_problem(request: HttpRequest, error: Exception) -> HttpResponse:
     if isinstance(cause, psycopg.errors.QueryCanceled):
         return problem(request, 503, "It took too long and was stopped.", code="timeout",
                        headers={"Retry-After": "5"})  # fmt: skip
-    if isinstance(cause, PoolTimeout | TooManyRequests):
+    if isinstance(cause, PoolTimeout):
         return problem(request, 503, "All database connections are busy.", code="overloaded",
                        headers={"Retry-After": "1"})  # fmt: skip
     if isinstance(cause, psycopg.errors.DiskFull):

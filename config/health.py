@@ -7,7 +7,7 @@ from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
-from psycopg_pool import PoolTimeout, TooManyRequests
+from psycopg_pool import PoolTimeout
 
 from config import errors
 from config.lib import clock
@@ -35,7 +35,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
         except Error as error:
-            if not isinstance(error.__cause__ or error, PoolTimeout | TooManyRequests):
+            if not isinstance(error.__cause__ or error, PoolTimeout):
                 raise
             # Requests have them all, which is no reason to send nobody here.
             _ask_beside_the_pool()

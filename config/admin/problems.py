@@ -10,7 +10,7 @@ from django.db import DataError, IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
 from django.template.loader import render_to_string
-from psycopg_pool import PoolTimeout, TooManyRequests
+from psycopg_pool import PoolTimeout
 
 from config.errors import RETRYABLE, STATUS
 from config.lib.errors import DomainError
@@ -58,7 +58,7 @@ def no_membership(request: HttpRequest) -> HttpResponse:
 def database(request: HttpRequest, error: Exception) -> HttpResponse:
     """The same causes as the API tells apart, in words."""
     cause = error.__cause__ or error
-    if isinstance(cause, PoolTimeout | TooManyRequests):
+    if isinstance(cause, PoolTimeout):
         return page(request, 503, "Very busy right now",
                     "All database connections are in use. Nothing was changed; try again in a "
                     "moment.", retry_after=1)  # fmt: skip

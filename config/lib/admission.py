@@ -11,7 +11,8 @@ import time
 # Of these, WAITING may wait for a moment; the others refuse, and answer probes.
 SPARE_THREADS = 8
 WAITING = 6
-WAIT_SECONDS = 0.4
+# With the pool's own half a second it stays under one.
+WAIT_SECONDS = 0.3
 
 
 class Admission:

@@ -64,8 +64,6 @@ def database(url: str) -> dict[str, Any]:
             "min_size": 1,
             "max_size": DATABASE_POOL,
             "timeout": DATABASE_POOL_TIMEOUT,
-            # Whoever would be behind these is answered at once.
-            "max_waiting": max(1, DATABASE_POOL // 2),
         }
     return {**config, "ENGINE": "config.db", "OPTIONS": options, "CONN_MAX_AGE": 0}
 

@@ -31,7 +31,7 @@ class Migration(NarrowMigration):
 
     operations = [
         migrations.AddField('apikey', 'rate_limit', models.FloatField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(100000.0)])),
-        migrations.AddField('apikey', 'burst_limit', models.PositiveIntegerField(blank=True, null=True)),
+        migrations.AddField('apikey', 'burst_limit', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)])),
         migrations.AddField('apikey', 'daily_rows', models.PositiveBigIntegerField(blank=True, null=True)),
         migrations.AddField('apikey', 'daily_bytes', models.PositiveBigIntegerField(blank=True, null=True)),
         migrations.AddField('apikey', 'bucket_tokens', models.FloatField(db_default=0, default=0, editable=False)),

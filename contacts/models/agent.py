@@ -63,7 +63,9 @@ class ApiKey(VersionedRow):
     rate_limit = models.FloatField(
         null=True, blank=True, validators=[MinValueValidator(0), MaxValueValidator(MOST_RATE)]
     )
-    burst_limit = models.PositiveIntegerField(null=True, blank=True)
+    burst_limit = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)]
+    )
     daily_rows = models.PositiveBigIntegerField(null=True, blank=True)
     daily_bytes = models.PositiveBigIntegerField(null=True, blank=True)
     bucket_tokens = models.FloatField(default=0, db_default=0, editable=False)

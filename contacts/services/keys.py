@@ -61,8 +61,6 @@ def limit_key(
     wrong = changes.keys() - set(LIMITS)
     if wrong:
         raise Invalid(dict.fromkeys(sorted(wrong), "is no limit of a key"))
-    if changes.get("burst_limit") == 0:
-        raise Invalid({"burst_limit": "must be 1 or more; rate_limit 0 is no limit"})
     key = funnel.get_row(ApiKey, key_id, lock=True)
     return funnel.update(key, dict(changes), actor=actor, action="limit", reason=reason)
 

@@ -136,15 +136,15 @@ SERVING: tuple[Setting, ...] = (
     Setting(
         "REMEMBRANCER_KEY_RATE",
         number(0, 100_000),
-        100.0,
+        200.0,
         "Requests a second that a key may make in the long run; 0: any number. A key may have its "
         "own (docs/security.md, Limits).",
-        "`100`",
+        "`200`",
     ),
     Setting(
         "REMEMBRANCER_KEY_BURST",
         whole(1, 10_000_000),
-        1000,
+        2000,
         "Requests that a key may make at once before that rate holds it; a key may have its own.",
     ),
     Setting(
