@@ -32,10 +32,9 @@ def readyz(request: HttpRequest) -> HttpResponse:
     global _migrated
     try:
         try:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT 1")
+            _ask(connection)
         except Error as error:
-            if not isinstance(error.__cause__ or error, PoolTimeout):
+            if not (_migrated and isinstance(error.__cause__ or error, PoolTimeout)):
                 raise
             # Requests have them all, which is no reason to send nobody here.
             _ask_beside_the_pool()
@@ -55,15 +54,18 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"status": "ok"})
 
 
+def _ask(asked: Any) -> None:
+    with asked.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
 def _ask_beside_the_pool() -> None:
-    options = {k: v for k, v in connection.settings_dict["OPTIONS"].items() if k != "pool"}
     beside: Any = connection.copy()
-    beside.settings_dict = {
-        **connection.settings_dict, "OPTIONS": {**options, "connect_timeout": PROBE_SECONDS},
-    }  # fmt: skip
+    options = {k: v for k, v in connection.settings_dict["OPTIONS"].items() if k != "pool"}
+    options["connect_timeout"] = PROBE_SECONDS
+    beside.settings_dict = {**connection.settings_dict, "OPTIONS": options}
     try:
-        with beside.cursor() as cursor:
-            cursor.execute("SELECT 1")
+        _ask(beside)
     finally:
         beside.close()
 

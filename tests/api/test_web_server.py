@@ -134,3 +134,17 @@ def test_a_body_that_is_too_large_is_answered_and_not_cut_off(port, api):
         assert (answer.status, orjson.loads(answer.read())["code"]) == (413, "body_too_large")
     finally:
         link.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "headers", "status"),
+    [
+        ("GET /api/v1/me?q=" + "x" * 8200 + " HTTP/1.1", [], 414),
+        ("GET /api/v1/me HTTP/1.1", ["X-Long: " + "x" * 8200], 431),
+        ("GET /api/v1/me HTTP/1.1", [f"X-{n}: 1" for n in range(101)], 431),
+    ],
+)
+def test_an_address_or_headers_beyond_all_measure_are_refused(port, line, headers, status):
+    sent = "\r\n".join([line, "Host: localhost", *headers]).encode() + b"\r\n\r\n"
+    answer = raw_answer(port, sent)
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer[:100]

@@ -63,6 +63,7 @@ def test_a_pool_held_by_slow_requests_refuses_others_and_answers_probes(
     session = made(api.post("/sessions", {"name": "n"}))["id"]
     name = connection.settings_dict["NAME"]
     events = f"/api/v1/sessions/{session}/events"
+    assert ask_server("GET", "/readyz")[0] == 200
     with (
         psycopg.connect(database_server.superuser, dbname=name) as holder,
         psycopg.connect(database_server.superuser, dbname=name, autocommit=True) as watcher,
