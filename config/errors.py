@@ -42,7 +42,7 @@ TITLES = {
     503: "Unavailable",
     507: "Insufficient storage",
 }
-STATUS: dict[type[errors.DomainError], int] = {
+STATUS: dict[type[errors.DomainError | errors.Exhausted], int] = {
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.Stale: 412,
@@ -52,6 +52,7 @@ STATUS: dict[type[errors.DomainError], int] = {
     errors.BadGateway: 502,
     errors.Unavailable: 503,
     errors.NoRoom: 507,
+    errors.OverBudget: 429,
     PreconditionRequired: 428,
 }
 # The transaction was undone through no fault of its own; the same request may well succeed.
@@ -97,7 +98,9 @@ def _safe(value: Any) -> Any:
     return value
 
 
-def domain_problem(request: HttpRequest, error: errors.DomainError) -> HttpResponse:
+def domain_problem(
+    request: HttpRequest, error: errors.DomainError | errors.Exhausted
+) -> HttpResponse:
     fields = error.errors if isinstance(error, errors.Invalid) else None
     wait = getattr(error, "retry_after", None)
     headers = None if wait is None else {"Retry-After": str(wait)}
@@ -266,6 +269,7 @@ HANDLERS: dict[type[Exception], Any] = {
     ValidationError: validation_problem,
     DatabaseError: database_problem,
     errors.DomainError: domain_problem,
+    errors.Exhausted: domain_problem,
     Unauthorized: unauthorized,
     Replay: replay,
 }

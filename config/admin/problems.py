@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 from psycopg_pool import PoolTimeout
 
 from config.errors import RETRYABLE, STATUS
-from config.lib.errors import DomainError
+from config.lib.errors import DomainError, Exhausted
 from contacts.admin.access import entry_of
 
 log = structlog.get_logger()
@@ -85,7 +85,7 @@ def database(request: HttpRequest, error: Exception) -> HttpResponse:
                 "Nothing was changed; try again shortly.", retry_after=2)  # fmt: skip
 
 
-def domain(request: HttpRequest, error: DomainError) -> HttpResponse:
+def domain(request: HttpRequest, error: DomainError | Exhausted) -> HttpResponse:
     wait = getattr(error, "retry_after", None)
     status = STATUS.get(type(error), 400)
     return page(request, status, "This cannot be done", error.detail, retry_after=wait)

@@ -49,23 +49,28 @@ class Forbidden(DomainError):
 
 
 class TooMany(DomainError):
-    """Over a limit that time resets. `retry_after` is in seconds; `policy` names the limit, for the
-    answer's headers."""
-
-    def __init__(
-        self, detail: str, *, retry_after: int, code: str = "too_many", policy: str = ""
-    ) -> None:
-        super().__init__(detail, code=code)
-        self.retry_after, self.policy = retry_after, policy
-
-
-class NoRoom(DomainError):
-    """The disk, or what the database may have of it, is nearly full: nothing more is written until
-    there is room. `retry_after` is in seconds."""
+    """Over a limit that time resets. `retry_after` is in seconds."""
 
     def __init__(self, detail: str, *, retry_after: int) -> None:
-        super().__init__(detail, code="no_room")
+        super().__init__(detail, code="too_many")
         self.retry_after = retry_after
+
+
+class Exhausted(Exception):
+    """Nothing more may be written, whichever row it is. No DomainError: those are of a row, and
+    whoever works on many notes them and goes on. `retry_after` is in seconds."""
+
+    def __init__(self, detail: str, *, code: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.detail, self.code, self.retry_after = detail, code, retry_after
+
+
+class NoRoom(Exhausted):
+    """The disk, or what the database may have of it, is nearly full."""
+
+
+class OverBudget(Exhausted):
+    """More than a key or a workspace may write today, or hold."""
 
 
 class Unavailable(DomainError):

@@ -83,7 +83,7 @@ def require_room() -> None:
     """Raises NoRoom where nothing more is to be written."""
     problem = room().problem
     if problem:
-        raise NoRoom(problem, retry_after=RETRY_AFTER)
+        raise NoRoom(problem, code="no_room", retry_after=RETRY_AFTER)
 
 
 def needs_room(job: Callable[P, None]) -> Callable[P, None]:

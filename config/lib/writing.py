@@ -25,7 +25,7 @@ _tally: ContextVar[Tally | None] = ContextVar("tally", default=None)
 
 
 def admit(rows: int = 1) -> None:
-    """`rows` are about to be written. Raises NoRoom or TooMany."""
+    """`rows` are about to be written. Raises NoRoom or OverBudget."""
     require_room()
     tally = _tally.get()
     if tally is None:

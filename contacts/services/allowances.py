@@ -24,7 +24,7 @@ from django.conf import settings
 from django.db import connection
 
 from config.lib import clock
-from config.lib.errors import TooMany
+from config.lib.errors import OverBudget, TooMany
 from config.lib.scope import set_local, workspace_scope
 from contacts.models import ApiKey
 from contacts.preferences import budget_in
@@ -117,31 +117,31 @@ class Allowance:
             self.since.add(usage.Used(1, rows, size if rows else 0))
 
     def check_budget(self, rows: int, size: int) -> None:
-        """Raises TooMany where `rows` and `size` bytes more are over a budget."""
+        """Raises OverBudget where `rows` and `size` bytes more are over a budget."""
         budget = self.budget
         if budget is None:
             return
         rows, size = rows + self.since.rows, size + self.since.bytes
-        for policy, what, used, most in (
-            ("key-daily-rows", "This key may write {:,} rows a day", budget.key_rows + rows,
+        for what, used, most in (
+            ("This key may write {:,} rows a day", budget.key_rows + rows,
              self.limits.daily_rows),
-            ("key-daily-bytes", "This key may send {:,} bytes a day", budget.key_bytes + size,
+            ("This key may send {:,} bytes a day", budget.key_bytes + size,
              self.limits.daily_bytes),
-            ("daily-rows", "This workspace may be sent {:,} rows a day", budget.rows + rows,
+            ("This workspace may be sent {:,} rows a day", budget.rows + rows,
              budget.daily_rows),
-            ("daily-bytes", "This workspace may be sent {:,} bytes a day", budget.bytes + size,
+            ("This workspace may be sent {:,} bytes a day", budget.bytes + size,
              budget.daily_bytes),
         ):  # fmt: skip
             if most and used > most:
-                raise TooMany(
+                raise OverBudget(
                     f"{what.format(most)} (UTC), and this would be more.",
-                    retry_after=_until_midnight(), code="daily_budget", policy=policy,
+                    retry_after=_until_midnight(), code="daily_budget",
                 )  # fmt: skip
         if budget.stored_bytes and budget.stored + size > budget.stored_bytes:
-            raise TooMany(
+            raise OverBudget(
                 f"This workspace may hold {budget.stored_bytes:,} bytes, and they are used up. "
                 "Delete something, or ask an owner of the workspace for more.",
-                retry_after=STORAGE_RETRY, code="storage_budget", policy="stored-bytes",
+                retry_after=STORAGE_RETRY, code="storage_budget",
             )  # fmt: skip
 
 
@@ -255,7 +255,7 @@ def too_fast(allowance: Allowance, wait: float) -> TooMany:
     limits = allowance.limits
     return TooMany(
         f"This key may make {limits.rate:g} requests a second, and {limits.burst:,} at once.",
-        retry_after=max(1, math.ceil(wait)), policy="key",
+        retry_after=max(1, math.ceil(wait))
     )  # fmt: skip
 
 

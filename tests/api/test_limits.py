@@ -36,18 +36,6 @@ def limited(settings, monkeypatch):
     room.look_anew()
 
 
-@pytest.fixture
-def full(settings, tmp_path):
-    """A disk on which less is free than is to be; `full(False)` makes room."""
-    settings.EMBEDDED, settings.DATA_DIR = True, tmp_path
-
-    def fill(is_full: bool = True) -> None:
-        settings.MIN_FREE_BYTES = 10**17 if is_full else 1
-        room.look_anew()
-
-    return fill
-
-
 def limit(api: Caller, key_id: str = "", **limits) -> None:
     key_id = key_id or made(api.get("/me"))["key"]["id"]
     made(api.patch(f"/keys/{key_id}", limits))
