@@ -105,7 +105,12 @@ SERVING: tuple[Setting, ...] = (
     ),
     Setting("REMEMBRANCER_LOG_FORMAT", choice("console", "json"), "console", "Shape of log lines."),
     Setting("REMEMBRANCER_WEB_WORKERS", whole(1, 64), 2, "Web server processes."),
-    Setting("REMEMBRANCER_WEB_THREADS", whole(1, 128), 16, "Threads in each web process."),
+    Setting(
+        "REMEMBRANCER_WEB_THREADS",
+        whole(1, 128),
+        16,
+        "Requests that each web process works on at once.",
+    ),
     Setting("REMEMBRANCER_JOB_CONCURRENCY", whole(1, 32), 2, "Jobs run at once by the job worker."),
     Setting(
         "REMEMBRANCER_DATABASE_POOL",
