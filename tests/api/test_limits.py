@@ -1,19 +1,20 @@
 """Rates of keys, budgets of days and of workspaces, and what there is no room for."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from config.lib import clock, room
-from config.lib.errors import NoRoom
+from config.lib.errors import Conflict, NoRoom
 from config.lib.scope import workspace_scope
 from contacts.models import Revision, StorageCount, UsageDay
 from contacts.services import allowances, keys, usage
 from contacts.services.keys import LIMITS
 from memory.models import HookPayload, Receipt
-from memory.services import hooks
+from memory.services import hooks, memories
 from memory.services.hooks import map_waiting
 from memory.tasks import embed_passages
 from memory.tasks_hooks import map_hooks
@@ -21,6 +22,7 @@ from memory.verify import kept
 from memory.verify.report import Options
 from tests.api.caller import Caller, all_items, caller, made, problem, wrong_fields
 from tests.factories import ALICE
+from tests.mcp.speaking import Agent
 
 SLOW, DAY = 0.01, 24 * 3600
 
@@ -194,6 +196,25 @@ def test_bytes_are_those_that_were_sent_to_be_written(api):
     problem(api.post("/memories", {"text": "z" * 600}), 429)
     usage.flush()
     assert 600 < made(api.get("/limits"))["key"]["bytes"] < 800
+
+
+def test_what_a_tool_undid_is_not_counted(api, monkeypatch):
+    agent, genuine = Agent(api.token), memories.create_memory
+
+    def create(**asked):
+        genuine(**asked)
+        raise Conflict("somebody was faster")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(memories, "create_memory", create)
+        assert "somebody was faster" in str(agent.result("tools/call", **save("one")))
+    agent.result("tools/call", **save("two"))
+    usage.flush()
+    assert made(api.get("/limits"))["key"]["rows"] == len(all_items(api, "/memories")) == 1
+
+
+def save(text: str) -> dict[str, Any]:
+    return {"name": "memory_save", "arguments": {"text": text}}
 
 
 def test_a_workspace_has_a_budget_that_its_keys_share(api, workspace, settings):
