@@ -41,8 +41,9 @@ TITLES = {
     500: "Server error",
     502: "Bad gateway",
     503: "Unavailable",
+    507: "Insufficient storage",
 }
-STATUS: dict[type[errors.DomainError], int] = {
+STATUS: dict[type[errors.DomainError | errors.Exhausted], int] = {
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.Stale: 412,
@@ -51,6 +52,8 @@ STATUS: dict[type[errors.DomainError], int] = {
     errors.TooMany: 429,
     errors.BadGateway: 502,
     errors.Unavailable: 503,
+    errors.NoRoom: 507,
+    errors.OverBudget: 429,
     PreconditionRequired: 428,
 }
 # The transaction was undone through no fault of its own; the same request may well succeed.
@@ -96,9 +99,11 @@ def _safe(value: Any) -> Any:
     return value
 
 
-def domain_problem(request: HttpRequest, error: errors.DomainError) -> HttpResponse:
+def domain_problem(
+    request: HttpRequest, error: errors.DomainError | errors.Exhausted
+) -> HttpResponse:
     fields = error.errors if isinstance(error, errors.Invalid) else None
-    wait = error.retry_after if isinstance(error, errors.TooMany | errors.Unavailable) else None
+    wait = getattr(error, "retry_after", None)
     headers = None if wait is None else {"Retry-After": str(wait)}
     return problem(
         request, STATUS[type(error)], error.detail, code=error.code, fields=fields, headers=headers
@@ -204,6 +209,10 @@ def database_problem(request: HttpRequest, error: Exception) -> HttpResponse:
     if isinstance(cause, PoolTimeout):
         return problem(request, 503, "All database connections are busy.", code="overloaded",
                        headers={"Retry-After": "1"})  # fmt: skip
+    if isinstance(cause, psycopg.errors.DiskFull):
+        log.error("disk_full")
+        return problem(request, 507, "The database's disk is full.", code="no_room",
+                       headers={"Retry-After": "60"})  # fmt: skip
     if isinstance(error, IntegrityError):
         log.warning("integrity_error", cause=type(cause).__name__, constraint=_constraint(cause))
         return problem(request, 409, "Another row stands in the way of this one.",
@@ -261,6 +270,7 @@ HANDLERS: dict[type[Exception], Any] = {
     ValidationError: validation_problem,
     DatabaseError: database_problem,
     errors.DomainError: domain_problem,
+    errors.Exhausted: domain_problem,
     Unauthorized: unauthorized,
     Replay: replay,
 }

@@ -19,6 +19,7 @@ from django.urls import get_resolver
 
 from config.embedded.lifeline import grace_seconds, watch_lifeline
 from config.lib import stopping
+from config.lib.admission import SPARE_THREADS
 
 wsgi_app = "config.wsgi:application"
 bind = (
@@ -28,7 +29,8 @@ bind = (
 )
 worker_class = "gthread"
 workers = settings.WEB_WORKERS
-threads = settings.WEB_THREADS
+# Beside those that work, some that refuse and answer probes (config/middleware.py, Admission).
+threads = settings.WEB_THREADS + SPARE_THREADS
 graceful_timeout = settings.SHUTDOWN_SECONDS
 # With preloading the workers would share the sockets of the connection pool.
 preload_app = False
@@ -80,3 +82,13 @@ def post_worker_init(worker: Any) -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
+    from contacts.services.usage import Flusher
+
+    worker.usage = Flusher()
+    worker.usage.start()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """In a worker that ends: what it has counted and not written."""
+    if hasattr(worker, "usage"):
+        worker.usage.stop()

@@ -12,8 +12,10 @@ from django.http import HttpRequest, HttpResponse
 
 from config import errors
 from config.health import livez, metrics, readyz
+from config.lib.admission import Admission
 from config.lib.body import BROKEN_BODY
 from config.lib.redact import redact_text, redacting_for
+from config.lib.writing import tallied
 from contacts.api.edge import Edge
 
 log = structlog.get_logger()
@@ -63,6 +65,26 @@ class Probes:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self.views.get(request.path, self.get_response)(request)
+
+
+class Shedding:
+    """503 before threads and connections run out, at once or after a moment: whoever is told so
+    can come again, and whoever is queued without a word cannot. Probes go before it."""
+
+    def __init__(self, get_response: View) -> None:
+        self.get_response = get_response
+        self.admission = Admission(settings.WEB_THREADS)
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not self.admission.enter():
+            return errors.problem(
+                request, 503, "This server is busy; nothing was done.", code="overloaded",
+                headers={"Retry-After": "1"},
+            )  # fmt: skip
+        try:
+            return self.get_response(request)
+        finally:
+            self.admission.leave()
 
 
 def _shown(request: HttpRequest) -> str:
@@ -124,12 +146,14 @@ class ApiEdge:
         if not request.path.startswith(API):
             return self.get_response(request)
         for attempt in range(1, MAX_ATTEMPTS + 1):
-            edge = Edge(request)
-            request.edge = edge  # type: ignore[attr-defined]
-            with edge.whose:
-                response = self._answer(request, edge)
+            with tallied() as tally:
+                edge = Edge(request, tally)
+                request.edge = edge  # type: ignore[attr-defined]
+                with edge.whose:
+                    response = self._answer(request, edge)
             if not edge.retry or attempt == MAX_ATTEMPTS:
                 break
+        edge.count(response)
         return response
 
     def _answer(self, request: HttpRequest, edge: Edge) -> HttpResponse:

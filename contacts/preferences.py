@@ -18,6 +18,9 @@ from config.lib.scope import current_workspace_id
 from contacts.models import Workspace
 
 MAX_THRESHOLDS = 20
+# What all keys of a workspace may write a day, and what its rows may take.
+BUDGETS = ("daily_rows", "daily_bytes", "stored_bytes")
+MOST_BUDGET = 10**18
 # From a coffee break to a year.
 MIN_ORPHAN_MINUTES, MAX_ORPHAN_MINUTES = 5, 366 * 24 * 60
 
@@ -61,6 +64,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         "context_thresholds": thresholds_problem,
         "orphan_minutes": minutes_problem,
         "region": _region_problem,
+        **dict.fromkeys(BUDGETS, _budget_problem),
     }
     problems = {
         f"settings.{key}": rule(settings[key]) for key, rule in rules.items() if key in settings
@@ -71,6 +75,17 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         wrong |= {f"settings.redaction{path}": problem for path, problem in found.items()}
     if wrong:
         raise Invalid(wrong)
+
+
+def budget_in(held: Mapping[str, Any], name: str) -> int:
+    """One of BUDGETS, the product's own where the workspace has none; 0 is no limit."""
+    value = held.get(name)
+    return int(getattr(product, name.upper()) if value is None or _budget_problem(value) else value)
+
+
+def _budget_problem(value: Any) -> str:
+    good = _is_whole(value) and 0 <= value <= MOST_BUDGET
+    return "" if good else "must be a whole number from 0, which is no limit"
 
 
 def is_timezone(name: Any) -> bool:

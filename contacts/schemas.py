@@ -16,7 +16,7 @@ from config.lib.schema import (
     SettingsObject,
     Text,
 )
-from contacts.models.agent import AgentKind, AgentStatus
+from contacts.models.agent import MOST_RATE, AgentKind, AgentStatus
 from contacts.models.workspace import MAX_EMAIL, Role
 from contacts.scopes import AGENT_SCOPES
 
@@ -30,7 +30,8 @@ class WorkspaceOut(Output):
         "which a session warns. `orphan_minutes`: silence that ends one. `region`: the country "
         "(CH) of phone numbers without a country code. `redaction`: what is taken out of texts "
         "beside known secrets: `patterns`, RE2 by a name of yours, and `personal`, of `email` and "
-        "`phone`. Others are yours."
+        "`phone`. `daily_rows`, `daily_bytes`: what all keys together may write a day; "
+        "`stored_bytes`: what its rows may take (0: no limit). Others are yours."
     )
     created_at: datetime
     updated_at: datetime
@@ -78,7 +79,49 @@ class KeyOut(RowOut):
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+    rate_limit: float | None = Field(description="Requests a second; null: the settings', 0: any")
+    burst_limit: int | None = Field(description="Requests at once; null: the settings'")
+    daily_rows: int | None = Field(description="Rows a day; null: the settings', 0: any")
+    daily_bytes: int | None = Field(description="Bytes a day; null: the settings', 0: any")
     created_at: datetime
+
+
+class KeyPatch(Input):
+    """null for the settings' limit."""
+
+    rate_limit: float | None = Field(ABSENT, ge=0, le=MOST_RATE, description="0: any number")
+    burst_limit: int | None = Field(ABSENT, ge=1, le=10_000_000)
+    daily_rows: int | None = Field(ABSENT, ge=0, le=10**15, description="0: any number")
+    daily_bytes: int | None = Field(ABSENT, ge=0, le=10**18, description="0: any number")
+    reason: Text = Field(ABSENT, max_length=500)
+
+
+class KeyUse(Output):
+    requests: int
+    rows: int
+    daily_rows: int | None
+    bytes: int
+    daily_bytes: int | None
+
+
+class WorkspaceUse(Output):
+    rows: int
+    daily_rows: int | None
+    bytes: int
+    daily_bytes: int | None
+    stored: int = Field(description="Bytes of all rows, without indexes")
+    stored_bytes: int | None
+    measured_at: datetime | None
+
+
+class LimitsOut(Output):
+    """`daily_...` and `stored_bytes` are limits, what stands before each is what is used of it;
+    days are UTC's."""
+
+    rate: float | None = Field(description="Requests a second in the long run")
+    burst: int | None = Field(description="Requests at once")
+    key: KeyUse
+    workspace: WorkspaceUse
 
 
 class KeyIn(Input):

@@ -14,6 +14,7 @@ from procrastinate.contrib.django import app
 from procrastinate.jobs import Status
 
 from config.lib import clock
+from config.lib.room import needs_room
 from config.lib.scope import workspace_scope
 from contacts.models import IdempotencyKey, Workspace
 from memory import tasks_backup, tasks_hooks, tasks_imports, tasks_learning, tasks_recall
@@ -42,6 +43,7 @@ backoff = Backoff()
 
 
 @app.task(name=queue.EMBED_TASK, queue=queue.QUEUE)
+@needs_room
 def embed_passages(workspace_id: str, lane: int) -> None:
     """Embed what waits in a workspace for a slice of time, then let others have their turn."""
     workspace, asked = uuid.UUID(workspace_id), Lane(lane)
@@ -86,6 +88,7 @@ def sweep_passages(timestamp: int) -> None:
 
 
 @app.task(name=queue.COMPARE_TASK, queue=queue.QUEUE)
+@needs_room
 def propose_duplicates(workspace_id: str) -> None:
     """Compare new memories with what is near them, for a slice of time."""
     workspace, end = uuid.UUID(workspace_id), time.monotonic() + COMPARING_SECONDS

@@ -5,6 +5,7 @@ import uuid
 
 from procrastinate.contrib.django import app
 
+from config.lib.room import needs_room
 from contacts.models import Workspace
 from memory.services import hooks
 
@@ -16,6 +17,7 @@ SWEEPING_SECONDS = 20.0
 
 
 @app.task(name=hooks.MAP_TASK, queue=hooks.QUEUE)
+@needs_room
 def map_hooks(workspace_id: str) -> None:
     """Map what waits in a workspace, for a slice of time."""
     workspace = uuid.UUID(workspace_id)
@@ -26,6 +28,7 @@ def map_hooks(workspace_id: str) -> None:
 
 @app.periodic(cron="* * * * *")
 @app.task(name="memory.sweep_hooks", queue=hooks.QUEUE, queueing_lock="sweep_hooks")
+@needs_room
 def sweep_hooks(timestamp: int) -> None:
     """Map what waits though no job maps it, or one that died holds the others up. Index
     hookpayload_waiting."""

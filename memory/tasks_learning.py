@@ -7,6 +7,7 @@ from django.conf import settings
 from procrastinate.contrib.django import app
 
 from config.lib import clock
+from config.lib.room import needs_room
 from config.lib.scope import workspace_scope
 from contacts.models import Workspace
 from memory.models import Learning
@@ -19,6 +20,7 @@ PROPOSING_SECONDS = 20.0
 
 
 @app.task(name=LEARN_TASK, queue=queue.QUEUE)
+@needs_room
 def learn(workspace_id: str) -> None:
     """Look at what is due in a workspace, for a slice of time."""
     workspace = uuid.UUID(workspace_id)
@@ -28,6 +30,7 @@ def learn(workspace_id: str) -> None:
 
 @app.periodic(cron="* * * * *")
 @app.task(name="memory.sweep_learning", queue=queue.QUEUE, queueing_lock="sweep_learning")
+@needs_room
 def sweep_learning(timestamp: int) -> None:
     """Look at what became due by being quiet, and at what no job looks at. Index learning_due."""
     if not settings.EXTRACT:
@@ -38,6 +41,7 @@ def sweep_learning(timestamp: int) -> None:
 
 
 @app.task(name=proposals.PROPOSE_TASK, queue=queue.QUEUE)
+@needs_room
 def propose(workspace_id: str) -> None:
     """Ask the configured model about sessions of a workspace, for a slice of time."""
     workspace = uuid.UUID(workspace_id)

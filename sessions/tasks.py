@@ -9,6 +9,7 @@ from procrastinate.contrib.django import app
 from config.lib import clock
 from config.lib.actor import Actor
 from config.lib.errors import DomainError
+from config.lib.room import needs_room
 from config.lib.scope import workspace_scope
 from contacts.models import Workspace
 from sessions import tasks_pings
@@ -34,6 +35,7 @@ MISSIONS_BATCH = 500
 
 @app.periodic(cron="*/5 * * * *")
 @app.task(name="sessions.end_orphans", queue=QUEUE, queueing_lock="end_orphans")
+@needs_room
 def end_orphans(timestamp: int) -> None:
     """End the sessions of every workspace that fell silent, a batch to a transaction.
 
@@ -52,6 +54,7 @@ def end_orphans(timestamp: int) -> None:
 
 @app.periodic(cron="* * * * *")
 @app.task(name="sessions.tend_workers", queue=QUEUE, queueing_lock="tend_workers")
+@needs_room
 def tend_workers(timestamp: int) -> None:
     """Put back workers whose lease ran out, and wake the snoozed ones whose time has come, a
     batch to a transaction. A claim does so too; this is for when nobody claims.
@@ -72,6 +75,7 @@ def tend_workers(timestamp: int) -> None:
 
 @app.periodic(cron="* * * * *")
 @app.task(name="sessions.run_missions", queue=QUEUE, queueing_lock="run_missions")
+@needs_room
 def run_missions(timestamp: int) -> None:
     """Begin what is due, in every workspace. What is due within the minute gets its own job."""
     for workspace_id in Workspace.objects.order_by("id").values_list("id", flat=True):
@@ -79,6 +83,7 @@ def run_missions(timestamp: int) -> None:
 
 
 @app.task(name=missions.RUN_TASK, queue=QUEUE)
+@needs_room
 def run_workspace_missions(workspace_id: str) -> None:
     """The same for one workspace, at the second at which something is due there."""
     run_due_missions(uuid.UUID(workspace_id))
@@ -112,6 +117,7 @@ def run_due_missions(workspace_id: uuid.UUID) -> None:
 # downtime is made good by the first of them afterwards.
 @app.periodic(cron="*/15 * * * *")
 @app.task(name="sessions.carry_over", queue=QUEUE, queueing_lock="carry_over")
+@needs_room
 def carry_over(timestamp: int) -> None:
     """Put the open priorities of earlier days on today's lists, in every workspace, a batch to a
     transaction. Two of these at once do it once."""

@@ -16,6 +16,7 @@ import pytest
 from django.db import connection, transaction
 
 from config.embedded.temporary import TemporaryUrls, temporary_server
+from config.lib import room
 from config.lib.scope import workspace_scope
 from contacts.models import Workspace
 from tests import factories
@@ -186,3 +187,18 @@ def rows(workspace: Workspace) -> Callable[..., list[Any]]:
             return list(model.objects.filter(**wanted).order_by("id"))
 
     return _rows
+
+
+@pytest.fixture
+def full(settings: Any, tmp_path: Path) -> Iterator[Callable[..., None]]:
+    """`full()`: less is free on the disk of the database than is to be; `full(False)`: there is
+    room again."""
+    settings.EMBEDDED = True
+
+    def fill(is_full: bool = True) -> None:
+        settings.MIN_FREE_BYTES = 10**17 if is_full else 1
+        room.look_anew()
+
+    yield fill
+    settings.EMBEDDED = False
+    room.look_anew()

@@ -23,6 +23,7 @@ from config.admin.home_acts import needed
 from config.lib import clock
 from config.lib.admin import show
 from config.lib.db.together import read_together
+from config.lib.room import room
 from contacts.admin.access import allows, require_entry
 from contacts.admin.listing import AtLeast, bounded_counts
 from contacts.models.workspace import Role
@@ -123,6 +124,7 @@ def glance(request: HttpRequest, *, activity: bool = True) -> dict[str, Any]:
         "coming": read["coming"],
         "past": [{**row, "tone": TONES.get(row["status"], "")} for row in read["past"]],
         **_backup(read["backup"], now),
+        "room_problem": room().problem,
         "operates": allows(request, Role.OPERATOR),
         "origin": request.build_absolute_uri("/").rstrip("/"),
         "now": now,

@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 from psycopg_pool import PoolTimeout
 
 from config.errors import RETRYABLE, STATUS
-from config.lib.errors import DomainError
+from config.lib.errors import DomainError, Exhausted
 from contacts.admin.access import entry_of
 
 log = structlog.get_logger()
@@ -62,6 +62,10 @@ def database(request: HttpRequest, error: Exception) -> HttpResponse:
         return page(request, 503, "Very busy right now",
                     "All database connections are in use. Nothing was changed; try again in a "
                     "moment.", retry_after=1)  # fmt: skip
+    if isinstance(cause, psycopg.errors.DiskFull):
+        return page(request, 507, "No room left",
+                    "The database's disk is full. Nothing was changed; reading goes on.",
+                    retry_after=60)  # fmt: skip
     if isinstance(cause, psycopg.errors.QueryCanceled):
         return page(request, 503, "That took too long",
                     "The page was stopped before it was ready. Narrow the filters or the search.",
@@ -81,8 +85,10 @@ def database(request: HttpRequest, error: Exception) -> HttpResponse:
                 "Nothing was changed; try again shortly.", retry_after=2)  # fmt: skip
 
 
-def domain(request: HttpRequest, error: DomainError) -> HttpResponse:
-    return page(request, STATUS.get(type(error), 400), "This cannot be done", error.detail)
+def domain(request: HttpRequest, error: DomainError | Exhausted) -> HttpResponse:
+    wait = getattr(error, "retry_after", None)
+    status = STATUS.get(type(error), 400)
+    return page(request, status, "This cannot be done", error.detail, retry_after=wait)
 
 
 def csrf(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -16,7 +16,7 @@ from django.middleware.csrf import rotate_token
 
 from config.admin import problems
 from config.lib.actor import Actor
-from config.lib.errors import DomainError
+from config.lib.errors import DomainError, Exhausted
 from config.signin.entry import lead
 from config.signin.whereabouts import note
 from contacts.admin.access import Entry
@@ -82,7 +82,7 @@ class AdminScope:
             return None
         if isinstance(error, DatabaseError):
             return problems.database(request, error)
-        if isinstance(error, DomainError):
+        if isinstance(error, DomainError | Exhausted):
             return problems.domain(request, error)
         return problems.http(request, error)
 

@@ -30,6 +30,7 @@ MEANINGS = {
     500: "Our fault; the log has it under request_id",
     502: "Another server that this needs answered with something of no use",
     503: "Busy or unavailable; see Retry-After",
+    507: "No room on the database's disk; reading goes on",
 }
 ALWAYS = {401, 403, 422, 429, 500, 503}
 # Answered by the web server, which knows no problem+json.
@@ -37,6 +38,7 @@ TOO_LONG = {
     "description": "The address is longer than 8,190 bytes",
     "content": {"text/html": {"schema": {"type": "string"}}},
 }
+WRITING = {"post", "put", "patch", "delete"}
 # Query parameters that name a row.
 NAMING = {
     "agent", "from_session", "mission", "parent", "project", "scheduled_mission", "session", "task",
@@ -105,6 +107,8 @@ class Api(NinjaAPI):
 def _complete(described: dict[str, Any], path: str, method: str, operation: Operation) -> None:
     statuses = set(ALWAYS)
     keys = [auth for auth in operation.auth_callbacks if isinstance(auth, KeyAuth)]
+    if method in WRITING:
+        statuses |= {507}
     if "{" in path:
         statuses |= {404, 409}
     if NAMING & {parameter["name"] for parameter in described["parameters"]}:

@@ -56,6 +56,23 @@ class TooMany(DomainError):
         self.retry_after = retry_after
 
 
+class Exhausted(Exception):
+    """Nothing more may be written, whichever row it is. No DomainError: those are of a row, and
+    whoever works on many notes them and goes on. `retry_after` is in seconds."""
+
+    def __init__(self, detail: str, *, code: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.detail, self.code, self.retry_after = detail, code, retry_after
+
+
+class NoRoom(Exhausted):
+    """The disk, or what the database may have of it, is nearly full."""
+
+
+class OverBudget(Exhausted):
+    """More than a key or a workspace may write today, or hold."""
+
+
 class Unavailable(DomainError):
     """A server that this needs is down or busy. `retry_after` is in seconds."""
 

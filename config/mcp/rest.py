@@ -41,6 +41,8 @@ class Call:
 
     def __init__(self, request: HttpRequest, edge: Edge, principal: Principal) -> None:
         self.request, self.edge, self.principal = request, edge, principal
+        # Rows that are committed; what was written since may be undone, and is not counted then.
+        self._rows = 0
 
     def may(self, operation: Operation) -> bool:
         """Whether the key has the operation's scope."""
@@ -80,11 +82,13 @@ class Call:
         """What was done until here stays; the connection is free afterwards."""
         if self.edge.open:
             self.edge.detach()
+        self._rows = self.edge.tally.rows
 
     def roll_back(self) -> None:
         if self.edge.open:
             transaction.set_rollback(True)
             self.edge.detach()
+        self.edge.tally.rows = self._rows
 
     def unit(self, work: Callable[[], T], *, key: str | None = None, digest: bytes = b"") -> T:
         """`work`, done whole or not at all, and again where another write undid it, as REST does.

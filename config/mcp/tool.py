@@ -32,6 +32,7 @@ NEXT = {
     "409": "Read the row (memory_get) to see its state before you try again.",
     "422": "Correct this and call again.",
     "429": "Call again later.",
+    "507": "Nothing can be written until there is room; reading goes on. Tell the operator.",
     "503": "Call again in a moment.",
     "500": "Not your fault. Try once more; then tell the operator the request_id.",
 }

@@ -19,6 +19,7 @@ from django.views.decorators.csrf import csrf_exempt
 from config import errors
 from config.api.body import JsonParser
 from config.lib.body import UnreadableBody
+from config.lib.writing import tallied
 from config.mcp.rest import Call
 from contacts.api.auth import KeyAuth, Unauthorized
 from contacts.api.edge import Edge
@@ -50,10 +51,13 @@ def _serve(request: HttpRequest, name: str) -> HttpResponse:
             request, 403, "This Origin may not call; CSRF_TRUSTED_ORIGINS names those that may.",
             code="origin",
         )  # fmt: skip
-    edge = Edge(request)
-    request.edge = edge  # type: ignore[attr-defined]
-    with edge.whose:
-        return _within(request, edge, name)
+    with tallied() as tally:
+        edge = Edge(request, tally)
+        request.edge = edge  # type: ignore[attr-defined]
+        with edge.whose:
+            response = _within(request, edge, name)
+    edge.count(response)
+    return response
 
 
 def _within(request: HttpRequest, edge: Edge, name: str) -> HttpResponse:

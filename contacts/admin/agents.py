@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
@@ -15,6 +16,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdo
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
+from config.lib import clock
 from config.lib.admin import show
 from config.lib.errors import DomainError
 from contacts.admin.access import actor_of, allows, require_role
@@ -26,6 +28,7 @@ from contacts.models import Agent, ApiKey
 from contacts.models.workspace import Role
 from contacts.scopes import AGENT_SCOPES, SCOPES
 from contacts.services.agents import create_agent, update_agent
+from contacts.services.allowances import limits_of
 from contacts.services.keys import create_key, revoke_key, rotate_key
 
 # For how long a rotated key goes on, beside what people read.
@@ -122,7 +125,7 @@ class AgentAdmin(WorkspaceAdmin):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(WorkspaceAdmin):
-    """Keys are made here and revoked here; what they may do is fixed when they are made."""
+    """Keys are made here, limited and revoked; what they may do is fixed when they are made."""
 
     add_role = change_role = Role.OWNER
     # A deleted key would take its name out of the history; revoking is what ends it.
@@ -134,11 +137,22 @@ class ApiKeyAdmin(WorkspaceAdmin):
     search_fields = ("name", "agent__name")
     search_help_text = "Name or agent"
     ordering = ("-id",)
-    readonly_fields = ("state", "last_used", "made", "revoked", "ids")
+    readonly_fields = ("state", "last_used", "made", "revoked", "used_today", "goes_by", "ids")
     add_fieldsets = ((None, {"fields": ("agent", "name", "scopes", "expires_at")}),)
     fieldsets = (
         (None, {"fields": ("name", "agent", "scopes")}),
         ("Life", {"fields": (("state", "last_used"), ("made", "expires_at"), "revoked")}),
+        (
+            "Limits",
+            {
+                "fields": (
+                    ("rate_limit", "burst_limit"),
+                    ("daily_rows", "daily_bytes"),
+                    ("goes_by", "used_today"),
+                ),
+                "description": "Empty: the settings'. 0: no limit.",
+            },
+        ),
         folded("More", "ids"),
     )
     row_actions = (
@@ -261,6 +275,22 @@ class ApiKeyAdmin(WorkspaceAdmin):
     @display(description="Last used", ordering="last_used_at")
     def last_used(self, obj: ApiKey) -> SafeString:
         return show.when(obj.last_used_at)
+
+    @display(description="Goes by")
+    def goes_by(self, obj: ApiKey) -> str:
+        limits = limits_of(obj)
+        rate = f"{limits.rate:g} requests a second, {limits.burst:,} at once" if limits.rate else ""
+        rows = f"{limits.daily_rows:,} rows a day" if limits.daily_rows else ""
+        sent = f"{filesizeformat(limits.daily_bytes)} a day" if limits.daily_bytes else ""
+        return ", ".join(filter(None, (rate, rows, sent))) or "no limit"
+
+    @display(description="Today (UTC)")
+    def used_today(self, obj: ApiKey) -> str:
+        day = obj.usage.filter(day=clock.now().date()).first()
+        if day is None:
+            return show.EMPTY
+        sent = filesizeformat(day.bytes)
+        return f"{day.requests:,} requests, {day.rows:,} rows, {sent}"
 
     @display(description="Revoked")
     def revoked(self, obj: ApiKey) -> SafeString:

@@ -3,22 +3,26 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
+from config.lib import clock
 from config.lib.admin import show
 from contacts.admin.access import actor_of, require_entry
 from contacts.admin.actions import RowAction
 from contacts.admin.base import WorkspaceAdmin, folded
 from contacts.admin.filters import invitation_state
 from contacts.admin.forms import RowForm, posted_reason
-from contacts.models import Invitation, Membership, Workspace
+from contacts.models import Invitation, Membership, StorageCount, UsageDay, Workspace
 from contacts.models.workspace import Role
+from contacts.preferences import BUDGETS, budget_in
 from contacts.services.factors import is_asked, remove_of_member
 from contacts.services.members import change_role, remove_member, revoke_invitation
 from contacts.services.workspaces import invite_person, update_workspace
@@ -37,10 +41,11 @@ class WorkspacePage(WorkspaceAdmin):
     add_role = delete_role = None
     change_role = Role.OWNER
     list_display = ("name", "slug", "time_zone", "made")
-    readonly_fields = ("slug", "made", "ids")
+    readonly_fields = ("slug", "sent_today", "stored", "made", "ids")
     fieldsets = (
         (None, {"fields": ("name", "slug")}),
         ("Settings", {"fields": ("settings",)}),
+        ("Use", {"fields": (("sent_today", "stored"),)}),
         folded("More", "made", "ids"),
     )
 
@@ -61,6 +66,28 @@ class WorkspacePage(WorkspaceAdmin):
             settings=settings,
             reason=posted_reason(request),
         )
+
+    @display(description="Its keys wrote today (UTC)")
+    def sent_today(self, obj: Workspace) -> str:
+        days = UsageDay.objects.filter(day=clock.now().date())
+        sums = days.aggregate(rows=Sum("rows"), size=Sum("bytes"))
+        rows, size = sums["rows"] or 0, sums["size"] or 0
+        most_rows, most_size = (budget_in(obj.settings, one) for one in BUDGETS[:2])
+        return (
+            f"{rows:,} rows{f' of {most_rows:,}' if most_rows else ''}, {filesizeformat(size)}"
+            f"{f' of {filesizeformat(most_size)}' if most_size else ''}"
+        )
+
+    @display(description="Its rows take")
+    def stored(self, obj: Workspace) -> SafeString | str:
+        kept, most = StorageCount.objects.first(), budget_in(obj.settings, "stored_bytes")
+        if kept is None:
+            return "not measured yet"
+        size = filesizeformat(kept.bytes + kept.added)
+        return format_html(
+            "{}{}, measured {}",
+            size, f" of {filesizeformat(most)}" if most else "", show.when(kept.measured_at),
+        )  # fmt: skip
 
     @display(description="Time zone")
     def time_zone(self, obj: Workspace) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
@@ -63,6 +64,8 @@ class KeyAuth(HttpBearer):
         key = verify_token(read)
         if key is None:
             raise Unauthorized
+        if settings.KEYS_LIMITED:
+            edge.allow(key)
         check_scope(key, self.scope)
         principal = edge.principal = Principal(key, _actor(key, request, self.channel))
         if self.detached:

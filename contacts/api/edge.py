@@ -17,10 +17,13 @@ from django.http import HttpRequest, HttpResponse
 from config.lib import clock
 from config.lib.actor import Actor
 from config.lib.redact import redacting_for
+from config.lib.room import room
 from config.lib.scope import set_local, workspace_scope
+from config.lib.writing import Tally
 from contacts.models import ApiKey
-from contacts.services import funnel, idempotency
+from contacts.services import funnel, idempotency, usage
 from contacts.services.agents import mark_seen
+from contacts.services.allowances import Allowance, allowance_of, headers, lease
 from contacts.services.keys import USED_EVERY
 
 log = structlog.get_logger()
@@ -58,11 +61,17 @@ def keep_instead(response: HttpResponse, body: bytes) -> None:
     response.kept_body = body  # type: ignore[attr-defined]
 
 
+def _size(request: HttpRequest) -> int:
+    return int(request.META.get("CONTENT_LENGTH") or 0)
+
+
 class Edge:
     """The request's transaction, from authentication to the finished response."""
 
-    def __init__(self, request: HttpRequest) -> None:
-        self.request = request
+    def __init__(self, request: HttpRequest, tally: Tally) -> None:
+        """`tally` is that of the block in which the request is answered (config/lib/writing.py)."""
+        self.request, self.tally = request, tally
+        self.allowance: Allowance | None = None
         self.stack = ExitStack()
         self.whose = ExitStack()
         self.principal: Principal | None = None
@@ -75,6 +84,30 @@ class Edge:
         # Its texts may be read, and its errors told, when the transaction is over.
         self.whose.enter_context(redacting_for(workspace_id))
         self.open = True
+
+    def allow(self, key: ApiKey) -> None:
+        """Whether the key may make this request now, and from here on how much it may write. Raises
+        TooMany. Beside the request's transaction, so that one that fails counts too."""
+        allowance = self.allowance = allowance_of(key)
+        if not allowance.spend():
+            self.detach()
+            lease(key, allowance)
+            self.enter(key.workspace_id)  # type: ignore[arg-type]
+        size = _size(self.request)
+        self.tally.budget = lambda rows: allowance.check_budget(rows, size)
+
+    def count(self, response: HttpResponse) -> None:
+        """What came of the request, for the key's day; and what is left, for its answer."""
+        if self.allowance is None:
+            return
+        for name, value in headers(self.allowance).items():
+            response[name] = value
+        if self.principal is None:
+            return
+        rows = self.tally.rows if response.status_code < 400 else 0
+        size, key = _size(self.request), self.principal.key
+        usage.note(self.principal.workspace_id, key.pk, rows=rows, size=size)
+        self.allowance.wrote(rows, size)
 
     def begin_idempotent(self, principal: Principal) -> None:
         """Replay the stored answer, or take the key for this request."""
@@ -122,7 +155,7 @@ class Edge:
         In a transaction of its own, and not waited for on disk: a long request must not hold the
         rows that every other request of the same key would write.
         """
-        if self.principal is None:
+        if self.principal is None or room(measure=False).problem:
             return
         key, now = self.principal.key, clock.now()
         if key.last_used_at is not None and now - key.last_used_at < USED_EVERY:

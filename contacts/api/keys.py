@@ -1,4 +1,4 @@
-"""API keys: list, create, revoke."""
+"""API keys: list, create, limit, revoke."""
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
@@ -21,9 +21,9 @@ from contacts.api.http import (
     to_json,
 )
 from contacts.models import ApiKey
-from contacts.schemas import KeyCreated, KeyIn, KeyOut
+from contacts.schemas import KeyCreated, KeyIn, KeyOut, KeyPatch, LimitsOut
 from contacts.scopes import AGENT_SCOPES
-from contacts.services import keys
+from contacts.services import allowances, keys
 
 router = Router(tags=["Keys"])
 
@@ -66,6 +66,8 @@ def create_key(request: HttpRequest, payload: KeyIn) -> HttpResponse:
         name=payload.name,
         scopes=scopes,
         expires_at=payload.expires_at,
+        # Or a key would get round its own by making others.
+        limits=keys.own_limits(principal_of(request).key),
     )
     shown = KeyOut.model_validate(key).model_dump()
     response = reply(KeyCreated, {**shown, "token": token}, status=201)
@@ -88,3 +90,59 @@ def revoke_key(request: HttpRequest, key_id: Id, reason: Reason = None) -> HttpR
         reason=reason or "",
     )
     return reply(KeyOut, row)
+
+
+@router.patch(
+    "/keys/{key_id}",
+    auth=KeyAuth("workspace:write"),
+    response=KeyOut,
+    operation_id="limit_key",
+    summary="Give an API key its own limits",
+)
+def limit_key(request: HttpRequest, key_id: Id, payload: KeyPatch) -> HttpResponse:
+    """From its next request on. What is not sent stays. Needs no If-Match: each stands alone."""
+    changes = payload.sent()
+    row = keys.limit_key(
+        actor=actor_of(request),
+        key_id=find_id(ApiKey, key_id, what="API key", check=False),
+        reason=changes.pop("reason", ""),
+        changes=changes,
+    )
+    return reply(KeyOut, row)
+
+
+@router.get(
+    "/limits",
+    auth=KeyAuth(None),
+    response=LimitsOut,
+    operation_id="get_limits",
+    summary="Read this key's limits, and what is used of them",
+)
+def get_limits(request: HttpRequest) -> HttpResponse:
+    """Of this key, and of its workspace. What was used is as of a second ago; what is stored was
+    measured at `measured_at`, and what keys have sent since is added. Null is no limit."""
+    key = principal_of(request).key
+    limits, budget = allowances.limits_of(key), allowances.read_budget(key)
+    return reply(
+        LimitsOut,
+        {
+            "rate": limits.rate or None,
+            "burst": limits.burst if limits.rate else None,
+            "key": {
+                "requests": budget.key_requests,
+                "rows": budget.key_rows,
+                "daily_rows": limits.daily_rows or None,
+                "bytes": budget.key_bytes,
+                "daily_bytes": limits.daily_bytes or None,
+            },
+            "workspace": {
+                "rows": budget.rows,
+                "daily_rows": budget.daily_rows or None,
+                "bytes": budget.bytes,
+                "daily_bytes": budget.daily_bytes or None,
+                "stored": budget.stored,
+                "stored_bytes": budget.stored_bytes or None,
+                "measured_at": budget.measured_at,
+            },
+        },
+    )

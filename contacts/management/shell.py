@@ -11,7 +11,7 @@ from psycopg.errors import UndefinedTable
 from config.lib.actor import Actor
 from config.lib.db.roles import RoleError
 from config.lib.disk import database_is_full
-from config.lib.errors import DomainError, Invalid
+from config.lib.errors import DomainError, Exhausted, Invalid
 
 
 def shell_actor(command: str) -> Actor:
@@ -35,7 +35,7 @@ class ShellCommand(BaseCommand):
         except Invalid as error:
             problems = (f"{_option(name)}: {text}" for name, text in error.errors.items())
             raise CommandError("; ".join(problems)) from None
-        except DomainError as error:
+        except (DomainError, Exhausted) as error:
             raise CommandError(error.detail) from None
         except ProgrammingError as error:
             if not isinstance(error.__cause__, UndefinedTable):

@@ -3,6 +3,7 @@ from contacts.models.bulk import BulkRun
 from contacts.models.contact import Contact, ContactEmail, ContactPhone, ContactTag, Tag
 from contacts.models.idempotency import IdempotencyKey
 from contacts.models.revision import Revision, RevisionSeal
+from contacts.models.usage import StorageCount, UsageDay
 from contacts.models.workspace import Invitation, Membership, Workspace
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "Membership",
     "Revision",
     "RevisionSeal",
+    "StorageCount",
     "Tag",
+    "UsageDay",
     "Workspace",
 ]

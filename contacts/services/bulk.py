@@ -16,7 +16,7 @@ from django.db import DatabaseError, IntegrityError, transaction
 
 from config.lib import clock
 from config.lib.actor import Actor
-from config.lib.errors import Conflict, DomainError
+from config.lib.errors import Conflict, DomainError, NoRoom
 from config.lib.jobs import Job
 from config.lib.scope import current_workspace_id
 from contacts.models.bulk import ACTIVE, BulkRun, BulkState
@@ -160,6 +160,9 @@ def _attempt(run: BulkRun, item: Item, do: Do) -> tuple[str, str]:
             why = do(run, item)
             if run.state == BulkState.TRYING:
                 transaction.set_rollback(True)
+    except NoRoom:
+        # Nor this row's: the run goes on when there is room.
+        raise
     except DomainError as error:
         return "failed", error.detail
     except IntegrityError:

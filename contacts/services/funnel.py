@@ -28,6 +28,7 @@ from config.lib.redact import redact_text
 from config.lib.scope import current_workspace_id
 from config.lib.signals import changed, deleting
 from config.lib.text import json_problem, text_problem
+from config.lib.writing import admit
 from contacts.models import Revision
 from contacts.services import redaction
 from contacts.services.digests import content_digest, new_salt
@@ -36,7 +37,12 @@ R = TypeVar("R", bound=WorkspaceRow)
 V = TypeVar("V", bound=VersionedRow)
 
 # Neither says anything to a person who reads a Revision.
-_UNRECORDED = frozenset({"id", "workspace_id", "created_at", "updated_at", "version", "repeat_key"})
+_UNRECORDED = frozenset(
+    {
+        "id", "workspace_id", "created_at", "updated_at", "version", "repeat_key",
+        "bucket_tokens", "bucket_at", "bucket_granted",
+    }
+)  # fmt: skip
 # A secret's digest is no secret, but it is nobody's business either.
 HIDDEN = frozenset({"digest", "secret"})
 EMPTY = "must not be empty"
@@ -76,6 +82,7 @@ def create(
 ) -> R:
     """Insert a new row and record it. Raises Invalid naming the fields, Conflict on a duplicate."""
     check(row)
+    admit()
     row.save(force_insert=True)
     after = snapshot(row)
     for part in parts:
@@ -115,6 +122,7 @@ def update(
     parts = [part for part in parts if part.before != part.after]
     if not differing and not parts:
         return row
+    admit()
     version, row.updated_at = row.version, clock.now()
     written = (
         type(row)
@@ -173,6 +181,8 @@ def update_many(
         was = {name: _shown(name, before[name]) for name in names}
         now = {name: _shown(name, after[name]) for name in names}
         revisions.append(_told(row, action, actor=actor, before=was, after=now))
+    if revisions:
+        admit(len(revisions))
     for attnames, group in differing.items():
         values = [row.__dict__ for row in group]
         model = type(group[0])
@@ -274,6 +284,7 @@ def append(
         for index, row in enumerate(rows):
             check(row, prefix=prefixes[index] if prefixes else "")
     if rows:
+        admit(len(rows))
         insert_rows(rows)
         changed(rows, actor)
 
@@ -284,6 +295,7 @@ def put_back(rows: Sequence[R], *, actor: Actor, recorded: bool) -> None:
     Nothing is announced: what followed from them there comes along. `recorded` leaves a Revision
     for each; without, they bring their history themselves.
     """
+    admit(len(rows))
     with pipelined():
         insert_rows(rows)
         if recorded:
@@ -296,6 +308,7 @@ def append_once(row: R, *, actor: Actor) -> bool:
     Of two writers at once the second waits for the first, and then finds the key taken.
     """
     check(row)
+    admit()
     type(row).objects.bulk_create([row], ignore_conflicts=True)
     if not type(row).objects.filter(pk=row.pk).exists():
         return False
@@ -389,6 +402,7 @@ def create_many(
     thousand. `parts` are by their row's id; `write_parts` writes those of all rows at once."""
     if not rows:
         return
+    admit(len(rows))
     of_row = parts or {}
     with contextlib.nullcontext() if of_row else pipelined():
         insert_rows(rows)

@@ -2,9 +2,10 @@
 
 import hmac
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 
 from django.db import connection
 
@@ -22,6 +23,7 @@ from contacts.services import funnel
 USED_EVERY = timedelta(minutes=1)
 # How long a rotated key may go on beside the new one.
 MAX_OVERLAP = timedelta(days=30)
+LIMITS = ("rate_limit", "burst_limit", "daily_rows", "daily_bytes")
 
 
 def create_key(
@@ -31,8 +33,9 @@ def create_key(
     name: str = "",
     scopes: Sequence[str] | None = None,
     expires_at: datetime | None = None,
+    limits: Mapping[str, Any] | None = None,
 ) -> tuple[ApiKey, str]:
-    """A new key and its token, which cannot be shown again."""
+    """A new key and its token, which cannot be shown again. `limits` are LIMITS by name."""
     chosen = list(dict.fromkeys(AGENT_SCOPES if scopes is None else scopes))
     unknown = [scope for scope in chosen if scope not in SCOPES]
     if unknown:
@@ -41,9 +44,25 @@ def create_key(
         raise Invalid({"scopes": "a key needs at least one scope"})
     if expires_at is not None and expires_at <= clock.now():
         raise Invalid({"expires_at": "lies in the past"})
-    key = ApiKey(agent=agent, name=name, scopes=chosen, expires_at=expires_at)
+    key = ApiKey(agent=agent, name=name, scopes=chosen, expires_at=expires_at, **(limits or {}))
     token, key.digest = make_token(current_workspace_id(), key.id)
     return funnel.create(key, actor=actor), token
+
+
+def own_limits(key: ApiKey) -> dict[str, Any]:
+    return {name: getattr(key, name) for name in LIMITS}
+
+
+def limit_key(
+    *, actor: Actor, key_id: uuid.UUID, changes: Mapping[str, Any], reason: str = ""
+) -> ApiKey:
+    """Give a key limits of its own: LIMITS by name, null for the settings', 0 for none. Other
+    processes go by them from the key's next request on."""
+    wrong = changes.keys() - set(LIMITS)
+    if wrong:
+        raise Invalid(dict.fromkeys(sorted(wrong), "is no limit of a key"))
+    key = funnel.get_row(ApiKey, key_id, lock=True)
+    return funnel.update(key, dict(changes), actor=actor, action="limit", reason=reason)
 
 
 def revoke_key(*, actor: Actor, key_id: uuid.UUID, reason: str = "") -> ApiKey:
@@ -69,8 +88,9 @@ def rotate_key(
         raise Conflict("This key opens nothing any more; make a new one.", code="not_live")
     expires_at = now + (key.expires_at - key.created_at) if key.expires_at else None
     made, token = create_key(
-        actor=actor, agent=key.agent, name=key.name, scopes=key.scopes, expires_at=expires_at
-    )
+        actor=actor, agent=key.agent, name=key.name, scopes=key.scopes, expires_at=expires_at,
+        limits=own_limits(key),
+    )  # fmt: skip
     ends = now + overlap
     if key.expires_at is None or key.expires_at > ends:
         changes = {"expires_at": ends}

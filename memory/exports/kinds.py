@@ -1,8 +1,8 @@
 """What an export has: every kind of row of a workspace, each after those it refers to.
 
-Left out is what belongs to this installation and not to the workspace (keys, people's access,
-channels with their secrets, runs of imports and bulk actions), what follows from other rows (the
-search index, kept counts), and answers kept for repeated requests.
+Left out is what belongs to this installation and not to the workspace (keys and their use, people's
+access, channels with their secrets, runs of imports and bulk actions), what follows from other rows
+(the search index, kept counts), and answers kept for repeated requests.
 """
 
 from functools import cache
@@ -18,11 +18,12 @@ from contacts.services.row_exports import SECRET
 Model = type[WorkspaceRow]
 _OF_THE_INSTALLATION = {
     "contacts.apikey", "contacts.invitation", "contacts.membership", "contacts.bulkrun",
-    "agent_sessions.pingchannel", "agent_sessions.pingdelivery", "memory.importrun",
+    "contacts.usageday", "agent_sessions.pingchannel", "agent_sessions.pingdelivery",
+    "memory.importrun",
 }  # fmt: skip
 _DERIVED = {
     "contacts.idempotencykey", "memory.passage", "memory.embeddingspace", "memory.rowcount",
-    "memory.daycount",
+    "memory.daycount", "contacts.storagecount",
 }  # fmt: skip
 # These say that a row or a change is as it was; they are no secrets.
 _PROOFS = {"digest"}

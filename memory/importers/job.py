@@ -15,7 +15,8 @@ from django.db.models import Q
 
 from config.lib import clock
 from config.lib.actor import Actor
-from config.lib.errors import DomainError, Invalid
+from config.lib.errors import DomainError, Invalid, NoRoom
+from config.lib.room import require_room
 from config.lib.scope import workspace_scope
 from contacts.models import Membership
 from contacts.models.workspace import Role
@@ -35,6 +36,9 @@ from memory.models.imports import ACTIVE, ImportState
 
 log = structlog.get_logger()
 
+GROWING = (ImportState.UNPACKING, ImportState.TRYING, ImportState.RUNNING)
+WAITS = "Waits for room on the disk of the database"
+
 
 def work(workspace_id: uuid.UUID, run_id: uuid.UUID, told_to_stop: Callable[[], bool]) -> None:
     """Do what the run was begun for. Outside any scope; of two at once the second does nothing."""
@@ -44,10 +48,15 @@ def work(workspace_id: uuid.UUID, run_id: uuid.UUID, told_to_stop: Callable[[], 
     worker = _Worker(workspace_id, run, told_to_stop)
     with Pulse(workspace_id, run_id, run.job) as worker.pulse:
         try:
+            if run.state in GROWING:
+                require_room()
             worker.go()
         except _Paused:
             # The server stops: whoever comes next goes on, and need not wait for our silence.
             worker.leave(job="", beat_at=clock.now() - LOST)
+        except NoRoom:
+            # Nor now: the sweep asks again every minute.
+            worker.leave(job="", beat_at=clock.now() - LOST, progress=WAITS)
         except Stopped:
             log.info("import_stopped", run=str(run_id))
             if run.state == ImportState.UNPACKING:

@@ -18,6 +18,7 @@ from django.db import IntegrityError, OperationalError, transaction
 from config.lib import clock
 from config.lib.actor import Actor
 from config.lib.disk import database_is_full, says_full
+from config.lib.errors import NoRoom
 from config.lib.ids import new_id
 from config.lib.redact import current_extra, redact_text, redacting_for
 from config.lib.scope import set_local, workspace_scope
@@ -182,6 +183,11 @@ class _Run:
                     "the source was changed while it was read: run the import again"
                 )
         except Stopped:
+            raise
+        except NoRoom as error:
+            # A page's run goes on when there is room; a command's is started again.
+            if not row.by_page:
+                self._fail(row, error)
             raise
         except BaseException as error:
             if not self.steps.dry_run:

@@ -24,11 +24,12 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 
 from config.lib import clock
 from config.lib.body import UnreadableBody, parse_json
-from config.lib.errors import DomainError, NotFound
+from config.lib.errors import DomainError, NoRoom, NotFound
 from config.lib.ids import new_id
 from config.lib.jobs import Job
 from config.lib.redact import redact, redact_text
 from config.lib.scope import current_workspace_id, workspace_scope
+from config.lib.writing import admit
 from contacts.models import ApiKey
 from contacts.services import funnel
 from memory.hooks.dialects import DIALECTS, Dialect
@@ -116,6 +117,7 @@ def keep_payload(*, key: ApiKey, dialect: Dialect, event: str, body: bytes, sent
     fired_at = sent.fired_at or (form.claimed_at if form is not None else None)
     now = clock.now()
     payload_id = new_id()
+    admit()
     with connection.cursor() as cursor:
         cursor.execute(
             _INSERT,
@@ -306,7 +308,7 @@ def _map_one(stream: HookStream, row: HookPayload) -> None:
             told["session_id"] = session.pk
     except Unmapped as error:
         told = {"state": PayloadState.UNMAPPED, "reason": str(error)[:500]}
-    except (IntegrityError, OperationalError):
+    except (IntegrityError, OperationalError, NoRoom):
         raise
     except DomainError as error:
         told = {"state": PayloadState.FAILED, "reason": error.detail[:500]}

@@ -23,6 +23,7 @@ from config.lib.db.lookup import find_row
 from config.lib.errors import Conflict, DomainError, Invalid
 from config.lib.ids import new_id
 from config.lib.redact import redact
+from config.lib.room import room
 from config.lib.scope import current_workspace_id, workspace_scope
 from contacts.services import funnel
 from memory import search as ranking
@@ -119,6 +120,8 @@ def keep(
     The last that is done in a scope: a failure rolls it back. The commit does not wait for the
     disk. `narrowed` is the query's resolved filter; without it names are looked up once more.
     """
+    if room().problem:
+        return None
     receipt_id = new_id()
     request = request_of(query)
     try:

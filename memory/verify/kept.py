@@ -8,6 +8,8 @@ from datetime import timedelta
 from django.db.models import Sum
 
 from config.lib import clock
+from contacts.models import StorageCount
+from contacts.services import usage
 from memory.counted import COUNTED, PENDING
 from memory.models import DayCount, RowCount
 from memory.services.counts import is_due, refresh_counts
@@ -17,6 +19,8 @@ CATEGORY = "rows"
 # Between two runs of the job that counts again, and some more: until then a count may be of before
 # rows were deleted.
 GRACE = timedelta(minutes=5)
+# What may come and go between two measurements.
+STORAGE_SLACK, STORAGE_SHARE = 16 * 1024**2, 0.5
 
 
 def check(workspace_id: uuid.UUID, options: Options) -> Iterator[Check]:
@@ -30,6 +34,35 @@ def check(workspace_id: uuid.UUID, options: Options) -> Iterator[Check]:
             if text not in result.problems:
                 result.mended(text)
     yield result
+    storage = _storage(workspace_id)
+    if storage.findings and options.fix:
+        before = storage.problems
+        usage.measure_storage(workspace_id, anyway=True)
+        storage = _storage(workspace_id)
+        if not storage.findings:
+            storage.mended(before[0])
+    yield storage
+
+
+def _storage(workspace_id: uuid.UUID) -> Check:
+    """What the rows take, measured anew. Between two runs of the job rows come and go, so only what
+    that does not explain is wrong."""
+    result = Check(CATEGORY, "kept storage")
+    with patient_scope(workspace_id):
+        kept = StorageCount.objects.first()
+        if kept is None:
+            return result
+        there = usage.measure().bytes
+        problem = (
+            f"storage: {kept.bytes:,} bytes measured {kept.measured_at:%H:%M}, {there:,} there"
+        )
+        slack = max(STORAGE_SLACK, kept.added, int(STORAGE_SHARE * there))
+        right = abs(there - kept.bytes) <= slack
+        if not right and usage.is_due(kept):
+            result.notes.append(f"{problem}; the job measures again soon")
+            right = True
+        result.saw(right, problem)
+    return result
 
 
 def _counts(workspace_id: uuid.UUID) -> Check:

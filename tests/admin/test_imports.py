@@ -344,6 +344,21 @@ def test_a_run_whose_job_died_is_found_and_goes_on_where_it_was(
     assert memories(workspace) == 3
 
 
+def test_without_room_it_waits_and_goes_on_when_there_is(otto, workspace, tried, full, monkeypatch):
+    monkeypatch.setattr("memory.importers.run.BATCH_ROWS", 1)
+    press(otto, workspace, "running")
+    calls = iter([lambda: None, full])
+    # The disk fills up after two batches.
+    run = work(workspace, told_to_stop=lambda: next(calls)())
+    assert (run.state, run.job, memories(workspace)) == ("running", "", 2)
+    assert "room" in run.progress
+    # The sweep's next look, and the next.
+    assert work(workspace).state == "running"
+    full(False)
+    assert work(workspace).state == "done"
+    assert memories(workspace) == 3
+
+
 def test_of_two_jobs_the_second_leaves_it_to_the_first(otto, workspace, tried):
     press(otto, workspace, "running")
     with workspace_scope(workspace.id):

@@ -12,6 +12,7 @@ from config.lib.scope import workspace_scope
 from config.lib.tokens import read_token
 from contacts.models import Agent, ApiKey, Invitation, Membership, Revision, Workspace
 from contacts.scopes import AGENT_SCOPES
+from contacts.services import usage
 from contacts.services.keys import create_key, verify_token
 from tests.admin.conftest import person, signed_in
 from tests.admin.pages import form_of, sent_by, url
@@ -150,3 +151,37 @@ def test_a_key_is_rotated_and_the_old_one_ends_after_the_overlap(alice, otto, wo
         assert verify_token(read_token(token)) is not None
     again = alice.post(address, {"overlap": "0"}, follow=True).content.decode()
     assert "opens nothing any more" in again
+
+
+def test_an_owner_gives_a_key_limits_of_its_own_and_sees_what_is_used(alice, otto, workspace, rows):
+    key, address = rows[ApiKey], url(ApiKey, "change", rows[ApiKey].pk)
+    usage.note(workspace.id, key.pk, rows=1234, size=5000)
+    usage.flush()
+    sent = form_of(alice, address) | {"rate_limit": "2.5", "daily_rows": "7000"}
+    assert alice.post(address, sent).status_code == 302
+    with workspace_scope(workspace.id):
+        key = ApiKey.objects.get(pk=key.pk)
+        assert (key.rate_limit, key.daily_rows, key.burst_limit) == (2.5, 7000, None)
+    page = alice.get(address).content.decode()
+    assert "2.5 requests a second" in page
+    assert "1 requests, 1,234 rows" in page
+    refused = alice.post(address, form_of(alice, address) | {"burst_limit": "0"})
+    assert refused.context["adminform"].form.errors["burst_limit"]
+    assert "rate_limit" not in form_of(otto, address)
+    usage.measure_storage(workspace.id)
+    page = alice.get(url(Workspace, "change", workspace.pk)).content.decode()
+    assert "1,234 rows" in page
+    assert "measured" in page
+
+
+def test_without_room_people_read_and_are_told(alice, workspace, rows, full):
+    full()
+    address = url(Agent, "change", rows[Agent].pk)
+    refused = alice.post(address, form_of(alice, address) | {"name": "renamed"})
+    assert refused.status_code == 507
+    assert refused["Retry-After"]
+    assert "nearly full" in refused.content.decode()
+    assert "The disk of the database is nearly full" in alice.get("/admin/").content.decode()
+    full(False)
+    assert alice.post(address, form_of(alice, address) | {"name": "renamed"}).status_code == 302
+    assert "nearly full" not in alice.get("/admin/").content.decode()

@@ -31,6 +31,7 @@ OWN_ROWS = [case for case in OPERATIONS if "{" in case[2]]
 # The least body that an operation with an id in its path takes.
 BODIES = {
     "update_agent": {"kind": "amp"},
+    "limit_key": {"rate_limit": 5},
     "update_project": {"pinned": True},
     "update_session": {"name": "x"},
     "update_thread": {"name": "x"},

@@ -2,10 +2,13 @@
 
 import http.client
 import socket
+import time
 
 import orjson
 import pytest
 
+from config.lib.scope import workspace_scope
+from contacts.models import UsageDay
 from tests.api.caller import Caller, all_items
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -134,3 +137,31 @@ def test_a_body_that_is_too_large_is_answered_and_not_cut_off(port, api):
         assert (answer.status, orjson.loads(answer.read())["code"]) == (413, "body_too_large")
     finally:
         link.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "headers", "status"),
+    [
+        ("GET /api/v1/me?q=" + "x" * 8200 + " HTTP/1.1", [], 414),
+        ("GET /api/v1/me HTTP/1.1", ["X-Long: " + "x" * 8200], 431),
+        ("GET /api/v1/me HTTP/1.1", [f"X-{n}: 1" for n in range(101)], 431),
+    ],
+)
+def test_an_address_or_headers_beyond_all_measure_are_refused(port, line, headers, status):
+    sent = "\r\n".join([line, "Host: localhost", *headers]).encode() + b"\r\n\r\n"
+    answer = raw_answer(port, sent)
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer[:100]
+
+
+def test_what_a_key_does_is_counted_by_the_server_itself(port, api, workspace):
+    status, _ = post_in_chunks(port, api, [b'{"text": "a heron"}'])
+    assert status == 201
+    until = time.monotonic() + 20
+
+    def counted():
+        with workspace_scope(workspace.id):
+            return list(UsageDay.objects.values_list("requests", "rows", "bytes"))
+
+    while not counted() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert counted() == [(1, 1, 19)]

@@ -90,10 +90,15 @@ def test_an_answer_can_add_context_and_nothing_else(offline, stand_in):
         assert offline.hook(claude("UserPromptSubmit", prompt=str(wrong))) is None
 
 
-@pytest.mark.parametrize("status", [404, 502, 429])
-def test_something_else_that_answers_there_takes_nothing_away(offline, stand_in, status):
+PROBLEM = "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(404, ""), (502, ""), (429, PROBLEM), (503, PROBLEM), (507, PROBLEM)]
+)
+def test_who_has_no_use_for_it_now_takes_nothing_away(offline, stand_in, status, kind):
     offline.configure(stand_in.url)
-    stand_in.answer = (status, {"Retry-After": "1"}, b"no")
+    stand_in.answer = (status, {"Retry-After": "1", "Content-Type": kind}, b"{}")
     offline.hook(tool(0))
     wait_for(lambda: "not delivered" in offline.log())
     assert len(offline.queue()) == 1

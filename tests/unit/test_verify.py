@@ -298,7 +298,7 @@ def test_a_workspace_as_services_leave_it_is_whole(filled, verify):
     assert wrong(checks) == {}
     assert code == 0
     seen = {name: check["found"] for name, check in checks.items() if check["workspace"]}
-    empty = ("raw lines", "kept counts", "vectors of a second space")
+    empty = ("raw lines", "kept counts", "kept storage", "vectors of a second space")
     assert all(seen[name] for name in seen if name not in empty), seen
     assert checks["seals"]["notes"][0].startswith("the chain ends with seal 1 of ")
 

@@ -105,7 +105,12 @@ SERVING: tuple[Setting, ...] = (
     ),
     Setting("REMEMBRANCER_LOG_FORMAT", choice("console", "json"), "console", "Shape of log lines."),
     Setting("REMEMBRANCER_WEB_WORKERS", whole(1, 64), 2, "Web server processes."),
-    Setting("REMEMBRANCER_WEB_THREADS", whole(1, 128), 16, "Threads in each web process."),
+    Setting(
+        "REMEMBRANCER_WEB_THREADS",
+        whole(1, 128),
+        16,
+        "Requests that each web process works on at once.",
+    ),
     Setting("REMEMBRANCER_JOB_CONCURRENCY", whole(1, 32), 2, "Jobs run at once by the job worker."),
     Setting(
         "REMEMBRANCER_DATABASE_POOL",
@@ -132,6 +137,72 @@ SERVING: tuple[Setting, ...] = (
         10 * 1024 * 1024,
         "Largest request body; above it 413.",
         "10485760 (10 MiB)",
+    ),
+    Setting(
+        "REMEMBRANCER_KEY_RATE",
+        number(0, 100_000),
+        200.0,
+        "Requests a second that a key may make in the long run; 0: any number. A key may have its "
+        "own (docs/security.md, Limits).",
+        "`200`",
+    ),
+    Setting(
+        "REMEMBRANCER_KEY_BURST",
+        whole(1, 10_000_000),
+        2000,
+        "Requests that a key may make at once before that rate holds it; a key may have its own.",
+    ),
+    Setting(
+        "REMEMBRANCER_KEY_DAILY_ROWS",
+        whole(0, 10**15),
+        1_000_000,
+        "Rows that a key may write a day (UTC); 0: any number. A key may have its own.",
+    ),
+    Setting(
+        "REMEMBRANCER_KEY_DAILY_BYTES",
+        whole(0, 10**18),
+        4 * 1024**3,
+        "Bytes that a key may send to be written a day; 0: any number. A key may have its own.",
+        "4294967296 (4 GiB)",
+    ),
+    Setting(
+        "REMEMBRANCER_DAILY_ROWS",
+        whole(0, 10**15),
+        0,
+        "Rows that all keys of a workspace may write a day (UTC); 0: any number. A workspace may "
+        "have its own.",
+        "0: any number",
+    ),
+    Setting(
+        "REMEMBRANCER_DAILY_BYTES",
+        whole(0, 10**18),
+        0,
+        "Bytes that all keys of a workspace may send to be written a day; a workspace may have its "
+        "own.",
+        "0: any number",
+    ),
+    Setting(
+        "REMEMBRANCER_STORED_BYTES",
+        whole(0, 10**18),
+        0,
+        "Bytes of a workspace's rows, without indexes, at which its keys may write no more; a "
+        "workspace may have its own.",
+        "0: any number",
+    ),
+    Setting(
+        "REMEMBRANCER_MIN_FREE_BYTES",
+        whole(0, 10**18),
+        None,
+        "Free space of the embedded database's disk below which writes are refused (507); 0: "
+        "never.",
+        "5 % of the disk, at most 1 GiB",
+    ),
+    Setting(
+        "REMEMBRANCER_DATABASE_BYTES",
+        whole(0, 10**18),
+        0,
+        "Size of the database, with indexes, above which writes are refused (507).",
+        "0: any size",
     ),
     Setting(
         "REMEMBRANCER_IMPORT_BYTES",
