@@ -1,6 +1,7 @@
 from contacts.models.agent import Agent, ApiKey
 from contacts.models.bulk import BulkRun
 from contacts.models.contact import Contact, ContactEmail, ContactPhone, ContactTag, Tag
+from contacts.models.erasure import Erasure, Tombstone
 from contacts.models.idempotency import IdempotencyKey
 from contacts.models.revision import Revision, RevisionSeal
 from contacts.models.workspace import Invitation, Membership, Workspace
@@ -13,11 +14,13 @@ __all__ = [
     "ContactEmail",
     "ContactPhone",
     "ContactTag",
+    "Erasure",
     "IdempotencyKey",
     "Invitation",
     "Membership",
     "Revision",
     "RevisionSeal",
     "Tag",
+    "Tombstone",
     "Workspace",
 ]

@@ -25,6 +25,7 @@ from config.lib.errors import Conflict, Invalid, NotFound, Stale
 from config.lib.signals import changed, deleting
 from config.lib.text import json_problem, text_problem
 from contacts.models import Revision
+from contacts.services import tombstones
 from contacts.services.digests import new_salt, revision_digest
 
 R = TypeVar("R", bound=WorkspaceRow)
@@ -32,8 +33,9 @@ V = TypeVar("V", bound=VersionedRow)
 
 # Neither says anything to a person who reads a Revision.
 _UNRECORDED = frozenset({"id", "workspace_id", "created_at", "updated_at", "version", "repeat_key"})
-# A secret's digest is no secret, but it is nobody's business either.
-HIDDEN = frozenset({"digest", "secret"})
+# A secret's digest is no secret, but it is nobody's business either; what is to be erased
+# (`wanted`) would be kept by the record of its erasure.
+HIDDEN = frozenset({"digest", "secret", "wanted"})
 EMPTY = "must not be empty"
 
 
@@ -67,8 +69,10 @@ def create(
     reason: str = "",
     parts: Sequence[Part] = (),
 ) -> R:
-    """Insert a new row and record it. Raises Invalid naming the fields, Conflict on a duplicate."""
+    """Insert a new row and record it. Raises Invalid naming the fields, Conflict on a duplicate
+    and for what was erased."""
     check(row)
+    tombstones.guard([row], actor=actor, parts={row.pk: [part.after for part in parts]})
     row.save(force_insert=True)
     after = snapshot(row)
     for part in parts:
@@ -108,6 +112,7 @@ def update(
     parts = [part for part in parts if part.before != part.after]
     if not differing and not parts:
         return row
+    tombstones.guard_changes(row, {n: after[n] for n in differing}, [p.after for p in parts])
     version, row.updated_at = row.version, clock.now()
     written = (
         type(row)
@@ -216,6 +221,28 @@ def delete_many(rows: Sequence[R], *, actor: Actor, reason: str = "") -> None:
     type(rows[0]).objects.filter(pk__in=[row.pk for row in rows]).delete()
 
 
+def erase(rows: Sequence[R], *, actor: Actor) -> None:
+    """Remove rows of one model for good: their Revisions say that it was done, and nothing of what
+    they were. For the owner's login, which empties the earlier ones."""
+    if not rows:
+        return
+    deleting(rows, actor)
+    if isinstance(rows[0], VersionedRow):
+        record_changes([(row, {}, {}) for row in rows], "erase", actor=actor)
+    _record_unlinked(rows, actor=actor)
+    type(rows[0]).objects.filter(pk__in=[row.pk for row in rows]).delete()
+
+
+def strike(row: WorkspaceRow, values: Mapping[str, Any], *, actor: Actor) -> None:
+    """Write `values` over fields of a row in whose place something is erased; recorded are the
+    fields' names. For the owner's login, which may on append-only rows too."""
+    changes = dict(values)
+    if isinstance(row, VersionedRow):
+        changes |= {"version": models.F("version") + 1, "updated_at": clock.now()}
+        record_changes([(row, {}, {"erased": sorted(values)})], "erase", actor=actor)
+    type(row).objects.filter(pk=row.pk).update(**changes)
+
+
 def append(
     rows: Sequence[R], *, actor: Actor, checked: bool = False, prefixes: Sequence[str] = ()
 ) -> None:
@@ -227,16 +254,19 @@ def append(
         for index, row in enumerate(rows):
             check(row, prefix=prefixes[index] if prefixes else "")
     if rows:
+        tombstones.guard(rows, actor=actor)
         insert_rows(rows)
         changed(rows, actor)
 
 
 def put_back(rows: Sequence[R], *, actor: Actor, recorded: bool) -> None:
     """Insert rows of one model as another database of ours had them, which `check` has passed.
+    Conflict for what was erased.
 
     Nothing is announced: what followed from them there comes along. `recorded` leaves a Revision
     for each; without, they bring their history themselves.
     """
+    tombstones.guard(rows, actor=actor)
     insert_rows(rows)
     if recorded:
         record_many(rows, "import", actor=actor)
@@ -316,8 +346,10 @@ def create_many(
     thousand. `parts` are by their row's id."""
     if not rows:
         return
-    insert_rows(rows)
     of_row = parts or {}
+    held = {pk: [part.after for part in those] for pk, those in of_row.items()}
+    tombstones.guard(rows, actor=actor, parts=held)
+    insert_rows(rows)
     for row in rows:
         for part in of_row.get(row.pk, ()):
             part.write()

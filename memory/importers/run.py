@@ -22,9 +22,10 @@ from config.lib.ids import new_id
 from config.lib.redact import redact_text
 from config.lib.scope import set_local, workspace_scope
 from contacts.services import funnel
+from contacts.services.tombstones import Erased
 from memory.importers.ahead import ahead
 from memory.importers.check import check, numbered
-from memory.importers.problems import SourceError
+from memory.importers.problems import Code, Finding, SourceError
 from memory.importers.report import ImportReport
 from memory.importers.rows import Entry
 from memory.importers.source import Options, Reading, Source
@@ -226,7 +227,14 @@ class _Run:
 
     def _work(self, entry: Entry) -> None:
         assert entry.work is not None
-        tally = entry.work.write(self.actor)
+        try:
+            with transaction.atomic():
+                tally = entry.work.write(self.actor)
+        except Erased as refusal:
+            found = Finding(Code.REFUSED, refusal.detail, "left out")
+            self.report.table(entry.table).note("skipped")
+            self.report.problems.add(found.of(entry.table, entry.key))
+            return
         for table, outcomes in tally.tables.items():
             for outcome, rows in outcomes.items():
                 self.report.table(table).note(outcome, rows)

@@ -1,5 +1,6 @@
 """The lock of one session's hooks and transcript: whoever writes what either says holds it."""
 
+from contacts.services import tombstones
 from memory.models import HookStream
 
 
@@ -16,3 +17,18 @@ def lock_stream(
         HookStream.objects.bulk_create([new], ignore_conflicts=True)
         found = locked.first()
     return found
+
+
+def stream_mark(dialect: str, session_name: str) -> tuple[str, ...]:
+    """What a session is known by to its hooks and its transcript, for its tombstone."""
+    return ("stream", dialect, session_name)
+
+
+def is_erased(dialect: str, session_name: str) -> bool:
+    """Whether the session was erased: what is still sent of it is not kept."""
+    return tombstones.are_buried(
+        [
+            stream_mark(dialect, session_name),
+            ("native", "agent_sessions.session", "claude_session_id", session_name),
+        ]
+    )

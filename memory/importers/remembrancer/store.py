@@ -13,6 +13,7 @@ from config.lib.db.models import VersionedRow
 from config.lib.errors import Invalid
 from contacts.models import Agent, Contact, Tag
 from contacts.services import funnel
+from contacts.services.tombstones import Erased
 from memory.exports.kinds import Model, fields, keys, kind_of
 from memory.exports.ndjson import dumped_row
 from memory.importers.problems import Code, Finding, Problem
@@ -200,14 +201,14 @@ class Batch:
             with transaction.atomic():
                 funnel.put_back(rows, actor=actor, recorded=recorded)
             return rows
-        except (IntegrityError, DataError):
+        except (IntegrityError, DataError, Erased):
             made = []
         for row in rows:
             try:
                 with transaction.atomic():
                     funnel.put_back([row], actor=actor, recorded=recorded)
                 made.append(row)
-            except (IntegrityError, DataError) as error:
+            except (IntegrityError, DataError, Erased) as error:
                 reason = str(error).splitlines()[0][:200]
                 self._find(row.pk, Code.REFUSED, reason, "skipped")
         return made
