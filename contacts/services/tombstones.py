@@ -20,7 +20,7 @@ from django.db import models
 from django.db.models import Q
 
 from config.lib.actor import Actor
-from config.lib.errors import Conflict
+from config.lib.errors import Erased
 from config.lib.scope import current_workspace_id
 from config.lib.wording import ERASED, Words, texts_in, words_of
 from contacts.models import Erasure, Tombstone
@@ -29,19 +29,6 @@ from contacts.models import Erasure, Tombstone
 STATEMENTS = frozenset({"memory.memory", "contacts.contact"})
 # Names beside external_id that another system knows a row by.
 NATIVE = ("claude_session_id", "vcard_uid")
-CODE = "erased"
-
-
-class Erased(Conflict):
-    """Something about it was erased here, and may not come back."""
-
-    def __init__(self, what: str, erasures: Iterable[uuid.UUID] = ()) -> None:
-        self.erasures = set(erasures)
-        super().__init__(
-            f"This {what} was erased here, or says what was, and may not come back. "
-            "An owner can lift the erasure.",
-            code=CODE,
-        )
 
 
 # --- Digests ----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from memory.admin import (
     about,
     duplicates,
+    erasures,
     golden,
     hooks,
     imports,
@@ -14,6 +15,6 @@ from memory.admin import (
 )
 
 __all__ = [
-    "about", "duplicates", "golden", "hooks", "imports", "index", "learning", "lists", "memories",
-    "receipts",
+    "about", "duplicates", "erasures", "golden", "hooks", "imports", "index", "learning", "lists",
+    "memories", "receipts",
 ]  # fmt: skip

@@ -18,11 +18,11 @@ from psycopg.errors import DiskFull
 
 from config.lib import clock
 from config.lib.actor import Actor
+from config.lib.errors import Erased
 from config.lib.ids import new_id
 from config.lib.redact import redact_text
 from config.lib.scope import set_local, workspace_scope
 from contacts.services import funnel
-from contacts.services.tombstones import Erased
 from memory.importers.ahead import ahead
 from memory.importers.check import check, numbered
 from memory.importers.problems import Code, Finding, SourceError

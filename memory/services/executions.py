@@ -21,9 +21,10 @@ from typing import Any
 from django.db import transaction
 
 from config.lib.actor import Actor
+from config.lib.errors import Erased
 from config.lib.ids import read_id
 from contacts.services import funnel
-from contacts.services.tombstones import Erased, count_kept_away
+from contacts.services.tombstones import count_kept_away
 from memory.models import Memory, MemoryAbout
 from memory.models.links import Relation
 from memory.models.memory import Kind

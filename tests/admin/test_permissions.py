@@ -19,7 +19,7 @@ from django.urls import get_resolver, reverse
 
 from config.lib.db.models import WorkspaceRow
 from config.lib.scope import workspace_scope
-from contacts.models import ApiKey, BulkRun, Contact, Membership, Revision, Workspace
+from contacts.models import ApiKey, BulkRun, Contact, Erasure, Membership, Revision, Workspace
 from contacts.models.workspace import Role
 from memory.models import ImportRun, Memory, Receipt
 from sessions.models import Priority, ScheduledMission, Session, Thread, Worker
@@ -104,6 +104,9 @@ PAGES: dict[str, tuple[str, Role | None]] = {
     "agent_sessions_task_board_move": ("POST", Role.OPERATOR),
     "contacts_apikey_rotate": ("POST", Role.OWNER),
     "contacts_bulkrun_progress": ("GET", Role.VIEWER),
+    "contacts_erasure_progress": ("GET", Role.VIEWER),
+    "contacts_erasure_new": ("GET", Role.OWNER),
+    "contacts_erasure_run": ("POST", Role.OWNER),
     "memory_memory_read": ("GET", Role.VIEWER),
     "memory_receipt_again": ("GET", Role.VIEWER),
     "memory_importrun_progress": ("GET", Role.VIEWER),
@@ -130,6 +133,7 @@ ROWS_OF: dict[str, type[Model]] = {
     "agent_sessions_priority": Priority,
     "contacts_apikey": ApiKey,
     "contacts_bulkrun": BulkRun,
+    "contacts_erasure": Erasure,
     "memory_memory": Memory,
     "memory_importrun": ImportRun,
     "memory_receipt": Receipt,

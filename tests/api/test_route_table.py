@@ -72,6 +72,7 @@ BODIES = {
     "rename_tag": {"name": "x"},
     "merge_memories": {"keep": "older"},
     "undo_change": {},
+    "run_erasure": {"confirm": "a term"},
 }
 
 
@@ -181,6 +182,7 @@ def make_rows(api: Caller, workspace: Workspace) -> dict[str, str]:
     golden = made(api.post("/golden-queries", pinned))
     handoff = made(api.post("/handoffs", {"from_session_id": session["id"], "content": "c"}))
     (notification,) = made(api.get("/notifications"))["items"]
+    erasure = made(api.post("/erasures", {"kind": "term", "term": "a term"}))
     with workspace_scope(workspace.id):
         pair = MemoryDuplicate(
             older_id=memory["id"], newer_id=other["id"], similarity=0.95, overlap=0.8
@@ -218,6 +220,7 @@ def make_rows(api: Caller, workspace: Workspace) -> dict[str, str]:
         "object_id": memory["id"],
         "revision_id": str(revision.pk),
         "event": "Stop",
+        "erasure_id": erasure["id"],
     }
 
 

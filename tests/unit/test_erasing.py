@@ -6,6 +6,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from config.lib.errors import Conflict, Invalid
@@ -17,13 +18,23 @@ from contacts.services.addresses import Labelled
 from contacts.services.contacts import create_contact
 from memory import verify
 from memory.erasing import work
-from memory.models import Evidence, HookPayload, HookStream, Memory, Passage, Receipt
+from memory.models import (
+    Evidence,
+    HookPayload,
+    HookStream,
+    ImportRun,
+    Lesson,
+    Memory,
+    Passage,
+    Receipt,
+)
 from memory.search.funnel import search
 from memory.search.schemas import SearchQuery
-from memory.services import erasures
+from memory.services import erasures, lessons
 from memory.services.about import About
 from memory.services.golden import pin_receipt
 from memory.services.hook_streams import is_erased
+from memory.services.lessons import Finding
 from memory.services.memories import (
     NewEvidence,
     NewMemory,
@@ -334,3 +345,53 @@ def test_a_failure_removes_nothing(workspace, owner_url, monkeypatch):
         assert Revision.objects.filter(erased_at__isnull=False).count() == 0
         had[Revision] += 1
         assert {model: model.objects.count() for model in had} == had
+
+
+def test_the_shell_says_what_would_go_and_asks(workspace, owner_url, capsys, monkeypatch):
+    with workspace_scope(workspace.id):
+        memory = make_memory(SECRET)
+    asked = iter(["no", "erase"])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(asked))
+    wanted = ["--workspace", workspace.slug, "--memory", str(memory.id)]
+    call_command("erase", *wanted, "--preview")
+    call_command("erase", *wanted)
+    assert capsys.readouterr().out.count("nothing was removed") == 2
+    with workspace_scope(workspace.id):
+        assert Memory.objects.filter(pk=memory.pk).exists()
+    call_command("erase", *wanted)
+    assert "was removed: 1 memory" in capsys.readouterr().out
+    with workspace_scope(workspace.id):
+        assert not Memory.objects.filter(pk=memory.pk).exists()
+
+
+def test_an_import_leaves_out_what_was_erased_and_says_so(workspace, owner_url, tmp_path):
+    with workspace_scope(workspace.id):
+        make_memory(SECRET)
+        make_memory("The seedlings need water at noon.")
+    exported = tmp_path / "all.ndjson"
+    call_command("export", "--workspace", workspace.slug, "--output", str(exported))
+    erase(workspace, ErasureKind.TERM, term="zorblatt")
+    with workspace_scope(workspace.id):
+        Memory.objects.all().delete()
+    call_command("import", "remembrancer", str(exported), "--workspace", workspace.slug)
+    with workspace_scope(workspace.id):
+        assert [row.text for row in Memory.objects.all()] == ["The seedlings need water at noon."]
+        (run,) = ImportRun.objects.all()
+    assert "erased here" in str(run.problems)
+
+
+def test_what_is_learned_again_is_left_out_and_counted(workspace, owner_url):
+    with workspace_scope(workspace.id):
+        thread = make_thread()
+        said = [NewMessage(role="user", content="Remember that the pump starts at noon daily.")]
+        (message,), _ = append_messages(actor=ALICE, thread_id=thread.id, messages=said)
+        found = Finding(
+            rule="remember", kind="fact", text="The pump starts at noon daily.",
+            quote="the pump starts at noon daily", message_id=message.id,
+        )  # fmt: skip
+        made = lessons.keep(thread.session, found)
+    row = erase(workspace, ErasureKind.MEMORY, made.id)
+    with workspace_scope(workspace.id):
+        assert lessons.keep(thread.session, found) is None
+        assert Erasure.objects.get(pk=row.pk).kept_away == 1
+        assert not Lesson.objects.exists()

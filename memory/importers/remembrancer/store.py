@@ -10,10 +10,9 @@ from django.db import DataError, IntegrityError, models, transaction
 
 from config.lib.actor import Actor
 from config.lib.db.models import VersionedRow
-from config.lib.errors import Invalid
+from config.lib.errors import Erased, Invalid
 from contacts.models import Agent, Contact, Tag
 from contacts.services import funnel
-from contacts.services.tombstones import Erased
 from memory.exports.kinds import Model, fields, keys, kind_of
 from memory.exports.ndjson import dumped_row
 from memory.importers.problems import Code, Finding, Problem
