@@ -30,6 +30,7 @@ from memory.api import (
     stats,
     summaries,
     transcripts,
+    unlearning,
 )
 from memory.api.context import router as context
 from memory.api.search import router as search
@@ -112,6 +113,7 @@ for router in (
     receipts.router,
     golden.router,
     erasures.router,
+    unlearning.router,
     stats.router,
     transcripts.router,
     pings.router,

@@ -66,6 +66,14 @@ def erase_links(request: HttpRequest, kind: ErasureKind, row: Any) -> list[PageL
     return [PageLink("Erase …", address, "delete_forever")]
 
 
+def unlearn_links(request: HttpRequest, kind: str, row: Any) -> list[PageLink]:
+    """From the page of a session, worker, key or run to taking back what it wrote."""
+    if not allows(request, Role.OPERATOR):
+        return []
+    address = f"{reverse('admin:memory_unlearning_new')}?kind={kind}&target={row.pk}"
+    return [PageLink("Take back what it wrote …", address, "undo")]
+
+
 class RowActions:
     """For a ModelAdmin: `row_actions` as buttons and list actions."""
 

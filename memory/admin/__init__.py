@@ -12,9 +12,10 @@ from memory.admin import (
     lists,
     memories,
     receipts,
+    unlearning,
 )
 
 __all__ = [
     "about", "duplicates", "erasures", "golden", "hooks", "imports", "index", "learning", "lists",
-    "memories", "receipts",
+    "memories", "receipts", "unlearning",
 ]  # fmt: skip

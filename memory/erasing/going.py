@@ -175,7 +175,7 @@ def follow(going: Going) -> None:
             candidates |= set(derived.values_list("source_id", flat=True))
         candidates -= going.rows[Memory]
         looked_at |= candidates
-        alone = _without_source(going, candidates)
+        alone = without_source(going, candidates)
         if not alone:
             break
         before = set(going.rows[Memory])
@@ -194,7 +194,7 @@ def _rest_on(sessions: Sequence[uuid.UUID]) -> Any:
     )
 
 
-def _without_source(going: Going, ids: set[uuid.UUID]) -> set[uuid.UUID]:
+def without_source(going: Going, ids: set[uuid.UUID]) -> set[uuid.UUID]:
     """Those of `ids` that keep none."""
     kept: set[uuid.UUID] = set()
     some = list(ids)

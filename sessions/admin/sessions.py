@@ -19,7 +19,7 @@ from unfold.decorators import display
 
 from config.lib.admin import show
 from contacts.admin.access import actor_of
-from contacts.admin.actions import PageLink, RowAction, erase_links
+from contacts.admin.actions import PageLink, RowAction, erase_links, unlearn_links
 from contacts.admin.base import WorkspaceAdmin, folded
 from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import RowForm, posted_reason
@@ -182,7 +182,10 @@ class SessionAdmin(WorkspaceAdmin):
     # --- Columns ------------------------------------------------------------------------------
 
     def row_links(self, request: HttpRequest, row: Any) -> list[PageLink]:
-        return erase_links(request, ErasureKind.SESSION, row)
+        return [
+            *unlearn_links(request, "session", row),
+            *erase_links(request, ErasureKind.SESSION, row),
+        ]
 
     @display(description="Session", ordering="name")
     def heading(self, obj: Session) -> SafeString:

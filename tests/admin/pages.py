@@ -48,7 +48,9 @@ from memory.models import (
     Receipt,
     SearchFeedback,
     Transcript,
+    Unlearning,
 )
+from memory.models.unlearning import UnlearningKind
 from memory.search.funnel import search
 from memory.search.schemas import SearchQuery
 from memory.services.about import About
@@ -56,6 +58,7 @@ from memory.services.erasures import propose_erasure
 from memory.services.golden import check_golden, pin_receipt
 from memory.services.memories import NewEvidence, NewMemory, create_memory, link_memories
 from memory.services.receipts import give_feedback, keep
+from memory.services.unlearning import propose_unlearning
 from sessions.models import (
     Handoff,
     Message,
@@ -206,8 +209,9 @@ def fill(workspace: Workspace) -> Rows:
         erasure = propose_erasure(
             actor=ALICE, kind=ErasureKind.TERM, term="Nobody of this name", job=False
         )
-        rows = [agent, key, invitation, run, erasure, project, session, thread, message, event,
-                line, memory, pair, space, passage, handoff, notification, worker, printed,
+        unit = propose_unlearning(actor=ALICE, kind=UnlearningKind.SESSION, target_id=session.id)
+        rows = [unit, agent, key, invitation, run, erasure, project, session, thread, message,
+                event, line, memory, pair, space, passage, handoff, notification, worker, printed,
                 contact, scheduled, mission, task, priority, seal, Tag.objects.first(),
                 Revision.objects.first(), Membership.objects.first(), workspace,
                 receipt, feedback, golden, hooked, uploaded, used, imported,
@@ -222,11 +226,12 @@ WORKSPACE_MODELS: list[type[Model]] = [
     Notification, Worker, WorkerOutput, Contact, Tag, ScheduledMission, Mission, Task, Priority,
     RevisionSeal, Ping, PingChannel, PingDelivery, StagedContent, Receipt, SearchFeedback,
     GoldenQuery, GoldenRun, HookPayload, Transcript, ModelUse, BulkRun, ImportRun, Erasure,
+    Unlearning,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
     Revision, SessionEvent, Message, RawLine, MemoryDuplicate, Passage, EmbeddingSpace, Handoff,
     Notification, WorkerOutput, Mission, RevisionSeal, PingDelivery, Receipt, SearchFeedback,
-    GoldenRun, HookPayload, Transcript, ModelUse, BulkRun, Erasure,
+    GoldenRun, HookPayload, Transcript, ModelUse, BulkRun, Erasure, Unlearning,
 ]  # fmt: skip
 
 

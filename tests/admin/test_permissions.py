@@ -21,7 +21,7 @@ from config.lib.db.models import WorkspaceRow
 from config.lib.scope import workspace_scope
 from contacts.models import ApiKey, BulkRun, Contact, Erasure, Membership, Revision, Workspace
 from contacts.models.workspace import Role
-from memory.models import ImportRun, Memory, Receipt
+from memory.models import ImportRun, Memory, Receipt, Unlearning
 from sessions.models import Priority, ScheduledMission, Session, Thread, Worker
 from tests.admin.conftest import person, signed_in
 from tests.admin.pages import Rows, form_of, registered, sent_by, url
@@ -109,6 +109,8 @@ PAGES: dict[str, tuple[str, Role | None]] = {
     "contacts_erasure_run": ("POST", Role.OWNER),
     "memory_memory_read": ("GET", Role.VIEWER),
     "memory_receipt_again": ("GET", Role.VIEWER),
+    "memory_unlearning_new": ("GET", Role.OPERATOR),
+    "memory_unlearning_progress": ("GET", Role.VIEWER),
     "memory_importrun_progress": ("GET", Role.VIEWER),
     "memory_importrun_ask": ("POST", Role.OPERATOR),
     "memory_importrun_begin": ("POST", Role.OPERATOR),
@@ -137,6 +139,7 @@ ROWS_OF: dict[str, type[Model]] = {
     "memory_memory": Memory,
     "memory_importrun": ImportRun,
     "memory_receipt": Receipt,
+    "memory_unlearning": Unlearning,
     "review": Memory,
 }
 
