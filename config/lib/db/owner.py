@@ -37,6 +37,8 @@ def as_owner(what: str) -> Iterator[Any]:
     if in_scope():
         raise RuntimeError("the owner's login is taken outside any workspace's scope")
     held = connections[DEFAULT_DB_ALIAS]
+    # What a process checks of its login at its first connection is of its own one.
+    held.ensure_connection()
     parsed: dict[str, Any] = environ.Env.db_url_config(settings.OWNER_URL)
     options = dict(parsed.get("OPTIONS", {}))
     host = options.pop("host", None) or unquote(parsed.get("HOST", ""))
