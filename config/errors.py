@@ -46,6 +46,7 @@ TITLES = {
 STATUS: dict[type[errors.DomainError | errors.Exhausted], int] = {
     errors.NotFound: 404,
     errors.Conflict: 409,
+    errors.Erased: 409,
     errors.Stale: 412,
     errors.Invalid: 422,
     errors.Forbidden: 403,

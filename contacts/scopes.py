@@ -20,6 +20,7 @@ SCOPES: dict[str, str] = {
     "keys:read": "List API keys, without their secrets.",
     "keys:write": "Create and revoke API keys.",
     "workspace:write": "Change the workspace and invite people.",
+    "erase": "Remove things for good with every trace, and take back what somebody wrote.",
 }
 
 # What an agent needs for its own work. A key that can make keys is asked for by name.

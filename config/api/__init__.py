@@ -19,6 +19,7 @@ from memory.api import (
     attention,
     briefing,
     duplicates,
+    erasures,
     executions,
     golden,
     hooks,
@@ -29,6 +30,7 @@ from memory.api import (
     stats,
     summaries,
     transcripts,
+    unlearning,
 )
 from memory.api.context import router as context
 from memory.api.search import router as search
@@ -110,6 +112,8 @@ for router in (
     executions.router,
     receipts.router,
     golden.router,
+    erasures.router,
+    unlearning.router,
     stats.router,
     transcripts.router,
     pings.router,

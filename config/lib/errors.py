@@ -1,6 +1,7 @@
 """The errors services raise. Not for HTTP: config/errors.py says which status each one becomes."""
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterable, Mapping
 
 
 class DomainError(Exception):
@@ -22,6 +23,18 @@ class NotFound(DomainError):
 
 class Conflict(DomainError):
     """The row's state does not allow it; reading it again and deciding anew may help."""
+
+
+class Erased(Conflict):
+    """What it is about was erased here, and may not come back. `erasures` are the ids of those."""
+
+    def __init__(self, what: str, erasures: Iterable[uuid.UUID] = ()) -> None:
+        self.erasures = set(erasures)
+        super().__init__(
+            f"This {what} was erased here, or says what was, and may not come back. "
+            "An owner can lift the erasure.",
+            code="erased",
+        )
 
 
 class Stale(DomainError):

@@ -185,6 +185,8 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _list("contacts_revision", "History", "history"),
                     _list("contacts_bulkrun", "Bulk runs", "checklist"),
+                    _list("memory_unlearning", "Unlearned", "undo"),
+                    _list("contacts_erasure", "Erasures", "delete_forever"),
                     _list("memory_importrun", "Imports", "move_to_inbox"),
                     _list("contacts_workspace", "Settings", "tune"),
                     _list("auth_user", "Accounts", "manage_accounts", permission=is_superuser),

@@ -18,6 +18,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from config.lib.errors import Conflict, DomainError, Invalid, NotFound
 from contacts.admin.access import actor_of, allows, require_role
 from contacts.admin.forms import normal, posted_reason, posted_version
+from contacts.models.erasure import ErasureKind
 from contacts.models.workspace import Role
 
 # As many as a request has time for; more become a job (bulk.py).
@@ -55,6 +56,22 @@ class PageLink:
     label: str
     url: str
     icon: str
+
+
+def erase_links(request: HttpRequest, kind: ErasureKind, row: Any) -> list[PageLink]:
+    """From a row's page to where its erasure begins, for who may."""
+    if not allows(request, Role.OWNER):
+        return []
+    address = f"{reverse('admin:contacts_erasure_new')}?kind={kind.value}&target={row.pk}"
+    return [PageLink("Erase …", address, "delete_forever")]
+
+
+def unlearn_links(request: HttpRequest, kind: str, row: Any) -> list[PageLink]:
+    """From the page of a session, worker, key or run to taking back what it wrote."""
+    if not allows(request, Role.OPERATOR):
+        return []
+    address = f"{reverse('admin:memory_unlearning_new')}?kind={kind}&target={row.pk}"
+    return [PageLink("Take back what it wrote …", address, "undo")]
 
 
 class RowActions:

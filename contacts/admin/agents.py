@@ -20,7 +20,7 @@ from config.lib import clock
 from config.lib.admin import show
 from config.lib.errors import DomainError
 from contacts.admin.access import actor_of, allows, require_role
-from contacts.admin.actions import PageLink, RowAction
+from contacts.admin.actions import PageLink, RowAction, unlearn_links
 from contacts.admin.base import ReadOnlyInline, WorkspaceAdmin, folded
 from contacts.admin.filters import KeyStateFilter, key_state
 from contacts.admin.forms import RowForm, posted_reason
@@ -222,10 +222,11 @@ class ApiKeyAdmin(WorkspaceAdmin):
         return [path("<uuid:object_id>/rotate/", view, name=name), *super().get_urls()]
 
     def row_links(self, request: HttpRequest, row: ApiKey) -> list[PageLink]:
+        back = unlearn_links(request, "key", row)
         if not allows(request, Role.OWNER) or key_state(row) != "live":
-            return []
+            return back
         rotate = reverse("admin:contacts_apikey_rotate", args=[row.pk])
-        return [PageLink("Rotate", rotate, "autorenew")]
+        return [PageLink("Rotate", rotate, "autorenew"), *back]
 
     def rotate_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
         """For how long both work; POST shows the new key's token, once."""

@@ -14,12 +14,13 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from config.lib.admin import show
 from contacts.admin.access import actor_of, allows
-from contacts.admin.actions import PageLink, RowAction
+from contacts.admin.actions import PageLink, RowAction, erase_links
 from contacts.admin.base import WorkspaceAdmin, folded
 from contacts.admin.contact_pages import contact_urls
 from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import LinesField, RowForm, posted_reason
 from contacts.models import Contact
+from contacts.models.erasure import ErasureKind
 from contacts.models.workspace import Role
 from contacts.services.addresses import MAX_EMAILS, MAX_PHONES, MAX_TAGS, Labelled
 from contacts.services.contacts import (
@@ -148,7 +149,7 @@ class ContactAdmin(WorkspaceAdmin):
         if allows(request, Role.OPERATOR) and row.merged_into_id is None:
             merge = reverse("admin:contacts_contact_merge", args=[row.pk])
             links.append(PageLink("Merge another into it", merge, "call_merge"))
-        return links
+        return links + erase_links(request, ErasureKind.CONTACT, row)
 
     # --- Columns ------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 from contacts.models.agent import Agent, ApiKey
 from contacts.models.bulk import BulkRun
 from contacts.models.contact import Contact, ContactEmail, ContactPhone, ContactTag, Tag
+from contacts.models.erasure import Erasure, Tombstone
 from contacts.models.idempotency import IdempotencyKey
 from contacts.models.revision import Revision, RevisionSeal
 from contacts.models.usage import StorageCount, UsageDay
@@ -14,6 +15,7 @@ __all__ = [
     "ContactEmail",
     "ContactPhone",
     "ContactTag",
+    "Erasure",
     "IdempotencyKey",
     "Invitation",
     "Membership",
@@ -21,6 +23,7 @@ __all__ = [
     "RevisionSeal",
     "StorageCount",
     "Tag",
+    "Tombstone",
     "UsageDay",
     "Workspace",
 ]

@@ -30,7 +30,7 @@ from config.lib.signals import changed, deleting
 from config.lib.text import json_problem, text_problem
 from config.lib.writing import admit
 from contacts.models import Revision
-from contacts.services import redaction
+from contacts.services import redaction, tombstones
 from contacts.services.digests import content_digest, new_salt
 
 R = TypeVar("R", bound=WorkspaceRow)
@@ -43,8 +43,9 @@ _UNRECORDED = frozenset(
         "bucket_tokens", "bucket_at", "bucket_granted",
     }
 )  # fmt: skip
-# A secret's digest is no secret, but it is nobody's business either.
-HIDDEN = frozenset({"digest", "secret"})
+# A secret's digest is no secret, but it is nobody's business either; what is to be erased
+# (`wanted`) would be kept by the record of its erasure.
+HIDDEN = frozenset({"digest", "secret", "wanted"})
 EMPTY = "must not be empty"
 # Values that are JSON as they are.
 _JSON = frozenset({str, int, float, bool, dict, list, type(None)})
@@ -80,9 +81,11 @@ def create(
     reason: str = "",
     parts: Sequence[Part] = (),
 ) -> R:
-    """Insert a new row and record it. Raises Invalid naming the fields, Conflict on a duplicate."""
+    """Insert a new row and record it. Raises Invalid naming the fields, Conflict on a duplicate
+    and for what was erased."""
     check(row)
     admit()
+    tombstones.guard([row], actor=actor, parts={row.pk: [part.after for part in parts]})
     row.save(force_insert=True)
     after = snapshot(row)
     for part in parts:
@@ -123,6 +126,7 @@ def update(
     if not differing and not parts:
         return row
     admit()
+    tombstones.guard_changes(row, {n: after[n] for n in differing}, [p.after for p in parts])
     version, row.updated_at = row.version, clock.now()
     written = (
         type(row)
@@ -176,6 +180,7 @@ def update_many(
         names = [name for name in wanted if before[name] != after[name]]
         if not names:
             continue
+        tombstones.guard_changes(row, {name: after[name] for name in names}, [])
         row.updated_at = clock.now()
         differing.setdefault(tuple(_attname(row, name) for name in names), []).append(row)
         was = {name: _shown(name, before[name]) for name in names}
@@ -273,6 +278,28 @@ def delete_many(rows: Sequence[R], *, actor: Actor, reason: str = "") -> None:
     type(rows[0]).objects.filter(pk__in=[row.pk for row in rows]).delete()
 
 
+def erase(rows: Sequence[R], *, actor: Actor) -> None:
+    """Remove rows of one model for good: their Revisions say that it was done, and nothing of what
+    they were. For the owner's login, which empties the earlier ones."""
+    if not rows:
+        return
+    deleting(rows, actor)
+    if isinstance(rows[0], VersionedRow):
+        record_changes([(row, {}, {}) for row in rows], "erase", actor=actor)
+    _record_unlinked(rows, actor=actor)
+    type(rows[0]).objects.filter(pk__in=[row.pk for row in rows]).delete()
+
+
+def strike(row: WorkspaceRow, values: Mapping[str, Any], *, actor: Actor) -> None:
+    """Write `values` over fields of a row in whose place something is erased; recorded are the
+    fields' names. For the owner's login, which may on append-only rows too."""
+    changes = dict(values)
+    if isinstance(row, VersionedRow):
+        changes |= {"version": models.F("version") + 1, "updated_at": clock.now()}
+        record_changes([(row, {}, {"erased": sorted(values)})], "erase", actor=actor)
+    type(row).objects.filter(pk=row.pk).update(**changes)
+
+
 def append(
     rows: Sequence[R], *, actor: Actor, checked: bool = False, prefixes: Sequence[str] = ()
 ) -> None:
@@ -285,17 +312,20 @@ def append(
             check(row, prefix=prefixes[index] if prefixes else "")
     if rows:
         admit(len(rows))
+        tombstones.guard(rows, actor=actor)
         insert_rows(rows)
         changed(rows, actor)
 
 
 def put_back(rows: Sequence[R], *, actor: Actor, recorded: bool) -> None:
     """Insert rows of one model as another database of ours had them, which `check` has passed.
+    Conflict for what was erased.
 
     Nothing is announced: what followed from them there comes along. `recorded` leaves a Revision
     for each; without, they bring their history themselves.
     """
     admit(len(rows))
+    tombstones.guard(rows, actor=actor)
     with pipelined():
         insert_rows(rows)
         if recorded:
@@ -404,6 +434,8 @@ def create_many(
         return
     admit(len(rows))
     of_row = parts or {}
+    held = {pk: [part.after for part in those] for pk, those in of_row.items()}
+    tombstones.guard(rows, actor=actor, parts=held)
     with contextlib.nullcontext() if of_row else pipelined():
         insert_rows(rows)
         if write_parts is not None:

@@ -18,7 +18,7 @@ from django.db.models import F, Window
 from django.db.models.functions import RowNumber
 
 from config.lib.actor import Actor
-from config.lib.errors import Conflict, DomainError, Invalid
+from config.lib.errors import Conflict, DomainError, Erased, Invalid
 from config.lib.ids import read_id
 from config.lib.scope import current_workspace_id
 from contacts.models import Contact, ContactEmail, ContactPhone, Workspace
@@ -248,11 +248,24 @@ def _take_run(
             continue
         seen[taken.contact_id] = sort_name(taken.name)
         report.taken.append(taken)
-    create_contacts(actor=actor, new=[one for _, one in made])
-    for new, one in made:
+    for new, one in _created(actor, made, report):
         seen[one.row.pk] = one.row.sort_name
         report.taken.append(Taken(new.place, new.line, one.row.name, "created", one.row.pk))
     return len(found)
+
+
+def _created(
+    actor: Actor, made: Sequence[tuple[_New, NewContact]], report: Report
+) -> Sequence[tuple[_New, NewContact]]:
+    """Those that could be made: one that was erased here is refused, before anything is written."""
+    try:
+        create_contacts(actor=actor, new=[one for _, one in made])
+    except Erased as error:
+        if len(made) == 1:
+            report.refused.append(_refused(made[0][0], error))
+            return []
+        return [kept for pair in made for kept in _created(actor, [pair], report)]
+    return made
 
 
 def _refused(new: _New, error: DomainError) -> Refused:

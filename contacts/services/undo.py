@@ -58,6 +58,11 @@ def undoable(model: Any, way: Way) -> None:
     _ways[model._meta.label_lower] = way
 
 
+def way_of(model: str) -> Way | None:
+    """How rows of a model are changed and brought back, if they are."""
+    return _ways.get(model)
+
+
 def scope_of(model: str) -> str | None:
     """What a key needs to read (`:read`) or write (`:write`) changes of a model, if agents may."""
     way = _ways.get(model)

@@ -3,6 +3,7 @@
 from memory.admin import (
     about,
     duplicates,
+    erasures,
     golden,
     hooks,
     imports,
@@ -11,9 +12,10 @@ from memory.admin import (
     lists,
     memories,
     receipts,
+    unlearning,
 )
 
 __all__ = [
-    "about", "duplicates", "golden", "hooks", "imports", "index", "learning", "lists", "memories",
-    "receipts",
+    "about", "duplicates", "erasures", "golden", "hooks", "imports", "index", "learning", "lists",
+    "memories", "receipts", "unlearning",
 ]  # fmt: skip

@@ -22,7 +22,7 @@ from config.lib.actor import Actor
 from config.lib.admin import show
 from config.lib.errors import DomainError
 from contacts.admin.access import actor_of, allows, page_of, require_role
-from contacts.admin.actions import PageLink, RowAction
+from contacts.admin.actions import PageLink, RowAction, unlearn_links
 from contacts.admin.runs import RunAdmin
 from contacts.models.workspace import Role
 from memory.admin import import_upload
@@ -205,7 +205,11 @@ class ImportRunAdmin(RunAdmin):
         history = reverse("admin:memory_importrun_history", args=[row.pk])
         changes = show.changelist_url("contacts.revision", f"actor_id={row.pk}")
         links = [PageLink("History", history, "history")]
-        return [PageLink("What it wrote", changes, "list"), *links] if row.counts else links
+        if not row.counts:
+            return links
+        # Its own undo removes, and takes any number; this one archives, and can be undone.
+        back = unlearn_links(request, "run", row)
+        return [PageLink("What it wrote", changes, "list"), *links, *back]
 
     @display(description="Import")
     def heading(self, obj: ImportRun) -> SafeString:

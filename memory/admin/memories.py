@@ -23,10 +23,11 @@ from unfold.decorators import display
 
 from config.lib.admin import show
 from contacts.admin.access import actor_of, allows
-from contacts.admin.actions import RowAction
+from contacts.admin.actions import PageLink, RowAction, erase_links
 from contacts.admin.base import WorkspaceAdmin, folded
 from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import RowForm, posted_reason
+from contacts.models.erasure import ErasureKind
 from contacts.models.workspace import Role
 from memory.admin.about import AboutInline
 from memory.admin.reading import memory_tabs, reading_url
@@ -229,6 +230,9 @@ class MemoryAdmin(WorkspaceAdmin):
         delete_memory(actor=actor_of(request), memory_id=obj.pk, reason=posted_reason(request))
 
     # --- Columns ------------------------------------------------------------------------------
+
+    def row_links(self, request: HttpRequest, row: Any) -> list[PageLink]:
+        return erase_links(request, ErasureKind.MEMORY, row)
 
     @display(description="Memory")
     def heading(self, obj: Memory) -> SafeString:

@@ -1,8 +1,9 @@
 """What an export has: every kind of row of a workspace, each after those it refers to.
 
 Left out is what belongs to this installation and not to the workspace (keys and their use, people's
-access, channels with their secrets, runs of imports and bulk actions), what follows from other rows
-(the search index, kept counts), and answers kept for repeated requests.
+access, channels with their secrets, runs of imports and bulk actions, what was unlearned, erasures
+and their tombstones, whose hashes are keyed here), what follows from other rows (the search index,
+kept counts), and answers kept for repeated requests.
 """
 
 from functools import cache
@@ -18,8 +19,8 @@ from contacts.services.row_exports import SECRET
 Model = type[WorkspaceRow]
 _OF_THE_INSTALLATION = {
     "contacts.apikey", "contacts.invitation", "contacts.membership", "contacts.bulkrun",
-    "contacts.usageday", "agent_sessions.pingchannel", "agent_sessions.pingdelivery",
-    "memory.importrun",
+    "contacts.erasure", "contacts.tombstone", "contacts.usageday", "agent_sessions.pingchannel",
+    "agent_sessions.pingdelivery", "memory.importrun", "memory.unlearning",
 }  # fmt: skip
 _DERIVED = {
     "contacts.idempotencykey", "memory.passage", "memory.embeddingspace", "memory.rowcount",

@@ -18,7 +18,7 @@ from django.db import IntegrityError, OperationalError, transaction
 from config.lib import clock
 from config.lib.actor import Actor
 from config.lib.disk import database_is_full, says_full
-from config.lib.errors import NoRoom
+from config.lib.errors import Erased, NoRoom
 from config.lib.ids import new_id
 from config.lib.redact import current_extra, redact_text, redacting_for
 from config.lib.scope import set_local, workspace_scope
@@ -28,7 +28,7 @@ from memory.importers.ahead import ahead
 from memory.importers.archon import ARCHON
 from memory.importers.archon.live import is_address
 from memory.importers.check import check, numbered
-from memory.importers.problems import SourceError
+from memory.importers.problems import Code, Finding, SourceError
 from memory.importers.report import ImportReport
 from memory.importers.rows import Entry
 from memory.importers.scratch import no_room, scratch_folder
@@ -251,7 +251,14 @@ class _Run:
 
     def _work(self, entry: Entry) -> None:
         assert entry.work is not None
-        tally = entry.work.write(self.actor)
+        try:
+            with transaction.atomic():
+                tally = entry.work.write(self.actor)
+        except Erased as refusal:
+            found = Finding(Code.REFUSED, refusal.detail, "left out")
+            self.report.table(entry.table).note("skipped")
+            self.report.problems.add(found.of(entry.table, entry.key))
+            return
         for table, outcomes in tally.tables.items():
             for outcome, rows in outcomes.items():
                 self.report.table(table).note(outcome, rows)

@@ -9,6 +9,7 @@ from memory.models.links import Evidence, MemoryAbout, MemoryLink
 from memory.models.memory import Memory
 from memory.models.passage import EmbeddingSpace, Passage
 from memory.models.receipt import Receipt, SearchFeedback
+from memory.models.unlearning import Unlearning
 
 __all__ = [
     "Backup",
@@ -34,4 +35,5 @@ __all__ = [
     "RowCount",
     "SearchFeedback",
     "Transcript",
+    "Unlearning",
 ]

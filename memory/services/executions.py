@@ -18,9 +18,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
+
 from config.lib.actor import Actor
+from config.lib.errors import Erased
 from config.lib.ids import read_id
 from contacts.services import funnel
+from contacts.services.tombstones import count_kept_away
 from memory.models import Memory, MemoryAbout
 from memory.models.links import Relation
 from memory.models.memory import Kind
@@ -97,7 +101,12 @@ def remember_executions(rows: Sequence[Worker], actor: Actor) -> None:
         return
     for worker in rows:
         if worker.attempts and worker.status in _STATUS:
-            _remember(worker, actor)
+            try:
+                with transaction.atomic():
+                    _remember(worker, actor)
+            except Erased as refusal:
+                # The worker's end is another matter.
+                count_kept_away(refusal)
 
 
 def _remember(worker: Worker, actor: Actor) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from contacts.services import tombstones
 from memory.models import HookStream
 
 
@@ -25,3 +26,18 @@ def lock_streams(dialect: str, session_names: Collection[str]) -> dict[str, Hook
     rows = HookStream.objects.filter(dialect=dialect, session_name__in=list(session_names))
     locked = rows.order_by("session_name").select_for_update(no_key=True)
     return {row.session_name: row for row in locked}
+
+
+def stream_mark(dialect: str, session_name: str) -> tuple[str, ...]:
+    """What a session is known by to its hooks and its transcript, for its tombstone."""
+    return ("stream", dialect, session_name)
+
+
+def is_erased(dialect: str, session_name: str) -> bool:
+    """Whether the session was erased: what is still sent of it is not kept."""
+    return tombstones.are_buried(
+        [
+            stream_mark(dialect, session_name),
+            ("native", "agent_sessions.session", "claude_session_id", session_name),
+        ]
+    )

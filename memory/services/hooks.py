@@ -38,7 +38,7 @@ from memory.importers.storable import Storable
 from memory.models import HookPayload, HookStream
 from memory.models.hooks import PayloadState
 from memory.services.hook_mapping import apply
-from memory.services.hook_streams import lock_stream
+from memory.services.hook_streams import is_erased, lock_stream
 
 log = structlog.get_logger()
 
@@ -108,11 +108,15 @@ def find_dialect(name: str) -> Dialect:
 def keep_payload(*, key: ApiKey, dialect: Dialect, event: str, body: bytes, sent: Sent) -> Kept:
     """Store a body as it came, without its secrets; once, however often it is sent.
 
-    In a scope. What is no JSON object is stored as text, to be seen by the operator.
+    In a scope. What is no JSON object is stored as text, to be seen by the operator. Of a session
+    that was erased nothing is.
     """
     value, raw = _read(body)
     payload = Payload(value)
     session_name, name = dialect.names(payload, redact_text(event))
+    if session_name and is_erased(dialect.name, session_name):
+        # The agent is told nothing: its hook must not fail for it.
+        return Kept(new_id(), False, dialect, session_name, name, None)
     form = None if raw else _form_of(dialect, payload, name)
     fired_at = sent.fired_at or (form.claimed_at if form is not None else None)
     now = clock.now()

@@ -10,10 +10,13 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 
 from config.lib import clock
+from config.lib.errors import Erased
 from config.lib.redact import redact_text
 from contacts.services import funnel
+from contacts.services.tombstones import count_kept_away
 from memory.importers.storable import Storable
 from memory.models import Evidence, Lesson, Memory
 from memory.models.memory import MemoryState, Trust
@@ -65,7 +68,8 @@ def keep(session: Session, finding: Finding) -> Memory | None:
 
     The same finding is kept once, whoever reads the session again. The same words found elsewhere
     in the project count up the memory that they made, as it is now; where a person has archived or
-    deleted that one, or another has taken its place, nothing comes of them.
+    deleted that one, or another has taken its place, nothing comes of them. Nothing is made of
+    what was erased, nor kept of its having been found.
     """
     text = Storable().text(redact_text(finding.text)).strip()
     if not text:
@@ -82,7 +86,12 @@ def keep(session: Session, finding: Finding) -> Memory | None:
             count_repeat(known)
     made = None
     if known is None and not rejected:
-        made = _make(session, finding, text)
+        try:
+            with transaction.atomic():
+                made = _make(session, finding, text)
+        except Erased as refusal:
+            count_kept_away(refusal)
+            return None
         lesson.memory_id = made.pk
     funnel.append([lesson], actor=LEARNER)
     return made

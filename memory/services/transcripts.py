@@ -30,7 +30,7 @@ from memory.importers.claude_code.subagents import SPAWNING_TOOLS
 from memory.importers.claude_code.together import write_together
 from memory.importers.claude_code.usage import MessageUsage, Usage, UsageKey
 from memory.models import Transcript
-from memory.services.hook_streams import lock_stream
+from memory.services.hook_streams import is_erased, lock_stream
 from memory.services.hooks import find_dialect
 from sessions.models import Message, RawLine, Session, SessionEvent
 from sessions.services import transcripts
@@ -97,6 +97,9 @@ def take_piece(*, actor: Actor, agent: Agent, dialect: str, piece: Piece) -> Tak
     """
     if find_dialect(dialect).name not in READ:
         raise Invalid({"agent": f"transcripts are read of {', '.join(sorted(READ))} only"})
+    if is_erased(dialect, piece.session_name):
+        end = piece.offset + len(piece.body)
+        return Taken(Status.KNOWN, max(end, piece.size or 0), end, None)
     stream = lock_stream(dialect, piece.session_name, wait=True)
     assert stream is not None  # waited for
     if not stream.has_transcript:

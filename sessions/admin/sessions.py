@@ -19,10 +19,11 @@ from unfold.decorators import display
 
 from config.lib.admin import show
 from contacts.admin.access import actor_of
-from contacts.admin.actions import RowAction
+from contacts.admin.actions import PageLink, RowAction, erase_links, unlearn_links
 from contacts.admin.base import WorkspaceAdmin, folded
 from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import RowForm, posted_reason
+from contacts.models.erasure import ErasureKind
 from contacts.models.workspace import Role
 from sessions.admin.conversation import beginning, one_line
 from sessions.admin.filters import (
@@ -179,6 +180,12 @@ class SessionAdmin(WorkspaceAdmin):
         delete_session(actor=actor_of(request), session_id=obj.pk, reason=posted_reason(request))
 
     # --- Columns ------------------------------------------------------------------------------
+
+    def row_links(self, request: HttpRequest, row: Any) -> list[PageLink]:
+        return [
+            *unlearn_links(request, "session", row),
+            *erase_links(request, ErasureKind.SESSION, row),
+        ]
 
     @display(description="Session", ordering="name")
     def heading(self, obj: Session) -> SafeString:

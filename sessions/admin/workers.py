@@ -23,7 +23,7 @@ from unfold.decorators import display
 
 from config.lib.admin import show
 from contacts.admin.access import actor_of, allows, page_of
-from contacts.admin.actions import PageLink, RowAction
+from contacts.admin.actions import PageLink, RowAction, unlearn_links
 from contacts.admin.base import ReadOnlyAdmin, WorkspaceAdmin, folded
 from contacts.admin.filters import DaysFilter
 from contacts.admin.forms import RowForm, posted_reason
@@ -246,7 +246,11 @@ class WorkerAdmin(WorkspaceAdmin):
     def row_links(self, request: HttpRequest, row: Worker) -> list[PageLink]:
         output = show.changelist_url("agent_sessions.workeroutput", f"worker__id__exact={row.pk}")
         trace = show.changelist_url("agent_sessions.worker", f"trace_id={row.trace_id}")
-        return [PageLink("All output", output, "terminal"), PageLink("Trace", trace, "timeline")]
+        return [
+            PageLink("All output", output, "terminal"),
+            PageLink("Trace", trace, "timeline"),
+            *unlearn_links(request, "worker", row),
+        ]
 
     # --- Columns ------------------------------------------------------------------------------
 

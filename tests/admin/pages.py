@@ -20,6 +20,7 @@ from contacts.models import (
     ApiKey,
     BulkRun,
     Contact,
+    Erasure,
     Invitation,
     Membership,
     Revision,
@@ -27,6 +28,7 @@ from contacts.models import (
     Tag,
     Workspace,
 )
+from contacts.models.erasure import ErasureKind
 from contacts.services import funnel
 from contacts.services.addresses import Labelled
 from contacts.services.bulk import propose
@@ -46,13 +48,17 @@ from memory.models import (
     Receipt,
     SearchFeedback,
     Transcript,
+    Unlearning,
 )
+from memory.models.unlearning import UnlearningKind
 from memory.search.funnel import search
 from memory.search.schemas import SearchQuery
 from memory.services.about import About
+from memory.services.erasures import propose_erasure
 from memory.services.golden import check_golden, pin_receipt
 from memory.services.memories import NewEvidence, NewMemory, create_memory, link_memories
 from memory.services.receipts import give_feedback, keep
+from memory.services.unlearning import propose_unlearning
 from sessions.models import (
     Handoff,
     Message,
@@ -200,10 +206,14 @@ def fill(workspace: Workspace) -> Rows:
                 ("total", "read", "created", "updated", "unchanged", "skipped", "older"), 1)},
         )  # fmt: skip
         funnel.append([imported], actor=ALICE)
-        rows = [agent, key, invitation, run, project, session, thread, message, event, line, memory,
-                pair, space, passage, handoff, notification, worker, printed, contact, scheduled,
-                mission, task, priority, seal, Tag.objects.first(), Revision.objects.first(),
-                Membership.objects.first(), workspace,
+        erasure = propose_erasure(
+            actor=ALICE, kind=ErasureKind.TERM, term="Nobody of this name", job=False
+        )
+        unit = propose_unlearning(actor=ALICE, kind=UnlearningKind.SESSION, target_id=session.id)
+        rows = [unit, agent, key, invitation, run, erasure, project, session, thread, message,
+                event, line, memory, pair, space, passage, handoff, notification, worker, printed,
+                contact, scheduled, mission, task, priority, seal, Tag.objects.first(),
+                Revision.objects.first(), Membership.objects.first(), workspace,
                 receipt, feedback, golden, hooked, uploaded, used, imported,
                 *fill_attention(session)]  # fmt: skip
     rows.append(check_golden(workspace.id))
@@ -215,12 +225,13 @@ WORKSPACE_MODELS: list[type[Model]] = [
     Thread, Message, RawLine, Memory, MemoryDuplicate, Passage, EmbeddingSpace, Handoff,
     Notification, Worker, WorkerOutput, Contact, Tag, ScheduledMission, Mission, Task, Priority,
     RevisionSeal, Ping, PingChannel, PingDelivery, StagedContent, Receipt, SearchFeedback,
-    GoldenQuery, GoldenRun, HookPayload, Transcript, ModelUse, BulkRun, ImportRun,
+    GoldenQuery, GoldenRun, HookPayload, Transcript, ModelUse, BulkRun, ImportRun, Erasure,
+    Unlearning,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
     Revision, SessionEvent, Message, RawLine, MemoryDuplicate, Passage, EmbeddingSpace, Handoff,
     Notification, WorkerOutput, Mission, RevisionSeal, PingDelivery, Receipt, SearchFeedback,
-    GoldenRun, HookPayload, Transcript, ModelUse, BulkRun,
+    GoldenRun, HookPayload, Transcript, ModelUse, BulkRun, Erasure, Unlearning,
 ]  # fmt: skip
 
 

@@ -19,9 +19,9 @@ from django.urls import get_resolver, reverse
 
 from config.lib.db.models import WorkspaceRow
 from config.lib.scope import workspace_scope
-from contacts.models import ApiKey, BulkRun, Contact, Membership, Revision, Workspace
+from contacts.models import ApiKey, BulkRun, Contact, Erasure, Membership, Revision, Workspace
 from contacts.models.workspace import Role
-from memory.models import ImportRun, Memory, Receipt
+from memory.models import ImportRun, Memory, Receipt, Unlearning
 from sessions.models import Priority, ScheduledMission, Session, Thread, Worker
 from tests.admin.conftest import person, signed_in
 from tests.admin.pages import Rows, form_of, registered, sent_by, url
@@ -104,8 +104,13 @@ PAGES: dict[str, tuple[str, Role | None]] = {
     "agent_sessions_task_board_move": ("POST", Role.OPERATOR),
     "contacts_apikey_rotate": ("POST", Role.OWNER),
     "contacts_bulkrun_progress": ("GET", Role.VIEWER),
+    "contacts_erasure_progress": ("GET", Role.VIEWER),
+    "contacts_erasure_new": ("GET", Role.OWNER),
+    "contacts_erasure_run": ("POST", Role.OWNER),
     "memory_memory_read": ("GET", Role.VIEWER),
     "memory_receipt_again": ("GET", Role.VIEWER),
+    "memory_unlearning_new": ("GET", Role.OPERATOR),
+    "memory_unlearning_progress": ("GET", Role.VIEWER),
     "memory_importrun_progress": ("GET", Role.VIEWER),
     "memory_importrun_ask": ("POST", Role.OPERATOR),
     "memory_importrun_begin": ("POST", Role.OPERATOR),
@@ -130,9 +135,11 @@ ROWS_OF: dict[str, type[Model]] = {
     "agent_sessions_priority": Priority,
     "contacts_apikey": ApiKey,
     "contacts_bulkrun": BulkRun,
+    "contacts_erasure": Erasure,
     "memory_memory": Memory,
     "memory_importrun": ImportRun,
     "memory_receipt": Receipt,
+    "memory_unlearning": Unlearning,
     "review": Memory,
 }
 

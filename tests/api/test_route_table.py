@@ -73,6 +73,7 @@ BODIES = {
     "rename_tag": {"name": "x"},
     "merge_memories": {"keep": "older"},
     "undo_change": {},
+    "run_erasure": {"confirm": "a term"},
 }
 
 
@@ -182,6 +183,9 @@ def make_rows(api: Caller, workspace: Workspace) -> dict[str, str]:
     golden = made(api.post("/golden-queries", pinned))
     handoff = made(api.post("/handoffs", {"from_session_id": session["id"], "content": "c"}))
     (notification,) = made(api.get("/notifications"))["items"]
+    erasure = made(api.post("/erasures", {"kind": "term", "term": "a term"}))
+    body = {"kind": "session", "target_id": session["id"]}
+    unlearning = made(api.post("/unlearnings", body))
     with workspace_scope(workspace.id):
         pair = MemoryDuplicate(
             older_id=memory["id"], newer_id=other["id"], similarity=0.95, overlap=0.8
@@ -219,6 +223,8 @@ def make_rows(api: Caller, workspace: Workspace) -> dict[str, str]:
         "object_id": memory["id"],
         "revision_id": str(revision.pk),
         "event": "Stop",
+        "erasure_id": erasure["id"],
+        "unlearning_id": unlearning["id"],
     }
 
 

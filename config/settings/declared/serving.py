@@ -38,7 +38,7 @@ SERVING: tuple[Setting, ...] = (
         "DATABASE_OWNER_URL",
         postgres_url,
         None,
-        "The same database as the tables' owner, for `migrate` and the first start.",
+        "The same database as the tables' owner, for `migrate`, the first start and erasing.",
         "the embedded server",
     ),
     Setting(

@@ -10,7 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from django.db import transaction
+
 from config.lib.actor import Actor
+from config.lib.errors import Erased
 from contacts.models.agent import AgentKind
 from memory.importers.claude_code.files import Discovery, discover
 from memory.importers.claude_code.records import Kept
@@ -24,7 +27,7 @@ from memory.importers.claude_code.store import (
     batches,
 )
 from memory.importers.claude_code.together import finish_together, write_together
-from memory.importers.problems import Problem
+from memory.importers.problems import Code, Finding, Problem
 from memory.importers.rows import Entry, Tally
 from memory.importers.source import Options
 from sessions.models import Session
@@ -110,6 +113,26 @@ class _Group:
         return Entry(LINES, store.files.session_id, work=self)
 
     def write(self, actor: Actor) -> Tally:
+        try:
+            with transaction.atomic():
+                return self._write(actor)
+        except Erased as refusal:
+            apart = self._apart()
+            if len(apart) == 1:
+                return self._left_out(refusal)
+        # One of the sessions was erased here: the others are not to miss for it.
+        whole = Tally()
+        problems: list[Problem] = []
+        for one in apart:
+            tally = one.write(actor)
+            for table, outcomes in tally.tables.items():
+                whole.tables.setdefault(table, Counter()).update(outcomes)
+            whole.made.update(tally.made)
+            problems += tally.problems
+        whole.problems = problems
+        return whole
+
+    def _write(self, actor: Actor) -> Tally:
         stores = [store for store, _ in self.batches]
         before = [(store, replace(store.stored), dict(store.threads)) for store in stores]
         try:
@@ -139,6 +162,24 @@ class _Group:
         tally.tables = {table: +outcomes for table, outcomes in tally.tables.items()}
         tally.made, tally.problems = +tally.made, problems
         return tally
+
+    def _apart(self) -> list["_Group"]:
+        """A group for each session."""
+        groups: dict[str, _Group] = {}
+        for pair in self.batches:
+            groups.setdefault(pair[0].external_id, _Group()).batches.append(pair)
+        for ended in self.ended:
+            groups.setdefault(ended[0].external_id, _Group()).ended.append(ended)
+        return list(groups.values())
+
+    def _left_out(self, refusal: Erased) -> Tally:
+        """Of a session that was erased."""
+        lines = sum(len(batch.items) for _, batch in self.batches)
+        lines += sum(sum(_unkept(reader)) for _, reader in self.ended)
+        store = (*self.batches, *self.ended)[0][0]
+        finding = Finding(Code.REFUSED, refusal.detail, "left out")
+        tables = {LINES: +Counter(skipped=lines), SESSIONS: +Counter(skipped=len(self.ended))}
+        return Tally(tables, problems=[finding.of(SESSIONS, store.files.session_id)])
 
     def here(self) -> Tally:
         stores = [store for store, _ in (*self.batches, *self.ended)]

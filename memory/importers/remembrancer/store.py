@@ -10,7 +10,7 @@ from django.db import DataError, IntegrityError, models, transaction
 
 from config.lib.actor import Actor
 from config.lib.db.models import VersionedRow
-from config.lib.errors import Invalid
+from config.lib.errors import Erased, Invalid
 from contacts.models import Agent, Contact, Tag
 from contacts.services import funnel
 from memory.exports.kinds import Model, fields, keys, kind_of
@@ -200,14 +200,14 @@ class Batch:
             with transaction.atomic():
                 funnel.put_back(rows, actor=actor, recorded=recorded)
             return rows
-        except (IntegrityError, DataError):
+        except (IntegrityError, DataError, Erased):
             made = []
         for row in rows:
             try:
                 with transaction.atomic():
                     funnel.put_back([row], actor=actor, recorded=recorded)
                 made.append(row)
-            except (IntegrityError, DataError) as error:
+            except (IntegrityError, DataError, Erased) as error:
                 reason = str(error).splitlines()[0][:200]
                 self._find(row.pk, Code.REFUSED, reason, "skipped")
         return made

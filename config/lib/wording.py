@@ -1,0 +1,90 @@
+"""Finding words in text and JSON, whatever their case and what stands between them, and striking
+the texts that have them. Pure functions; what is looked for, and where, is the caller's.
+
+Text is compared as words: letters and digits in Unicode normal form C, case folded, everything
+between them left out. So "Anna  KELLER," says "Anna Keller", and "Annabel Keller" does not.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+ERASED = "[erased]"
+_WORD = re.compile(r"[^\W_]+")
+# As JSON and programs write line breaks and the like in a text that is quoted in another.
+_ESCAPE = re.compile(r"\\[abfnrtv]")
+
+Words = tuple[str, ...]
+
+
+def words_of(text: str) -> Words:
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    return tuple(_WORD.findall(text.casefold()))
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Every string in a JSON value, names of objects too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield str(key)
+            yield from texts_in(one)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from texts_in(one)
+
+
+class Phrases:
+    """Words in their order, any of which a text may say."""
+
+    def __init__(self, phrases: Iterable[Words]) -> None:
+        self._by_first: dict[str, set[Words]] = {}
+        for phrase in phrases:
+            if phrase:
+                self._by_first.setdefault(phrase[0], set()).add(phrase)
+
+    def __bool__(self) -> bool:
+        return bool(self._by_first)
+
+    def __iter__(self) -> Iterator[Words]:
+        for found in self._by_first.values():
+            yield from found
+
+    def are_in(self, text: str) -> bool:
+        if self._are_in(words_of(text)):
+            return True
+        return "\\" in text and self._are_in(words_of(_ESCAPE.sub(" ", text)))
+
+    def _are_in(self, said: Words) -> bool:
+        for index, word in enumerate(said):
+            for phrase in self._by_first.get(word, ()):
+                if said[index : index + len(phrase)] == phrase:
+                    return True
+        return False
+
+    def are_in_any(self, value: Any) -> bool:
+        return any(self.are_in(text) for text in texts_in(value))
+
+    def strike(self, value: Any) -> Any:
+        """`value` with ERASED for each string in it that says one of them."""
+        if isinstance(value, str):
+            return ERASED if self.are_in(value) else value
+        if isinstance(value, Mapping):
+            return {self.strike(str(key)): self.strike(one) for key, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.strike(one) for one in value]
+        return value
+
+    def needles(self) -> list[str] | None:
+        """ASCII texts of which every text that says one of the phrases has at least one, in lower
+        case, for a database to look for first; None where there are none such."""
+        found = set()
+        for phrase in self:
+            plain = [word for word in phrase if word.isascii()]
+            if not plain:
+                return None
+            found.add(max(plain, key=len))
+        return sorted(found)

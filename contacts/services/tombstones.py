@@ -1,0 +1,212 @@
+"""What was erased stays away: keyed hashes of it, asked before anything is written.
+
+The funnel asks for every row it makes, and for new text on a statement (a memory, a contact). A
+row with an id, an external id or a memory's content that was erased is refused, whoever brings
+it. A statement that says an erased term is refused too. Other rows may say it, since people go on
+talking; but where an import brings them, the text that says it is struck. Not for erasing
+(memory/erasing).
+
+Digests are HMAC-SHA-256 under a key made of SECRET_KEY and the workspace's id: they tell nothing to
+who has only the database, and match nowhere else. With another SECRET_KEY they match nothing.
+"""
+
+import hmac
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, models
+
+from config.lib.actor import Actor
+from config.lib.errors import Erased
+from config.lib.scope import current_workspace_id
+from config.lib.wording import ERASED, Words, texts_in, words_of
+from contacts.models import Erasure, Tombstone
+
+_LOOK = (
+    "SELECT digest, words, erasure_id FROM contacts_tombstone "
+    "WHERE workspace_id = %s AND (digest = ANY(%s) OR words > 0)"
+)
+# What says something of the world; by label, since memories lie in an app above.
+STATEMENTS = frozenset({"memory.memory", "contacts.contact"})
+# Names beside external_id that another system knows a row by.
+NATIVE = ("claude_session_id", "vcard_uid")
+
+
+# --- Digests ----------------------------------------------------------------------------------
+
+
+def _key() -> bytes:
+    secret = str(settings.SECRET_KEY).encode()
+    return hmac.digest(secret, b"tombstones\n" + current_workspace_id().bytes, "sha256")
+
+
+def _digest(key: bytes, parts: Iterable[str]) -> bytes:
+    return _hashed(key, "".join(map(_piece, parts)))
+
+
+def _piece(part: str) -> str:
+    """With its length: no two lists of parts are written alike."""
+    return f"{len(part)}:{part}"
+
+
+def _hashed(key: bytes, said: str) -> bytes:
+    return hmac.digest(key, said.encode("utf-8", "surrogatepass"), "sha256")
+
+
+def marks_of(row: models.Model) -> list[tuple[str, ...]]:
+    """What a row is known by: the parts of its digests."""
+    label = row._meta.label_lower
+    marks: list[tuple[str, ...]] = [("id", str(row.pk))]
+    if getattr(row, "external_id", ""):
+        marks.append(("named", label, getattr(row, "source", ""), getattr(row, "external_id", "")))
+    marks += [("native", label, name, value) for name in NATIVE if (value := _text(row, name))]
+    if label in STATEMENTS and (content := _text(row, "content_hash")):
+        marks.append(("content", content))
+    return marks
+
+
+def _text(row: models.Model, name: str) -> str:
+    return str(getattr(row, name, "") or "")
+
+
+# --- Setting and lifting ----------------------------------------------------------------------
+
+
+def bury(erasure: Erasure, *, marks: Iterable[tuple[str, ...]], terms: Iterable[Words] = ()) -> int:
+    """Keep these away from now on; how many tombstones there are for the erasure."""
+    key = _key()
+    rows = {_digest(key, mark): 0 for mark in marks}
+    rows |= {_digest(key, ("term", *term)): len(term) for term in terms}
+    Tombstone.objects.bulk_create(
+        [Tombstone(erasure=erasure, digest=found, words=words) for found, words in rows.items()],
+        batch_size=1000,
+        ignore_conflicts=True,
+    )
+    return len(rows)
+
+
+def are_buried(marks: Iterable[tuple[str, ...]]) -> bool:
+    """Whether any of these was erased. Index tombstone_digest_unique."""
+    key = _key()
+    wanted = [_digest(key, mark) for mark in marks]
+    return Tombstone.objects.filter(digest__in=wanted).exists()
+
+
+def count_kept_away(refusal: Erased) -> None:
+    """For a job, which has nobody to tell: counted where the erasure is shown."""
+    rows = Erasure.objects.filter(pk__in=refusal.erasures)
+    rows.update(kept_away=models.F("kept_away") + 1)
+
+
+# --- Asking -----------------------------------------------------------------------------------
+
+
+def guard(
+    rows: Sequence[models.Model],
+    *,
+    actor: Actor,
+    parts: Mapping[uuid.UUID, Iterable[Any]] | None = None,
+) -> None:
+    """Before rows of one model are made; Erased for the first that may not be. `parts` are further
+    values of each, by its id. Indexes tombstone_digest_unique, tombstone_terms."""
+    if not rows:
+        return
+    key = _key()
+    wanted = {_digest(key, mark) for row in rows for mark in marks_of(row)}
+    found = _Found(key, wanted)
+    if not found.any:
+        return
+    what = str(rows[0]._meta.verbose_name)
+    if found.whole:
+        raise Erased(what, found.whole)
+    for row in rows:
+        if row._meta.label_lower in STATEMENTS:
+            further = (parts or {}).get(row.pk, ())
+            if said := found.terms.said_in([*_values(row), *further]):
+                raise Erased(what, said)
+        elif actor.channel == "import":
+            _strike(row, found.terms)
+
+
+def guard_changes(row: models.Model, changes: Mapping[str, Any], parts: Iterable[Any]) -> None:
+    """Before a statement is changed: what it would say. Erased where that may not be."""
+    if row._meta.label_lower not in STATEMENTS:
+        return
+    key = _key()
+    content = changes.get("content_hash")
+    wanted = {_digest(key, ("content", str(content)))} if content else set()
+    found = _Found(key, wanted)
+    said = [value for value in changes.values() if isinstance(value, (str, dict, list))]
+    refusing = found.whole or found.terms.said_in([*said, *parts])
+    if refusing:
+        raise Erased(str(row._meta.verbose_name), refusing)
+
+
+class _Found:
+    """The tombstones that may matter to some rows: those of `wanted`, and of all terms."""
+
+    def __init__(self, key: bytes, wanted: set[bytes]) -> None:
+        with connection.cursor() as cursor:
+            # Before each write, so not through the ORM, which takes longer than the look-up.
+            cursor.execute(_LOOK, [current_workspace_id(), list(wanted)])
+            held = cursor.fetchall()
+        self.any = bool(held)
+        self.whole = {erasure for found, _, erasure in held if bytes(found) in wanted}
+        self.terms = _Terms(
+            key,
+            {bytes(found): erasure for found, words, erasure in held if words},
+            sorted({words for _, words, _ in held if words}),
+        )
+
+
+class _Terms:
+    """Terms of which only digests are known: every run of as many words is hashed and compared."""
+
+    def __init__(
+        self, key: bytes, digests: Mapping[bytes, uuid.UUID], lengths: Sequence[int]
+    ) -> None:
+        self.key = key
+        self.digests = digests
+        self.lengths = lengths
+
+    def said_in(self, value: Any) -> set[uuid.UUID]:
+        """The erasures of the terms that a JSON value says."""
+        if not self.digests:
+            return set()
+        return {one for text in texts_in(value) for one in self._said(text)}
+
+    def _said(self, text: str) -> set[uuid.UUID]:
+        pieces = [_piece(word) for word in words_of(text)]
+        head = _piece("term")
+        runs = {
+            "".join(pieces[i : i + n]) for n in self.lengths for i in range(len(pieces) - n + 1)
+        }
+        hashed = (_hashed(self.key, head + run) for run in runs)
+        return {self.digests[one] for one in hashed if one in self.digests}
+
+    def strike(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return ERASED if self._said(value) else value
+        if isinstance(value, Mapping):
+            return {self.strike(str(key)): self.strike(one) for key, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.strike(one) for one in value]
+        return value
+
+
+def _values(row: models.Model) -> Iterator[Any]:
+    for field in row._meta.concrete_fields:
+        if isinstance(field, (models.CharField, models.TextField, models.JSONField)):
+            yield getattr(row, field.attname)
+
+
+def _strike(row: models.Model, terms: _Terms) -> None:
+    """What an import brings: free text, not the names by which rows are told apart."""
+    for field in row._meta.concrete_fields:
+        if isinstance(field, (models.TextField, models.JSONField)):
+            value = getattr(row, field.attname)
+            struck = terms.strike(value) if value else value
+            if struck != value:
+                setattr(row, field.attname, struck)

@@ -1,0 +1,232 @@
+"""Which rows go when something is erased: it, what belongs to it, and what follows from it alone.
+
+A memory's sources are the memories it was derived from and its evidence; where it has neither, the
+session it was saved in. One that loses its last source goes too. One that keeps another stays, and
+loses what tied it to what goes. Nothing is written here.
+"""
+
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+from django.db.models import Q
+
+from config.lib.db.models import WorkspaceRow
+from config.lib.wording import Words, words_of
+from contacts.models import Contact, ContactEmail, ContactPhone, Revision
+from memory.models import Evidence, HookPayload, HookStream, Memory, MemoryAbout, MemoryLink
+from memory.models.links import Relation
+from memory.services.hook_streams import stream_mark
+from sessions.models import Handoff, Message, Notification, Ping, Session, StagedContent, Worker
+
+Model = type[WorkspaceRow]
+AT_ONCE = 1000
+# Fewer words of a text are said by anybody; they are not looked for elsewhere.
+FEWEST_WORDS = 3
+# What of a session is its own, by the field that names it.
+_OF_SESSION: Sequence[tuple[Model, str]] = (
+    (Ping, "session_id"),
+    (StagedContent, "session_id"),
+    (Notification, "session_id"),
+    (Handoff, "from_session_id"),
+    (Worker, "session_id"),
+    (Worker, "run_session_id"),
+)
+
+
+@dataclass(slots=True)
+class Going:
+    """`rows` that are erased, by model; `below` what the database removes with them. `losing` are
+    memories that stay and lose a source; `evidence` what of theirs goes. `marks` are what must not
+    come back (contacts/services/tombstones.py), `phrases` what is looked for in other rows; where
+    `copies_only`, in what repeats others' words alone."""
+
+    rows: dict[Model, set[uuid.UUID]] = field(default_factory=lambda: defaultdict(set))
+    below: dict[Model, set[uuid.UUID]] = field(default_factory=lambda: defaultdict(set))
+    losing: set[uuid.UUID] = field(default_factory=set)
+    evidence: set[uuid.UUID] = field(default_factory=set)
+    receipts: set[uuid.UUID] = field(default_factory=set)
+    marks: set[tuple[str, ...]] = field(default_factory=set)
+    phrases: set[Words] = field(default_factory=set)
+    terms: set[Words] = field(default_factory=set)
+    copies_only: bool = False
+
+    def ids(self, model: Model) -> set[uuid.UUID]:
+        return self.rows.get(model, set()) | self.below.get(model, set())
+
+    def every_id(self) -> set[uuid.UUID]:
+        return {pk for part in (self.rows, self.below) for ids in part.values() for pk in ids}
+
+    def counts(self) -> dict[str, int]:
+        found: Counter[str] = Counter()
+        for model in {*self.rows, *self.below}:
+            found[str(model._meta.verbose_name)] += len(self.ids(model))
+        return dict(sorted((+found).items()))
+
+
+def in_parts(ids: Iterable[uuid.UUID]) -> Iterator[list[uuid.UUID]]:
+    found = sorted(ids)
+    for start in range(0, len(found), AT_ONCE):
+        yield found[start : start + AT_ONCE]
+
+
+# --- Where it begins --------------------------------------------------------------------------
+
+
+def add_memories(going: Going, ids: Iterable[uuid.UUID]) -> None:
+    """With those of the same text. What they said before is looked for too."""
+    wanted = set(ids) - going.rows[Memory]
+    for some in in_parts(wanted):
+        rows = Memory.objects.filter(pk__any_of=some)
+        hashes = list(rows.values_list("content_hash", flat=True))
+        same = {
+            row.pk: row.text
+            for row in Memory.objects.filter(content_hash__any_of=hashes).only("id", "text")
+        }
+        going.rows[Memory] |= same.keys()
+        for text in same.values():
+            _say(going, text)
+        said = Revision.objects.filter(object_id__any_of=list(same))
+        for body in chain.from_iterable(said.values_list("before", "after")):
+            if isinstance(text := body.get("text"), str):
+                _say(going, text)
+
+
+def add_contacts(going: Going, ids: Iterable[uuid.UUID]) -> None:
+    """With those that were merged into them, and what is known of nobody else."""
+    wanted = set(ids)
+    while new := wanted - going.rows[Contact]:
+        going.rows[Contact] |= new
+        merged = Contact.objects.filter(merged_into_id__in=new)
+        wanted |= set(merged.values_list("pk", flat=True))
+    gone = going.rows[Contact]
+    about = MemoryAbout.objects.filter(contact_id__in=gone).values_list("memory_id", flat=True)
+    others = MemoryAbout.objects.filter(memory_id__in=about, contact__isnull=False)
+    others = others.exclude(contact_id__in=gone).values_list("memory_id", flat=True)
+    add_memories(going, set(about) - set(others))
+    going.losing |= set(others)
+
+
+def name_contacts(going: Going) -> None:
+    """What they are known by, wherever it stands: addresses and numbers, the name where it has two
+    words, and what was said of them."""
+    gone = list(going.rows[Contact])
+    for contact in Contact.objects.filter(pk__in=gone):
+        if len(words_of(contact.name)) > 1:
+            going.terms.add(words_of(contact.name))
+        for text in (contact.description, contact.notes):
+            _say(going, text)
+    emails = ContactEmail.objects.filter(contact_id__in=gone).values_list("email", flat=True)
+    numbers = ContactPhone.objects.filter(contact_id__in=gone).values_list("number", flat=True)
+    going.terms |= {words_of(text) for text in [*emails, *numbers]}
+    going.phrases |= going.terms
+
+
+def add_session(going: Going, session_id: uuid.UUID) -> None:
+    """With what it asked of people and of other sessions, what ran in it, and its hooks."""
+    going.rows[Session].add(session_id)
+    going.copies_only = True
+    for model, name in _OF_SESSION:
+        found = model.objects.filter(**{name: session_id})
+        going.rows[model] |= set(found.values_list("pk", flat=True))
+    for stream in HookStream.objects.filter(session_id=session_id):
+        going.marks.add(stream_mark(stream.dialect, stream.session_name))
+        payloads = HookPayload.objects.filter(
+            dialect=stream.dialect, session_name=stream.session_name
+        )
+        going.rows[HookPayload] |= set(payloads.values_list("pk", flat=True))
+    answered = HookPayload.objects.filter(
+        Q(session_id=session_id) | Q(pk__in=going.rows[HookPayload]), answered=True
+    )
+    for answer in answered.values_list("answer", flat=True):
+        if receipt := answer.get("receipt_id"):
+            going.receipts.add(uuid.UUID(str(receipt)))
+    session = Session.objects.get(pk=session_id)
+    _say(going, session.prompt)
+    _say(going, session.summary)
+    said = Message.objects.filter(session_id=session_id).values_list("content", flat=True)
+    for content in said.iterator(chunk_size=500):
+        _say(going, content)
+
+
+def _say(going: Going, text: str) -> None:
+    words = words_of(text)
+    if len(words) >= FEWEST_WORDS:
+        going.phrases.add(words)
+
+
+# --- What follows -----------------------------------------------------------------------------
+
+
+def follow(going: Going) -> None:
+    """What was derived from it, and from that, as long as there is some; then what goes below."""
+    sessions = list(going.rows[Session])
+    looked_at: set[uuid.UUID] = set()
+    waiting = set(going.rows[Memory])
+    candidates = set(
+        Memory.objects.filter(session_id__in=sessions).values_list("pk", flat=True)
+    ) | set(_rest_on(sessions).values_list("memory_id", flat=True))
+    while True:
+        for some in in_parts(waiting):
+            derived = MemoryLink.objects.filter(target_id__in=some, relation=Relation.DERIVED_FROM)
+            candidates |= set(derived.values_list("source_id", flat=True))
+        candidates -= going.rows[Memory]
+        looked_at |= candidates
+        alone = without_source(going, candidates)
+        if not alone:
+            break
+        before = set(going.rows[Memory])
+        add_memories(going, alone)
+        waiting = going.rows[Memory] - before
+    going.losing = (going.losing | looked_at) - going.rows[Memory]
+    kept = _rest_on(sessions).filter(memory_id__in=going.losing)
+    going.evidence |= set(kept.values_list("pk", flat=True))
+    for model, ids in list(going.rows.items()):
+        _go_below(going, model, ids)
+
+
+def _rest_on(sessions: Sequence[uuid.UUID]) -> Any:
+    return Evidence.objects.filter(
+        Q(message__session_id__in=sessions) | Q(event__session_id__in=sessions)
+    )
+
+
+def without_source(going: Going, ids: set[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of `ids` that keep none."""
+    kept: set[uuid.UUID] = set()
+    some = list(ids)
+    links = MemoryLink.objects.filter(source_id__in=some, relation=Relation.DERIVED_FROM)
+    for source, target in links.values_list("source_id", "target_id"):
+        if target not in going.rows[Memory]:
+            kept.add(source)
+    own = Evidence.objects.filter(memory_id__in=some).exclude(
+        pk__in=_rest_on(list(going.rows[Session])).values("pk")
+    )
+    own = own.exclude(uri="", message=None, event=None, task=None, mission=None)
+    kept |= set(own.values_list("memory_id", flat=True))
+    unsourced = Memory.objects.filter(pk__in=ids - kept).exclude(session_id__in=going.rows[Session])
+    derived = set(links.values_list("source_id", flat=True))
+    derived |= set(Evidence.objects.filter(memory_id__in=some).values_list("memory_id", flat=True))
+    # Saved in a session that stays, and tied to nothing: that is where it is from.
+    plain = unsourced.filter(session__isnull=False).values_list("pk", flat=True)
+    kept |= set(plain) - derived
+    return ids - kept
+
+
+def _go_below(going: Going, model: Model, ids: set[uuid.UUID]) -> None:
+    for relation in model._meta.related_objects:
+        related: Any = relation.related_model
+        if not getattr(relation.field, "cascade", False) or not issubclass(related, WorkspaceRow):
+            continue
+        name = relation.field.attname
+        found: set[uuid.UUID] = set()
+        for some in in_parts(ids):
+            rows = related.objects.filter(**{f"{name}__in": some})
+            found |= set(rows.values_list("pk", flat=True))
+        new = found - going.below[related] - going.rows.get(related, set())
+        if new:
+            going.below[related] |= new
+            _go_below(going, related, new)
