@@ -25,7 +25,8 @@ from memory.search.corpus import active_space, corpus
 from memory.search.dense import nearest, place_of
 from memory.search.filters import Filter
 from memory.search.words import lexical_text
-from memory.services.memories import check_authority, link_memories
+from memory.services import supersession
+from memory.services.authority import check_authority
 
 # Measured with MiniLM on 32 pairs of sentences as agents write them: of 14 that say the same in
 # other words the cosine is .932 to .994, and .58 to 1 of the words are shared; of 18 that differ
@@ -205,9 +206,6 @@ def merge_duplicate(
     where one of the two is not in use any more."""
     row, older, newer = _open(duplicate_id, expected_version)
     kept, lost = (older, newer) if keep == Kept.OLDER else (newer, older)
-    for one in (kept, lost):
-        if one.state != MemoryState.ACTIVE:
-            raise Conflict(f"The memory {one.pk} is {one.state}.", code="not_active")
     check_authority(actor, lost)
     added = [tag for tag in lost.tags if tag not in kept.tags]
     if added:
@@ -215,26 +213,16 @@ def merge_duplicate(
         funnel.update(
             kept, {"tags": [*kept.tags, *added]}, actor=actor, action="merge", reason=reason
         )
-    link, _ = link_memories(
-        actor=actor,
-        source_id=kept.pk,
-        target_id=lost.pk,
-        relation=Relation.SUPERSEDES,
-        metadata={"duplicate": str(row.pk), "similarity": row.similarity, "tags": added},
-    )
-    funnel.update(
+    supersession.replace(
+        kept,
         lost,
-        {
-            "state": MemoryState.SUPERSEDED,
-            "superseded_by_id": kept.pk,
-            "superseded_at": clock.now(),
-        },
         actor=actor,
         action="merge",
         reason=reason,
-        note={"link": str(link.pk)},
+        metadata={"duplicate": str(row.pk), "similarity": row.similarity, "tags": added},
+        # They say the same: what it told goes on.
+        closes=False,
     )
-    funnel.touch(lost, repeat_key="")
     funnel.touch(kept, repeat_count=kept.repeat_count + lost.repeat_count + 1, repeat_key="")
     _decide(row, DuplicateState.MERGED, actor, reason, kept=keep)
     return Merged(row, kept, lost)
@@ -261,25 +249,16 @@ def unmerge_duplicate(*, actor: Actor, duplicate_id: uuid.UUID, reason: str = ""
         raise Conflict("This pair is not merged.", code="not_merged")
     older, newer = _locked(row)
     kept, lost = (older, newer) if row.kept == Kept.OLDER else (newer, older)
-    if lost.state != MemoryState.SUPERSEDED or lost.superseded_by_id != kept.pk:
-        raise Conflict(f"The memory {lost.pk} was changed since the merge.", code="changed_since")
-    for link in MemoryLink.objects.filter(
+    link = MemoryLink.objects.filter(
         source=kept, target=lost, relation=Relation.SUPERSEDES, metadata__duplicate=str(row.pk)
-    ):
-        # What came with the merge goes with it.
-        mine = set(link.metadata.get("tags") or ())
-        left = [tag for tag in kept.tags if tag not in mine]
-        funnel.update(kept, {"tags": left}, actor=actor, action="unmerge", reason=reason)
-        before = funnel.snapshot(link)
-        funnel.record(link, "delete", actor=actor, before=before, after={}, reason=reason)
-        link.delete()
-    funnel.update(
-        lost,
-        {"state": MemoryState.ACTIVE, "superseded_by_id": None, "superseded_at": None},
-        actor=actor,
-        action="unmerge",
-        reason=reason,
-    )
+    ).first()
+    if link is None:
+        raise Conflict(f"The memory {lost.pk} was changed since the merge.", code="changed_since")
+    # What came with the merge goes with it.
+    mine = set(link.metadata.get("tags") or ())
+    left = [tag for tag in kept.tags if tag not in mine]
+    supersession.put_back(kept, lost, link, actor=actor, action="unmerge", reason=reason)
+    funnel.update(kept, {"tags": left}, actor=actor, action="unmerge", reason=reason)
     funnel.touch(kept, repeat_count=max(0, kept.repeat_count - lost.repeat_count - 1))
     _decide(row, DuplicateState.OPEN, actor, reason)
     return Merged(row, kept, lost)
