@@ -57,9 +57,7 @@ def supersede(
     if new_id == old_id:
         raise Invalid({"target_id": "a memory cannot be linked to itself"})
     new, old = _locked(new_id, old_id)
-    found = MemoryLink.objects.filter(
-        source=new, target=old, relation=Relation.SUPERSEDES
-    ).first()
+    found = MemoryLink.objects.filter(source=new, target=old, relation=Relation.SUPERSEDES).first()
     if found is not None and old.superseded_by_id == new.pk:
         return Superseded(found, new, old, is_new=False)
     check_replacing(actor, new, old)
@@ -106,9 +104,7 @@ def replace(
     if closes and (old.valid_to is None or end < old.valid_to):
         kept["valid_to"] = old.valid_to.isoformat() if old.valid_to else None
         changes["valid_to"] = end
-    link = MemoryLink.objects.filter(
-        source=new, target=old, relation=Relation.SUPERSEDES
-    ).first()
+    link = MemoryLink.objects.filter(source=new, target=old, relation=Relation.SUPERSEDES).first()
     if link is None:
         link = MemoryLink(source=new, target=old, relation=Relation.SUPERSEDES, metadata=kept)
         funnel.create(link, actor=actor, reason=reason)
@@ -176,9 +172,7 @@ def _move_links(old: Memory, new: Memory, *, actor: Actor) -> None:
 
 def _move_links_back(old: Memory, new: Memory, *, actor: Actor) -> None:
     mine = {f"metadata__{_MOVED_FROM}": str(old.pk)}
-    links = MemoryLink.objects.filter(
-        Q(source=new) | Q(target=new), relation__in=MOVED, **mine
-    )
+    links = MemoryLink.objects.filter(Q(source=new) | Q(target=new), relation__in=MOVED, **mine)
     for link in links.order_by("id")[:MOST_MOVED]:
         kept = {name: value for name, value in link.metadata.items() if name != _MOVED_FROM}
         _point(link, new, old, kept, actor=actor)
@@ -191,6 +185,4 @@ def _point(
     source, target = (to.pk if pk == away.pk else pk for pk in (link.source_id, link.target_id))
     there = MemoryLink.objects.filter(source_id=source, target_id=target, relation=link.relation)
     if source != target and not there.exists():
-        write_link(
-            link, actor=actor, source_id=source, target_id=target, metadata=dict(metadata)
-        )
+        write_link(link, actor=actor, source_id=source, target_id=target, metadata=dict(metadata))
