@@ -73,11 +73,10 @@ def embed_passages(workspace_id: str, lane: int) -> None:
 @app.task(name="memory.sweep_passages", queue=queue.QUEUE, queueing_lock="sweep_passages")
 def sweep_passages(timestamp: int) -> None:
     """Find workspaces where something waits though no job does: after a crash, mostly."""
-    if get_embedder() is None:
-        return
+    embeds = get_embedder() is not None
     for workspace_id in Workspace.objects.order_by("id").values_list("id", flat=True):
         with workspace_scope(workspace_id):
-            lanes = [lane for lane in queue.PRIORITIES if embedding.has_pending(lane)]
+            lanes = [lane for lane in queue.PRIORITIES if embeds and embedding.has_pending(lane)]
             uncompared = duplicates.has_uncompared()
         for lane in lanes:
             queue.defer_now(workspace_id, lane)
@@ -87,7 +86,8 @@ def sweep_passages(timestamp: int) -> None:
 
 @app.task(name=queue.COMPARE_TASK, queue=queue.QUEUE)
 def propose_duplicates(workspace_id: str) -> None:
-    """Compare new memories with what is near them, for a slice of time."""
+    """Compare new memories with what is near them and what shares their words, for a slice of
+    time."""
     workspace, end = uuid.UUID(workspace_id), time.monotonic() + COMPARING_SECONDS
     more = True
     while more and time.monotonic() < end:

@@ -7,8 +7,10 @@ row, links and evidence, and comes back by an undo. An exact repeat is never sav
 
 import re
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import connection
 
 from config.lib import clock
@@ -25,7 +27,7 @@ from memory.search.corpus import active_space, corpus
 from memory.search.dense import nearest, place_of
 from memory.search.filters import Filter
 from memory.search.words import lexical_text
-from memory.services import supersession
+from memory.services import contradictions, supersession
 from memory.services.authority import check_authority
 
 # Measured with MiniLM on 32 pairs of sentences as agents write them: of 14 that say the same in
@@ -34,6 +36,8 @@ from memory.services.authority import check_authority
 # those, two conditions more leave one: the same numbers, and as many negations.
 SIMILAR = 0.93
 OVERLAPPING = 0.55
+# What may speak of the same and say something else.
+NEAR = 0.6
 _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"\d+")
 _NEGATIONS = frozenset(
@@ -47,7 +51,7 @@ _NEGATIONS = frozenset(
 _SHORT_NEGATION = re.compile(r"\w+n['\u2019]t\b", re.IGNORECASE)
 # Looked at in one transaction; each is a search.
 COMPARED_AT_ONCE = 20
-NEIGHBOURS = 20
+NEIGHBOURS = 30
 # A memory like a hundred others is not a hundred decisions.
 MOST_PROPOSED = 3
 JOB = Actor("system", "duplicates", "near duplicates", "job")
@@ -66,15 +70,19 @@ class Merged:
 
 
 def propose(workspace_id: uuid.UUID) -> tuple[int, bool]:
-    """Compare some memories that were not compared yet with what is near them; (how many pairs
-    were proposed, whether there are more to compare). Opens its own scope. Index
-    memory_uncompared."""
+    """Compare some memories that were not compared yet with what is near them, and look for what
+    contradicts them; (how many pairs were proposed, whether there are more to compare). Opens its
+    own scope. Index memory_uncompared."""
     with workspace_scope(workspace_id):
         space = active_space()
-        if space is None:
+        if space is None and settings.EMBEDDING_PROVIDER != "none":
             return 0, False
-        rows = list(_uncompared(space.id))
-        proposed = sum(_propose_for(row, vector, space.id) for row, vector in rows)
+        rows = _uncompared(space.id) if space is not None else _uncompared_by_words()
+        proposed = 0
+        for row, vector in rows:
+            near = _near(row, vector, space.id) if vector and space is not None else []
+            proposed += _propose_for(row, near)
+            contradictions.propose_for(row, [other for other, _ in near])
         now = clock.now()
         Memory.objects.filter(pk__in=[row.pk for row, _ in rows]).update(compared_at=now)
         return proposed, len(rows) == COMPARED_AT_ONCE
@@ -103,11 +111,17 @@ def _uncompared(space_id: uuid.UUID) -> list[tuple[Memory, str]]:
     return [(memory, vectors[memory.pk]) for memory in memories]
 
 
-def _propose_for(memory: Memory, vector: str, space_id: uuid.UUID) -> int:
-    if not vector:
-        return 0
+def _uncompared_by_words() -> list[tuple[Memory, str]]:
+    """The same where nothing is ever embedded: there is their words to go by."""
+    rows = Memory.objects.filter(compared_at=None, state=MemoryState.ACTIVE)
+    return [(row, "") for row in rows.order_by("-id")[:COMPARED_AT_ONCE]]
+
+
+def _propose_for(memory: Memory, near: Sequence[tuple[Memory, float]]) -> int:
     proposed = 0
-    for other, cosine in _near(memory, vector, space_id):
+    for other, cosine in near:
+        if cosine < SIMILAR or other.agent_id != memory.agent_id:
+            continue
         overlap = alike(memory.text, other.text)
         if overlap is None or _is_decided(memory, other):
             continue
@@ -133,7 +147,7 @@ def _propose_for(memory: Memory, vector: str, space_id: uuid.UUID) -> int:
 
 
 def _near(memory: Memory, vector: str, space_id: uuid.UUID) -> list[tuple[Memory, float]]:
-    """Active memories of the same agent and project, the nearest first."""
+    """Active memories of the same project, the nearest first."""
     found = nearest(
         vector,
         space_id=space_id,
@@ -141,7 +155,6 @@ def _near(memory: Memory, vector: str, space_id: uuid.UUID) -> list[tuple[Memory
         narrowed=Filter(
             kinds=[PassageKind.MEMORY.value],
             states=[MemoryState.ACTIVE.value],
-            agents=[memory.agent_id] if memory.agent_id else None,
             projects=[memory.project_id] if memory.project_id else None,
         ),
         condition="",
@@ -150,13 +163,12 @@ def _near(memory: Memory, vector: str, space_id: uuid.UUID) -> list[tuple[Memory
         beside=True,
         thorough=False,
     )
-    close = {passage: cosine for passage, cosine in found.items() if cosine >= SIMILAR}
+    close = {passage: cosine for passage, cosine in found.items() if cosine >= NEAR}
     passages = Passage.objects.filter(pk__any_of=list(close), chunk=0)
     of = {row.of_memory_id: close[str(row.pk)] for row in passages.only("of_memory")}
     of.pop(memory.pk, None)
     rows = Memory.objects.filter(
         pk__any_of=list(of),
-        agent_id=memory.agent_id,
         project_id=memory.project_id,
         state=MemoryState.ACTIVE,
     )
