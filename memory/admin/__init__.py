@@ -2,6 +2,7 @@
 
 from memory.admin import (
     about,
+    consolidation,
     duplicates,
     golden,
     hooks,
@@ -14,6 +15,6 @@ from memory.admin import (
 )
 
 __all__ = [
-    "about", "duplicates", "golden", "hooks", "imports", "index", "learning", "lists", "memories",
-    "receipts",
+    "about", "consolidation", "duplicates", "golden", "hooks", "imports", "index", "learning",
+    "lists", "memories", "receipts",
 ]  # fmt: skip

@@ -1,8 +1,8 @@
 """What an export has: every kind of row of a workspace, each after those it refers to.
 
 Left out is what belongs to this installation and not to the workspace (keys, people's access,
-channels with their secrets, runs of imports and bulk actions), what follows from other rows (the
-search index, kept counts), and answers kept for repeated requests.
+channels with their secrets, runs of imports, bulk actions and consolidations), what follows from
+other rows (the search index, kept counts), and answers kept for repeated requests.
 """
 
 from functools import cache
@@ -19,6 +19,7 @@ Model = type[WorkspaceRow]
 _OF_THE_INSTALLATION = {
     "contacts.apikey", "contacts.invitation", "contacts.membership", "contacts.bulkrun",
     "agent_sessions.pingchannel", "agent_sessions.pingdelivery", "memory.importrun",
+    "memory.consolidationrun",
 }  # fmt: skip
 _DERIVED = {
     "contacts.idempotencykey", "memory.passage", "memory.embeddingspace", "memory.rowcount",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from config.lib import clock
 from config.lib.actor import Actor
@@ -143,15 +143,21 @@ def _know_each_other(one: Memory, other: Memory) -> bool:
 # --- Deciding ---------------------------------------------------------------------------------
 
 
+def undecided() -> QuerySet[MemoryLink]:
+    """Those between memories in use, with both. Index memorylink_contradicts."""
+    links = MemoryLink.objects.filter(
+        relation=Relation.CONTRADICTS,
+        source__state=MemoryState.ACTIVE,
+        target__state=MemoryState.ACTIVE,
+    ).exclude(metadata__has_key=DECIDED)
+    return links.select_related("source", "target")
+
+
 def open_contradictions(memory_id: uuid.UUID, most: int) -> list[MemoryLink]:
     """Undecided ones between a memory and others in use. Indexes memorylink_unique,
     memorylink_target."""
-    links = MemoryLink.objects.filter(
-        Q(source_id=memory_id, target__state=MemoryState.ACTIVE)
-        | Q(target_id=memory_id, source__state=MemoryState.ACTIVE),
-        relation=Relation.CONTRADICTS,
-    ).exclude(metadata__has_key=DECIDED)
-    return list(links.select_related("source", "target").order_by("id")[:most])
+    links = undecided().filter(Q(source_id=memory_id) | Q(target_id=memory_id))
+    return list(links.order_by("id")[:most])
 
 
 def decide_contradiction(

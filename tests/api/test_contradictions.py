@@ -142,6 +142,9 @@ def test_a_job_finds_them_and_nothing_leaves_use(api, workspace, contradicted):
     assert link.metadata == {"rule": "changed_value", "vouched": False, "words": ["15", "17"]}
     assert queue(workspace) == {old, new}
     assert {old, new} <= found(api, "staging database")
+    (told,) = made(api.get("/memories/contradictions"))["items"]
+    assert (told["older"]["id"], told["newer"]["id"]) == (old, new)
+    assert (told["rule"], told["words"]) == ("changed_value", ["15", "17"])
     assert propose(workspace.id) == (0, False)
 
 
@@ -150,9 +153,7 @@ def test_keeping_one_supersedes_the_other_and_is_taken_back(api, workspace, cont
     learned = made(api.get(f"/memories/{old}"))["recorded_at"]
     decide(workspace, link, Decision.KEEP_NEWER)
     assert old not in found(api, "staging database")
-    assert old in found(
-        api, "staging database", as_of=made(api.get(f"/memories/{old}"))["recorded_at"]
-    )
+    assert old in found(api, "staging database", as_of=learned)
     assert queue(workspace) == set()
     with workspace_scope(workspace.id), pytest.raises(Conflict):
         decide_contradiction(actor=ALICE, link_id=link.pk, decision=Decision.DISMISS)
