@@ -46,6 +46,7 @@ class Migration(NarrowMigration):
                 ('workspace', models.ForeignKey(db_constraint=False, db_index=False, default=config.lib.scope.current_workspace_id, editable=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='contacts.workspace')),
             ],
             options={
+                'verbose_name': 'consolidation',
                 'abstract': False,
                 'base_manager_name': 'objects',
             },

@@ -45,6 +45,7 @@ class ConsolidationRun(VersionedRow):
     ended_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta(VersionedRow.Meta):
+        verbose_name = "consolidation"
         indexes = [
             # the list, newest first
             models.Index(fields=["workspace", "-created_at", "-id"], name="consolidationrun_list"),
