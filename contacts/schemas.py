@@ -19,7 +19,8 @@ class WorkspaceOut(Output):
     settings: dict[str, Any] = Field(
         description="`timezone`: an IANA name. `context_thresholds`: percents of the context at "
         "which a session warns. `orphan_minutes`: silence that ends one. `region`: the country "
-        "(CH) of phone numbers without a country code. Others are yours."
+        "(CH) of phone numbers without a country code. `consolidation`: {enabled, hide, "
+        "most_share}, whether and how episodes are told as narratives. Others are yours."
     )
     created_at: datetime
     updated_at: datetime
