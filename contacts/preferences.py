@@ -26,12 +26,23 @@ MIN_ORPHAN_MINUTES, MAX_ORPHAN_MINUTES = 5, 366 * 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
+class Consolidation:
+    """Whether a job tells episodes as narratives, whether the sources are archived by that, and
+    which share of the memories in use may be so without a person's word, 0 to 1."""
+
+    enabled: bool = False
+    hide: bool = False
+    most_share: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
 class Preferences:
     """`context_thresholds` are percents, ascending; silence of `orphan_after` ends."""
 
     timezone: ZoneInfo
     context_thresholds: tuple[int, ...]
     orphan_after: timedelta
+    consolidation: Consolidation = Consolidation()
 
 
 def preferences() -> Preferences:
@@ -54,6 +65,7 @@ def preferences_in(held: Mapping[str, Any]) -> Preferences:
         timezone=ZoneInfo(held.get("timezone", "UTC")),
         context_thresholds=tuple(sorted(thresholds)),
         orphan_after=timedelta(minutes=minutes),
+        consolidation=_consolidation(held.get("consolidation")),
     )
 
 
@@ -65,6 +77,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         "orphan_minutes": minutes_problem,
         "region": _region_problem,
         **dict.fromkeys(BUDGETS, _budget_problem),
+        "consolidation": consolidation_problem,
     }
     problems = {
         f"settings.{key}": rule(settings[key]) for key, rule in rules.items() if key in settings
@@ -112,6 +125,22 @@ def thresholds_problem(value: Any) -> str:
     )
     problem = f"must be a list of at most {MAX_THRESHOLDS} different whole percents from 1 to 100"
     return "" if good else problem
+
+
+def _consolidation(value: Any) -> Consolidation:
+    return Consolidation() if consolidation_problem(value) else Consolidation(**value)
+
+
+def consolidation_problem(value: Any) -> str:
+    """Why `value` says nothing of consolidation, or nothing."""
+    known = {"enabled", "hide", "most_share"}
+    if not isinstance(value, dict) or value.keys() - known:
+        return "must be an object of enabled, hide and most_share"
+    if not all(isinstance(value.get(name, False), bool) for name in ("enabled", "hide")):
+        return "enabled and hide must be true or false"
+    share = value.get("most_share", 0.2)
+    good = isinstance(share, (int, float)) and not isinstance(share, bool) and 0 <= share <= 1
+    return "" if good else "most_share must be a number from 0 to 1"
 
 
 def minutes_problem(value: Any) -> str:

@@ -31,7 +31,8 @@ class WorkspaceOut(Output):
         "(CH) of phone numbers without a country code. `redaction`: what is taken out of texts "
         "beside known secrets: `patterns`, RE2 by a name of yours, and `personal`, of `email` and "
         "`phone`. `daily_rows`, `daily_bytes`: what all keys together may write a day; "
-        "`stored_bytes`: what its rows may take (0: no limit). Others are yours."
+        "`stored_bytes`: what its rows may take (0: no limit). `consolidation`: {enabled, hide, "
+        "most_share}, whether and how episodes are told as narratives. Others are yours."
     )
     created_at: datetime
     updated_at: datetime

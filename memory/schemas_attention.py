@@ -21,6 +21,7 @@ class AttentionKind(StrEnum):
     ORPHAN = "orphan"
     REVIEW = "review"
     HOOK_PAYLOAD = "hook_payload"
+    CONSOLIDATION = "consolidation"
 
 
 class AttentionItem(RowOut):

@@ -1,6 +1,6 @@
 """needs_attention: what a person must look at now, gathered from all apps.
 
-Nine legs, each bounded and by an index that its docstring names, read in one statement; a second
+Ten legs, each bounded and by an index that its docstring names, read in one statement; a second
 counts, to a limit, those that have more than is shown. What waits for a person is shown longest
 waiting first, what went wrong latest first; together they are sorted by severity, then age.
 """
@@ -18,7 +18,8 @@ from config.lib import clock
 from config.lib.admin.show import change_url
 from config.lib.db.together import count_together, read_together
 from contacts.preferences import preferences
-from memory.models import HookPayload, Memory
+from memory.models import ConsolidationRun, HookPayload, Memory
+from memory.models.consolidation import ConsolidationState
 from memory.models.memory import MemoryState
 from memory.schemas_attention import AttentionItem, AttentionKind, AttentionMore
 from memory.selectors_hooks import LEFT
@@ -129,6 +130,7 @@ def _legs(now: datetime, thresholds: Sequence[int]) -> list[Leg]:
         _orphans(now - RECENT_ORPHANS),
         _reviews(),
         _payloads(),
+        _held(),
     ]
     # None: the workspace has switched its warnings off.
     if thresholds:
@@ -249,6 +251,21 @@ def _tell_mission(row: dict[str, Any]) -> Told:
     return Told(
         Severity.NORMAL, row["scheduled_mission__name"], f"{how}: {why}", row["since"],
         change_url(Mission._meta.label_lower, row["id"]),
+    )  # fmt: skip
+
+
+def _held() -> Leg:
+    """Consolidations that would archive more than they may by themselves. Index
+    consolidationrun_open."""
+    rows = ConsolidationRun.objects.filter(state=ConsolidationState.HELD).order_by("created_at")
+    columns = ("version", "held", "created_at")
+    return Leg(AttentionKind.CONSOLIDATION, rows, columns, {}, _tell_held)
+
+
+def _tell_held(row: dict[str, Any]) -> Told:
+    return Told(
+        Severity.NORMAL, "A consolidation is held", row["held"], row["created_at"],
+        change_url(ConsolidationRun._meta.label_lower, row["id"]),
     )  # fmt: skip
 
 

@@ -138,19 +138,6 @@ def waiting(most: int) -> QuerySet[Memory, Any]:
     return legs[0].union(*legs[1:])
 
 
-def contradictions_of(memory_id: uuid.UUID, most: int) -> list[Memory]:
-    """Memories in use that contradict one, or that it contradicts. Indexes memorylink_unique,
-    memorylink_target."""
-    links = MemoryLink.objects.filter(
-        Q(source_id=memory_id, target__state=MemoryState.ACTIVE)
-        | Q(target_id=memory_id, source__state=MemoryState.ACTIVE),
-        relation=Relation.CONTRADICTS,
-    )
-    rows = links.select_related("source", "target").order_by("id")[:most]
-    ends = [link.target if link.source_id == memory_id else link.source for link in rows]
-    return list({one.pk: one for one in ends}.values())
-
-
 def _legs(most: int) -> dict[Why, QuerySet[Memory]]:
     """Indexes memory_proposed, memory_quarantined, memorylink_contradicts, memory_unsure. Of
     undecided contradictions the latest `most` are looked at; decided ones are passed over on the
@@ -158,17 +145,29 @@ def _legs(most: int) -> dict[Why, QuerySet[Memory]]:
     waiting = Memory.objects.filter(state=MemoryState.QUARANTINED)
     by_model = Q(method__startswith=MODEL_METHOD)
     in_use = Memory.objects.filter(state=MemoryState.ACTIVE, trust__in=UNVOUCHED)
-    links = MemoryLink.objects.filter(
-        Q(source__trust__in=UNVOUCHED) | Q(target__trust__in=UNVOUCHED),
-        relation=Relation.CONTRADICTS,
-        source__state=MemoryState.ACTIVE,
-        target__state=MemoryState.ACTIVE,
-    ).order_by("-id")
-    either = links.values("source_id")[:most].union(links.values("target_id")[:most])
+    links = (
+        MemoryLink.objects.filter(
+            relation=Relation.CONTRADICTS,
+            source__state=MemoryState.ACTIVE,
+            target__state=MemoryState.ACTIVE,
+        )
+        .exclude(metadata__has_key="decided")
+        .order_by("-id")
+    )
+    either = (
+        links.filter(source__trust__in=UNVOUCHED)
+        .values("source_id")[:most]
+        .union(
+            links.filter(target__trust__in=UNVOUCHED).values("target_id")[:most],
+            # A person vouched for both: it is asked of the newer one.
+            links.filter(metadata__vouched=True).values("source_id")[:most],
+        )
+    )
+    everyone = Memory.objects.filter(state=MemoryState.ACTIVE)
     return {
         Why.PROPOSED: waiting.filter(by_model),
         Why.QUARANTINED: waiting.exclude(by_model),
-        Why.CONTRADICTING: in_use.filter(pk__in=either),
+        Why.CONTRADICTING: everyone.filter(pk__in=either),
         Why.UNSURE: in_use.filter(confidence__lt=UNSURE_BELOW),
     }
 

@@ -19,6 +19,7 @@ from config.lib.scope import workspace_scope
 from contacts.models import IdempotencyKey, Workspace
 from memory import (
     tasks_backup,
+    tasks_consolidation,
     tasks_erasures,
     tasks_hooks,
     tasks_imports,
@@ -33,6 +34,7 @@ from memory.services.counts import refresh_counts
 
 __all__ = [
     "tasks_backup",
+    "tasks_consolidation",
     "tasks_erasures",
     "tasks_hooks",
     "tasks_imports",
@@ -89,11 +91,10 @@ def embed_passages(workspace_id: str, lane: int) -> None:
 @app.task(name="memory.sweep_passages", queue=queue.QUEUE, queueing_lock="sweep_passages")
 def sweep_passages(timestamp: int) -> None:
     """Find workspaces where something waits though no job does: after a crash, mostly."""
-    if get_embedder() is None:
-        return
+    embeds = get_embedder() is not None
     for workspace_id in Workspace.objects.order_by("id").values_list("id", flat=True):
         with workspace_scope(workspace_id):
-            lanes = [lane for lane in queue.PRIORITIES if embedding.has_pending(lane)]
+            lanes = [lane for lane in queue.PRIORITIES if embeds and embedding.has_pending(lane)]
             uncompared = duplicates.has_uncompared()
         for lane in lanes:
             queue.defer_now(workspace_id, lane)
@@ -104,7 +105,8 @@ def sweep_passages(timestamp: int) -> None:
 @app.task(name=queue.COMPARE_TASK, queue=queue.QUEUE)
 @needs_room
 def propose_duplicates(workspace_id: str) -> None:
-    """Compare new memories with what is near them, for a slice of time."""
+    """Compare new memories with what is near them and what shares their words, for a slice of
+    time."""
     workspace, end = uuid.UUID(workspace_id), time.monotonic() + COMPARING_SECONDS
     more = True
     while more and time.monotonic() < end:

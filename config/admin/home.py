@@ -201,6 +201,9 @@ def _lists(now: datetime, held: Preferences) -> dict[AttentionKind, tuple[str, s
         AttentionKind.HOOK_PAYLOAD: (
             "Hook payloads", "memory.hookpayload", f"state__in={','.join(sorted(LEFT))}",
         ),
+        AttentionKind.CONSOLIDATION: (
+            "Consolidations", "memory.consolidationrun", "state__exact=held",
+        ),
     }  # fmt: skip
     return {
         kind: (label, show.changelist_url(model, query))

@@ -33,6 +33,7 @@ ICONS = {
     AttentionKind.ORPHAN: "link_off",
     AttentionKind.REVIEW: "neurology",
     AttentionKind.HOOK_PAYLOAD: "webhook",
+    AttentionKind.CONSOLIDATION: "compress",
 }
 
 

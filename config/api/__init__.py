@@ -18,6 +18,8 @@ from contacts.api import (
 from memory.api import (
     attention,
     briefing,
+    consolidations,
+    contradictions,
     duplicates,
     erasures,
     executions,
@@ -106,6 +108,8 @@ for router in (
     mission_runs.router,
     # Before the memories themselves, whose path would take its name for an id.
     duplicates.router,
+    contradictions.router,
+    consolidations.router,
     memories.router,
     links.router,
     known.router,

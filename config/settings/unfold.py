@@ -142,6 +142,7 @@ UNFOLD: dict[str, Any] = {
                     },
                     _list("memory_memory", "Memories", "neurology"),
                     _list("memory_memoryduplicate", "Near duplicates", "content_copy"),
+                    _list("memory_consolidationrun", "Consolidations", "compress"),
                 ],
             },
             {

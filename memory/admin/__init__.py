@@ -2,6 +2,7 @@
 
 from memory.admin import (
     about,
+    consolidation,
     duplicates,
     erasures,
     golden,
@@ -16,6 +17,6 @@ from memory.admin import (
 )
 
 __all__ = [
-    "about", "duplicates", "erasures", "golden", "hooks", "imports", "index", "learning", "lists",
-    "memories", "receipts", "unlearning",
+    "about", "consolidation", "duplicates", "erasures", "golden", "hooks", "imports", "index",
+    "learning", "lists", "memories", "receipts", "unlearning",
 ]  # fmt: skip

@@ -18,6 +18,8 @@ from memory.admin.review_asked import Asked, asked, read_id
 from memory.admin.review_back import remember
 from memory.admin.review_page import page
 from memory.models.duplicates import Kept
+from memory.services.contradictions import Decision as Contradicting
+from memory.services.contradictions import decide_contradiction
 from memory.services.duplicates import dismiss_duplicate
 from memory.services.memories import update_memory
 from memory.services.review import (
@@ -127,6 +129,22 @@ def _dismiss(request: HttpRequest, memory_id: uuid.UUID) -> list[uuid.UUID]:
     return []
 
 
+def _contradiction(decision: Contradicting) -> Callable[[HttpRequest, uuid.UUID], list[uuid.UUID]]:
+    def run(request: HttpRequest, memory_id: uuid.UUID) -> list[uuid.UUID]:
+        link_id = read_id(request.POST.get("link", ""))
+        if link_id is None:
+            raise NotFound("contradiction", request.POST.get("link", "")[:40])
+        decide_contradiction(
+            actor=actor_of(request),
+            link_id=link_id,
+            decision=decision,
+            reason=posted_reason(request),
+        )
+        return [last_change(link_id)]
+
+    return run
+
+
 def _pair(request: HttpRequest) -> uuid.UUID:
     found = read_id(request.POST.get("pair", ""))
     if found is None:
@@ -151,4 +169,14 @@ DECISIONS = {
     "keep-older": Decision("Merged", _merge(Kept.OLDER)),
     "keep-newer": Decision("Merged", _merge(Kept.NEWER)),
     "dismiss": Decision("Noted: they are two", _dismiss),
+    "against-newer": Decision(
+        "The newer one stays in use", _contradiction(Contradicting.KEEP_NEWER)
+    ),
+    "against-older": Decision(
+        "The older one stays in use", _contradiction(Contradicting.KEEP_OLDER)
+    ),
+    "against-both": Decision("Both are kept", _contradiction(Contradicting.KEEP_BOTH)),
+    "against-none": Decision(
+        "Noted: they do not contradict each other", _contradiction(Contradicting.DISMISS)
+    ),
 }

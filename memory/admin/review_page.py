@@ -19,7 +19,7 @@ from memory.admin.reasons import reasons_of
 from memory.admin.review_asked import BULK_NEEDS, LABELS, Asked, asked
 from memory.admin.review_back import last_done, remembered
 from memory.admin.review_count import note_count
-from memory.models import Memory
+from memory.models import Memory, MemoryLink
 from memory.models.memory import Kind
 from memory.selectors_review import (
     WINDOW,
@@ -27,13 +27,34 @@ from memory.selectors_review import (
     Queue,
     Why,
     around,
-    contradictions_of,
     review_queue,
 )
+from memory.services.contradictions import open_contradictions
 
 BEFORE, AFTER = 2, 12
+# How the rules of contradictions are told; another's is told by its link alone.
+DIFFERING = {
+    "negation": "One denies what the other one says.",
+    "changed_value": "They differ in one value.",
+    "changed_date": "They differ in a date.",
+    "replaced": "One says that this has been replaced.",
+    "model": "A language model said so.",
+}
 MOST_OTHERS, MOST_CHANGES = 5, 10
 PREVIEW = 160
+
+
+class Against:
+    """A contradiction as one of its two memories sees it."""
+
+    def __init__(self, link: MemoryLink, mine: uuid.UUID) -> None:
+        self.link = link
+        self.is_newer = link.source_id == mine
+        self.other = link.target if self.is_newer else link.source
+        self.said = DIFFERING.get(str(link.metadata.get("rule", "")), "")
+        # Whole sentences stand above and below.
+        changed = str(link.metadata.get("rule", "")).startswith("changed")
+        self.words = link.metadata.get("words", []) if changed else []
 
 
 def queue_view(site: AdminSite, request: HttpRequest) -> HttpResponse:
@@ -96,14 +117,15 @@ def _current(entries: Sequence[Entry], at: int, wanted: Asked) -> dict[str, Any]
     """Context of the memory that is looked at: five queries."""
     memory = find_memory(entries[at].id)
     assert memory is not None, "it was read in this transaction"
-    others = contradictions_of(memory.pk, MOST_OTHERS)
+    against = [Against(link, memory.pk) for link in open_contradictions(memory.pk, MOST_OTHERS)]
+    others = [one.other for one in against]
     changes = list(history(memory.pk)[:MOST_CHANGES])
     after = entries[at + 1].id if at + 1 < len(entries) else None
     before = entries[at - 1].id if at else None
     return {
         **shown(memory),
         "reasons": reasons_of(memory, others, changes),
-        "others": others,
+        "against": against,
         "pairs": pairs_of(memory.pk),
         "made": made_by(changes),
         "next_id": after or before,

@@ -1,9 +1,9 @@
 """What an export has: every kind of row of a workspace, each after those it refers to.
 
 Left out is what belongs to this installation and not to the workspace (keys and their use, people's
-access, channels with their secrets, runs of imports and bulk actions, what was unlearned, erasures
-and their tombstones, whose hashes are keyed here), what follows from other rows (the search index,
-kept counts), and answers kept for repeated requests.
+access, channels with their secrets, runs of imports, bulk actions and consolidations, what was
+unlearned, erasures and their tombstones, whose hashes are keyed here), what follows from other rows
+(the search index, kept counts), and answers kept for repeated requests.
 """
 
 from functools import cache
@@ -21,6 +21,7 @@ _OF_THE_INSTALLATION = {
     "contacts.apikey", "contacts.invitation", "contacts.membership", "contacts.bulkrun",
     "contacts.erasure", "contacts.tombstone", "contacts.usageday", "agent_sessions.pingchannel",
     "agent_sessions.pingdelivery", "memory.importrun", "memory.unlearning",
+    "memory.consolidationrun",
 }  # fmt: skip
 _DERIVED = {
     "contacts.idempotencykey", "memory.passage", "memory.embeddingspace", "memory.rowcount",

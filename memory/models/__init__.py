@@ -1,4 +1,5 @@
 from memory.models.backups import Backup
+from memory.models.consolidation import ConsolidationRun
 from memory.models.counts import DayCount, RowCount
 from memory.models.duplicates import MemoryDuplicate
 from memory.models.golden import GoldenQuery, GoldenResult, GoldenRun
@@ -13,6 +14,7 @@ from memory.models.unlearning import Unlearning
 
 __all__ = [
     "Backup",
+    "ConsolidationRun",
     "DayCount",
     "EmbeddingSpace",
     "Evidence",

@@ -48,6 +48,19 @@ class MemoryState(models.TextChoices):
 
 UNIT = [MinValueValidator(0.0), MaxValueValidator(1.0)]
 
+# What happened or was seen, which may be told together later. What came from outside never is.
+EPISODES = (
+    Kind.OCCURRENCE,
+    Kind.OBSERVATION,
+    Kind.INFERENCE,
+    Kind.DISSONANCE_EVENT,
+    Kind.LEARNING_PATTERN,
+    Kind.TASK_EXECUTION,
+    Kind.DECISION,
+)
+# How the `method` of a narrative of them is called.
+CONSOLIDATED_METHOD = "consolidated"
+
 # Whom a person has not spoken for yet, and below which confidence somebody should look at it.
 UNVOUCHED = (Trust.AGENT, Trust.EXTERNAL)
 UNSURE_BELOW = 0.3
@@ -177,6 +190,18 @@ class Memory(SourcedRow):
                     state=MemoryState.ACTIVE, trust__in=UNVOUCHED, confidence__lt=UNSURE_BELOW
                 ),
                 name="memory_unsure",
+            ),
+            # episodes that no narrative tells yet, of each session
+            models.Index(
+                fields=["workspace", "session", "project"],
+                condition=models.Q(
+                    ~models.Q(trust=Trust.EXTERNAL),
+                    ~models.Q(method=CONSOLIDATED_METHOD),
+                    state=MemoryState.ACTIVE,
+                    consolidated=False,
+                    kind__in=EPISODES,
+                ),
+                name="memory_unconsolidated",
             ),
             # what a memory replaced, and nulling it when the memory goes
             models.Index(

@@ -18,6 +18,7 @@ from memory.search import dense, lexical
 from memory.search.context import make_block
 from memory.search.corpus import Corpus, Standing
 from memory.search.dates import Period, find_period
+from memory.search.decay import moves
 from memory.search.details import add_evidence, add_neighbours
 from memory.search.filters import Filter, resolve
 from memory.search.ground import look_around
@@ -166,7 +167,9 @@ def find(
     if parsed.text and query.mode is not SearchMode.LEXICAL:
         meaning, problem = _meaning(query_vector, stands)
     legs, scored, cut = _candidates(
-        _Search(query.mode, parsed, words, meaning, figures, narrowed, period, most, read)
+        _Search(
+            query.mode, parsed, words, meaning, figures, narrowed, period, most, read, query.decay
+        )
     )
     return Found(legs, scored, words.terms, problem, figures.passages, stands.pending, period, cut)
 
@@ -214,6 +217,7 @@ class _Search:
     period: Period | None
     most: int
     read: int
+    decay: float
 
 
 def _candidates(asked: _Search) -> tuple[list[str], list[Scored], bool]:
@@ -259,20 +263,22 @@ def _ranked(asked: _Search, near: Iterable[str], meaning: Meaning) -> list[Score
     rows, seen = [found.rows[number] for number in numbers], seen[numbers]
     texts = read_texts([row.passage for row in rows])
     add_texts(seen, asked.parsed.text, [texts.get(row.passage, "") for row in rows])
+    decays = moves([row.passage for row in rows], asked.decay)
     bm25 = found.column("bm25")
     legs = leg_figures(np.where(bm25 > 0, bm25, np.nan), found.column("cosine"))
     chunks = found.column("chunks").astype(int).tolist()
     return in_order(
         Scored(
             row.passage,
-            probability(total),
+            probability(total + decay),
             legs[number],
             source=row.source,
             chunks=chunks[number],
             features=dict(zip(NAMES, values, strict=True)),
+            decay=decay,
         )
-        for number, row, total, values in zip(
-            numbers, rows, totals(seen).tolist(), seen.tolist(), strict=True
+        for number, row, total, values, decay in zip(
+            numbers, rows, totals(seen).tolist(), seen.tolist(), decays, strict=True
         )
     )
 

@@ -56,7 +56,8 @@ def _hit(one: Scored, row: dict[str, Any], shown: Snippets, explain: bool) -> Hi
         explanation = Explanation(
             **one.legs._asdict(),
             parts=one.features
-            and {name: round(WEIGHTS[name] * value, 4) for name, value in one.features.items()},
+            and {name: round(WEIGHTS[name] * value, 4) for name, value in one.features.items()}
+            | ({"decay": round(one.decay, 4)} if one.decay else {}),
         )
     values = {name: value for name, value in row.items() if name not in ("passage", "source")}
     return Hit(

@@ -36,6 +36,8 @@ class Scored:
     source: str | None = None
     chunks: int | None = None
     features: dict[str, float] | None = None
+    # What its strength added, where that was asked for (decay.py).
+    decay: float = 0.0
 
 
 def by_words(bm25: Mapping[str, float]) -> list[Scored]:

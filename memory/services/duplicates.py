@@ -7,8 +7,10 @@ row, links and evidence, and comes back by an undo. An exact repeat is never sav
 
 import re
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import connection
 
 from config.lib import clock
@@ -25,7 +27,8 @@ from memory.search.corpus import active_space, corpus
 from memory.search.dense import nearest, place_of
 from memory.search.filters import Filter
 from memory.search.words import lexical_text
-from memory.services.memories import check_authority, link_memories
+from memory.services import contradictions, supersession
+from memory.services.authority import check_authority
 
 # Measured with MiniLM on 32 pairs of sentences as agents write them: of 14 that say the same in
 # other words the cosine is .932 to .994, and .58 to 1 of the words are shared; of 18 that differ
@@ -33,6 +36,8 @@ from memory.services.memories import check_authority, link_memories
 # those, two conditions more leave one: the same numbers, and as many negations.
 SIMILAR = 0.93
 OVERLAPPING = 0.55
+# What may speak of the same and say something else.
+NEAR = 0.6
 _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"\d+")
 _NEGATIONS = frozenset(
@@ -46,7 +51,7 @@ _NEGATIONS = frozenset(
 _SHORT_NEGATION = re.compile(r"\w+n['\u2019]t\b", re.IGNORECASE)
 # Looked at in one transaction; each is a search.
 COMPARED_AT_ONCE = 20
-NEIGHBOURS = 20
+NEIGHBOURS = 30
 # A memory like a hundred others is not a hundred decisions.
 MOST_PROPOSED = 3
 JOB = Actor("system", "duplicates", "near duplicates", "job")
@@ -65,15 +70,19 @@ class Merged:
 
 
 def propose(workspace_id: uuid.UUID) -> tuple[int, bool]:
-    """Compare some memories that were not compared yet with what is near them; (how many pairs
-    were proposed, whether there are more to compare). Opens its own scope. Index
-    memory_uncompared."""
+    """Compare some memories that were not compared yet with what is near them, and look for what
+    contradicts them; (how many pairs were proposed, whether there are more to compare). Opens its
+    own scope. Index memory_uncompared."""
     with workspace_scope(workspace_id):
         space = active_space()
-        if space is None:
+        if space is None and settings.EMBEDDING_PROVIDER != "none":
             return 0, False
-        rows = list(_uncompared(space.id))
-        proposed = sum(_propose_for(row, vector, space.id) for row, vector in rows)
+        rows = _uncompared(space.id) if space is not None else _uncompared_by_words()
+        proposed = 0
+        for row, vector in rows:
+            near = _near(row, vector, space.id) if vector and space is not None else []
+            proposed += _propose_for(row, near)
+            contradictions.propose_for(row, [other for other, _ in near])
         now = clock.now()
         Memory.objects.filter(pk__in=[row.pk for row, _ in rows]).update(compared_at=now)
         return proposed, len(rows) == COMPARED_AT_ONCE
@@ -102,11 +111,17 @@ def _uncompared(space_id: uuid.UUID) -> list[tuple[Memory, str]]:
     return [(memory, vectors[memory.pk]) for memory in memories]
 
 
-def _propose_for(memory: Memory, vector: str, space_id: uuid.UUID) -> int:
-    if not vector:
-        return 0
+def _uncompared_by_words() -> list[tuple[Memory, str]]:
+    """The same where nothing is ever embedded: there is their words to go by."""
+    rows = Memory.objects.filter(compared_at=None, state=MemoryState.ACTIVE)
+    return [(row, "") for row in rows.order_by("-id")[:COMPARED_AT_ONCE]]
+
+
+def _propose_for(memory: Memory, near: Sequence[tuple[Memory, float]]) -> int:
     proposed = 0
-    for other, cosine in _near(memory, vector, space_id):
+    for other, cosine in near:
+        if cosine < SIMILAR or other.agent_id != memory.agent_id:
+            continue
         overlap = alike(memory.text, other.text)
         if overlap is None or _is_decided(memory, other):
             continue
@@ -132,7 +147,7 @@ def _propose_for(memory: Memory, vector: str, space_id: uuid.UUID) -> int:
 
 
 def _near(memory: Memory, vector: str, space_id: uuid.UUID) -> list[tuple[Memory, float]]:
-    """Active memories of the same agent and project, the nearest first."""
+    """Active memories of the same project, the nearest first."""
     found = nearest(
         vector,
         space_id=space_id,
@@ -140,7 +155,6 @@ def _near(memory: Memory, vector: str, space_id: uuid.UUID) -> list[tuple[Memory
         narrowed=Filter(
             kinds=[PassageKind.MEMORY.value],
             states=[MemoryState.ACTIVE.value],
-            agents=[memory.agent_id] if memory.agent_id else None,
             projects=[memory.project_id] if memory.project_id else None,
         ),
         condition="",
@@ -149,13 +163,12 @@ def _near(memory: Memory, vector: str, space_id: uuid.UUID) -> list[tuple[Memory
         beside=True,
         thorough=False,
     )
-    close = {passage: cosine for passage, cosine in found.items() if cosine >= SIMILAR}
+    close = {passage: cosine for passage, cosine in found.items() if cosine >= NEAR}
     passages = Passage.objects.filter(pk__any_of=list(close), chunk=0)
     of = {row.of_memory_id: close[str(row.pk)] for row in passages.only("of_memory")}
     of.pop(memory.pk, None)
     rows = Memory.objects.filter(
         pk__any_of=list(of),
-        agent_id=memory.agent_id,
         project_id=memory.project_id,
         state=MemoryState.ACTIVE,
     )
@@ -205,9 +218,6 @@ def merge_duplicate(
     where one of the two is not in use any more."""
     row, older, newer = _open(duplicate_id, expected_version)
     kept, lost = (older, newer) if keep == Kept.OLDER else (newer, older)
-    for one in (kept, lost):
-        if one.state != MemoryState.ACTIVE:
-            raise Conflict(f"The memory {one.pk} is {one.state}.", code="not_active")
     check_authority(actor, lost)
     added = [tag for tag in lost.tags if tag not in kept.tags]
     if added:
@@ -215,26 +225,16 @@ def merge_duplicate(
         funnel.update(
             kept, {"tags": [*kept.tags, *added]}, actor=actor, action="merge", reason=reason
         )
-    link, _ = link_memories(
-        actor=actor,
-        source_id=kept.pk,
-        target_id=lost.pk,
-        relation=Relation.SUPERSEDES,
-        metadata={"duplicate": str(row.pk), "similarity": row.similarity, "tags": added},
-    )
-    funnel.update(
+    supersession.replace(
+        kept,
         lost,
-        {
-            "state": MemoryState.SUPERSEDED,
-            "superseded_by_id": kept.pk,
-            "superseded_at": clock.now(),
-        },
         actor=actor,
         action="merge",
         reason=reason,
-        note={"link": str(link.pk)},
+        metadata={"duplicate": str(row.pk), "similarity": row.similarity, "tags": added},
+        # They say the same: what it told goes on.
+        closes=False,
     )
-    funnel.touch(lost, repeat_key="")
     funnel.touch(kept, repeat_count=kept.repeat_count + lost.repeat_count + 1, repeat_key="")
     _decide(row, DuplicateState.MERGED, actor, reason, kept=keep)
     return Merged(row, kept, lost)
@@ -261,25 +261,16 @@ def unmerge_duplicate(*, actor: Actor, duplicate_id: uuid.UUID, reason: str = ""
         raise Conflict("This pair is not merged.", code="not_merged")
     older, newer = _locked(row)
     kept, lost = (older, newer) if row.kept == Kept.OLDER else (newer, older)
-    if lost.state != MemoryState.SUPERSEDED or lost.superseded_by_id != kept.pk:
-        raise Conflict(f"The memory {lost.pk} was changed since the merge.", code="changed_since")
-    for link in MemoryLink.objects.filter(
+    link = MemoryLink.objects.filter(
         source=kept, target=lost, relation=Relation.SUPERSEDES, metadata__duplicate=str(row.pk)
-    ):
-        # What came with the merge goes with it.
-        mine = set(link.metadata.get("tags") or ())
-        left = [tag for tag in kept.tags if tag not in mine]
-        funnel.update(kept, {"tags": left}, actor=actor, action="unmerge", reason=reason)
-        before = funnel.snapshot(link)
-        funnel.record(link, "delete", actor=actor, before=before, after={}, reason=reason)
-        link.delete()
-    funnel.update(
-        lost,
-        {"state": MemoryState.ACTIVE, "superseded_by_id": None, "superseded_at": None},
-        actor=actor,
-        action="unmerge",
-        reason=reason,
-    )
+    ).first()
+    if link is None:
+        raise Conflict(f"The memory {lost.pk} was changed since the merge.", code="changed_since")
+    # What came with the merge goes with it.
+    mine = set(link.metadata.get("tags") or ())
+    left = [tag for tag in kept.tags if tag not in mine]
+    supersession.put_back(kept, lost, link, actor=actor, action="unmerge", reason=reason)
+    funnel.update(kept, {"tags": left}, actor=actor, action="unmerge", reason=reason)
     funnel.touch(kept, repeat_count=max(0, kept.repeat_count - lost.repeat_count - 1))
     _decide(row, DuplicateState.OPEN, actor, reason)
     return Merged(row, kept, lost)

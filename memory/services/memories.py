@@ -18,7 +18,9 @@ from contacts.services import funnel
 from memory.models import Evidence, Memory, MemoryLink
 from memory.models.links import Relation
 from memory.models.memory import MemoryState, Trust
+from memory.services import supersession
 from memory.services.about import About, about_part, held_about
+from memory.services.authority import check_authority, is_agent
 from memory.services.repeats import create_once, forget_key
 from sessions.models import Message, Mission, Project, Session, SessionEvent, Task
 
@@ -90,7 +92,7 @@ def create_memory(*, actor: Actor, new: NewMemory) -> tuple[Memory, bool]:
         values.setdefault("agent_id", actor.agent_id)
     if actor.channel != "import":
         # Who it is follows from the key, not from what the caller says.
-        values["actor"] = "agent" if _is_agent(actor) else actor.kind
+        values["actor"] = "agent" if is_agent(actor) else actor.kind
     values["text"] = new.text
     _check_values(actor, values)
     _check_targets(values)
@@ -184,7 +186,13 @@ def link_memories(
     relation: str,
     metadata: Mapping[str, Any] | None = None,
 ) -> tuple[MemoryLink, bool]:
-    """`source` has `target` as its `relation`; (link, whether it is new)."""
+    """`source` has `target` as its `relation`; (link, whether it is new). What supersedes another
+    takes its place by that (supersession.py)."""
+    if relation == Relation.SUPERSEDES:
+        made = supersession.supersede(
+            actor=actor, new_id=source_id, old_id=target_id, metadata=metadata
+        )
+        return made.link, made.is_new
     source = funnel.get_row(Memory, source_id)
     if source_id == target_id:
         raise Invalid({"target_id": "a memory cannot be linked to itself"})
@@ -200,13 +208,15 @@ def link_memories(
 
 
 def unlink_memories(*, actor: Actor, memory_id: uuid.UUID, link_id: uuid.UUID) -> None:
-    """Remove one link of a memory, in either direction."""
+    """Remove one link of a memory, in either direction. With `supersedes` the one that was
+    superseded by it is in use again."""
     link = funnel.get_row(MemoryLink, link_id, what="link")
     if memory_id not in (link.source_id, link.target_id):
         raise NotFound("link of this memory", link_id)
-    before = funnel.snapshot(link)
-    funnel.record(link, "delete", actor=actor, before=before, after={})
-    link.delete()
+    if link.relation == Relation.SUPERSEDES and link.target.superseded_by_id == link.source_id:
+        supersession.restore(actor=actor, link=link)
+        return
+    supersession.remove_link(link, actor=actor)
 
 
 def _check_values(actor: Actor, values: dict[str, Any], memory: Memory | None = None) -> None:
@@ -228,20 +238,6 @@ def _check_values(actor: Actor, values: dict[str, Any], memory: Memory | None = 
     _check_trust(actor, values, memory)
 
 
-def _is_agent(actor: Actor) -> bool:
-    return actor.kind not in ("user", "system", "import")
-
-
-def check_authority(actor: Actor, memory: Memory) -> None:
-    """What a person vouches for, an agent neither rewrites nor removes: the trust would lie."""
-    if _is_agent(actor) and memory.trust in (Trust.OPERATOR, Trust.VERIFIED):
-        raise Forbidden(
-            f"A person gave this memory the trust {memory.trust}; an agent cannot change or delete "
-            "it. Save a new memory that contradicts or supports it.",
-            code="trusted_by_person",
-        )
-
-
 def _links_of(memory: Memory) -> list[dict[str, str]]:
     """What goes with a memory besides its own fields, for the Revision that keeps it."""
     rows = MemoryLink.objects.filter(Q(source=memory) | Q(target=memory)).order_by("id")
@@ -261,7 +257,7 @@ def _evidence_of(memory: Memory) -> list[dict[str, Any]]:
 
 def _check_trust(actor: Actor, values: Mapping[str, Any], memory: Memory | None) -> None:
     """Agents may lower trust, never raise it, and never lift a quarantine."""
-    if not _is_agent(actor):
+    if not is_agent(actor):
         return
     order = list(Trust)
     ceiling = Trust(memory.trust) if memory is not None else Trust.AGENT

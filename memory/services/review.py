@@ -13,9 +13,10 @@ from contacts.models import Revision
 from contacts.selectors import history
 from contacts.services import funnel
 from contacts.services.undo import undo
-from memory.models import Memory, MemoryDuplicate
+from memory.models import Memory, MemoryDuplicate, MemoryLink
 from memory.models.duplicates import Kept
 from memory.models.memory import UNVOUCHED, MemoryState, Trust
+from memory.services.contradictions import reopen_contradiction
 from memory.services.duplicates import Merged, merge_duplicate, unmerge_duplicate
 from memory.services.memories import update_memory
 
@@ -92,7 +93,9 @@ def take_back(*, actor: Actor, revision_ids: Sequence[uuid.UUID], reason: str = 
     changed once more since; then nothing is taken back."""
     for revision_id in reversed(revision_ids):
         revision = funnel.get_row(Revision, revision_id, what="change")
-        if revision.model != MemoryDuplicate._meta.label_lower:
+        if revision.model == MemoryLink._meta.label_lower:
+            reopen_contradiction(actor=actor, link_id=revision.object_id, reason=reason)
+        elif revision.model != MemoryDuplicate._meta.label_lower:
             undo(actor=actor, revision_id=revision_id, reason=reason)
         elif revision.action == "merge":
             unmerge_duplicate(actor=actor, duplicate_id=revision.object_id, reason=reason)

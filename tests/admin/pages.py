@@ -36,6 +36,7 @@ from contacts.services.contacts import create_contact
 from contacts.services.keys import create_key
 from contacts.services.workspaces import invite_person
 from memory.models import (
+    ConsolidationRun,
     EmbeddingSpace,
     GoldenQuery,
     GoldenRun,
@@ -210,11 +211,17 @@ def fill(workspace: Workspace) -> Rows:
             actor=ALICE, kind=ErasureKind.TERM, term="Nobody of this name", job=False
         )
         unit = propose_unlearning(actor=ALICE, kind=UnlearningKind.SESSION, target_id=session.id)
+        told = ConsolidationRun(
+            state="held", hides=True, read=3, would_hide=3, of=4, held="It would archive 3 of 4.",
+            actor_label="alice", groups=[{"title": "Monday", "sources": [str(memory.pk)],
+                                          "memory": str(other.pk), "told": [str(memory.pk)]}],
+        )  # fmt: skip
+        funnel.create(told, actor=ALICE)
         rows = [unit, agent, key, invitation, run, erasure, project, session, thread, message,
                 event, line, memory, pair, space, passage, handoff, notification, worker, printed,
                 contact, scheduled, mission, task, priority, seal, Tag.objects.first(),
                 Revision.objects.first(), Membership.objects.first(), workspace,
-                receipt, feedback, golden, hooked, uploaded, used, imported,
+                receipt, feedback, golden, hooked, uploaded, used, imported, told,
                 *fill_attention(session)]  # fmt: skip
     rows.append(check_golden(workspace.id))
     return Rows({type(row): row for row in rows})
@@ -226,12 +233,12 @@ WORKSPACE_MODELS: list[type[Model]] = [
     Notification, Worker, WorkerOutput, Contact, Tag, ScheduledMission, Mission, Task, Priority,
     RevisionSeal, Ping, PingChannel, PingDelivery, StagedContent, Receipt, SearchFeedback,
     GoldenQuery, GoldenRun, HookPayload, Transcript, ModelUse, BulkRun, ImportRun, Erasure,
-    Unlearning,
+    Unlearning, ConsolidationRun,
 ]  # fmt: skip
 READ_ONLY: list[type[Model]] = [
     Revision, SessionEvent, Message, RawLine, MemoryDuplicate, Passage, EmbeddingSpace, Handoff,
     Notification, WorkerOutput, Mission, RevisionSeal, PingDelivery, Receipt, SearchFeedback,
-    GoldenRun, HookPayload, Transcript, ModelUse, BulkRun, Erasure, Unlearning,
+    GoldenRun, HookPayload, Transcript, ModelUse, BulkRun, Erasure, Unlearning, ConsolidationRun,
 ]  # fmt: skip
 
 

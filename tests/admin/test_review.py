@@ -14,6 +14,7 @@ from contacts.services.keys import create_key
 from memory.admin import review_count, review_many
 from memory.models import Memory, MemoryDuplicate
 from memory.models.memory import MODEL_METHOD
+from memory.services.contradictions import link_found
 from memory.services.lessons import METHOD
 from memory.services.memories import NewMemory, create_memory, link_memories, update_memory
 from tests.admin.pages import MAX_QUERIES, queries_of
@@ -417,3 +418,24 @@ def test_what_is_remembered_holds_no_stored_text(rita, workspace):
     (first,) = quarantined(workspace, "A secret of the garden")
     decide(rita, first, "approve")
     assert "secret" not in json.dumps(dict(rita.session.items()))
+
+
+# --- Contradictions ---------------------------------------------------------------------------
+
+
+def test_a_contradiction_is_decided_here_and_taken_back(workspace, rita):
+    with workspace_scope(workspace.id):
+        old = make_memory("Logs are kept for 14 days", kind="fact", trust="agent")
+        new = make_memory("Logs are kept for 90 days", kind="fact", trust="agent")
+        link = link_found(new, old, "changed_value", words=["14", "90"])
+    text = page(rita, f"?at={new.pk}")
+    assert "They differ in one value. “14”, then “90”." in text
+    assert "This one holds" in text
+    decide(rita, new, "against-newer", link=str(link.pk))
+    assert now(workspace, old).superseded_by_id == new.pk
+    assert listed(rita) == []
+    back(rita)
+    assert now(workspace, old).state == "active"
+    assert len(listed(rita)) == 2
+    decide(rita, old, "against-none", link=str(link.pk))
+    assert listed(rita) == []

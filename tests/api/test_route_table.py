@@ -14,7 +14,7 @@ from contacts.models import ApiKey, Revision, Workspace
 from contacts.scopes import SCOPES
 from contacts.services import funnel
 from contacts.services.keys import revoke_key
-from memory.models import MemoryDuplicate
+from memory.models import ConsolidationRun, MemoryDuplicate
 from tests.api.caller import Caller, caller, made, problem
 from tests.conftest import Making
 from tests.factories import ALICE, NOBODYS_ID, make_key, make_workspace
@@ -191,6 +191,8 @@ def make_rows(api: Caller, workspace: Workspace) -> dict[str, str]:
             older_id=memory["id"], newer_id=other["id"], similarity=0.95, overlap=0.8
         )
         duplicate = str(funnel.create(pair, actor=ALICE).pk)
+        told = ConsolidationRun(actor_label="alice")
+        consolidation = str(funnel.create(told, actor=ALICE).pk)
         revision = Revision.objects.filter(object_id=memory["id"]).latest("id")
     return {
         "session_id": session["id"],
@@ -222,6 +224,7 @@ def make_rows(api: Caller, workspace: Workspace) -> dict[str, str]:
         "payload_id": payload["id"],
         "object_id": memory["id"],
         "revision_id": str(revision.pk),
+        "consolidation_id": consolidation,
         "event": "Stop",
         "erasure_id": erasure["id"],
         "unlearning_id": unlearning["id"],

@@ -1,0 +1,43 @@
+"""What an agent may not do to a memory, whichever service is asked."""
+
+from config.lib.actor import Actor
+from config.lib.errors import Forbidden
+from memory.models import Memory
+from memory.models.memory import Trust
+
+_ORDER = list(Trust)
+
+
+def is_agent(actor: Actor) -> bool:
+    return actor.kind not in ("user", "system", "import")
+
+
+def check_authority(actor: Actor, memory: Memory) -> None:
+    """What a person vouches for, an agent neither rewrites nor removes: the trust would lie."""
+    if is_agent(actor) and memory.trust in (Trust.OPERATOR, Trust.VERIFIED):
+        raise Forbidden(
+            f"A person gave this memory the trust {memory.trust}; an agent cannot change or delete "
+            "it. Save a new memory that contradicts or supports it.",
+            code="trusted_by_person",
+        )
+
+
+def check_replacing(actor: Actor, new: Memory, old: Memory) -> None:
+    """What is trusted less replaces nothing by an agent's word: whoever gets a line into a
+    transcript could else have it stand for what is known."""
+    check_authority(actor, old)
+    if is_agent(actor) and is_less(new.trust, old.trust):
+        raise Forbidden(
+            f"A memory of trust {new.trust} does not supersede one of trust {old.trust}; "
+            "a person can say so, in the admin.",
+            code="trust_ceiling",
+        )
+
+
+def is_less(trust: str, than: str) -> bool:
+    return _ORDER.index(Trust(trust)) > _ORDER.index(Trust(than))
+
+
+def least(trusts: list[str]) -> Trust:
+    """Of what rests on several, as far as on the worst of them. At least one is given."""
+    return max((Trust(one) for one in trusts), key=_ORDER.index)
