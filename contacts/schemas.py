@@ -19,7 +19,9 @@ class WorkspaceOut(Output):
     settings: dict[str, Any] = Field(
         description="`timezone`: an IANA name. `context_thresholds`: percents of the context at "
         "which a session warns. `orphan_minutes`: silence that ends one. `region`: the country "
-        "(CH) of phone numbers without a country code. Others are yours."
+        "(CH) of phone numbers without a country code. `retention`: days by kind (receipts, "
+        "payloads, golden_runs, notifications, events, raw_lines, worker_output, revisions), null "
+        "for ever; without a kind, what the server says. Others are yours."
     )
     created_at: datetime
     updated_at: datetime

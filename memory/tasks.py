@@ -16,14 +16,28 @@ from procrastinate.jobs import Status
 from config.lib import clock
 from config.lib.scope import workspace_scope
 from contacts.models import IdempotencyKey, Workspace
-from memory import tasks_backup, tasks_hooks, tasks_imports, tasks_learning, tasks_recall
+from memory import (
+    tasks_backup,
+    tasks_hooks,
+    tasks_imports,
+    tasks_learning,
+    tasks_recall,
+    tasks_retention,
+)
 from memory.embedding import EmbeddingError, get_embedder
 from memory.embedding.backoff import Backoff
 from memory.models.passage import Lane
 from memory.services import duplicates, embedding, queue
 from memory.services.counts import refresh_counts
 
-__all__ = ["tasks_backup", "tasks_hooks", "tasks_imports", "tasks_learning", "tasks_recall"]
+__all__ = [
+    "tasks_backup",
+    "tasks_hooks",
+    "tasks_imports",
+    "tasks_learning",
+    "tasks_recall",
+    "tasks_retention",
+]
 
 log = structlog.get_logger()
 

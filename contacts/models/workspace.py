@@ -14,8 +14,8 @@ class Workspace(models.Model):
     """Everything belongs to one. Its own row is the only one without a workspace.
 
     `settings` is a JSON object: {"timezone": IANA name, "context_thresholds": [percent, ...],
-    "orphan_minutes": minutes, "region": ISO 3166 country, ...}; contacts/preferences.py reads
-    these, other keys are free.
+    "orphan_minutes": minutes, "region": ISO 3166 country, "retention": {kind: days or null},
+    ...}; contacts/preferences.py reads these, other keys are free.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

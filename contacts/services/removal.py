@@ -14,7 +14,7 @@ from psycopg import sql
 
 from config.lib.db.fields import ScopedForeignKey
 from config.lib.db.models import WorkspaceRow
-from config.lib.errors import Conflict
+from config.lib.db.owner import require_owner
 
 
 def remove_workspace(workspace_id: uuid.UUID) -> int:
@@ -22,7 +22,7 @@ def remove_workspace(workspace_id: uuid.UUID) -> int:
 
     Raises Conflict (no_owner_login) without DATABASE_OWNER_URL.
     """
-    require_owner()
+    require_owner("remove a workspace")
     removed = 0
     with psycopg.connect(settings.OWNER_URL) as connection:
         # Row-level security holds the owner too.
@@ -35,15 +35,6 @@ def remove_workspace(workspace_id: uuid.UUID) -> int:
         gone = connection.execute("DELETE FROM contacts_workspace WHERE id = %s", [workspace_id])
         removed += gone.rowcount
     return removed
-
-
-def require_owner() -> None:
-    """Raises Conflict where no owner's login is known."""
-    if settings.OWNER_URL is None:
-        raise Conflict(
-            "DATABASE_OWNER_URL is needed: only the owner of the tables may remove a workspace.",
-            code="no_owner_login",
-        )
 
 
 def _in_order() -> list[type[Model]]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from config.lib import clock
 from config.lib.actor import Actor
@@ -72,7 +73,9 @@ def _mark(seal: RevisionSeal, members: Sequence[Revision]) -> None:
     """One statement, or the workspace's policy refuses it: a sealed row cannot be sealed again."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE contacts_revision r SET seal_id = %s, salt = m.salt, digest = m.digest "
+            # Should it be emptied at this very moment, its salt does not come back.
+            "UPDATE contacts_revision r SET seal_id = %s, digest = m.digest, "
+            "salt = CASE WHEN r.erased_at IS NULL THEN m.salt END "
             "FROM unnest(%s::uuid[], %s::bytea[], %s::bytea[]) AS m (id, salt, digest) "
             "WHERE r.workspace_id = %s AND r.id = m.id AND r.seal_id IS NULL",
             [
@@ -89,14 +92,25 @@ def _mark(seal: RevisionSeal, members: Sequence[Revision]) -> None:
             )
 
 
-def erase_bodies(object_id: uuid.UUID) -> int:
-    """Empty what the sealed Revisions of an object say, and their salts; how many there were.
+def erase_bodies(object_ids: Sequence[uuid.UUID]) -> int:
+    """Empty what the Revisions of these objects say; how many there were. See `empty`."""
+    total = 0
+    for start in range(0, len(object_ids), MOST_MEMBERS):
+        some = object_ids[start : start + MOST_MEMBERS]
+        total += empty(Revision.objects.filter(object_id__any_of=some, erased_at=None))
+    return total
+
+
+def empty(rows: QuerySet[Revision]) -> int:
+    """Empty what Revisions say, and their salts; how many there were.
 
     For the owner's login, inside a scope: the runtime role may not. Who did what to which row and
-    when stays, without the label. Digests stay, so the chain verifies as before. What is not
-    sealed yet is left: it must first have its place in the chain.
+    when stays, without the label. Digests stay, so the chain verifies as before; one of a release
+    that knew none gets it first. What is not sealed yet is sealed later by its digest.
     """
-    rows = Revision.objects.filter(object_id=object_id, seal__isnull=False, erased_at=None)
+    for row in rows.filter(digest=None):
+        salt = new_salt()
+        Revision.objects.filter(pk=row.pk).update(digest=revision_digest(row, salt))
     return rows.update(
         before={}, after={}, reason="", actor_label="", salt=None, erased_at=clock.now()
     )

@@ -254,8 +254,8 @@ def test_an_erased_body_is_gone_and_the_chain_still_holds(as_owner, db, at_once)
         update_memory(actor=ALICE, memory_id=secret.id, changes={"text": "x"}, reason="moved")
     seals.seal_settled(workspace.id)
     with workspace_scope(workspace.id):
-        assert seals.erase_bodies(secret.id) == 2
-        assert seals.erase_bodies(secret.id) == 0
+        assert seals.erase_bodies([secret.id]) == 2
+        assert seals.erase_bodies([secret.id]) == 0
         for row in Revision.objects.filter(object_id=secret.id):
             assert (row.before, row.after, row.reason, row.actor_label) == ({}, {}, "", "")
             assert row.salt is None

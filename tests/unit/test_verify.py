@@ -636,7 +636,7 @@ def test_a_change_of_the_record_is_found_and_never_mended(filled, verify, statem
 def test_an_erased_body_and_an_unsealed_change_are_in_order(filled, verify):
     with workspace_scope(filled.id):
         memory = Memory.objects.get()
-        assert seals.erase_bodies(memory.id) == 2
+        assert seals.erase_bodies([memory.id]) == 2
         update_memory(actor=ALICE, memory_id=memory.id, changes={"text": "Later."})
     code, checks = verify()
     assert wrong(checks) == {}
