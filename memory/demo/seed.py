@@ -10,11 +10,12 @@ from django.contrib.auth.models import User
 
 from config.lib import clock
 from config.lib.actor import Actor
+from config.lib.db.owner import require_owner
 from config.lib.errors import Conflict
 from config.lib.scope import workspace_scope
 from contacts.models import Workspace
 from contacts.models.workspace import Role
-from contacts.services.removal import remove_workspace, require_owner
+from contacts.services.removal import remove_workspace
 from contacts.services.workspaces import add_member, create_workspace, update_workspace
 from memory.demo import knowledge, people, sessions, work
 from memory.demo.stage import ZONE, Stage
@@ -73,7 +74,7 @@ def seed_demo(
                 "that is in it and make it anew, or another --slug.",
                 code="slug_taken",
             )
-        require_owner()
+        require_owner("replace a workspace")
         remove_workspace(there.id)
     stage = Stage(now=now, seed=seed)
     stage.begin(now - timedelta(days=DAYS, hours=6))

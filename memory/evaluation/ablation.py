@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from config.lib.actor import Actor
+from config.lib.db.owner import require_owner
 from config.lib.scope import workspace_scope
-from contacts.services.removal import require_owner
 from memory.evaluation import metrics
 from memory.evaluation.datasets import ADVERSARIAL, Dataset, Query
 from memory.evaluation.retrieval import KINDS
@@ -49,7 +49,7 @@ def ablate(
 
     Raises Conflict where nobody may remove workspaces again.
     """
-    require_owner()
+    require_owner("remove the workspace that is measured in")
     table = Table(dataset.name)
     for number, group in enumerate(dataset.groups, 1):
         progress(f"{group.id}, {number} of {len(dataset.groups)}: loading")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from config.lib.actor import Actor
-from contacts.services.removal import require_owner
+from config.lib.db.owner import require_owner
 from memory.evaluation import metrics
 from memory.evaluation.datasets import ADVERSARIAL, Dataset, Group
 from memory.evaluation.scratch import Scratch, scratch_workspace
@@ -62,7 +62,7 @@ def measure(
 
     Raises Conflict where nobody may remove workspaces again.
     """
-    require_owner()
+    require_owner("remove the workspace that is measured in")
     report = Report(dataset.name, sum(len(group.documents) for group in dataset.groups))
     for number, group in enumerate(dataset.groups, 1):
         progress(f"{group.id}, {number} of {len(dataset.groups)}: loading")

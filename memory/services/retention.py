@@ -150,9 +150,10 @@ def _payloads(days: int) -> Rows:
         state__in=[PayloadState.UNMAPPED, PayloadState.FAILED],
     )
     mapped = Q(created_at__lt=_before(days), state=PayloadState.MAPPED)
-    return HookPayload.objects.filter(mapped | left, created_at__lt=_before(days)).order_by(
-        "created_at", "id"
-    )
+    # What a running session was told is asked for with each prompt.
+    over = Q(session=None) | Q(session__ended_at__isnull=False)
+    rows = HookPayload.objects.filter(mapped | left, over, created_at__lt=_before(days))
+    return rows.order_by("created_at", "id")
 
 
 def _golden_runs(days: int) -> Rows:
