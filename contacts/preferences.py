@@ -23,6 +23,12 @@ BUDGETS = ("daily_rows", "daily_bytes", "stored_bytes")
 MOST_BUDGET = 10**18
 # From a coffee break to a year.
 MIN_ORPHAN_MINUTES, MAX_ORPHAN_MINUTES = 5, 366 * 24 * 60
+# What may have a time after which it goes; memory/services/retention.py says how.
+RETAINED = (
+    "receipts", "payloads", "golden_runs", "notifications", "events", "raw_lines",
+    "worker_output", "revisions",
+)  # fmt: skip
+MAX_DAYS = 36_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +43,13 @@ class Consolidation:
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """`context_thresholds` are percents, ascending; silence of `orphan_after` ends."""
+    """`context_thresholds` are percents, ascending; silence of `orphan_after` ends. `retention`
+    has the days of the kinds that the workspace has its own of; None is for ever."""
 
     timezone: ZoneInfo
     context_thresholds: tuple[int, ...]
     orphan_after: timedelta
+    retention: Mapping[str, int | None]
     consolidation: Consolidation = Consolidation()
 
 
@@ -61,11 +69,15 @@ def preferences_in(held: Mapping[str, Any]) -> Preferences:
         thresholds = product.CONTEXT_THRESHOLDS
     if minutes_problem(minutes):
         minutes = product.ORPHAN_MINUTES
+    retention: Any = held.get("retention")
+    if retention_problem(retention):
+        retention = {}
     return Preferences(
         timezone=ZoneInfo(held.get("timezone", "UTC")),
         context_thresholds=tuple(sorted(thresholds)),
         orphan_after=timedelta(minutes=minutes),
         consolidation=_consolidation(held.get("consolidation")),
+        retention=retention,
     )
 
 
@@ -78,6 +90,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         "region": _region_problem,
         **dict.fromkeys(BUDGETS, _budget_problem),
         "consolidation": consolidation_problem,
+        "retention": retention_problem,
     }
     problems = {
         f"settings.{key}": rule(settings[key]) for key, rule in rules.items() if key in settings
@@ -148,6 +161,17 @@ def minutes_problem(value: Any) -> str:
     if _is_whole(value) and MIN_ORPHAN_MINUTES <= value <= MAX_ORPHAN_MINUTES:
         return ""
     return f"must be a whole number from {MIN_ORPHAN_MINUTES} to {MAX_ORPHAN_MINUTES:,}"
+
+
+def retention_problem(value: Any) -> str:
+    """Why `value` does not say how long what is kept, or nothing."""
+    if not isinstance(value, dict):
+        return "must be an object of days by kind"
+    unknown = [key for key in value if key not in RETAINED]
+    if unknown:
+        return f"{unknown[0][:40]!r} is none of {', '.join(RETAINED)}"
+    good = all(one is None or (_is_whole(one) and 1 <= one <= MAX_DAYS) for one in value.values())
+    return "" if good else f"must be whole days from 1 to {MAX_DAYS:,}, or null for ever"
 
 
 def _is_whole(value: Any) -> bool:

@@ -25,6 +25,7 @@ from memory import (
     tasks_imports,
     tasks_learning,
     tasks_recall,
+    tasks_retention,
 )
 from memory.embedding import EmbeddingError, get_embedder
 from memory.embedding.backoff import Backoff
@@ -40,6 +41,7 @@ __all__ = [
     "tasks_imports",
     "tasks_learning",
     "tasks_recall",
+    "tasks_retention",
 ]
 
 log = structlog.get_logger()

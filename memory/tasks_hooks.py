@@ -1,4 +1,4 @@
-"""Jobs about hooks: payloads are mapped right after they came, and forgotten after their time."""
+"""Jobs about hooks: payloads are mapped right after they came."""
 
 import time
 import uuid
@@ -34,14 +34,3 @@ def sweep_hooks(timestamp: int) -> None:
     hookpayload_waiting."""
     for workspace_id in Workspace.objects.order_by("id").values_list("id", flat=True):
         hooks.map_waiting(workspace_id, seconds=SWEEPING_SECONDS)
-
-
-@app.periodic(cron="43 3 * * *")
-@app.task(
-    name="memory.forget_hooks", queue=hooks.QUEUE, queueing_lock="forget_hooks",
-    lock="forget_hooks",
-)  # fmt: skip
-def forget_hooks(timestamp: int) -> None:
-    """Delete the payloads that are past their time."""
-    for workspace_id in Workspace.objects.order_by("id").values_list("id", flat=True):
-        hooks.forget_payloads(workspace_id)

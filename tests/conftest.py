@@ -29,6 +29,7 @@ LONG = (
     "admin/test_demo.py",
     "admin/test_single_sign_on.py",
     "api/test_hostile_values.py",
+    "api/test_injections.py",
     "api/test_life_model.py",
     "api/test_lists_use_indexes.py",
     "api/test_redaction_everywhere.py",

@@ -23,8 +23,12 @@ _EMPTY = re.compile(r"<hook_context>\s*</hook_context>")
 
 def as_recalled(text: str) -> str:
     """`text` inside the mark. A mark that stands in it loses its brackets."""
-    harmless = _MARK.sub(r"(\1remembrancer-recall)", text).strip()
-    return f"{OPEN}\n{harmless}\n{CLOSE}"
+    return f"{OPEN}\n{without_mark(text).strip()}\n{CLOSE}"
+
+
+def without_mark(text: str) -> str:
+    """`text` with the brackets of each mark in it gone: neither does it begin a block, nor end."""
+    return _MARK.sub(r"(\1remembrancer-recall)", text) if NAME in text.lower() else text
 
 
 def inside(text: str) -> str:
@@ -42,7 +46,7 @@ def as_recalled_object(value: dict[str, Any]) -> dict[str, Any]:
 
 def _harmless(value: Any) -> Any:
     if isinstance(value, str):
-        return _MARK.sub(r"(\1remembrancer-recall)", value) if "<" in value else value
+        return without_mark(value)
     if isinstance(value, list):
         return [_harmless(one) for one in value]
     if isinstance(value, dict):

@@ -18,12 +18,22 @@ _encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\U000e0000-\U000e0fff]+"
 )
+# Of no width, in words that are to look like others. Joiners and variation selectors belong to
+# scripts and emoji, one or two at a time; more spell something that nobody sees.
+_NO_WIDTH = re.compile(
+    "[\xad\u061c\u200b\u200e\u200f\u2060-\u2065\u206a-\u206f\ufeff]+"
+    "|[\u200c\u200d\ufe00-\ufe0f]{3,}"
+)
 
 
 def visible(text: str) -> str:
-    """`text` with a space for each run of what a terminal obeys, or what hides or turns text. Line
-    feeds and tabs stay."""
-    return _UNSEEN.sub(" ", text)
+    """`text` with a space for each run of what a terminal obeys, or what hides or turns text, and
+    without what has no width. Line feeds and tabs stay."""
+    return text if text.isascii() and text.isprintable() else _seen(text)
+
+
+def _seen(text: str) -> str:
+    return _NO_WIDTH.sub("", _UNSEEN.sub(" ", text))
 
 
 def text_problem(value: str) -> str | None:

@@ -8,6 +8,7 @@ import mcp_types as types
 
 from config.lib.errors import NotFound
 from config.lib.recalled import as_recalled
+from config.lib.text import visible
 from config.mcp.brief import cut_text, short
 from config.mcp.rest import Call
 from config.mcp.schemas import paging, read
@@ -48,14 +49,20 @@ def list_resources(call: Call, cursor: str | None) -> types.ListResourcesResult:
     resources = [
         types.Resource(
             uri=f"remembrancer://sessions/{row['id']}/transcript",
-            name=row["name"] or f"session {row['short_id']}",
-            title=f"{row['agent_name']}, {row['started_at'][:16]}: {row['name'] or 'unnamed'}",
-            description=cut_text(row["prompt_start"], 200) or None,
+            name=f"session {row['short_id']}",
+            title=f"Session {row['short_id']}, {row['started_at'][:16]}Z",
+            # Whoever lists resources reads somebody's words as well.
+            description=_about(row),
             mime_type=MARKDOWN,
         )
         for row in page["items"]
     ]
     return types.ListResourcesResult(resources=resources, next_cursor=page["next_cursor"])
+
+
+def _about(row: dict[str, Any]) -> str | None:
+    said = ": ".join(part for part in (row["name"], cut_text(row["prompt_start"], 200)) if part)
+    return as_recalled("\n".join(fence([f"{row['agent_name']} {said}"]))) if said else None
 
 
 def read_resource(call: Call, uri: str) -> types.ReadResourceResult:
@@ -99,8 +106,8 @@ def _facts(session: dict[str, Any]) -> list[str]:
 def _memory(call: Call, memory_id: str) -> str:
     row = call.ask(get_memory, memory_id)
     names = ("kind", "trust", "state", "tags", "recorded_at", "valid_from", "valid_to", "version")
-    facts = [f"- {name}: {short(row[name], 200, name)}" for name in names if row[name]]
-    text = [row["text"]] if row["trust"] in CONFIRMED else fence([row["text"]])
+    facts = fence([f"- {name}: {short(row[name], 200, name)}" for name in names if row[name]])
+    text = [visible(row["text"])] if row["trust"] in CONFIRMED else fence([row["text"]])
     quotes = [
         line
         for one in row["evidence"]

@@ -15,7 +15,8 @@ class Workspace(models.Model):
 
     `settings` is a JSON object: {"timezone": IANA name, "context_thresholds": [percent, ...],
     "orphan_minutes": minutes, "region": ISO 3166 country, "redaction": {"patterns": {name: RE2},
-    "personal": ["email", "phone"]}, ...}; contacts/preferences.py reads these, other keys are free.
+    "personal": ["email", "phone"]}, "retention": {kind: days or null}, ...};
+    contacts/preferences.py reads these, other keys are free.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

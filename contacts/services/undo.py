@@ -240,7 +240,8 @@ def as_of(model: str, object_id: uuid.UUID, moment: datetime) -> dict[str, Any] 
 
     From what is recorded alone: telemetry is in no Revision. Of what has none from its beginning,
     as some imports left it, the beginning is what the later ones say it was. NotFound where there
-    was never such an object. Index revision_object.
+    was never such an object, Conflict (erased) where what it was then has been erased. Index
+    revision_object.
     """
     rows = list(
         Revision.objects.filter(object_id=object_id, model=model).order_by("id").defer("salt")
@@ -248,8 +249,15 @@ def as_of(model: str, object_id: uuid.UUID, moment: datetime) -> dict[str, Any] 
     row = _row_of(model, object_id)
     if not rows and row is None:
         raise NotFound(model.split(".")[-1], object_id)
+    erased = [number for number, one in enumerate(rows) if one.erased_at is not None]
+    if erased:
+        if moment < rows[erased[-1]].created_at:
+            raise Conflict("What it was then has been erased.", code="erased")
+        rows = rows[erased[-1] + 1 :]
+        if not rows and row is None:
+            return None
     values: dict[str, Any] | None = None
-    if not rows or rows[0].before:
+    if erased or not rows or rows[0].before:
         values = {} if row is None else funnel.snapshot(row)
         for one in reversed(rows):
             values = {**values, **one.before}

@@ -53,7 +53,7 @@ class FeedbackQuery(Input):
 def list_searches(
     request: HttpRequest, paging: PageQuery, filters: Annotated[ReceiptQuery, Query()]
 ) -> HttpResponse:
-    """The newest first. They are deleted after REMEMBRANCER_RECEIPT_DAYS."""
+    """The newest first. They are deleted after the workspace's days (`retention`)."""
     rows = selectors.list_receipts(**filters.model_dump())
     found = page(rows, order=selectors.LIST_ORDER, **paging.model_dump())
     return reply_page(ReceiptRow, found)

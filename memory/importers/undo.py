@@ -183,8 +183,11 @@ class _Made:
         self._db.close()
 
     def read(self, run: ImportRun) -> None:
-        """Index revision_actor."""
+        """Index revision_actor. Conflict (erased) where it is not told any more: what was changed
+        would be taken for what was made."""
         rows = Revision.objects.filter(actor_id=str(run.id), actor_kind="import").order_by("id")
+        if rows.filter(erased_at__isnull=False).exists():
+            raise Conflict("What this import did has been erased in part.", code="erased")
         self._db.execute("BEGIN")
         for row in rows.only("id", "model", "object_id", "before").iterator(chunk_size=2000):
             if not row.before:

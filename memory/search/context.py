@@ -1,6 +1,7 @@
 """Hits as a block of text that an agent is given: the best first, within a budget of tokens.
 
-Hits of one session stand together, in the order of their best one, each line with its row's kind,
+Hits of one session stand together, in the order of their best one, under its short id, its name
+and project in the first fenced line (somebody chose these words); each line with its row's kind,
 short id and time. What people have confirmed (trust operator or verified) stands as text; all
 else stands fenced, as data: a fence is longer than any run of its mark in what it holds, so that
 nothing in there can end it. Not for finding hits (funnel.py).
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from config.lib.ids import short_id
+from config.lib.recalled import without_mark
 from config.lib.text import visible
 from memory.models.memory import Trust
 from memory.models.passage import PassageKind
@@ -39,6 +41,7 @@ class _Group:
     """Lines of one session, (idx or none, confirmed, text) each."""
 
     heading: str
+    about: str
     lines: list[tuple[int, bool, str]] = field(default_factory=list)
 
 
@@ -54,10 +57,10 @@ def make_block(hits: Sequence[Hit], max_tokens: int) -> ContextBlock:
         if seen and len(runs & seen) >= REPEATED * len(runs):
             repeated += 1
             continue
-        group = groups.get(hit.session_id) or _Group(_heading(hit))
+        group = groups.get(hit.session_id) or _Group(*_heading(hit))
         # A fence of its own, though neighbours may share one.
         extra = 2 * len(_mark(hit.text)) + 2
-        extra += 0 if group.lines else estimate_tokens(group.heading)
+        extra += 0 if group.lines else _tokens_of(group)
         line = _line(hit, left - extra)
         if line is None:
             left_out += 1
@@ -83,12 +86,19 @@ def _runs(text: str) -> set[tuple[str, ...]]:
     return {tuple(words[i : i + size]) for i in range(max(1, len(words) - size + 1))}
 
 
-def _heading(hit: Hit) -> str:
+def _heading(hit: Hit) -> tuple[str, str]:
+    """What stands above a session's lines, and what is called by names."""
     if hit.session_id is None:
-        return f"## {ALONE}"
-    named = f" {one_line(hit.session)}" if hit.session else ""
-    project = f", project {one_line(hit.project)}" if hit.project else ""
-    return f"## Session {short_id(hit.session_id)}{named}{project}"
+        return f"## {ALONE}", ""
+    named = [f"session {one_line(hit.session)}"] if hit.session else []
+    named += [f"project {one_line(hit.project)}"] if hit.project else []
+    return f"## Session {short_id(hit.session_id)}", ", ".join(named)
+
+
+def _tokens_of(group: _Group) -> int:
+    # The names may need a fence of their own.
+    fenced = estimate_tokens("\n".join(fence([group.about])))
+    return estimate_tokens(group.heading) + fenced
 
 
 def one_line(name: str) -> str:
@@ -130,7 +140,7 @@ def cut(text: str, tokens: int) -> str:
 
 def _text(group: _Group) -> str:
     """A session's lines in the order they were said; neighbours of one kind share a fence."""
-    parts, fenced = [group.heading], list[str]()
+    parts, fenced = [group.heading], [group.about] if group.about else list[str]()
     for _, confirmed, line in sorted(group.lines, key=lambda one: one[0]):
         if confirmed:
             parts += fence(fenced)
@@ -142,8 +152,8 @@ def _text(group: _Group) -> str:
 
 
 def fence(lines: Iterable[str]) -> list[str]:
-    """Lines between fences that nothing in them ends; nothing for none."""
-    body = "\n".join(lines)
+    """Lines between fences that nothing in them ends, without what hides; nothing for none."""
+    body = without_mark(visible("\n".join(lines).replace("\r\n", "\n")))
     if not body:
         return []
     mark = _mark(body)

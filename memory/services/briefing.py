@@ -19,9 +19,10 @@ from config.lib.recalled import as_recalled
 from config.lib.scope import workspace_scope
 from contacts.models import ApiKey
 from contacts.selectors import today
+from memory.models.memory import Trust
 from memory.models.passage import PassageKind
 from memory.schemas_briefing import SCOPE_OF, Briefing, BriefingQuery, BriefingRow, Part
-from memory.search.context import cut, fence, make_block, one_line
+from memory.search.context import cut, fence, make_block
 from memory.search.schemas import Hit, SearchQuery
 from memory.selectors_hooks import rows_told
 from memory.services import briefing_parts as parts
@@ -176,6 +177,8 @@ def find(
         "min_score": LEAST_SCORE if place.query else 0,
         "rerank": seconds is None,
     }
+    # Nobody asked for this very text: what came from outside is not pushed.
+    asked["min_trust"] = Trust.AGENT
     if wanted.narrowed:
         asked["project"] = str(wanted.project_id)
     query = SearchQuery.model_validate(asked)
@@ -237,8 +240,12 @@ def _tell_all(told: "_Told", place: Place) -> None:
         told.said = {parts.folded(row.text) for row in standing if told.has(row.pk)}
     if wanted.may(Part.TASKS):
         if project is not None:
-            title = f"Open tasks of project {one_line(project.title)}"
-            told.add(Part.TASKS, title, parts.open_tasks(project.pk), parts.tell_task)
+            told.add(
+                Part.TASKS,
+                "Open tasks of this project",
+                parts.open_tasks(project.pk),
+                parts.tell_task,
+            )
         elif wanted.asking:
             told.add(Part.TASKS, "Open tasks", parts.open_tasks(None), parts.tell_task_anywhere)
         day = today()

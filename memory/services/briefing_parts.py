@@ -17,7 +17,7 @@ from config.lib.ids import short_id
 from config.lib.recalled import without_recalled
 from config.lib.text import visible
 from memory.models import Memory
-from memory.models.memory import STANDING, MemoryState
+from memory.models.memory import STANDING, MemoryState, Trust
 from memory.search.context import cut, one_line
 from memory.services.chunks import estimate_tokens
 from sessions.models import Handoff, Message, Notification, Priority, Session, Task
@@ -80,25 +80,23 @@ def last_sessions(
 
 
 def session_title(last: Session, *, is_first: bool) -> str:
-    named = f" {one_line(last.name)}" if last.name else ""
     state = "" if last.ended_at else ", still open"
     which = "the last session here" if is_first else "an earlier one"
-    return (
-        f"Left by {which}, {short_id(last.pk)}{named}, "
-        f"begun {last.started_at:%Y-%m-%d %H:%M}Z{state}"
-    )
+    return f"Left by {which}, {short_id(last.pk)}, begun {last.started_at:%Y-%m-%d %H:%M}Z{state}"
 
 
 def tell_session(last: Session) -> str:
     """Its summary and next steps; without them what it was asked and what it said last."""
     data = last.summary_data if isinstance(last.summary_data, dict) else {}
-    parts = [_flat(last.summary, 250)] if last.summary else []
+    parts = [f"Session {one_line(last.name)}"] if last.name else []
+    named = len(parts)
+    parts += [_flat(last.summary, 250)] if last.summary else []
     for name in ("next_steps", "decisions"):
         items = data.get(name)
         if isinstance(items, list) and items:
             told = "; ".join(str(item) for item in items[:5])
             parts.append(f"{name.replace('_', ' ').capitalize()}: {_flat(told)}")
-    if not parts:
+    if len(parts) == named:
         if last.prompt:
             parts.append(f"Was asked: {_flat(without_recalled(last.prompt), 60)}")
         # Index message_session.
@@ -157,7 +155,7 @@ def standing_memories(project_id: uuid.UUID | None) -> list[Memory]:
 def _standing(*, project: uuid.UUID | None) -> list[Memory]:
     now = clock.now()
     rows = Memory.objects.filter(project_id=project, state=MemoryState.ACTIVE)
-    rows = rows.filter(Q(pinned=True) | Q(kind__in=STANDING))
+    rows = rows.filter(Q(pinned=True) | Q(kind__in=STANDING)).exclude(trust=Trust.EXTERNAL)
     rows = rows.filter(Q(expires_at=None) | Q(expires_at__gt=now))
     rows = rows.filter(Q(valid_to=None) | Q(valid_to__gt=now))
     # By the project first, though there is one: of none PostgreSQL would sort them all otherwise.

@@ -4,7 +4,6 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from django.db.models import QuerySet
@@ -29,9 +28,6 @@ EDITABLE = frozenset({"name", "request", "expected", "within", "enabled", "metad
 MAX_EXPECTED = 100
 # Asked in one run; each is a search.
 MAX_QUERIES = 1000
-# How long runs are kept, with their results: what changed since is for people to read.
-RUN_DAYS = 365
-FORGOTTEN_AT_ONCE = 20
 # Of a receipt that is pinned without saying which rows matter.
 PINNED_HITS = 5
 # A golden query has its own number of rows, and is kept elsewhere.
@@ -267,21 +263,6 @@ def _result(run: GoldenRun, golden: GoldenQuery, found: _Found) -> GoldenResult:
         ],
         problem=found.problem,
     )
-
-
-def forget_runs(workspace_id: uuid.UUID) -> int:
-    """Delete runs past their time, and their results, batch by batch in scopes of its own; how
-    many. By the primary key: ids are of their time, and runs are few."""
-    before = clock.now() - timedelta(days=RUN_DAYS)
-    forgotten = 0
-    while True:
-        with workspace_scope(workspace_id):
-            old = GoldenRun.objects.filter(created_at__lt=before).order_by("id")
-            batch = list(old.values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])
-            if not batch:
-                return forgotten
-            GoldenRun.objects.filter(pk__in=batch).delete()
-        forgotten += len(batch)
 
 
 def golden_report(workspace_id: uuid.UUID, reason: str) -> dict[str, Any] | None:

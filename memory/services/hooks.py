@@ -52,9 +52,6 @@ HEADS = 500
 ATTEMPTS = 3
 # A machine's clock may be wrong by any amount; the time between two of its readings is not.
 LONGEST_AGE = timedelta(days=30)
-# What nobody could map is kept longer than what was.
-LEFT_DAYS = 365
-FORGOTTEN_AT_ONCE = 1000
 _PLAIN_ID = 120
 
 _one_at_a_time = threading.Lock()
@@ -388,36 +385,3 @@ def map_again(*, row: HookPayload) -> HookPayload:
     fresh = HookPayload.objects.select_related("agent").get(pk=row.pk)
     _map_one(stream, fresh)
     return fresh
-
-
-# --- Retention --------------------------------------------------------------------------------
-
-
-def forget_payloads(workspace_id: uuid.UUID) -> int:
-    """Delete payloads past their time, batch by batch in scopes of its own; how many.
-
-    Index hookpayload_list. What was not mapped is kept a year, or longer where the setting says so.
-    """
-    days = settings.HOOK_DAYS
-    if days == 0:
-        return 0
-    mapped = clock.now() - timedelta(days=days)
-    left = clock.now() - timedelta(days=max(days, LEFT_DAYS))
-    forgotten = 0
-    for before, states in (
-        (mapped, [PayloadState.MAPPED]),
-        (left, [PayloadState.UNMAPPED, PayloadState.FAILED]),
-    ):
-        while True:
-            with workspace_scope(workspace_id):
-                old = HookPayload.objects.filter(created_at__lt=before, state__in=states)
-                batch = list(
-                    old.order_by("created_at", "id").values_list("pk", flat=True)[
-                        :FORGOTTEN_AT_ONCE
-                    ]
-                )
-                HookPayload.objects.filter(pk__in=batch).delete()
-            if not batch:
-                break
-            forgotten += len(batch)
-    return forgotten

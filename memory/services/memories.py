@@ -17,11 +17,12 @@ from config.lib.errors import Conflict, Forbidden, Invalid, NotFound
 from contacts.services import funnel
 from memory.models import Evidence, Memory, MemoryLink
 from memory.models.links import Relation
-from memory.models.memory import MemoryState, Trust
+from memory.models.memory import Kind, MemoryState, Trust
 from memory.services import supersession
 from memory.services.about import About, about_part, held_about
 from memory.services.authority import check_authority, is_agent
 from memory.services.repeats import create_once, forget_key
+from memory.services.trust import DERIVING, EXTERNAL_KINDS, is_lower, least, of_parents
 from sessions.models import Message, Mission, Project, Session, SessionEvent, Task
 
 MAX_BATCH = 500
@@ -96,6 +97,8 @@ def create_memory(*, actor: Actor, new: NewMemory) -> tuple[Memory, bool]:
     values["text"] = new.text
     _check_values(actor, values)
     _check_targets(values)
+    if is_agent(actor) or actor.kind == "import":
+        _limit_trust(values, new)
     memory = Memory(content_hash=content_hash(new.text), **values)
     _check_validity(memory)
     parts = [about_part(memory, new.about)] if new.about else []
@@ -187,7 +190,11 @@ def link_memories(
     metadata: Mapping[str, Any] | None = None,
 ) -> tuple[MemoryLink, bool]:
     """`source` has `target` as its `relation`; (link, whether it is new). What supersedes another
-    takes its place by that (supersession.py)."""
+    takes its place by that (supersession.py).
+
+    What is derived from something less trusted is trusted no more than that, unless a person has
+    vouched for it.
+    """
     if relation == Relation.SUPERSEDES:
         made = supersession.supersede(
             actor=actor, new_id=source_id, old_id=target_id, metadata=metadata
@@ -204,6 +211,11 @@ def link_memories(
         source=source, target=target, relation=relation, metadata=dict(metadata or {})
     )
     funnel.create(link, actor=actor)
+    lowered = relation in DERIVING and is_lower(target.trust, source.trust)
+    if lowered and source.trust not in (Trust.OPERATOR, Trust.VERIFIED):
+        held = funnel.get_row(Memory, source_id, lock=True)
+        reason = f"derived from what is {target.trust}"
+        funnel.update(held, {"trust": target.trust}, actor=actor, action="lower", reason=reason)
     return link, True
 
 
@@ -273,6 +285,20 @@ def _check_trust(actor: Actor, values: Mapping[str, Any], memory: Memory | None)
             "This memory waits for a person's review; an agent cannot release it.",
             code="quarantined",
         )
+
+
+def _limit_trust(values: dict[str, Any], new: NewMemory) -> None:
+    """At most an agent's, and at most that of what it was made of; what is external waits for a
+    person. An execution is a record of ours, and active."""
+    kind = values.get("kind", Kind.OBSERVATION)
+    of_kind = Trust.EXTERNAL if kind in EXTERNAL_KINDS else Trust.AGENT
+    asked = values.get("trust", Trust.AGENT)
+    if asked not in Trust.values:
+        return  # the model's own check says so
+    values["trust"] = least([asked, of_kind, of_parents(new.parents, new.evidence)])
+    waits = values["trust"] == Trust.EXTERNAL and kind != Kind.TASK_EXECUTION
+    if waits and values.get("state", MemoryState.ACTIVE) == MemoryState.ACTIVE:
+        values["state"] = MemoryState.QUARANTINED
 
 
 def _affect_problems(affect: Any) -> list[tuple[str, str]]:

@@ -6,7 +6,6 @@ Nothing here changes what a search finds: feedback is for people and golden quer
 import hashlib
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,6 @@ from memory.search.schemas import Hit, SearchAnswer, SearchQuery
 
 log = structlog.get_logger()
 
-FORGOTTEN_AT_ONCE = 1000
 # What a receipt is about is not what it was asked for.
 _NOT_ASKED_FOR = {"receipt", "explain"}
 
@@ -318,23 +316,3 @@ def give_feedback(
 def asker_of(actor: Actor) -> str:
     """Whose feedback is one: an agent's, whichever key it uses, or a person's."""
     return f"{actor.kind}:{actor.agent_id or actor.id}"[:100]
-
-
-# --- Retention --------------------------------------------------------------------------------
-
-
-def forget_receipts(workspace_id: uuid.UUID) -> int:
-    """Delete receipts past their time, and their feedback, batch by batch in scopes of its own.
-
-    How many. Index receipt_list.
-    """
-    before = clock.now() - timedelta(days=settings.RECEIPT_DAYS)
-    forgotten = 0
-    while True:
-        with workspace_scope(workspace_id):
-            old = Receipt.objects.filter(created_at__lt=before).order_by("created_at", "id")
-            batch = list(old.values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])
-            if not batch:
-                return forgotten
-            Receipt.objects.filter(pk__in=batch).delete()
-        forgotten += len(batch)

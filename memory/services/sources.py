@@ -26,6 +26,8 @@ from sessions.models.thread import MessageRole
 
 # What a tool printed may come from anywhere; what was said in the session was said by its parties.
 EXTERNAL_ROLES = frozenset({MessageRole.TOOL})
+# What came back from a tool: a page, a file, a program of somebody's.
+EXTERNAL_EVENTS = frozenset({"tool_result", "tool_output", "web_fetch", "web_search"})
 
 
 # Each chunk is given its own.
@@ -317,6 +319,7 @@ def of_events(rows: Sequence[SessionEvent], lane: Lane) -> list[NewPassage]:
             session_id=row.session_id,
             agent_id=agent_id,
             project_id=project_id,
+            trust=Trust.EXTERNAL if row.event_type in EXTERNAL_EVENTS else Trust.AGENT,
             lane=lane.value,
         )
         passages += _chunks(first)

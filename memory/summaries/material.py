@@ -16,6 +16,7 @@ from django.db.models.functions import Coalesce, Left, Length, NullIf, Right
 
 from config.lib.recalled import ends_without_recalled, without_recalled
 from config.lib.redact import redact_text
+from memory.services.sources import EXTERNAL_EVENTS
 from memory.summaries.base import Material, Said
 from sessions.models import Message, Session, SessionEvent, Thread
 from sessions.models.session import Outcome
@@ -98,8 +99,10 @@ def _events(session: Session) -> Iterable[Ranked]:
         Coalesce(*about_it, Value("")),
     )
     for seq, event_type, at, head, tail, length, task_id, to, message, about in found:
-        if message:
-            continue  # the message itself says it
+        # The message itself says it; and what came back from a tool is nobody's word here, as a
+        # tool's message is not.
+        if message or event_type in EXTERNAL_EVENTS:
+            continue
         text = _own(head, tail, length)
         text = text if text.strip() else redact_text(without_recalled(about))
         if event_type in LIFE_TYPES and len(text.split()) < 2:

@@ -304,13 +304,14 @@ def _places(workspace_id: uuid.UUID) -> Check:
 
 def _raw_lines(workspace_id: uuid.UUID) -> Check:
     """A kept line is what its digest says; not told of lines with bytes that no text can hold,
-    which stand as escapes, nor of those a secret was taken from: digests are of the file's."""
+    which stand as escapes, nor of those a secret was taken from, since digests are of the file's,
+    nor of those that retention emptied."""
     result = Check(CATEGORY, "raw lines")
     ((wanted, wrong, lost),) = fetch(
         "SELECT count(*), count(*) FILTER (WHERE bad), "
         "(array_agg(id ORDER BY id) FILTER (WHERE bad))[:%s] FROM (SELECT id, "
-        "sha256(convert_to(raw, 'UTF8')) <> digest "
-        "AND raw !~ '\\\\x[0-9a-f]{2}|\\[REDACTED:' AS bad "
+        "sha256(convert_to(raw, 'UTF8')) <> digest AND raw <> '' "
+        "AND raw !~ '\\x[0-9a-f]{2}|\\[REDACTED:' AS bad "
         f"FROM {RawLine._meta.db_table} WHERE workspace_id = %s) l",
         MOST_NAMED, workspace_id,
     )  # fmt: skip

@@ -15,7 +15,8 @@ from memory import tasks
 from memory.models import GoldenRun
 from memory.models.passage import Lane
 from memory.services import golden as service
-from memory.services.golden import RUN_DAYS, check_golden, forget_runs
+from memory.services.golden import check_golden
+from memory.services.retention import RUN_DAYS, retain
 from tests.api.caller import all_items, caller, made, problem, wrong_fields
 from tests.search.asking import embed_all
 from tests.search.conftest import _nothing_kept, embedder
@@ -124,13 +125,12 @@ def test_a_run_keeps_no_receipts(api, golden):
     assert made(api.get("/searches"))["items"] == []
 
 
-def test_runs_are_kept_for_a_year(api, workspace, golden, monkeypatch):
+def test_runs_are_kept_for_a_year(api, workspace, golden):
     (old, _), (young, _) = run(api), run(api)
     with workspace_scope(workspace.id):
         rows = GoldenRun.objects.filter(pk=old["id"])
         rows.update(created_at=clock.now() - timedelta(days=RUN_DAYS, minutes=1))
-    monkeypatch.setattr("memory.services.golden.FORGOTTEN_AT_ONCE", 1)
-    assert (forget_runs(workspace.id), forget_runs(workspace.id)) == (1, 0)
+    assert [retain(workspace.id, kinds=["golden_runs"])[0].rows for _ in range(2)] == [1, 0]
     assert [one["id"] for one in all_items(api, "/golden-runs")] == [young["id"]]
     assert len(all_items(api, f"/golden-queries/{golden['id']}/results")) == 1
 

@@ -14,7 +14,7 @@ from config.lib.recalled import CLOSE, OPEN, without_recalled
 from config.lib.scope import workspace_scope
 from memory.hooks import claude_code
 from memory.models import HookPayload, HookStream, Passage, Receipt
-from memory.services import hooks
+from memory.services import hooks, retention
 from memory.services.hooks import map_waiting
 from sessions.models import Message, Session, SessionEvent, Thread
 from sessions.services.orphans import end_orphans
@@ -435,14 +435,19 @@ def test_old_payloads_are_forgotten_and_what_was_left_later(send, rows, workspac
     send(*a_session(), claude("Sneeze"))
     with workspace_scope(workspace.id):
         HookPayload.objects.update(created_at=clock.now() - timedelta(days=31))
+
+    def forget():
+        (done,) = retention.retain(workspace.id, kinds=["payloads"])
+        return done.rows
+
     settings.HOOK_DAYS = 0
-    assert hooks.forget_payloads(workspace.id) == 0
+    assert forget() == 0
     settings.HOOK_DAYS = 30
-    assert hooks.forget_payloads(workspace.id) == 12
+    assert forget() == 12
     assert [row.event for row in rows(HookPayload)] == ["Sneeze"]
     with workspace_scope(workspace.id):
         HookPayload.objects.update(created_at=clock.now() - timedelta(days=366))
-    assert hooks.forget_payloads(workspace.id) == 1
+    assert forget() == 1
 
 
 SECRETS = {

@@ -111,8 +111,8 @@ def test_lists_are_narrowed(workspace, api, query, expected):
     codex = caller(workspace, agent="codex")
     save(api, "a", kind="fact", tags=["café"], session_id=session["id"],
          project_id=session["project_id"], recorded_at="2026-01-01T00:00:00Z")  # fmt: skip
-    save(codex, "b", kind="decision", trust="external", pinned=True,
-         recorded_at="2026-01-03T00:00:00Z")  # fmt: skip
+    other = save(codex, "b", kind="decision", pinned=True, recorded_at="2026-01-03T00:00:00Z")
+    made(codex.patch(f"/memories/{other['id']}", {"trust": "external"}, if_match="*"))
     save(codex, "c", state="archived")
     assert {row["text"] for row in all_items(api, "/memories", **query)} == expected
     rows = all_items(api, "/memories", session=session["id"])

@@ -10,8 +10,8 @@ from config.lib.scope import workspace_scope
 from contacts.models import Revision
 from memory.models import Receipt, SearchFeedback
 from memory.search.funnel import search
-from memory.services import receipts
-from memory.services.receipts import forget_receipts, weights_version
+from memory.services import receipts, retention
+from memory.services.receipts import weights_version
 from tests.api.caller import Caller, all_items, caller, made, problem, wrong_fields
 from tests.api.test_concurrency import at_once
 from tests.search.asking import embed_all
@@ -208,9 +208,7 @@ def test_receipts_of_another_workspace_are_not_found(api, stranger, boiler):
     assert made(stranger.get("/searches"))["items"] == []
 
 
-def test_old_searches_are_forgotten_with_their_feedback(
-    api, workspace, boiler, settings, monkeypatch
-):
+def test_old_searches_are_forgotten_with_their_feedback(api, workspace, boiler, settings):
     _, old = asked(api, q="boiler")
     _, young = asked(api, q="cellar")
     said = {"id": old["hits"][0]["id"], "verdict": "wrong"}
@@ -219,8 +217,8 @@ def test_old_searches_are_forgotten_with_their_feedback(
     with workspace_scope(workspace.id):
         rows = Receipt.objects.filter(pk=uuid.UUID(old["id"]))
         rows.update(created_at=clock.now() - timedelta(days=30, minutes=1))
-    monkeypatch.setattr(receipts, "FORGOTTEN_AT_ONCE", 1)
-    assert forget_receipts(workspace.id) == 1
+    (done,) = retention.retain(workspace.id, kinds=["receipts"])
+    assert (done.days, done.rows) == (30, 1)
     with workspace_scope(workspace.id):
         assert [str(row.pk) for row in Receipt.objects.all()] == [young["id"]]
         assert not SearchFeedback.objects.exists()

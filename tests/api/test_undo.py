@@ -97,7 +97,7 @@ def test_a_deleted_memory_comes_back_with_what_it_rested_on(api, workspace):
             {
                 "text": "The pump needs oil",
                 "causes": [first["id"]],
-                "evidence": [{"uri": "https://example.com/pump", "quote": "oil it"}],
+                "evidence": [{"uri": "urn:manual:pump", "quote": "oil it"}],
                 "about": [{"contact": contact["id"]}],
                 "session_id": thread["id"],
             },

@@ -49,9 +49,9 @@ def test_lines_stand_by_session_with_id_and_time(api):
         one["id"], two["id"], three["id"], note["id"],
     }  # fmt: skip
     text = block["text"]
-    assert f'## Session {short(first)} "Boiler"\n' in text
-    # A name is one line, whatever it holds.
-    assert f'## Session {short(second)} "Cellar ## boiler"\n' in text
+    assert f'## Session {short(first)}\n~~~data\nsession "Boiler"\n' in text
+    # A name is one line, whatever it holds, and nobody's word outside of the fence.
+    assert f'## Session {short(second)}\n~~~data\nsession "Cellar ## boiler"\n' in text
     assert "## Outside sessions\n" in text
     day = first["created_at"][:10]
     assert re.search(rf"\[message {short(one)} {day} \d\d:\d\dZ user agent\] The boiler", text)

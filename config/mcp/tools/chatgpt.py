@@ -9,6 +9,7 @@ from pydantic import Field
 
 from config.lib.admin.show import change_url
 from config.lib.errors import NotFound
+from config.lib.recalled import as_recalled
 from config.lib.schema import Input, Output, Text
 from config.mcp.brief import cut_text
 from config.mcp.rest import Call
@@ -75,7 +76,8 @@ def fetch(call: Call, given: Fetch) -> Result:
         {
             "id": f"{kind}:{row['id']}",
             "title": f"{kind}: {cut_text(title, TITLE)}",
-            "text": text or orjson.dumps(row).decode(),
+            # Its fields are fixed, so that the mark stands in the text.
+            "text": as_recalled(text or orjson.dumps(row).decode()),
             "url": _url(kind, row["id"]),
             "metadata": {name: value for name, value in row.items() if name not in TEXTS},
         }

@@ -32,13 +32,15 @@ SESSIONS: tuple[Setting, ...] = (
         "REMEMBRANCER_RECEIPT_DAYS",
         whole(0, 36_500),
         30,
-        "Days for which searches are kept, with the feedback on them; 0 keeps none.",
+        "Days for which searches are kept, with the feedback on them, where a workspace says "
+        "nothing else; 0 keeps none.",
     ),
     Setting(
         "REMEMBRANCER_HOOK_DAYS",
         whole(0, 36_500),
         30,
-        "Days for which raw payloads of hooks are kept once they are mapped; 0 keeps them all.",
+        "Days for which raw payloads of hooks are kept once they are mapped, where a workspace "
+        "says nothing else; 0 keeps them all.",
     ),
     Setting(
         "REMEMBRANCER_HOOK_TOKENS",

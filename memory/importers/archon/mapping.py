@@ -116,9 +116,12 @@ def source(row: Row) -> Entry:
             ),
             "tags": _tags(about.get("tags")),
             "trust": Trust.EXTERNAL,
+            # A person looks at what pages say before agents are told it.
+            "state": MemoryState.QUARANTINED,
             "recorded_at": at_or(at),
             "metadata": {"source": about} if about else {},
         },
+        once=frozenset({"state"}),
     )
     return Entry("archon_sources", key, [draft], findings=f.findings, at=at)
 

@@ -80,7 +80,11 @@ def experience(
             "consolidated": f.flag("consolidated"),
             "recorded_at": at_or(recorded_at),
             "trust": Trust.EXTERNAL if kind == Kind.WEB_OBSERVATION else Trust.AGENT,
-            "state": MemoryState.QUARANTINED if quarantine else MemoryState.ACTIVE,
+            "state": (
+                MemoryState.QUARANTINED
+                if quarantine or kind == Kind.WEB_OBSERVATION
+                else MemoryState.ACTIVE
+            ),
             "salience": decayed.pop("salience", 0.5),
             "access_count": decayed.pop("access_count", 0),
             "last_accessed_at": decayed.pop("last_accessed_at", None),
