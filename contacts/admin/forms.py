@@ -28,6 +28,8 @@ class LinesField(SimpleArrayField):
 
     def to_python(self, value: Any) -> Any:
         if isinstance(value, str):
+            # Before it is parted: a secret may have several lines.
+            value = redact(value)
             value = "\n".join(line.strip() for line in value.splitlines() if line.strip())
         return super().to_python(value)
 

@@ -10,6 +10,7 @@ from django.test import Client
 
 from config.lib.scope import workspace_scope
 from contacts.models import Workspace
+from contacts.services import redaction
 from contacts.services.workspaces import add_member, create_user
 from memory.admin import review_count
 from tests.admin.pages import Rows, fill
@@ -34,9 +35,11 @@ def signed_in(user: User) -> Client:
 
 
 @pytest.fixture(autouse=True)
-def _the_sidebar_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slow the machine is: what a page costs is asked after another one has counted."""
+def _what_is_kept_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is: what a page costs is asked after another one has counted what
+    the sidebar shows, and read the workspace's patterns of secrets."""
     monkeypatch.setattr(review_count, "COUNTED_SECONDS", 3600.0)
+    monkeypatch.setattr(redaction, "HELD_FOR", 3600.0)
 
 
 @pytest.fixture(scope="module")
