@@ -311,7 +311,7 @@ def _raw_lines(workspace_id: uuid.UUID) -> Check:
         "SELECT count(*), count(*) FILTER (WHERE bad), "
         "(array_agg(id ORDER BY id) FILTER (WHERE bad))[:%s] FROM (SELECT id, "
         "sha256(convert_to(raw, 'UTF8')) <> digest AND raw <> '' "
-        "AND raw !~ '\\x[0-9a-f]{2}|\\[REDACTED:' AS bad "
+        "AND raw !~ '\\\\x[0-9a-f]{2}|\\[REDACTED:' AS bad "
         f"FROM {RawLine._meta.db_table} WHERE workspace_id = %s) l",
         MOST_NAMED, workspace_id,
     )  # fmt: skip
