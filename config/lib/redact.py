@@ -169,6 +169,7 @@ _PLACEHOLDER = re.compile(
 )
 # A scheme, a name and a password of one letter each (`://a:b@`).
 SHORTEST_SECRET = 7
+BEGINNING = "[REDACTED:"
 MARK = re.compile(r"\[REDACTED:[\w .-]{1,60}(?::[0-9a-f]{8})?\]")
 
 
@@ -376,3 +377,10 @@ def may_hold_secrets(text: str) -> bool:
         or ('"' in text and _names_one(_KEY, text))
         or any(True for _ in current_extra().finders(personal=True))
     )
+
+
+def taken_out(before: Any, after: Any) -> int:
+    """How many secrets `redact` took out of a value."""
+    if after is before or after == before:
+        return 0
+    return max(1, str(after).count(BEGINNING) - str(before).count(BEGINNING))

@@ -9,14 +9,13 @@ from typing import Any
 import orjson
 from django.db.models import CharField
 
-from config.lib.redact import SHORTEST_SECRET, may_hold_secrets, redact, redact_text
+from config.lib.redact import SHORTEST_SECRET, may_hold_secrets, redact, redact_text, taken_out
 from memory.importers.problems import Code, Finding
 from memory.importers.rows import Draft, Entry
 from memory.importers.storable import Storable
 from sessions.services.events import NewEvent
 from sessions.services.threads import NewMessage
 
-_MARK = "[REDACTED:"
 # Of JSON; below it, it can be stored however it is written.
 LARGE = 500_000
 
@@ -107,8 +106,7 @@ class Cleaner:
             draft.values[name] = clean
 
     def _counted(self, before: Any, after: Any) -> Any:
-        if after is not before and after != before:
-            self.redacted += max(1, str(after).count(_MARK) - str(before).count(_MARK))
+        self.redacted += taken_out(before, after)
         return after
 
 

@@ -90,6 +90,7 @@ class Tally:
     tables: dict[str, Counter[str]] = field(default_factory=dict)
     made: Counter[str] = field(default_factory=Counter)
     problems: Iterable[Problem] = ()
+    redacted: int = 0
 
 
 @dataclass(slots=True)

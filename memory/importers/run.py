@@ -266,6 +266,7 @@ class _Run:
             self.report.rows[name] += rows
         for problem in tally.problems:
             self.report.problems.add(problem)
+        self.report.redacted += tally.redacted
         self.report.seconds = round(time.monotonic() - self.began, 3)
 
     def _write(self, batch: list[Entry]) -> None:

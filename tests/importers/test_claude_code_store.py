@@ -10,6 +10,7 @@ from config.lib.scope import workspace_scope
 from contacts.models import Revision
 from memory.importers.claude_code import discover, source
 from memory.importers.claude_code.store import BATCH_LINES
+from memory.importers.problems import Code
 from memory.importers.registry import SOURCES
 from memory.importers.run import run_import
 from sessions.models import Message, Project, RawLine, Session, SessionEvent, Thread
@@ -262,3 +263,19 @@ def test_two_runs_at_once_store_everything_once(workspace, tmp_path):
         assert RawLine.objects.count() == lines
         indexes = Thread.objects.get().messages.order_by("idx").values_list("idx", flat=True)
         assert list(indexes) == list(range(lines))
+
+
+def test_secrets_are_taken_out_and_counted(workspace, tmp_path):
+    key = "sk-ant-" + "api03-abcdefghijklmnop"
+    write(
+        tmp_path / "-code" / f"{SESSION}.jsonl",
+        user("u1", f"Use {key} for it"),
+        assistant("a1", "I do not repeat it."),
+    )
+    report = run(workspace, tmp_path)
+    assert report.redacted == 1
+    (found,) = [one for one in report.problems if one.code is Code.REDACTED]
+    assert (found.line, found.reason) == (1, "1 secret")
+    with workspace_scope(workspace.id):
+        assert key not in str(list(RawLine.objects.values_list("raw", flat=True)))
+        assert Message.objects.filter(content__contains="[REDACTED:anthropic-key").count() == 1

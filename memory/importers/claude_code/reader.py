@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from config.lib.redact import may_hold_secrets, redact, redact_text
+from config.lib.redact import may_hold_secrets, redact, redact_text, taken_out
 from memory.importers.problems import Code, Finding
 
 # A longer line is reported and skipped unread. Pasted images reach some 10 MB; reading takes up
@@ -54,6 +54,8 @@ class RawLine:
     value: dict[str, Any] | None
     complete: bool
     findings: tuple[Finding, ...]
+    # How many secrets were taken out.
+    redacted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,12 @@ def _read(number: int, chunk: _Chunk, body: bytes) -> RawLine:
         reason = f"the line holds a JSON {kind}, not an object"
         findings.append(Finding(Code.NOT_AN_OBJECT, reason, _KEPT))
         value = None
-    text, value = _without_secrets(_faithful_text(body), value)
+    faithful = _faithful_text(body)
+    text, value = _without_secrets(faithful, value)
+    redacted = taken_out(faithful, text)
+    if redacted:
+        found = "1 secret" if redacted == 1 else f"{redacted:,} secrets"
+        findings.append(Finding(Code.REDACTED, found, "redacted"))
     return RawLine(
         number=number,
         offset=chunk.offset,
@@ -153,6 +160,7 @@ def _read(number: int, chunk: _Chunk, body: bytes) -> RawLine:
         value=value,
         complete=not any(f.code is Code.INCOMPLETE for f in findings),
         findings=tuple(findings),
+        redacted=redacted,
     )
 
 

@@ -93,6 +93,7 @@ class SessionReader:
         self.threads = Threads()
         self.usage = UsageLedger(known_usage)
         self.problems = ProblemLog(problem_limit)
+        self.redacted = 0
         self._normaliser = self.normaliser()
         for tool_use_id, tool in (known_tools or {}).items():
             self._normaliser.tools.call(tool_use_id, tool, "", 0)
@@ -144,6 +145,7 @@ class SessionReader:
 
     def _read_line(self, state: _File, raw: RawLine) -> Item | None:
         state.report.lines += 1
+        self.redacted += raw.redacted
         for finding in raw.findings:
             self._note(state, raw.number, finding)
         if raw.value is None:

@@ -129,6 +129,7 @@ class _Group:
                 whole.tables.setdefault(table, Counter()).update(outcomes)
             whole.made.update(tally.made)
             problems += tally.problems
+            whole.redacted += tally.redacted
         whole.problems = problems
         return whole
 
@@ -159,6 +160,7 @@ class _Group:
             tally.tables[LINES].update(skipped=skipped, unchanged=repeated)
             tally.tables[SESSIONS][_outcome(store)] += 1
             problems += reader.problems
+            tally.redacted += reader.redacted
         tally.tables = {table: +outcomes for table, outcomes in tally.tables.items()}
         tally.made, tally.problems = +tally.made, problems
         return tally
