@@ -146,10 +146,7 @@ class ErasureAdmin(RunAdmin):
         state = ErasureState(row.state)
         report = row.report if state is ErasureState.DONE else row.preview
         ours = allows(request, Role.OWNER)
-        named = [
-            {**one, "url": show.change_url(one["model"], one["id"])}
-            for one in (report.get("named", []) if ours else [])
-        ]
+        named = [show.named_row(one) for one in (report.get("named", []) if ours else [])]
         return {
             "phase": PHASES[state],
             "active": state in ACTIVE,

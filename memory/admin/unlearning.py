@@ -131,9 +131,7 @@ class UnlearningAdmin(RunAdmin):
                 for name, label in _COUNTS
                 for table, rows in report.get(name, {}).items()
             ],
-            "kept": [
-                {**one, "url": show.change_url(one["model"], one["id"])} for one in kept[:MOST_KEPT]
-            ],
+            "kept": [show.named_row(one) for one in kept[:MOST_KEPT]],
             "more": max(0, sum(report.get("staying", {}).values()) - MOST_KEPT),
             "target": show.change_url(model._meta.label_lower, row.target_id) if model else "",
         }

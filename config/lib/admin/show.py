@@ -8,6 +8,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
+from django.apps import apps
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -164,6 +165,12 @@ def tags(values: list[str]) -> SafeString:
 
 def link(url: str, label: object) -> SafeString:
     return format_html('<a class="rm-link" href="{}">{}</a>', url, label)
+
+
+def named_row(row: dict[str, Any]) -> dict[str, Any]:
+    """{model, id, ...} of a report, with what the model is called and the row's page."""
+    name = str(apps.get_model(row["model"])._meta.verbose_name)
+    return {**row, "what": name, "url": change_url(row["model"], row["id"])}
 
 
 def change_url(label_lower: str, pk: object) -> str | None:
