@@ -44,7 +44,15 @@ class WorkspacePage(WorkspaceAdmin):
     readonly_fields = ("slug", "sent_today", "stored", "made", "ids")
     fieldsets = (
         (None, {"fields": ("name", "slug")}),
-        ("Settings", {"fields": ("settings",)}),
+        (
+            "Settings",
+            {
+                "fields": ("settings",),
+                "description": "JSON: timezone, context_thresholds, orphan_minutes, region, "
+                "redaction {patterns, personal}, retention {kind: days}, consolidation {enabled, "
+                "hide, most_share}, daily_rows, daily_bytes, stored_bytes. Others are yours.",
+            },
+        ),
         ("Use", {"fields": (("sent_today", "stored"),)}),
         folded("More", "made", "ids"),
     )
