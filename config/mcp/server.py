@@ -59,8 +59,8 @@ def make_server(
         if tool is None:
             raise MCPError(
                 code=types.INVALID_PARAMS,
-                message=f"There is no tool {redact_text(params.name)[:100]!r}; there are "
-                f"{', '.join(known)}.",
+                message=f"There is no tool {redact_text(params.name, ask=False)[:100]!r}; "
+                f"there are {', '.join(known)}.",
             )
         return await _in_thread(ctx, lambda call: tool.answer(call, params.arguments or {}))
 
@@ -131,8 +131,11 @@ async def _list_templates(
 async def _read_resource(
     ctx: Context, params: types.ReadResourceRequestParams
 ) -> types.ReadResourceResult:
-    uri = redact_text(str(params.uri))
-    return await _read(ctx, lambda call: resources.read_resource(call, uri), uri=uri[:300])
+    # The workspace's own patterns are looked up in the request's thread alone; here, where nobody
+    # may wait for the database, by what is known of them.
+    uri = str(params.uri)
+    shown = redact_text(uri, ask=False)[:300]
+    return await _read(ctx, lambda call: resources.read_resource(call, redact_text(uri)), uri=shown)
 
 
 async def _list_prompts(

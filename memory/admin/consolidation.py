@@ -76,19 +76,23 @@ class ConsolidationRunAdmin(ReadOnlyAdmin):
 
     @display(description="Narratives")
     def narratives(self, obj: ConsolidationRun) -> SafeString:
-        made = [group for group in obj.groups if "memory" in group][:50]
-        links = [show.link(show.change_url("memory.memory", one["memory"]) or "", one["title"])
-                 for one in made]  # fmt: skip
+        told = obj.groups if isinstance(obj.groups, list) else []
+        made = [group for group in told if isinstance(group, dict) and "memory" in group][:50]
+        links = [
+            show.link(show.change_url("memory.memory", one["memory"]) or "", str(one.get("title")))
+            for one in made
+        ]
         return format_html_join(", ", "{}", ((one,) for one in links))
 
     @display(description="Taken back")
     def taken_back(self, obj: ConsolidationRun) -> str:
-        if not obj.reverted:
-            return "–"
-        kept = len(obj.reverted["kept"])
+        told = obj.reverted if isinstance(obj.reverted, dict) else {}
+        if not told:
+            return show.EMPTY
+        removed, reverted, kept = (_count(told.get(n)) for n in ("removed", "reverted", "kept"))
         return (
-            f"{obj.reverted['removed']:,} narratives removed, {obj.reverted['reverted']:,} sources "
-            f"as they were, {kept:,} narratives kept because they were changed since"
+            f"{removed:,} narratives removed, {reverted:,} sources as they were, {kept:,} "
+            "narratives kept because they were changed since"
         )
 
     @display(description="Began", ordering="created_at")
@@ -98,3 +102,8 @@ class ConsolidationRunAdmin(ReadOnlyAdmin):
     @display(description="Ended")
     def ended(self, obj: ConsolidationRun) -> SafeString:
         return show.when(obj.ended_at)
+
+
+def _count(value: Any) -> int:
+    """A number, or how many there are in a list; what is stored may be anything."""
+    return value if isinstance(value, int) else len(value) if isinstance(value, list) else 0

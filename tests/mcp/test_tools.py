@@ -14,6 +14,7 @@ from config.mcp.tools import TOOLS
 from config.mcp.tools.reading import Readable
 from contacts.models import Contact
 from contacts.scopes import SCOPES
+from contacts.services import redaction
 from contacts.services.contacts import save_contact
 from memory.models import Memory, Receipt
 from memory.services.chunks import estimate_tokens
@@ -350,6 +351,16 @@ def test_concise_answers_are_short_and_detailed_ones_whole(agent):
         assert around["row"]["idx"] == idx
     last = agent.call("memory_get", kind="session", id=session_id, order="desc", limit=1)
     assert last["messages"][0]["idx"] == 11
+
+
+def test_what_a_process_has_to_look_up_anew_is_no_failure(agent):
+    memory = agent.call("memory_save", text="zinnia")["memory"]
+    # As after a while: the workspace's own patterns of secrets are read again.
+    redaction._held.clear()
+    read = agent.result("resources/read", uri=f"remembrancer://memories/{memory['id']}")
+    assert "zinnia" in read["contents"][0]["text"]
+    redaction._held.clear()
+    assert "There is no tool" in agent.ask("tools/call", name="nothing")["error"]["message"]
 
 
 def test_what_was_stored_cannot_end_the_fence_around_it(agent):
