@@ -63,12 +63,13 @@ def room(*, measure: bool = True) -> Room:
     with _seen.lock:
         if now - _seen.looked < LOOK_EVERY:
             return _seen.room
-        before, _seen.looked = _seen.room, now
+        first, before, _seen.looked = _seen.looked == float("-inf"), _seen.room, now
         if measure and settings.DATABASE_BYTES and now - _seen.measured >= MEASURE_EVERY:
             _seen.measured = now
             _seen.used = _database_size(_seen.used)
         _seen.room = _look(_seen.used)
-    if bool(before.problem) != bool(_seen.room.problem):
+    # Not at the first look: a command's own error says it, in one line.
+    if not first and bool(before.problem) != bool(_seen.room.problem):
         log.warning("room", problem=_seen.room.problem or "there is room again")
     return _seen.room
 
