@@ -38,6 +38,15 @@ class WebServer:
         }
         self.process: subprocess.Popen[bytes] | None = None
 
+    def manage(self, *arguments: str) -> str:
+        """What a command of ours says, which must succeed, with the server's own settings."""
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def start(self) -> None:
         command = [sys.executable, "-m", "gunicorn", "-c", "python:config.gunicorn"]
         self.process = subprocess.Popen(

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from config.embedded.temporary import temporary_server
-from tests.factories import ROOT
 from tests.gunicorn import WebServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -29,18 +28,11 @@ SECONDS = 60
 def server() -> Iterator[WebServer]:
     with temporary_server(fsync=False) as urls:
         server = WebServer(urls, name="remembrancer", DATABASE_OWNER_URL=urls.owner)
-        manage(server, "migrate", "--verbosity", "0")
-        manage(server, "createworkspace", "trial")
+        server.manage("migrate", "--verbosity", "0")
+        server.manage("createworkspace", "trial")
         server.start()
         yield server
         server.kill()
-
-
-def manage(server: WebServer, *arguments: str) -> str:
-    command = [sys.executable, "manage.py", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=server.environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.mark.parametrize(
@@ -53,7 +45,7 @@ def manage(server: WebServer, *arguments: str) -> str:
 def test_the_document_tells_the_truth(
     server: WebServer, tmp_path: Path, phases: str, bound: tuple[str, str]
 ) -> None:
-    said = manage(server, "createkey", "--workspace", "trial", "--agent", phases)
+    said = server.manage("createkey", "--workspace", "trial", "--agent", phases)
     token = next(word for word in said.split() if word.startswith("rmb_"))
     # In a folder of its own: it keeps what it found beside itself.
     done = subprocess.run(

@@ -4,7 +4,6 @@ what one transaction sets, the next one, of somebody else, must not see."""
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ import pytest
 
 from config.embedded.accounts import server_account
 from config.embedded.temporary import TemporaryUrls, temporary_server
-from tests.factories import ROOT
 from tests.faults.serving import eventually
 from tests.gunicorn import WebServer
 from tests.unit.ports import free_port
@@ -99,18 +97,11 @@ def server(urls: TemporaryUrls, pooled: str) -> Iterator[WebServer]:
         REMEMBRANCER_DATABASE_POOL=str(THREADS),
         REMEMBRANCER_DATABASE_POOL_TIMEOUT="60",
     )
-    manage(server, "migrate", "--verbosity", "0")
+    server.manage("migrate", "--verbosity", "0")
     server.environment["DATABASE_URL"] = pooled
     server.start()
     yield server
     server.kill()
-
-
-def manage(server: WebServer, *arguments: str) -> str:
-    command = [sys.executable, "manage.py", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=server.environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 class Agent(threading.Thread):
@@ -148,8 +139,8 @@ def test_fifty_agents_of_two_workspaces_over_few_connections_never_see_each_othe
 ) -> None:
     tokens = {}
     for slug in ("north", "south"):
-        manage(server, "createworkspace", slug)
-        said = manage(server, "createkey", "--workspace", slug, "--agent", "lamplighter")
+        server.manage("createworkspace", slug)
+        said = server.manage("createkey", "--workspace", slug, "--agent", "lamplighter")
         tokens[slug] = next(word for word in said.split() if word.startswith("rmb_"))
     agents = [
         Agent(server, number, slug, tokens[slug])
