@@ -65,6 +65,7 @@ class KeyInline(ReadOnlyInline):
 
 @admin.register(Agent)
 class AgentAdmin(WorkspaceAdmin):
+    when_empty = "An agent comes with its first key, by its hooks, or from an import."
     list_display = ("name", "kind", "state", "capability_tags", "seen", "made")
     list_filter = (("kind", ChoicesDropdownFilter), ("status", ChoicesDropdownFilter))
     search_fields = ("name",)
@@ -127,6 +128,7 @@ class AgentAdmin(WorkspaceAdmin):
 class ApiKeyAdmin(WorkspaceAdmin):
     """Keys are made here, limited and revoked; what they may do is fixed when they are made."""
 
+    when_empty = "An agent signs in with a key, which is shown once, when it is made."
     add_role = change_role = Role.OWNER
     # A deleted key would take its name out of the history; revoking is what ends it.
     delete_role = None

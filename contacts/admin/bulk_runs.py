@@ -60,6 +60,9 @@ def _action(
 
 @admin.register(BulkRun)
 class BulkRunAdmin(RunAdmin):
+    when_empty = (
+        "An action on more than a hundred rows becomes a run, with its progress, report and undo."
+    )
     page = "admin/contacts/bulk_run.html"
     part = "admin/contacts/bulk_part.html"
     tones = TONES

@@ -70,6 +70,7 @@ class ContactForm(RowForm):
 
 @admin.register(Contact)
 class ContactAdmin(WorkspaceAdmin):
+    when_empty = "People come from agents, from vCard and CSV files, from imports, and by hand."
     form = ContactForm
     list_display = ("name", "company", "email_list", "phone_list", "tag_list", "spoken", "pin")
     list_filter = (

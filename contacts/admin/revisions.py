@@ -68,6 +68,10 @@ LOOKED_THROUGH = 50_000
 
 @admin.register(Revision)
 class RevisionAdmin(ReadOnlyAdmin):
+    when_empty = (
+        "Every change of a row is kept here: who made it, when, through which channel, and "
+        "what it changed."
+    )
     list_display = ("at", "what", "on", "fields_changed", "by", "through")
     list_filter = (ActionFilter, ChannelFilter, ("created_at", DaysFilter))
     search_fields = ("actor_label", "model")
@@ -219,6 +223,7 @@ class RevisionAdmin(ReadOnlyAdmin):
 class RevisionSealAdmin(ReadOnlyAdmin):
     """The chain, newest first. `manage.py verify` checks it."""
 
+    when_empty = "A job seals changes in batches, each by a hash of the one before it."
     list_display = ("number", "at", "count")
     list_defer = ("previous", "digest")
     ordering = ("-position",)

@@ -58,6 +58,8 @@ class RowLists(Permissions, ModelAdmin):
     # memory/admin/lists.py), and the columns of which a part is looked for as well.
     find_rows: Finder | None = None
     search_names: Sequence[str] = ()
+    # Where rows come from, for a list that has none.
+    when_empty: str = ""
     list_after_template: str | None = "admin/includes/downloads.html"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[WorkspaceChangeList]:

@@ -17,6 +17,7 @@ from contacts.services.tags import delete_tag, rename_tag
 
 @admin.register(Tag)
 class TagAdmin(WorkspaceAdmin):
+    when_empty = "A tag is made when a contact is given it."
     # A tag is made when a contact is given it.
     add_role = None
     list_display = ("name", "contacts", "made")

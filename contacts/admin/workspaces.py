@@ -106,6 +106,7 @@ class WorkspacePage(WorkspaceAdmin):
 class MembershipAdmin(WorkspaceAdmin):
     """People come by invitation; here they get another role, or go."""
 
+    when_empty = "People come by invitation."
     add_role = None
     change_role = delete_role = Role.OWNER
     list_display = ("person", "role_badge", "since")
@@ -176,6 +177,7 @@ class MembershipAdmin(WorkspaceAdmin):
 
 @admin.register(Invitation)
 class InvitationAdmin(WorkspaceAdmin):
+    when_empty = "An invitation is a link that lets one person join this workspace, once."
     add_role = Role.OWNER
     change_role = delete_role = None
     list_display = ("email", "role_badge", "state", "expires", "made")

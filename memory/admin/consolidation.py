@@ -43,6 +43,11 @@ def _is_held(row: ConsolidationRun) -> bool:
 
 @admin.register(ConsolidationRun)
 class ConsolidationRunAdmin(ReadOnlyAdmin):
+    when_empty = (
+        "A run turns the episodes of closed sessions and of days into narratives. The job "
+        "makes one where this workspace's settings ask for it, and so does manage.py "
+        "consolidate."
+    )
     list_display = ("began", "state_badge", "figures", "archives", "actor_label")
     list_filter = (("state", ChoicesDropdownFilter),)
     list_defer = ("groups", "reverted", "metadata")

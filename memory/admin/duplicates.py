@@ -44,6 +44,9 @@ def _is_merged(row: MemoryDuplicate) -> bool:
 
 @admin.register(MemoryDuplicate)
 class MemoryDuplicateAdmin(ReadOnlyAdmin):
+    when_empty = (
+        "Memories that say nearly the same are proposed here to be merged; none is merged alone."
+    )
     list_display = ("older_text", "newer_text", "likeness", "state_badge", "made")
     list_filter = (("state", ChoicesDropdownFilter),)
     list_annotate = {

@@ -44,6 +44,10 @@ PHASES = {
 
 @admin.register(Erasure)
 class ErasureAdmin(RunAdmin):
+    when_empty = (
+        "An erasure removes a memory, a session, a contact or all about a term for good, "
+        "and proves it."
+    )
     page = "admin/memory/erasure.html"
     part = "admin/memory/erasure_part.html"
     tones = TONES

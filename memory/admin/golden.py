@@ -47,6 +47,7 @@ def _change(result: GoldenResult) -> str:
 
 @admin.register(GoldenQuery)
 class GoldenQueryAdmin(WorkspaceAdmin):
+    when_empty = "A golden query is a search with what it must find. Pin one on the search page."
     list_display = ("name", "recall", "rows", "within", "enabled", "ran")
     list_filter = (("enabled", BooleanRadioFilter),)
     list_defer = ("request", "metadata")
@@ -116,6 +117,9 @@ class GoldenQueryAdmin(WorkspaceAdmin):
 
 @admin.register(GoldenRun)
 class GoldenRunAdmin(ReadOnlyAdmin):
+    when_empty = (
+        "All golden queries are asked after each re-embedding, and by manage.py benchmark golden."
+    )
     list_display = ("reason", "share", "queries", "space", "weights", "made")
     list_filter = (("created_at", DaysFilter),)
     ordering = ("-id",)

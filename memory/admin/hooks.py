@@ -51,6 +51,7 @@ class DialectFilter(DropdownFilter):
 
 @admin.register(HookPayload)
 class HookPayloadAdmin(ReadOnlyAdmin):
+    when_empty = "Agents' hooks stand here as they came, secrets taken out."
     list_display = ("happening", "dialect", "state_badge", "beginning", "repeats", "made")
     list_filter = (
         ("state", ChoicesDropdownFilter),
@@ -108,6 +109,7 @@ class HookPayloadAdmin(ReadOnlyAdmin):
 
 @admin.register(Transcript)
 class TranscriptAdmin(ReadOnlyAdmin):
+    when_empty = "Transcripts that hooks bring piece by piece stand here."
     list_display = ("file_name", "dialect", "session_name", "here", "missing", "made")
     list_filter = (("created_at", DaysFilter),)
     search_fields = ("file", "session_name")

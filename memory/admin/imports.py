@@ -94,6 +94,9 @@ class SourceFilter(DropdownFilter):
 
 @admin.register(ImportRun)
 class ImportRunAdmin(RunAdmin):
+    when_empty = (
+        "What is brought along from another system stands here, run by run, with report and undo."
+    )
     page = "admin/memory/import_run.html"
     part = "admin/memory/import_part.html"
     tones = TONES

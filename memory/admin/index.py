@@ -44,6 +44,7 @@ class EmbeddedFilter(DropdownFilter):
 
 @admin.register(Passage)
 class PassageAdmin(ReadOnlyAdmin):
+    when_empty = "Every text that search reads stands here, in pieces."
     list_display = ("preview", "kind_badge", "source", "chunk", "embedded", "at")
     list_filter = (
         ("kind", ChoicesDropdownFilter),
@@ -110,6 +111,7 @@ class PassageAdmin(ReadOnlyAdmin):
 
 @admin.register(EmbeddingSpace)
 class EmbeddingSpaceAdmin(ReadOnlyAdmin):
+    when_empty = "The first text that is embedded makes a space of its model."
     list_display = ("model", "provider", "dimensions", "state_badge", "switched", "made")
     ordering = ("-id",)
     fields = readonly_fields = (

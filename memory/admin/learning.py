@@ -11,6 +11,10 @@ from memory.models import ModelUse
 
 @admin.register(ModelUse)
 class ModelUseAdmin(ReadOnlyAdmin):
+    when_empty = (
+        "What the model that proposes memories was asked stands here, by day, where one is "
+        "configured."
+    )
     list_display = ("day", "calls", "spent", "share")
     ordering = ("-day",)
     fields = readonly_fields = ("day", "calls", "spent", "share", "made", "ids")

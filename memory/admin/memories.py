@@ -110,6 +110,7 @@ def is_list(request: HttpRequest) -> bool:
 
 @admin.register(Memory)
 class MemoryAdmin(WorkspaceAdmin):
+    when_empty = "Memories come from agents, from their sessions, from imports, and by hand."
     change_role = Role.REVIEWER
     decided = REVIEWED
     list_display = ("heading", "kind_name", "state_badge", "trust_badge", "sureness", "source_of",

@@ -69,6 +69,7 @@ class FoundFilter(DropdownFilter):
 
 @admin.register(Receipt)
 class ReceiptAdmin(ReadOnlyAdmin):
+    when_empty = "Each search is kept for some weeks: what was asked, what was found, and why."
     list_display = ("query", "mode", "hit_count", "took", "asker", "made")
     list_filter = (
         ModeFilter,
@@ -167,6 +168,7 @@ def _figures(hit: dict[str, Any]) -> str:
 
 @admin.register(SearchFeedback)
 class SearchFeedbackAdmin(ReadOnlyAdmin):
+    when_empty = "What askers say of hits stands here: useful, wrong, outdated."
     list_display = ("verdict_badge", "hit", "search", "beginning", "asker_label", "made")
     list_filter = (("verdict", ChoicesDropdownFilter), ("created_at", DaysFilter))
     list_select_related = ("receipt",)

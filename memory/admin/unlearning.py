@@ -50,6 +50,10 @@ MOST_KEPT = 50
 
 @admin.register(Unlearning)
 class UnlearningAdmin(RunAdmin):
+    when_empty = (
+        "An unlearning takes back what a session, a worker, a key or a run wrote, and all "
+        "that came of it. It is begun on their pages."
+    )
     page = "admin/memory/unlearning.html"
     part = "admin/memory/unlearning_part.html"
     tones = TONES

@@ -34,6 +34,9 @@ class SessionRowAdmin(ReadOnlyAdmin):
 
 @admin.register(SessionEvent)
 class SessionEventAdmin(SessionRowAdmin):
+    when_empty = (
+        "What agents do in their sessions stands here: tools called, files changed, errors."
+    )
     list_display = ("number", "what", "beginning_of", "session_link", "at")
     list_filter = (
         ("event_type", FieldTextFilter),
@@ -76,6 +79,7 @@ class SessionEventAdmin(SessionRowAdmin):
 
 @admin.register(RawLine)
 class RawLineAdmin(SessionRowAdmin):
+    when_empty = "Lines of transcripts stand here as they stood in their files."
     list_display = ("line", "beginning_of", "session_link", "made")
     list_filter = (("session", AutocompleteSelectFilter),)
     list_defer = ("raw", "digest", *OF_SESSION)

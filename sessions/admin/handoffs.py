@@ -38,6 +38,7 @@ def _reject(*, actor: Any, row: Handoff, reason: str) -> None:
 class HandoffAdmin(ReadOnlyAdmin):
     """Sessions hand over and accept; a person may only end what nobody takes."""
 
+    when_empty = "A session that ends before its work does leaves it to the next one here."
     list_display = ("heading", "status_badge", "from_link", "to_link", "addressee", "made")
     list_filter = (
         ("status", ChoicesDropdownFilter),

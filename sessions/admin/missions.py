@@ -34,6 +34,7 @@ _EXACT = "%a %d %b %Y, %H:%M:%S %Z"
 
 @admin.register(ScheduledMission)
 class ScheduledMissionAdmin(WorkspaceAdmin):
+    when_empty = "A scheduled mission hands work to agents once, at an interval, or by a calendar."
     list_display = ("heading", "state", "comes", "last", "failures", "runs")
     list_filter = (
         ("enabled", BooleanRadioFilter),
@@ -205,6 +206,7 @@ def _tone(row: ScheduledMission) -> str:
 
 @admin.register(Mission)
 class MissionAdmin(ReadOnlyAdmin):
+    when_empty = "Each run of a scheduled mission stands here."
     list_display = ("heading", "state", "trigger", "began", "took", "outcome")
     list_filter = (
         ("scheduled_mission", AutocompleteSelectFilter),

@@ -17,6 +17,7 @@ from sessions.services.notifications import acknowledge_notifications
 
 @admin.register(Notification)
 class NotificationAdmin(ReadOnlyAdmin):
+    when_empty = "What a conversation is to be told once stands here."
     list_display = ("about", "kind", "conversation", "state", "told", "session_link")
     list_filter = (
         ("notification_type", FieldTextFilter),

@@ -49,6 +49,10 @@ class ChannelForm(RowForm):
 
 @admin.register(PingChannel)
 class PingChannelAdmin(WorkspaceAdmin):
+    when_empty = (
+        "Pings are on their page; a channel takes them to an address, a webhook or the "
+        "browser as well."
+    )
     form = ChannelForm
     # What leaves the house, and to whom.
     add_role = change_role = delete_role = Role.OWNER

@@ -102,6 +102,7 @@ class DeliveryInline(ReadOnlyInline):
 
 @admin.register(Ping)
 class PingAdmin(WorkspaceAdmin):
+    when_empty = "Agents ask a person to look, or to answer, by a ping."
     form = AnswerForm
     # Who reviews what agents write answers them too.
     change_role = Role.REVIEWER
@@ -291,6 +292,7 @@ class PingAdmin(WorkspaceAdmin):
 class PingDeliveryAdmin(ReadOnlyAdmin):
     """The delivery log."""
 
+    when_empty = "Each ping that a channel was given stands here, with what came of it."
     list_display = ("of", "to", "state", "attempts", "sent", "next_try", "error", "made")
     list_filter = (("channel", AutocompleteSelectFilter), ("status", ChoicesDropdownFilter),
                    ("created_at", DaysFilter))  # fmt: skip

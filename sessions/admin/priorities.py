@@ -56,6 +56,10 @@ class OpenFilter(HiddenFilter):
 
 @admin.register(Priority)
 class PriorityAdmin(WorkspaceAdmin):
+    when_empty = (
+        "What matters on a day, for people and agents. What stays open is carried over to "
+        "the next day."
+    )
     list_display = ("heading", "day", "level_badge", "pool", "state", "changed")
     list_filter = (
         ("date", RangeDateFilter),

@@ -37,6 +37,7 @@ def _unarchive(*, actor: Actor, row: Project, reason: str) -> Project:
 
 @admin.register(Project)
 class ProjectAdmin(WorkspaceAdmin):
+    when_empty = "A project comes with the first session in its folder, from an import, or by hand."
     list_display = ("title", "repository", "pinned", "state", "sessions", "changed")
     list_filter = (("pinned", BooleanRadioFilter), ("created_at", DaysFilter))
     list_defer = ("description", "docs", "features", "data", "metadata")

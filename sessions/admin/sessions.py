@@ -56,6 +56,7 @@ class SessionAdmin(WorkspaceAdmin):
     class Media:
         css = {"all": ("remembrancer/sessions.css",)}
 
+    when_empty = "Agents' sessions come by their hooks, over REST and MCP, and from imports."
     list_display = (
         "heading", "agent_link", "state", "length", "work", "tokens", "place",
     )  # fmt: skip

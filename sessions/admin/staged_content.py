@@ -67,6 +67,7 @@ def _pin(pinned: bool) -> Any:
 
 @admin.register(StagedContent)
 class StagedContentAdmin(WorkspaceAdmin):
+    when_empty = "Agents put drafts, plans and findings before a person here."
     list_display = ("heading", "content_type", "state", "position", "expires", "made")
     list_filter = (
         BoardFilter,

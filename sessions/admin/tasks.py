@@ -69,6 +69,7 @@ class ArchivedFilter(HiddenFilter):
 
 @admin.register(Task)
 class TaskAdmin(WorkspaceAdmin):
+    when_empty = "Tasks come from agents, from imports, and by hand."
     list_display = ("heading", "project_link", "status_badge", "urgency", "assignee", "feature",
                     "changed")  # fmt: skip
     list_filter = (

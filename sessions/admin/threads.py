@@ -37,6 +37,7 @@ def message_url(thread_id: uuid.UUID, idx: int) -> str:
 
 @admin.register(Thread)
 class ThreadAdmin(WorkspaceAdmin):
+    when_empty = "A session's conversations stand here: its own, and one for each of its subagents."
     add_role = None
     list_display = ("heading", "session_link", "kind", "status_badge", "messages", "last")
     list_filter = (
@@ -128,6 +129,7 @@ class ThreadAdmin(WorkspaceAdmin):
 
 @admin.register(Message)
 class MessageAdmin(ReadOnlyAdmin):
+    when_empty = "What is said in agents' sessions stands here."
     list_display = ("preview", "role_badge", "session_link", "at", "place")
     list_filter = (
         ("session", AutocompleteSelectFilter),

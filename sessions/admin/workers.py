@@ -73,6 +73,7 @@ class MissionFilter(DropdownFilter):
 
 @admin.register(Worker)
 class WorkerAdmin(WorkspaceAdmin):
+    when_empty = "Work that agents claim, beat for and complete stands here."
     list_display = ("heading", "state", "progress", "tries", "agent", "signed", "made")
     list_filter = (
         ("status", MultipleChoicesDropdownFilter),
@@ -350,6 +351,7 @@ def _needs(row: Worker) -> list[str]:
 
 @admin.register(WorkerOutput)
 class WorkerOutputAdmin(ReadOnlyAdmin):
+    when_empty = "What workers print stands here, piece by piece."
     list_display = ("number", "worker_link", "stream_badge", "beginning_of", "made")
     list_filter = (("worker", AutocompleteSelectFilter), ("stream", ChoicesDropdownFilter))
     list_select_related = ("worker",)

@@ -1,12 +1,14 @@
 """Every page of every model answers, shows its rows, and costs a bounded number of queries."""
 
 import pytest
+from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
 from config.lib.scope import workspace_scope
 from contacts.admin import listing
-from memory.models import ModelUse
+from contacts.models import Workspace
+from memory.models import ConsolidationRun, Memory, ModelUse
 from sessions.models import Session, Thread
 from sessions.services.threads import NewMessage, append_messages
 from tests.admin.pages import (
@@ -80,6 +82,19 @@ def test_lists_are_searched_and_filtered(alice, workspace, rows):
     assert "Water the seedlings" not in found
     ended = alice.get(url(Session, "changelist"), {"current_state__exact": "ended"})
     assert "Water the seedlings" not in ended.content.decode()
+
+
+def test_an_empty_list_says_where_rows_come_from_and_a_filtered_one_that_nothing_passes(alice):
+    empty = alice.get(url(ConsolidationRun, "changelist")).content.decode()
+    assert "No consolidations yet" in empty
+    assert "the episodes of closed sessions" in empty
+    assert "Reset filters" not in empty
+    for narrowed in ({"q": "fern"}, {"state__exact": "stopped"}):
+        filtered = alice.get(url(Memory, "changelist"), narrowed).content.decode()
+        assert "No memories found" in filtered
+        assert "Reset filters" in filtered
+    for model in WORKSPACE_MODELS:
+        assert admin.site.get_model_admin(model).when_empty or model is Workspace, model
 
 
 @pytest.mark.parametrize("query", ["q=%00", "current_state__exact=%00", "e=%ff", "p=99999",
