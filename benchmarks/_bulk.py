@@ -72,7 +72,7 @@ def streams(bench: Bench) -> Iterator[Streams]:
             register_vector(connection)
             connection.execute("SET session_replication_role = replica")
             columns, table = columns_of(model), model._meta.db_table
-            types = dict(
+            types: dict[str, int] = dict(
                 connection.execute(
                     "SELECT attname, atttypid FROM pg_attribute WHERE attrelid = %s::regclass",
                     [table],

@@ -14,14 +14,14 @@ WORDS, QUERIES = 12, 40
 def common_words(bench: Bench, home: Home) -> dict[str, int]:
     """word -> rows of the workspace that have it, the commonest first."""
     with superuser(bench) as connection:
-        words = dict(
+        words: dict[str, str] = dict(
             connection.execute(
                 "SELECT lexeme, min(word) FROM unnest(%s::text[]) AS w (word), "
                 "unnest(to_tsvector('english', word)) AS t (lexeme, positions, weights) GROUP BY 1",
                 [list(COMMON)],
             ).fetchall()
         )
-        sampled = dict(
+        sampled: dict[str, int] = dict(
             connection.execute(
                 "SELECT word, ndoc FROM ts_stat(format('SELECT tsv FROM memory_passage "
                 "WHERE workspace_id = %%L LIMIT %%s', %s::uuid, %s::int))",
@@ -70,6 +70,7 @@ def rows_read(home: Home, asked: Sequence[str]) -> dict[str, int]:
         for query in asked:
             if name == "nothing_kept":
                 corpus.forget()
-            ask(home.workspace_id, SearchQuery(q=query, mode=SearchMode.LEXICAL))
+            wanted = SearchQuery.model_validate({"q": query, "mode": SearchMode.LEXICAL})
+            ask(home.workspace_id, wanted)
         told[name] = round((counter() - before) / len(asked))
     return told

@@ -235,12 +235,12 @@ class Part:
 
         now = clock.now()
         with workspace_scope(self.workspace_id):
-            thread = threads._locked(self.thread_id)
+            thread = threads._locked([self.thread_id])[self.thread_id]
             rows = [
                 threads._row(thread, message, idx, now)
                 for idx, message in enumerate(self._new_messages())
             ]
-            threads._count(thread, rows, now, self.actor, spoken=False)
+            threads._count([(thread, rows)], now, self.actor, spoken=False)
             passages = of_messages(rows, lane_of(rows, self.actor))
         topics = dict(zip((row.id for row in rows), (t for t, _ in self.texts), strict=True))
         made = vectors.make([topics[p.of] for p in passages], [p.text for p in passages])

@@ -111,7 +111,7 @@ def _ask(home: Home, query: str) -> tuple[list[float], str, float, bool]:
     with workspace_scope(home.workspace_id), connection.execute_wrapper(note):
         space, figures = active_space(), corpus()
         assert space is not None
-        narrowed = resolve(SearchQuery(q=query))
+        narrowed = resolve(SearchQuery.model_validate({"q": query}))
         begun = time.perf_counter()
         found = dense.nearest(
             vector,

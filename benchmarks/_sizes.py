@@ -16,7 +16,7 @@ def sizes(bench: Bench) -> dict[str, Any]:
     with superuser(bench, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE memory_passage")
         (rows,) = connection.execute("SELECT count(*) FROM memory_passage").fetchone() or (0,)
-        found = dict(
+        found: dict[str, int] = dict(
             connection.execute(
                 "SELECT 'heap', pg_relation_size('memory_passage') UNION ALL "
                 "SELECT 'toast', pg_total_relation_size(reltoastrelid) FROM pg_class "

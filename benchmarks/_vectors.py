@@ -65,7 +65,7 @@ class Vectors:
 
     def made_cosine(self) -> float:
         """Mean cosine of two made vectors of one topic, to be held against `real_cosine`."""
-        topics = self.dice.integers(len(self.centres), size=1000)
+        topics = self.dice.integers(len(self.centres), size=1000).tolist()
         one, other = self.make(topics, ()), self.make(topics, ())
         return float((one * other).sum(axis=1).mean())
 

@@ -8,6 +8,7 @@ made with the one named dev; the one named test was written before them.
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +37,9 @@ def measure(part: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--show", action="store_true", help="print what was wrong and missed")
-    show = parser.parse_args().show
-    for part in ("dev", "test"):
-        got = measure(part)
-        print(
-            f"{part}: {got['pairs']} pairs, {got['wanted']} contradict; found {got['found']}, "
-            f"right {got['right']}: precision {got['precision']:.3f}, recall {got['recall']:.3f}"
-        )
-        for name in ("wrong", "missed") if show else ():
-            for one in got[name]:
-                print(f"  {name}: {one['older']} | {one['newer']}")
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    json.dump({part: measure(part) for part in ("dev", "test")}, sys.stdout, indent=2)
+    sys.stdout.write("\n")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ difference of the medians; the bar is 5 ms for every pair in both eras.
 import argparse
 import json
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -109,14 +110,14 @@ def measure(bench: Bench, times: int) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for name, (over_rest, over_mcp) in pairs(client).items():
         ways = {"rest": over_rest}
-        ways |= {era: lambda mcp=mcp, do=over_mcp: do(mcp) for era, mcp in eras.items()}
+        ways |= {era: partial(over_mcp, mcp) for era, mcp in eras.items()}
         figures = {way: summary(taken) for way, taken in in_turn(ways, times).items()}
         overhead = {
             era: round(figures[era]["p50_ms"] - figures["rest"]["p50_ms"], 2) for era in eras
         }
         told[name] = {**figures, "overhead_p50_ms": overhead}
     protocol = {
-        f"{method} {era}": summary(timed(lambda m=method, s=mcp: s.ask(m), times=times))
+        f"{method} {era}": summary(timed(partial(mcp.ask, method), times=times))
         for era, mcp in eras.items()
         for method in ("tools/list", "prompts/list")
     }

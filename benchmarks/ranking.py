@@ -146,7 +146,8 @@ def judge(dataset: str, group: str, asked: Any, scratch: Any, names: Sequence[st
 
     rows = [one for one in ranked_rows(asked, scratch) if one.features is not None]
     gold = [n for n, one in enumerate(rows) if scratch.document_of(one.source) in asked.gold]
-    matrix = np.array([[one.features[name] for name in names] for one in rows], dtype=float)
+    said = [one.features or {} for one in rows]
+    matrix: Any = np.array([[one[name] for name in names] for one in said], dtype="float64")
     return Judged(
         dataset, group, matrix.reshape(-1, len(names)), np.array(gold, int), len(asked.gold)
     )

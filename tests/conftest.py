@@ -38,6 +38,7 @@ LONG = (
     "importers/test_import_properties.py",
     "importers/test_legacy_databases.py",
     "search/test_rare_rows.py",
+    "unit/test_benchmarks_run.py",
     "unit/test_migrations.py",
     "unit/test_seed_demo.py",
 )

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from config.embedded.layout import EmbeddedError
 from config.embedded.passage import passage_cluster

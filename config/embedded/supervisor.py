@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from config.embedded.children import Child, Lifeline, describe_end, drain
 from config.embedded.layout import EmbeddedError, Paths, ensure_secrets
