@@ -2,7 +2,7 @@
 
 What the product has no column for stays in the raw card that the contact keeps, and is written
 again as it was; so is every property whose meaning the contact still agrees with. Not for finding
-the contact that a card is of (imports.py), nor for lines (vcard_lines.py).
+the contact that a card is of (imports/), nor for lines (vcard_lines.py).
 """
 
 import re

@@ -22,6 +22,7 @@ from config.lib.ids import new_id
 from config.lib.scope import workspace_scope
 from contacts.models import Contact, Revision
 from contacts.services import funnel
+from contacts.services.funnel import many
 from memory.backup.programs import BackupError
 from memory.importers import run as frame
 from memory.importers.claude_code import source as claude_code
@@ -395,7 +396,7 @@ def test_a_row_that_cannot_be_stored_does_not_stop_the_rest(workspace, copy, mon
     path = copy(STORE)
     with workspace_scope(workspace.id):
         Contact.objects.create(name="nobody", sort_name="nobody")
-    original = funnel.insert_rows
+    original = many.insert_rows
 
     def refusing(rows):
         if any(getattr(row, "external_id", "") == "sess_bad_1" for row in rows):
@@ -403,7 +404,7 @@ def test_a_row_that_cannot_be_stored_does_not_stop_the_rest(workspace, copy, mon
                 cursor.execute("INSERT INTO contacts_contact SELECT * FROM contacts_contact")
         original(rows)
 
-    monkeypatch.setattr(funnel, "insert_rows", refusing)
+    monkeypatch.setattr(many, "insert_rows", refusing)
     report = take(workspace, STORE, path)
     assert report.checked.ok, report.checked.differences
     assert report.tables["session"].skipped == 1

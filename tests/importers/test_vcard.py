@@ -7,8 +7,8 @@ import pytest
 
 from config.lib.scope import workspace_scope
 from contacts.models import Contact, Revision
-from contacts.services import imports
 from contacts.services.contacts import create_contact, part_values
+from contacts.services.imports import taking
 from memory.importers.run import run_import
 from memory.importers.undo import undo_import
 from memory.importers.vcard import VCARD, source
@@ -93,7 +93,7 @@ def test_cards_taken_together_become_what_they_would_one_by_one(tmp_path, monkey
         workspace = make_workspace(slug)
         with monkeypatch.context() as patched:
             if alone:
-                patched.setattr(imports, "_identities", lambda new: {"any"})
+                patched.setattr(taking, "identities", lambda new: {"any"})
             reports = [
                 run_import(workspace_id=workspace.id, source=VCARD, where=str(path))
                 for _ in range(2)

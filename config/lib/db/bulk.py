@@ -37,6 +37,8 @@ def insert_rows(rows: Sequence[models.Model]) -> None:
 
 def insert_values(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> None:
     """The same of rows that are no objects: every column's value by its attribute's name."""
+    if not rows:
+        return
     sql, names = _statement(model)
     with bound_cursor() as cursor:
         for start in range(0, len(rows), STATEMENT_ROWS):

@@ -1,0 +1,114 @@
+"""Many rows of one model made, changed or removed in few statements, a Revision for each."""
+
+import contextlib
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from config.lib import clock
+from config.lib.actor import Actor
+from config.lib.db.bulk import insert_rows, insert_values, pipelined, update_values
+from config.lib.errors import Conflict
+from config.lib.signals import changed, deleting
+from config.lib.writing import admit
+from contacts.models import Revision
+from contacts.services import tombstones
+from contacts.services.funnel.changes import assign
+from contacts.services.funnel.revisions import record_many, record_unlinked, told
+from contacts.services.funnel.values import Part, R, V, last
+
+
+def create_many(
+    rows: Sequence[R],
+    *,
+    actor: Actor,
+    action: str = "create",
+    parts: Mapping[uuid.UUID, Sequence[Part]] | None = None,
+    write_parts: Callable[[], None] | None = None,
+) -> None:
+    """`create` for many new rows of one model, which `check` has passed; a statement for each
+    thousand. `parts` are by their row's id; `write_parts` writes those of all rows at once."""
+    if not rows:
+        return
+    admit(len(rows))
+    of_row = parts or {}
+    held = {pk: [part.after for part in those] for pk, those in of_row.items()}
+    tombstones.guard(rows, actor=actor, parts=held)
+    with contextlib.nullcontext() if of_row else pipelined():
+        insert_rows(rows)
+        if write_parts is not None:
+            write_parts()
+        else:
+            for row in rows:
+                for part in of_row.get(row.pk, ()):
+                    part.write()
+        record_many(rows, action, actor=actor, parts=of_row)
+    changed(rows, actor)
+
+
+def put_back(rows: Sequence[R], *, actor: Actor, recorded: bool) -> None:
+    """Insert rows of one model as another database of ours had them, which `check` has passed.
+    Conflict for what was erased.
+
+    Nothing is announced: what followed from them there comes along. `recorded` leaves a Revision
+    for each; without, they bring their history themselves.
+    """
+    admit(len(rows))
+    tombstones.guard(rows, actor=actor)
+    with pipelined():
+        insert_rows(rows)
+        if recorded:
+            record_many(rows, "import", actor=actor)
+
+
+def update_many(
+    rows: Sequence[V],
+    changes: Mapping[uuid.UUID, Mapping[str, Any]],
+    *,
+    actor: Actor,
+    action: str = "update",
+) -> None:
+    """`update` for many rows of one model, `changes` by the row's id: all or none, in the caller's
+    savepoint. A statement for each set of fields that differ."""
+    alike: dict[tuple[str, ...], list[V]] = {}
+    revisions = []
+    for row in rows:
+        differing = assign(row, changes[row.pk])
+        if not differing.attnames:
+            continue
+        tombstones.guard_changes(row, differing.now, [])
+        row.updated_at = clock.now()
+        alike.setdefault(differing.attnames, []).append(row)
+        revisions.append(told(row, action, actor=actor, before=differing.was, after=differing.now))
+    if revisions:
+        admit(len(revisions))
+    for attnames, group in alike.items():
+        values = [row.__dict__ for row in group]
+        model = type(group[0])
+        if update_values(model, [*attnames, "updated_at"], values, versioned=True) != len(group):
+            raise Conflict(
+                f"One of these {model._meta.verbose_name_plural} was changed meanwhile.",
+                code="concurrent_change",
+            )
+        for row in group:
+            row.version += 1
+    insert_values(Revision, revisions)
+    changed([row for group in alike.values() for row in group], actor)
+
+
+def delete_many(rows: Sequence[R], *, actor: Actor, reason: str = "") -> None:
+    """Remove locked rows of one model, a Revision for each, and for each row that loses its key to
+    one of them. What cascades from them is not looked at: children of the same model go first, by a
+    call of their own."""
+    if not rows:
+        return
+    deleting(rows, actor)
+    insert_values(
+        Revision,
+        [
+            told(row, "delete", actor=actor, before=last(row), after={}, reason=reason)
+            for row in rows
+        ],
+    )
+    record_unlinked(rows, actor=actor)
+    type(rows[0]).objects.filter(pk__in=[row.pk for row in rows]).delete()

@@ -1,0 +1,11 @@
+"""Contacts from files: each card or row updates the contact it is of, or makes one.
+
+A card is of a contact by its UID, else by an email, else by a number; never by its name alone. A
+row of a sheet first by its own id or external id. Each is taken whole or not at all, and what
+cannot be taken is reported with its place while the rest goes in.
+"""
+
+from contacts.services.imports.files import cards_here, import_sheet, import_vcards, take_cards
+from contacts.services.imports.report import Report
+
+__all__ = ["Report", "cards_here", "import_sheet", "import_vcards", "take_cards"]

@@ -1,0 +1,93 @@
+"""What a card changes of the contact that it is of."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from config.lib.errors import Conflict, Invalid
+from contacts.models import Contact
+from contacts.services.addresses import Labelled, normal_emails, normal_phones, normal_tags
+from contacts.services.imports.cards import FIELDS, New
+from contacts.services.imports.matching import Present
+from contacts.services.vcards import Card, own_uid, read_card
+
+
+def changes_of(
+    contact: Contact,
+    holder: Contact,
+    new: New,
+    how: str,
+    region: str | None,
+    held: Mapping[str, list[str]],
+    present: Present,
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """(changes, of the card's own columns).
+
+    Where the card was read before, what became different in it since: what was edited here stays.
+    Only a card with the same UID takes anything away. Otherwise what it says is written, and its
+    notes are added to those of a contact that only shares an address.
+    """
+    card = new.card
+    nameless = not card.uid and not holder.vcard_uid
+    same_card = bool(card.raw) and (how == "uid" or nameless)
+    takes_away = how == "uid"
+    old = _before(holder.vcard, region) if same_card else None
+    changes: dict[str, Any] = dict(new.given)
+    for name in FIELDS:
+        value, here = getattr(card, name), getattr(contact, name)
+        if old is not None:
+            if value != getattr(old, name) and (value or (takes_away and name != "name")):
+                changes[name] = value
+        elif name == "notes" and how in ("email", "phone") and here.strip():
+            if value.strip() not in here:
+                changes[name] = f"{here}\n\n{value}"
+        elif value:
+            changes[name] = value
+    for name in ("emails", "phones"):
+        here = [Labelled.read(text) for text in held[name]]
+        was = getattr(old, name) if old is not None else None
+        changes[name] = _united(here, getattr(card, name), was, takes_away=takes_away)
+    was_tags = set(old.tags) if old is not None else set()
+    gone = was_tags - set(card.tags) if takes_away else set[str]()
+    changes["tags"] = [tag for tag in held["tags"] if tag not in gone]
+    changes["tags"] += [tag for tag in card.tags if tag not in was_tags]
+    own: dict[str, str] = {}
+    if card.raw and (contact.vcard == "" or (same_card and contact.vcard == holder.vcard)):
+        own["vcard"] = card.raw
+    adopted = card.uid and not contact.vcard_uid and card.uid != own_uid(contact.pk)
+    if adopted and present.by_uid(card.uid) is None:
+        own["vcard_uid"] = card.uid
+    return changes, own
+
+
+def _before(raw: str, region: str | None) -> Card | None:
+    """What the card said when it was read last."""
+    if not raw:
+        return None
+    try:
+        old = read_card(raw)
+        old.emails, old.phones = normal_emails(old.emails), normal_phones(old.phones, region)
+        old.tags = normal_tags(old.tags)
+    except (Invalid, Conflict):
+        return None
+    return old
+
+
+def _united(
+    here: Sequence[Labelled],
+    new: Sequence[Labelled],
+    old: Sequence[Labelled] | None,
+    *,
+    takes_away: bool,
+) -> list[Labelled]:
+    """What is here, without what the card no longer has, with what it has now and had not."""
+    was = {one.value: one.label for one in old or ()}
+    now = {one.value: one.label for one in new}
+    kept = []
+    for one in here:
+        if takes_away and one.value in was and one.value not in now:
+            continue
+        label = now.get(one.value, "")
+        fresh = label and label != was.get(one.value)
+        kept.append(Labelled(one.value, label) if fresh else one)
+    held = {one.value for one in here}
+    return kept + [one for one in new if one.value not in held and one.value not in was]

@@ -1,0 +1,40 @@
+"""What became of the cards of a file."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Action = Literal["created", "updated", "unchanged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of one card. `matched_by` is id, external_id, uid, email or phone, or empty."""
+
+    place: int
+    line: int
+    name: str
+    action: Action
+    contact_id: uuid.UUID
+    matched_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A card that was not taken, and why, by property or field."""
+
+    place: int
+    line: int
+    name: str
+    errors: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Report:
+    taken: list[Taken] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    ignored_columns: list[str] = field(default_factory=list)
+
+    def count(self, action: Action) -> int:
+        return sum(one.action == action for one in self.taken)
