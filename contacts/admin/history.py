@@ -3,7 +3,7 @@
 import difflib
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,8 +125,8 @@ def _titles_of(rows: Iterable[tuple[type[models.Model] | None, Mapping[str, Any]
     """What the rows that these values refer to are called now. By primary keys."""
     wanted: dict[type[models.Model], set[str]] = {}
     for model, values in rows:
-        for name, value in values.items():
-            field = _field(model, name)
+        for of, name, value in _values(model, values):
+            field = _field(of, name)
             if isinstance(field, models.ForeignKey) and _is_id(value):
                 wanted.setdefault(field.related_model, set()).add(value)
     asked: dict[str, QuerySet[Any, Any]] = {}
@@ -144,6 +144,21 @@ def _titles_of(rows: Iterable[tuple[type[models.Model] | None, Mapping[str, Any]
     }
 
 
+def _values(
+    model: type[models.Model] | None, values: Mapping[str, Any]
+) -> Iterator[tuple[type[models.Model] | None, str, Any]]:
+    """(model, field's name, value) of a row and of the rows that are kept with it."""
+    parts = getattr(model, "kept_with", {})
+    for name, value in values.items():
+        if name not in parts or not isinstance(value, list):
+            yield model, name, value
+            continue
+        part = apps.get_model(parts[name])
+        for row in value:
+            if isinstance(row, dict):
+                yield from ((part, key.removesuffix("_id"), one) for key, one in row.items())
+
+
 def _is_id(value: Any) -> bool:
     try:
         return isinstance(value, str) and bool(uuid.UUID(value))
@@ -159,7 +174,19 @@ def _readable(model: type[models.Model] | None, name: str, value: Any, titles: T
         return show.exact(moment) if moment else value
     if isinstance(value, str) and isinstance(field, models.ForeignKey):
         return titles.get(value) or value
+    if name in getattr(model, "kept_with", {}) and isinstance(value, list):
+        return plain([_named(row, titles) for row in value])
     return plain(value)
+
+
+def _named(row: Any, titles: Titles) -> Any:
+    """A row that is kept with another, its references by what they are called."""
+    if not isinstance(row, dict):
+        return row
+    return {
+        key: titles.get(value) or value if isinstance(value, str) else value
+        for key, value in row.items()
+    }
 
 
 def plain(value: Any, indent: str = "") -> str:

@@ -1,5 +1,8 @@
 """Memory: one thing an agent or a person knows, with where it came from and how far to trust it."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -83,6 +86,11 @@ class Memory(SourcedRow):
     `repeat_key` keeps two who save it at once from both making a row, and is empty for a memory
     that changed since it was made. `compared_at` is when the job last looked for near duplicates.
     """
+
+    kept_with: ClassVar[Mapping[str, str]] = {
+        "links": "memory.MemoryLink",
+        "evidence": "memory.Evidence",
+    }
 
     kind = models.CharField(max_length=30, choices=Kind, default=Kind.OBSERVATION)
     text = models.TextField(max_length=1_000_000)

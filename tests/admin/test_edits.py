@@ -8,7 +8,7 @@ from django.contrib.admin.models import LogEntry
 from config.lib.scope import workspace_scope
 from contacts.models import Agent, Revision, Workspace
 from memory.models import Memory
-from memory.services.memories import update_memory
+from memory.services.memories import NewMemory, create_memory, update_memory
 from sessions.models import Project, Session, Thread
 from tests.admin.pages import MAX_QUERIES, form_of, queries_of, sent_by, url
 from tests.factories import ALICE, make_agent, make_memory, make_session
@@ -274,7 +274,8 @@ def test_history_names_rows_and_says_what_differs_inside_of_json(alice, workspac
             memory_id=memory.pk,
             changes={"data": {"pump": {"hertz": 60, "name": "old"}, "ok": True}},
         )
-        other = make_memory("It hums on.", session_id=session.pk)
+        new = NewMemory("It hums on.", fields={"session_id": session.pk}, causes=[memory.pk])
+        other, _ = create_memory(actor=ALICE, new=new)
     page = alice.get(url(Memory, "history", memory.pk)).content.decode()
     assert "Data › pump › hertz" in page
     assert "<del>50</del>" in page
@@ -285,3 +286,4 @@ def test_history_names_rows_and_says_what_differs_inside_of_json(alice, workspac
         assert len(queries_of(alice, address)) <= MAX_QUERIES
     shown = alice.get(url(Memory, "history", other.pk)).content.decode()
     assert re.search(rf'href="[^"]*{session.pk}[^"]*"><span>The night shift</span>', shown)
+    assert "target: It hums." in shown

@@ -1,5 +1,6 @@
 """What every workspace row has. Not for fields that only some models share."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.db import models
@@ -82,6 +83,9 @@ class VersionedRow(WorkspaceRow):
 
     `metadata` is a JSON object of the caller's own; the product reads nothing from it.
     """
+
+    # Rows that a Revision keeps with this one, by the name they have there: their model's label.
+    kept_with: ClassVar[Mapping[str, str]] = {}
 
     updated_at = models.DateTimeField(default=clock.now, editable=False)
     version = models.PositiveIntegerField(default=1, editable=False)
