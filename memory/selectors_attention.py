@@ -32,8 +32,8 @@ from sessions.selectors_pings import waits_for_person
 PER_KIND, MOST_PER_KIND = 20, 100
 # Counting further tells nobody anything.
 COUNT_LIMIT = 1000
-# What went wrong longer ago is history, not attention; workers stay until somebody retries,
-# cancels or deletes them.
+# What went wrong longer ago is history, not attention: whoever moves in brings years of it along.
+RECENT_WORKERS = timedelta(days=30)
 RECENT_MISSIONS = timedelta(days=7)
 RECENT_ORPHANS = timedelta(days=3)
 TITLE = 200
@@ -126,7 +126,7 @@ def _legs(now: datetime, thresholds: Sequence[int]) -> list[Leg]:
         _clarifications(),
         _paused_missions(),
         _failed_missions(now - RECENT_MISSIONS),
-        _failed_workers(),
+        _failed_workers(now - RECENT_WORKERS),
         _orphans(now - RECENT_ORPHANS),
         _reviews(),
         _payloads(),
@@ -186,12 +186,14 @@ def _tell_clarification(row: dict[str, Any]) -> Told:
     )  # fmt: skip
 
 
-def _failed_workers() -> Leg:
-    """Dead ones, the last spawned first; what a mission runs is told by the mission.
+def _failed_workers(after: datetime) -> Leg:
+    """Dead ones of the last weeks, the last spawned first, until somebody retries, cancels or
+    deletes them; what a mission runs is told by the mission.
 
     Index worker_failed.
     """
-    rows = _workers(WorkerStatus.FAILED).filter(~Q(dedupe_key__startswith=MISSION_KEY))
+    failed = _workers(WorkerStatus.FAILED).filter(created_at__gte=after)
+    rows = failed.filter(~Q(dedupe_key__startswith=MISSION_KEY))
     rows = rows.order_by("-created_at", "-id")
     columns = ("version", "name", "primitive", "attempts")
     computed = {"start": Left("error", TITLE), "since": Coalesce("ended_at", "created_at")}

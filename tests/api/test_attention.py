@@ -104,11 +104,13 @@ def test_a_mission_paused_by_its_failures_needs_a_person(api, workspace):
     assert (item["kind"], item["reason"]) == ("paused_mission", "5 failures in a row")
 
 
-def test_an_old_failure_of_a_mission_is_history(api, workspace):
+def test_an_old_failure_is_history(api, workspace):
     with workspace_scope(workspace.id):
         mission = mission_of()
         old = clock.now() - timedelta(days=8)
         add(Mission(scheduled_mission=mission, scheduled_for=old), status="failed")
+        spawned = clock.now() - timedelta(days=31)
+        add(Worker(primitive="build", created_at=spawned), status="failed", ended_at=spawned)
     assert kinds(api) == []
 
 
