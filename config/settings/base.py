@@ -64,6 +64,9 @@ def database(url: str) -> dict[str, Any]:
             "min_size": 1,
             "max_size": DATABASE_POOL,
             "timeout": DATABASE_POOL_TIMEOUT,
+            # Then it is left to the next request. By default a pool tries for five minutes, each
+            # time after twice as long, and requests are refused long after the database is back.
+            "reconnect_timeout": 2,
         }
     return {**config, "ENGINE": "config.db", "OPTIONS": options, "CONN_MAX_AGE": 0}
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 import orjson
 import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
+from config.db.base import DatabaseWrapper
 from config.embedded.temporary import TemporaryUrls
 from config.lib.admission import Admission
 from memory.search import ask
@@ -148,3 +149,28 @@ def timeouts() -> tuple[str, ...]:
             cursor.execute(f"SHOW {name}")
             found.append(cursor.fetchone()[0])
     return tuple(found)
+
+
+def test_one_lost_connection_has_the_others_of_the_pool_replaced(database_server):
+    name = connection.settings_dict["NAME"]
+    options = {**connection.settings_dict["OPTIONS"], "pool": {"min_size": 3, "max_size": 3}}
+    wrapper = DatabaseWrapper({**connection.settings_dict, "OPTIONS": options}, alias="pooled")
+    try:
+        wrapper.ensure_connection()
+        others = [wrapper.pool.getconn(timeout=10) for _ in range(2)]
+        with psycopg.connect(database_server.superuser, dbname=name, autocommit=True) as watcher:
+            lost = [one.info.backend_pid for one in (wrapper.connection, *others)]
+            for one in others:
+                wrapper.pool.putconn(one)
+            watcher.execute("SELECT pg_terminate_backend(pid, 5000) FROM unnest(%s) pid", [lost])
+        with pytest.raises(OperationalError), wrapper.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        wrapper.close()
+        alive = [wrapper.pool.getconn(timeout=10) for _ in range(3)]
+        assert not {one.info.backend_pid for one in alive} & set(lost)
+        assert [one.execute("SELECT 1").fetchone() for one in alive] == [(1,)] * 3
+        for one in alive:
+            wrapper.pool.putconn(one)
+    finally:
+        wrapper.close()
+        wrapper.close_pool()
