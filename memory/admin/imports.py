@@ -205,9 +205,12 @@ class ImportRunAdmin(RunAdmin):
         history = reverse("admin:memory_importrun_history", args=[row.pk])
         changes = show.changelist_url("contacts.revision", f"actor_id={row.pk}")
         links = [PageLink("History", history, "history")]
+        if unit := row.undone.get("unlearning_id"):
+            page = show.change_url("memory.unlearning", unit) or ""
+            links.insert(0, PageLink("Bring it back …", page, "redo"))
         if not row.counts:
             return links
-        # Its own undo removes, and takes any number; this one archives, and can be undone.
+        # Its own undo removes all that it brought; this one archives memories and what follows.
         back = unlearn_links(request, "run", row)
         return [PageLink("What it wrote", changes, "list"), *links, *back]
 

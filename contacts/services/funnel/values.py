@@ -69,6 +69,15 @@ def last(row: WorkspaceRow) -> dict[str, Any]:
     return snapshot(row) | {"created_at": plain(row.created_at)}
 
 
+def whole(row: WorkspaceRow) -> dict[str, Any]:
+    """Every column of an append-only row; none of them is a secret's digest."""
+    return {
+        field.name: plain(getattr(row, field.attname))
+        for field in row._meta.concrete_fields
+        if field.name not in ("id", "workspace") and not isinstance(field, models.GeneratedField)
+    }
+
+
 def plain(value: Any) -> Any:
     """A field's value as JSON has it, and a Revision keeps it."""
     if type(value) in _JSON:
