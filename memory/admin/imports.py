@@ -23,7 +23,7 @@ from config.lib.admin import show
 from config.lib.errors import DomainError
 from contacts.admin.access import actor_of, allows, page_of, require_role
 from contacts.admin.actions import PageLink, RowAction, unlearn_links
-from contacts.admin.runs import RunAdmin
+from contacts.admin.runs import RunAdmin, silence
 from contacts.models.workspace import Role
 from memory.admin import import_upload
 from memory.admin.import_report import share, told
@@ -182,6 +182,7 @@ class ImportRunAdmin(RunAdmin):
             "phase": PHASES[self.state_of(row)],
             # A command's run ends by itself too, and says so in its row.
             "active": state in ACTIVE and not lost,
+            "silent": silence(row.beat_at, asked.LOST) if state in ACTIVE and row.by_page else None,
             "measured": state in (ImportState.TRYING, ImportState.RUNNING),
             "share": share(row.counts),
             "would": state in _TRIALS,

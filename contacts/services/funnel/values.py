@@ -71,11 +71,16 @@ def last(row: WorkspaceRow) -> dict[str, Any]:
 
 def whole(row: WorkspaceRow) -> dict[str, Any]:
     """Every column of an append-only row; none of them is a secret's digest."""
-    return {
-        field.name: plain(getattr(row, field.attname))
-        for field in row._meta.concrete_fields
+    return {name: plain(getattr(row, attname)) for attname, name in _columns(type(row))}
+
+
+@cache
+def _columns(model: type[models.Model]) -> list[tuple[str, str]]:
+    return [
+        (field.attname, field.name)
+        for field in model._meta.concrete_fields
         if field.name not in ("id", "workspace") and not isinstance(field, models.GeneratedField)
-    }
+    ]
 
 
 def plain(value: Any) -> Any:
