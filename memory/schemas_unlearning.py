@@ -2,16 +2,23 @@
 
 import uuid
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 
 from config.lib.schema import Input, Moment, Output, RowOut, Text
 from memory.models.unlearning import UnlearningKind, UnlearningState
 
+# An import is taken back where it was begun.
+Asked = Literal[
+    UnlearningKind.SESSION, UnlearningKind.WORKER, UnlearningKind.KEY, UnlearningKind.RUN
+]
+
 
 class UnlearningIn(Input):
-    kind: UnlearningKind = Field(
-        description="`session`, `worker`, `key`; `run`: of an import, of bulk work"
+    kind: Asked = Field(
+        description="`session`, `worker`, `key`; `run`: of bulk work, of an import, whose sessions "
+        "stay (all of it goes by its own undo)"
     )
     target_id: uuid.UUID = Field(description="Its full id")
     since: Moment | None = Field(None, description="Leave what it wrote before")

@@ -15,7 +15,7 @@ from config.lib.actor import Actor
 from config.lib.admin import show
 from config.lib.ids import short_id
 from contacts.admin.actions import PageLink, RowAction
-from contacts.admin.runs import RunAdmin
+from contacts.admin.runs import RunAdmin, silence
 from contacts.models import BulkRun
 from contacts.models.bulk import ACTIVE, BulkState
 from contacts.models.workspace import Role
@@ -91,6 +91,7 @@ class BulkRunAdmin(RunAdmin):
         return {
             "phase": PHASES.get(state, ""),
             "active": state in ACTIVE,
+            "silent": silence(row.beat_at, bulk.LOST) if state in ACTIVE else None,
             "seen": seen,
             "of": of,
             "share": min(100, round(100 * seen / of)) if of else 100,

@@ -1,6 +1,7 @@
 """Pages of runs: work that a job does for a person, on a page that brings itself up to date."""
 
 import uuid
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied
@@ -10,9 +11,24 @@ from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from config.lib import clock
 from config.lib.admin import show
+from config.lib.text import visible
 from contacts.admin.access import page_of
 from contacts.admin.base import ReadOnlyAdmin
+
+# Jobs are heard of every few seconds; who was silent for longer may be gone.
+QUIET = timedelta(seconds=15)
+
+
+def silence(beat_at: datetime | None, lost: timedelta) -> dict[str, Any] | None:
+    """Of a run that a job should be working on, and nothing is heard of: {since, again}, the time
+    at which the sweep, at each full minute, gives it to another; None where that has passed."""
+    now = clock.now()
+    if beat_at is None or now - beat_at < QUIET:
+        return None
+    again = (beat_at + lost).replace(second=0, microsecond=0) + timedelta(minutes=1)
+    return {"since": beat_at, "again": again if again > now else None}
 
 
 class RunAdmin(ReadOnlyAdmin):
@@ -65,7 +81,7 @@ class RunAdmin(ReadOnlyAdmin):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "original": row,
-            "title": self.title_of(row),
+            "title": visible(self.title_of(row)),
             **self._context(request, row),
         }
         return TemplateResponse(request, self.page, context)

@@ -21,6 +21,7 @@ from contacts.schemas import RevisionOut
 from contacts.scopes import SCOPES
 from contacts.selectors import history
 from contacts.services import undo
+from contacts.services.undoable import scope_of
 
 router = Router(tags=["History"])
 
@@ -132,7 +133,7 @@ def _object(text: str) -> tuple[uuid.UUID, str]:
 
 
 def _may(request: HttpRequest, model: str, what: str) -> None:
-    named = f"{undo.scope_of(model) or 'workspace'}:{what}"
+    named = f"{scope_of(model) or 'workspace'}:{what}"
     if named not in SCOPES:
         named = named.replace(":read", ":write")
     check_scope(principal_of(request).key, named)

@@ -29,7 +29,7 @@ SLICE = 50
 # As many problems as a person reads; the counts go on.
 MAX_PROBLEMS = 200
 # A run that no job has touched for as long has lost its job.
-LOST = timedelta(minutes=1)
+LOST = timedelta(seconds=20)
 # What each state may follow.
 _FOLLOWS = {
     BulkState.TRYING: (BulkState.PROPOSED, BulkState.TRIED),

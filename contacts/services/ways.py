@@ -6,7 +6,7 @@ from typing import Any
 from contacts.models import Agent, Contact
 from contacts.services import agents, contacts, funnel
 from contacts.services.addresses import Labelled
-from contacts.services.undo import Way, undoable
+from contacts.services.undoable import Way, undoable
 
 
 def _labelled(values: list[str]) -> list[Labelled]:
@@ -29,7 +29,7 @@ def register() -> None:
         "contacts",
         parts=_parts,
         read=_READ,
-        held=contacts.part_values,
+        held=contacts.part_values_of,
     )
     undoable(Contact, contact)
     undoable(Agent, Way(agents.update_agent, "agent_id", agents.EDITABLE, "agents"))

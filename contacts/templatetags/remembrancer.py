@@ -8,6 +8,7 @@ from django.utils.safestring import SafeString
 
 from config.lib import spans
 from config.lib.admin import show
+from config.lib.text import visible as text_visible
 
 register = template.Library()
 
@@ -75,6 +76,12 @@ def percent(value: float) -> int:
 def humanized(value: str) -> str:
     """A stored word as people read it: `learning pattern`."""
     return value.replace("_", " ")
+
+
+@register.filter
+def visible(text: object) -> str:
+    """Stored text as a heading or a name: on one line, without what turns or hides it."""
+    return "" if text is None else " ".join(text_visible(str(text)).split())
 
 
 @register.filter

@@ -23,7 +23,7 @@ from config.lib.admin import show
 from config.lib.errors import DomainError
 from contacts.admin.access import actor_of, allows, page_of, require_role
 from contacts.admin.actions import PageLink, RowAction, unlearn_links
-from contacts.admin.runs import RunAdmin
+from contacts.admin.runs import RunAdmin, silence
 from contacts.models.workspace import Role
 from memory.admin import import_upload
 from memory.admin.import_report import share, told
@@ -185,6 +185,7 @@ class ImportRunAdmin(RunAdmin):
             "phase": PHASES[self.state_of(row)],
             # A command's run ends by itself too, and says so in its row.
             "active": state in ACTIVE and not lost,
+            "silent": silence(row.beat_at, asked.LOST) if state in ACTIVE and row.by_page else None,
             "measured": state in (ImportState.TRYING, ImportState.RUNNING),
             "share": share(row.counts),
             "would": state in _TRIALS,
@@ -208,9 +209,12 @@ class ImportRunAdmin(RunAdmin):
         history = reverse("admin:memory_importrun_history", args=[row.pk])
         changes = show.changelist_url("contacts.revision", f"actor_id={row.pk}")
         links = [PageLink("History", history, "history")]
+        if unit := row.undone.get("unlearning_id"):
+            page = show.change_url("memory.unlearning", unit) or ""
+            links.insert(0, PageLink("Bring it back …", page, "redo"))
         if not row.counts:
             return links
-        # Its own undo removes, and takes any number; this one archives, and can be undone.
+        # Its own undo removes all that it brought; this one archives memories and what follows.
         back = unlearn_links(request, "run", row)
         return [PageLink("What it wrote", changes, "list"), *links, *back]
 

@@ -21,18 +21,20 @@ from contacts.admin.forms import normal
 from contacts.admin.runs import RunAdmin
 from contacts.models import ApiKey
 from contacts.models.workspace import Role
-from memory.models import Unlearning
-from memory.models.unlearning import UnlearningKind, UnlearningState
+from memory.models import ImportRun, Unlearning
+from memory.models.unlearning import ASKED_FOR, UnlearningKind, UnlearningState
 from memory.services import unlearning
 from sessions.models import Session, Worker
 
 TONES = {
     UnlearningState.PROPOSED: "grey",
+    UnlearningState.RUNNING: "blue",
     UnlearningState.DONE: "green",
     UnlearningState.UNDONE: "violet",
 }
 PHASES = {
     UnlearningState.PROPOSED: "This would be taken back; nothing was done",
+    UnlearningState.RUNNING: "Being taken back",
     UnlearningState.DONE: "Taken back",
     UnlearningState.UNDONE: "Brought back",
 }
@@ -44,6 +46,7 @@ _MODELS: dict[UnlearningKind, Any] = {
     UnlearningKind.SESSION: Session,
     UnlearningKind.WORKER: Worker,
     UnlearningKind.KEY: ApiKey,
+    UnlearningKind.IMPORT: ImportRun,
 }
 MOST_KEPT = 50
 
@@ -98,14 +101,14 @@ class UnlearningAdmin(RunAdmin):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": "Take back what it wrote",
-            "kinds": UnlearningKind.choices,
+            "kinds": [(kind.value, kind.label) for kind in ASKED_FOR],
             "said": said,
             "wrong": wrong,
         }
         return TemplateResponse(request, "admin/memory/unlearning_new.html", context)
 
     def _propose(self, request: HttpRequest, said: dict[str, str]) -> Unlearning:
-        if said["kind"] not in UnlearningKind.values:
+        if said["kind"] not in ASKED_FOR:
             raise Invalid({"kind": "is none of those there are"})
         kind = UnlearningKind(said["kind"])
         model = _MODELS.get(kind)
@@ -123,6 +126,7 @@ class UnlearningAdmin(RunAdmin):
         state = UnlearningState(row.state)
         report = {
             UnlearningState.PROPOSED: row.preview,
+            UnlearningState.RUNNING: row.report,
             UnlearningState.DONE: row.report,
             UnlearningState.UNDONE: row.undone,
         }[state]

@@ -91,7 +91,8 @@ def run_unlearning(request: HttpRequest, unlearning_id: Id) -> HttpResponse:
     openapi_extra=IF_MATCH,
 )
 def undo_unlearning(request: HttpRequest, unlearning_id: Id) -> HttpResponse:
-    """All of it, but for what was changed since; that is listed in `undone`. 409 `wrong_state`."""
+    """All of it, but for what was changed since; that is listed in `undone`. 409 `wrong_state`,
+    `too_much` of an import above a thousand rows: `manage.py unlearn --undo` brings it back."""
     row = unlearning.undo_unlearning(
         actor=actor_of(request),
         unlearning_id=find_id(Unlearning, unlearning_id, check=False),

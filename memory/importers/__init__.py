@@ -2,8 +2,9 @@
 
 The frame is shared: `run.py` (one run), `writer.py` (batches into rows, with `finder.py`, which
 knows what is there, `appender.py` for messages and events, and `settler.py` for what waits),
-`check.py` (whether it adds up), `undo.py`, `report.py`, `registry.py` (the names `manage.py import`
-knows). A source is a module or package of its own, and adds only what is its own:
+`check.py` (whether it adds up), `undo.py` (which memory/unlearning/ does), `report.py`,
+`registry.py` (the names `manage.py import` knows). A source is a module or package of its own, and
+adds only what is its own:
 
 1. `mapping.py` (or several, by concept): one function for each table of theirs, `their row ->
    Entry`, that a person can read from top to bottom. `values.Fields` reads a column liberally

@@ -240,7 +240,7 @@ class _Worker:
             run = funnel.get_row(ImportRun, self.run.pk, lock=True)
             ended = run.ended_at
             if run.job == self.run.job:
-                _end(run, before, preview=report.as_dict())
+                _end(run, before, preview=report.told())
                 funnel.touch(run, ended_at=ended)
 
     def _undo(self) -> None:

@@ -38,7 +38,8 @@ class ImportRun(VersionedRow):
     `counts` is {table: {total, read, created, updated, unchanged, skipped, older}} by the source's
     tables, `problem_counts` {code: n} and `problems` the first ones, each {table, id, code, level,
     reason, action}. `redacted` counts secrets taken out. `checked` is what verification found:
-    {ok, tables, compared, differences}. `undone` is {removed, kept, reverted} by model. These,
+    {ok, tables, compared, differences}. `undone` is {removed, kept, reverted} by model and the
+    `unlearning_id` of the unit by which it is brought back. These,
     `state`, `error` and `beat_at`, the last sign of life, are telemetry. Each Revision of the run
     has its id as actor_id.
 

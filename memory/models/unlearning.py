@@ -1,4 +1,4 @@
-"""Unlearning: what one session, worker, key or run wrote, taken back as one unit."""
+"""Unlearning: what one session, worker, key, run or import wrote, taken back as one unit."""
 
 from django.db import models
 
@@ -10,17 +10,25 @@ class UnlearningKind(models.TextChoices):
     WORKER = "worker"
     KEY = "key"
     RUN = "run"
+    # all that it brought, by its own undo
+    IMPORT = "import"
+
+
+# An import is taken back where it was begun.
+ASKED_FOR = tuple(kind for kind in UnlearningKind if kind is not UnlearningKind.IMPORT)
 
 
 class UnlearningState(models.TextChoices):
     PROPOSED = "proposed"
+    # of an import alone, which is taken back in many transactions
+    RUNNING = "running"
     DONE = "done"
     UNDONE = "undone"
 
 
 class Unlearning(VersionedRow):
-    """`target_id` is the session's, worker's, key's or run's (of an import, of bulk work, of a
-    consolidation) id; `since` leaves out what was written before.
+    """`target_id` is the session's, worker's, key's, run's (of an import, of bulk work, of a
+    consolidation) or import's id; `since` leaves out what was written before.
 
     `preview`, `report` and `undone` are {archived, removed, reverted, losing, staying: rows by
     table; kept: the first that stay, each {model, id, why}}. Each Revision of it has its id as

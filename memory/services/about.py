@@ -4,7 +4,7 @@ Also how that follows when two contacts become one (config/lib/signals.py, on_me
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,10 +55,14 @@ def about_part(memory: Memory, wanted: Sequence[About]) -> funnel.Part:
     return funnel.Part("about", before, after, lambda: _write(memory, held, new))
 
 
-def held_about(memory: Memory) -> dict[str, list[str]]:
-    """As a Revision keeps it; empty where it is about nothing."""
-    held = sorted(str(_about(row)) for row in about_of(memory.pk))
-    return {"about": held} if held else {}
+def held_about(memory_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, list[str]]]:
+    """As Revisions keep it, by the memories' ids; empty where one is about nothing."""
+    found: dict[uuid.UUID, dict[str, list[str]]] = {one: {} for one in memory_ids}
+    for row in _rows_of(memory_ids):
+        found[row.memory_id].setdefault("about", []).append(str(_about(row)))
+    for held in found.values():
+        held.get("about", []).sort()
+    return found
 
 
 def still_there(wanted: Sequence[About]) -> list[About]:
@@ -84,12 +88,16 @@ def _about(row: MemoryAbout) -> About:
 
 
 def about_of(memory_id: uuid.UUID) -> list[MemoryAbout]:
-    """In the order they were added. Indexes memoryabout_contact_unique, memoryabout_project_unique
-    and memoryabout_task_unique, which are partial: one question for each."""
-    rows = MemoryAbout.objects.filter(memory_id=memory_id)
+    """In the order they were added."""
+    return sorted(_rows_of([memory_id]), key=lambda row: row.pk)
+
+
+def _rows_of(memory_ids: Collection[uuid.UUID]) -> QuerySet[MemoryAbout]:
+    """Indexes memoryabout_contact_unique, memoryabout_project_unique and memoryabout_task_unique,
+    which are partial: one question for each."""
+    rows = MemoryAbout.objects.filter(memory_id__in=list(memory_ids))
     contacts, projects, tasks = (rows.filter(**{f"{name}__isnull": False}) for name in _TARGETS)
-    found: QuerySet[MemoryAbout] = contacts.union(projects, tasks, all=True)
-    return sorted(found, key=lambda row: row.pk)
+    return contacts.union(projects, tasks, all=True)
 
 
 def _write(memory: Memory, held: Sequence[About], new: Sequence[About]) -> None:

@@ -171,7 +171,8 @@ def delete_memory(
     """Remove a memory, its links, evidence and passages. Its Revision keeps what it said."""
     memory = funnel.get_row(Memory, memory_id, lock=True)
     check_authority(actor, memory)
-    note = {"links": _links_of(memory), "evidence": _evidence_of(memory)} | held_about(memory)
+    note: dict[str, Any] = {"links": _links_of(memory), "evidence": _evidence_of(memory)}
+    note |= held_about([memory.pk])[memory.pk]
     funnel.delete(
         memory,
         actor=actor,

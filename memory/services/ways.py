@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from contacts.services import funnel
-from contacts.services.undo import Way, no_parts, remade, undoable
+from contacts.services.restoring import remade
+from contacts.services.undoable import Way, no_parts, undoable
 from memory.models import Evidence, GoldenQuery, Memory, MemoryLink
 from memory.services import golden, memories
 from memory.services.about import About, about_part, held_about, still_there

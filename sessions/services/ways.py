@@ -6,7 +6,7 @@ own history, and went with it.
 
 from typing import Any
 
-from contacts.services.undo import Way, no_parts, undoable
+from contacts.services.undoable import Way, no_parts, undoable
 from sessions.models import (
     PingChannel,
     Priority,

@@ -1,6 +1,7 @@
 """Actions over more rows than a request does: proposed, tried, run by a job, taken back."""
 
 import pytest
+from django.db.models import F
 
 from config.lib.scope import workspace_scope
 from contacts.admin import bulk as bulk_admin
@@ -41,6 +42,10 @@ def latest(workspace):
 
 def press(client, run, what):
     return client.post(url(BulkRun, "do", run.pk, what), follow=True).content.decode()
+
+
+def page_of(client, run):
+    return client.get(url(BulkRun, "change", run.pk)).content.decode()
 
 
 def work(workspace, run):
@@ -134,7 +139,7 @@ def test_all_rows_that_match_are_those_of_the_lists_filters(alice, workspace, ta
     assert statuses(workspace) == ["todo", *["doing"] * 4, "todo"]
 
 
-def test_a_run_goes_on_where_a_job_died(alice, workspace, tasks, monkeypatch):
+def test_a_run_goes_on_where_a_job_died(alice, workspace, tasks):
     ask(alice, tasks, "doing")
     run = latest(workspace)
     press(alice, run, "running")
@@ -147,8 +152,12 @@ def test_a_run_goes_on_where_a_job_died(alice, workspace, tasks, monkeypatch):
     assert statuses(workspace) == ["doing", "doing", "todo", "todo", "todo"]
     with workspace_scope(workspace.id):
         assert bulk.lost_runs() == []
-        monkeypatch.setattr(bulk, "LOST", -bulk.LOST)
+    silent = "Nothing has been heard of its worker"
+    assert silent not in page_of(alice, run)
+    with workspace_scope(workspace.id):
+        BulkRun.objects.update(beat_at=F("beat_at") - bulk.LOST)
         assert bulk.lost_runs() == [run.pk]
+    assert silent in page_of(alice, run)
     sweep_bulk_runs(0)
     assert counts(work(workspace, run)) == ("done", 5, 0, 0)
     with workspace_scope(workspace.id):

@@ -1,5 +1,6 @@
 """Everything stored is untrusted: whatever a text holds, a page shows it and never obeys it."""
 
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -198,6 +199,16 @@ def test_no_reading_page_and_no_overview_obeys_what_is_stored(alice, hostile):
         assert response.status_code == 200, page
         assert "alert(1)" in response.content.decode(), page
         assert obeyed(response.content.decode()) == [], page
+
+
+def test_a_heading_is_not_turned_by_what_it_says(alice, workspace):
+    name = "invoice\u202efdp.exe\u2066\u200bx"
+    with workspace_scope(workspace.id):
+        session = make_session(name=name)
+    page = alice.get(url(Session, "change", session.pk)).content.decode()
+    heads = [text for _, text in re.findall(r"<(h[1-6]|title)\b(.*?)</\1>", page, re.S)]
+    assert sum("invoice fdp.exe" in head for head in heads) >= 2
+    assert not set("".join(heads)) & set("\u202e\u2066\u200b")
 
 
 def test_a_stale_form_shows_both_texts_harmless(alice, hostile):

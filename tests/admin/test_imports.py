@@ -158,7 +158,9 @@ def test_it_is_taken_back_after_a_look_at_what_would_stay(otto, workspace, tried
     assert run.state == "undone"
     assert memories(workspace) == 1
     with workspace_scope(workspace.id):
-        gone = Revision.objects.filter(action="delete", request_id=str(run.pk)).first()
+        gone = Revision.objects.filter(
+            action="delete", request_id=run.undone["unlearning_id"]
+        ).first()
     assert gone.actor_label == "otto"
     assert "What was taken back" in page_of(otto, workspace)
 

@@ -33,7 +33,8 @@ from memory.importers.scratch import scratch_folder
 from memory.importers.source import Options
 from memory.importers.undo import UndoReport, undo_import
 from memory.importers.vcard import source as vcard
-from memory.models import ImportRun, Memory, Passage
+from memory.models import ImportRun, Memory, Passage, Unlearning
+from memory.services.unlearning import undo_unlearning
 from sessions.models import Session
 from tests.factories import ALICE, ROOT, make_workspace
 from tests.importers.sources import SAMPLES, Sample, take
@@ -41,7 +42,11 @@ from tests.importers.sources import SAMPLES, Sample, take
 pytestmark = pytest.mark.django_db
 every_sample = pytest.mark.parametrize("sample", SAMPLES, ids=str)
 # What a run leaves besides what it brings.
-RECORDS = {"ImportRun"}
+RECORDS = {"ImportRun", "Unlearning"}
+# What is written with the row that it is of.
+PARTS = {"ContactEmail", "ContactPhone", "ContactTag"}
+# What follows from other rows.
+MADE_AGAIN = {"Learning", "Passage", "Revision", "RowCount", "DayCount", "StorageCount", "UsageDay"}
 
 
 def counts(workspace) -> Counter:
@@ -51,6 +56,22 @@ def counts(workspace) -> Counter:
         for model in apps.get_models():
             if issubclass(model, WorkspaceRow) and model.__name__ not in RECORDS:
                 found[model.__name__] = model.objects.count()
+    return found
+
+
+def contents() -> dict:
+    """What every row says, but for what is made again or written by each change."""
+    found = {}
+    for model in apps.get_models():
+        if not issubclass(model, WorkspaceRow) or model.__name__ in {*RECORDS, *MADE_AGAIN}:
+            continue
+        fields = [one.attname for one in model._meta.concrete_fields]
+        names = [name for name in fields if name not in ("id", "version", "updated_at")]
+        if model.__name__ in PARTS:
+            names.remove("created_at")
+        for row_id, *row in model.objects.values_list("id", *names):
+            key = tuple(row) if model.__name__ in PARTS else row_id
+            found[model.__name__, key] = dict(zip(names, row, strict=True))
     return found
 
 
@@ -105,6 +126,8 @@ class Story:
     rows: dict[str, Counter]
     files: list[dict]
     states: list[str]
+    there: dict
+    back: tuple[dict, list[str]]
 
 
 @pytest.fixture(scope="module", params=SAMPLES, ids=str)
@@ -138,12 +161,17 @@ def tell(sample, where) -> Story:
     again = take(workspace, sample, where)
     with workspace_scope(workspace.id):
         killed, last = ImportRun.objects.order_by("id")[2:4]
+        there = contents()
     undo_import(**run, run_id=last.id)
     kept = undo_import(**run, run_id=killed.id)
     rows["kept"] = counts(workspace)
+    with workspace_scope(workspace.id):
+        for unit in Unlearning.objects.filter(target_id__in=[last.id, killed.id]).order_by("-id"):
+            undo_unlearning(actor=ALICE, unlearning_id=unit.id, most=None)
+        back = contents(), list(ImportRun.objects.order_by("id").values_list("state", flat=True))
     return Story(
         sample, dry, first, second, resumed, again, preview, undone, kept, mine, rows, files,
-        states,
+        states, there, back,
     )  # fmt: skip
 
 
@@ -230,6 +258,13 @@ def test_what_somebody_changed_since_stays(story):
     assert story.rows["kept"][type(mine).__name__] == staying == 1
     reasons = {one.row_id: one.why for one in story.kept.kept}
     assert reasons[mine.pk] == "it was changed since"
+
+
+def test_what_was_taken_back_comes_back(story):
+    now, states = story.back
+    assert now.keys() == story.there.keys()
+    assert now == story.there
+    assert states == ["undone", "done", "failed", "done", "done"]
 
 
 @every_sample

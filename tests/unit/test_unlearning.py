@@ -6,7 +6,7 @@ import pytest
 from django.core.management import call_command
 
 from config.lib.actor import Actor
-from config.lib.errors import Conflict, NotFound
+from config.lib.errors import Conflict, Invalid, NotFound
 from config.lib.scope import workspace_scope
 from contacts.models import Contact, Revision
 from contacts.services.addresses import Labelled
@@ -170,7 +170,8 @@ def test_a_run_is_known_by_what_it_wrote(agent):
 
 def test_there_must_be_such_a_source_and_it_must_not_be_too_much(agent):
     for kind in UnlearningKind:
-        with pytest.raises(NotFound):
+        refusal = Invalid if kind == UnlearningKind.IMPORT else NotFound
+        with pytest.raises(refusal):
             propose_unlearning(actor=ALICE, kind=kind, target_id=nowhere())
     remembered(agent, "One.")
     remembered(agent, "Two.")

@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from config.lib import clock
 from config.lib.ids import short_id
 from config.lib.spans import DAY, HOUR, MINUTE
+from config.lib.text import visible
 
 EMPTY = "–"
 # Past this many days a date says more than a count of days.
@@ -156,7 +157,7 @@ def long_text(value: str) -> SafeString:
 
 def preview(text: str, *, mono: bool = False) -> SafeString:
     """The beginning of a text in a list, in two lines at most."""
-    return include("admin/includes/preview.html", text=" ".join(text.split()), mono=mono)
+    return include("admin/includes/preview.html", text=" ".join(visible(text).split()), mono=mono)
 
 
 def tags(values: list[str]) -> SafeString:

@@ -12,7 +12,7 @@ from contacts.services.funnel.appended import append, append_once
 from contacts.services.funnel.checks import EMPTY, check
 from contacts.services.funnel.erased import erase, strike
 from contacts.services.funnel.many import create_many, delete_many, put_back, update_many
-from contacts.services.funnel.revisions import record, record_changes, record_many
+from contacts.services.funnel.revisions import record, record_cascading, record_changes, record_many
 from contacts.services.funnel.single import create, delete, get_row, once, update
 from contacts.services.funnel.telemetry import touch, touch_all, touch_each
 from contacts.services.funnel.values import HIDDEN, Part, plain, snapshot
@@ -34,6 +34,7 @@ __all__ = [
     "plain",
     "put_back",
     "record",
+    "record_cascading",
     "record_changes",
     "record_many",
     "snapshot",

@@ -14,7 +14,7 @@ from config.lib.writing import admit
 from contacts.models import Revision
 from contacts.services import tombstones
 from contacts.services.funnel.changes import assign
-from contacts.services.funnel.revisions import record_many, record_unlinked, told
+from contacts.services.funnel.revisions import record_gone, record_many, record_unlinked, told
 from contacts.services.funnel.values import Part, R, V, last
 
 
@@ -23,6 +23,7 @@ def create_many(
     *,
     actor: Actor,
     action: str = "create",
+    reason: str = "",
     parts: Mapping[uuid.UUID, Sequence[Part]] | None = None,
     write_parts: Callable[[], None] | None = None,
 ) -> None:
@@ -42,7 +43,7 @@ def create_many(
             for row in rows:
                 for part in of_row.get(row.pk, ()):
                     part.write()
-        record_many(rows, action, actor=actor, parts=of_row)
+        record_many(rows, action, actor=actor, reason=reason, parts=of_row)
     changed(rows, actor)
 
 
@@ -67,6 +68,7 @@ def update_many(
     *,
     actor: Actor,
     action: str = "update",
+    reason: str = "",
 ) -> None:
     """`update` for many rows of one model, `changes` by the row's id: all or none, in the caller's
     savepoint. A statement for each set of fields that differ."""
@@ -96,19 +98,20 @@ def update_many(
     changed([row for group in alike.values() for row in group], actor)
 
 
-def delete_many(rows: Sequence[R], *, actor: Actor, reason: str = "") -> None:
-    """Remove locked rows of one model, a Revision for each, and for each row that loses its key to
-    one of them. What cascades from them is not looked at: children of the same model go first, by a
-    call of their own."""
+def delete_many(
+    rows: Sequence[R],
+    *,
+    actor: Actor,
+    reason: str = "",
+    notes: Mapping[uuid.UUID, Mapping[str, Any]] | None = None,
+) -> None:
+    """Remove locked rows of one model, a Revision for each, with what `notes` says beside it, and
+    for each row that loses its key to one of them. What cascades from them is not looked at:
+    children of the same model go first, by a call of their own."""
     if not rows:
         return
     deleting(rows, actor)
-    insert_values(
-        Revision,
-        [
-            told(row, "delete", actor=actor, before=last(row), after={}, reason=reason)
-            for row in rows
-        ],
-    )
+    held = notes or {}
+    record_gone([(row, last(row) | dict(held.get(row.pk, {}))) for row in rows], actor, reason)
     record_unlinked(rows, actor=actor)
     type(rows[0]).objects.filter(pk__in=[row.pk for row in rows]).delete()

@@ -16,7 +16,7 @@ from config.lib.scope import current_workspace_id
 from contacts.models import Revision
 from contacts.services import redaction
 from contacts.services.digests import content_digest, new_salt
-from contacts.services.funnel.values import Part, name_of, snapshot
+from contacts.services.funnel.values import Part, name_of, snapshot, whole
 
 
 def record(
@@ -63,6 +63,7 @@ def record_many(
     action: str,
     *,
     actor: Actor,
+    reason: str = "",
     parts: Mapping[uuid.UUID, Sequence[Part]] | None = None,
 ) -> None:
     """A Revision for each new row, in one statement (an import, a batch)."""
@@ -72,8 +73,27 @@ def record_many(
         held = {part.name: part.after for part in (parts or {}).get(row.pk, ()) if part.after}
         if held:
             after |= redaction.cleaned(held, row)
-        revisions.append(told(row, action, actor=actor, before={}, after=after))
+        revisions.append(told(row, action, actor=actor, before={}, after=after, reason=reason))
     insert_values(Revision, revisions)
+
+
+def record_gone(
+    rows: Sequence[tuple[WorkspaceRow, Mapping[str, Any]]], actor: Actor, reason: str
+) -> None:
+    """A Revision for each row that goes, with what it was."""
+    insert_values(
+        Revision,
+        [
+            told(row, "delete", actor=actor, before=was, after={}, reason=reason)
+            for row, was in rows
+        ],
+    )
+
+
+def record_cascading(rows: Sequence[WorkspaceRow], *, actor: Actor, reason: str) -> None:
+    """A Revision for each append-only row that goes with the row that it is of, whole: nothing
+    else keeps what it was."""
+    record_gone([(row, whole(row)) for row in rows], actor, reason)
 
 
 def record_unlinked(gone: Sequence[WorkspaceRow], *, actor: Actor) -> None:

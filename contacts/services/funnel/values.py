@@ -69,6 +69,20 @@ def last(row: WorkspaceRow) -> dict[str, Any]:
     return snapshot(row) | {"created_at": plain(row.created_at)}
 
 
+def whole(row: WorkspaceRow) -> dict[str, Any]:
+    """Every column of an append-only row; none of them is a secret's digest."""
+    return {name: plain(getattr(row, attname)) for attname, name in _columns(type(row))}
+
+
+@cache
+def _columns(model: type[models.Model]) -> list[tuple[str, str]]:
+    return [
+        (field.attname, field.name)
+        for field in model._meta.concrete_fields
+        if field.name not in ("id", "workspace") and not isinstance(field, models.GeneratedField)
+    ]
+
+
 def plain(value: Any) -> Any:
     """A field's value as JSON has it, and a Revision keeps it."""
     if type(value) in _JSON:

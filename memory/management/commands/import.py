@@ -4,7 +4,6 @@ import gc
 import json
 import sys
 from argparse import ArgumentParser
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from memory.importers.run import run_import
 from memory.importers.source import Options
 from memory.importers.undo import find_run, undo_import
 from memory.importers.values import parse_time
+from memory.unlearning.report import named
 
 SHOWN_PROBLEMS = 50
 PLAIN_SECONDS = 10.0
@@ -118,14 +118,16 @@ class Command(ShellCommand):
         report = undo_import(
             workspace_id=workspace.id,
             run_id=run.id,
-            actor=replace(shell_actor("import"), request_id=str(run.id)),
+            actor=shell_actor("import"),
             preview=options["dry_run"],
         )
         if options["json"]:
-            self.stdout.write(json.dumps(report.as_dict(), indent=2))
+            self.stdout.write(json.dumps(report.told(), indent=2))
             return
         for one in report.kept if options["verbose"] else report.kept[:SHOWN_PROBLEMS]:
-            self.stdout.write(f"stays: {one.model} {visible(one.name)!r} ({one.row_id}): {one.why}")
+            self.stdout.write(
+                f"stays: {named(one.model)} {visible(one.name)!r} ({one.row_id}): {one.why}"
+            )
         will = "would be " if report.preview else ""
         for what, counts in (
             (f"{will}removed", report.removed),
@@ -136,6 +138,9 @@ class Command(ShellCommand):
             self.stdout.write(f"{what}: {listed or 'nothing'}")
         if report.preview:
             self.stdout.write("preview: nothing was changed")
+            return
+        back = f"manage.py unlearn --workspace {workspace.slug} --undo {report.unit_id}"
+        self.stdout.write(f"bring it back: {back}")
 
     def _report(self, report: ImportReport, options: dict[str, Any]) -> None:
         text = json.dumps(report.as_dict(), indent=2, default=str)

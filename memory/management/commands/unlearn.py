@@ -12,7 +12,7 @@ from contacts.models import ApiKey
 from contacts.selectors import get_workspace
 from memory.importers.values import parse_time
 from memory.models import Unlearning
-from memory.models.unlearning import UnlearningKind
+from memory.models.unlearning import ASKED_FOR, UnlearningKind
 from memory.services import unlearning
 from sessions.models import Session, Worker
 
@@ -32,9 +32,11 @@ class Command(ShellCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--workspace", required=True, help="slug")
         what = parser.add_mutually_exclusive_group(required=True)
-        for kind in UnlearningKind:
+        for kind in ASKED_FOR:
             what.add_argument(f"--{kind.value}", metavar="ID")
-        what.add_argument("--undo", metavar="ID", help="of what was taken back: bring it back")
+        what.add_argument(
+            "--undo", metavar="ID", help="of what was taken back, also an import: bring it back"
+        )
         parser.add_argument("--since", help="leave what it wrote before (ISO date or time, UTC)")
         parser.add_argument("--reason", default="")
         parser.add_argument("--preview", action="store_true", help="only say what would be done")
@@ -49,11 +51,11 @@ class Command(ShellCommand):
             set_local("statement_timeout", "0")
             if options["undo"]:
                 unit = unlearning.undo_unlearning(
-                    actor=actor, unlearning_id=find_id(Unlearning, options["undo"])
+                    actor=actor, unlearning_id=find_id(Unlearning, options["undo"]), most=None
                 )
                 self._tell("brought back", unit.undone)
                 return
-            kind = next(one for one in UnlearningKind if options[one.value])
+            kind = next(one for one in ASKED_FOR if options[one.value])
             unit = unlearning.propose_unlearning(
                 actor=actor, kind=kind, target_id=_target(kind, options[kind.value]),
                 since=since, reason=options["reason"], most=None,
@@ -63,7 +65,9 @@ class Command(ShellCommand):
                 return
             unit = unlearning.run_unlearning(actor=actor, unlearning_id=unit.pk, most=None)
             self._tell("was", unit.report)
-            self.stdout.write(f"bring it back: manage.py unlearn --undo {unit.pk}")
+            self.stdout.write(
+                f"bring it back: manage.py unlearn --workspace {workspace.slug} --undo {unit.pk}"
+            )
 
     def _tell(self, verb: str, report: dict[str, Any]) -> None:
         for name in ("archived", "removed", "reverted", "losing", "staying"):
