@@ -153,10 +153,12 @@ class Reader:
         yield from self._sessions()
         yield from self._events()
         for row in each("archon_document_versions"):
-            project = row.get("project_id") or self._one(
-                "archon_tasks", row.get("task_id"), "project_id"
+            task = row.get("task_id") or ""
+            project = row.get("project_id") or self._one("archon_tasks", task, "project_id")
+            lost = self.staged.has("archon_tasks") and not self._there("archon_tasks", task)
+            yield mapping.document_version(
+                row, project or "", self.zone, lost_task=task if lost else ""
             )
-            yield mapping.document_version(row, project or "", self.zone)
 
     def _broken(self) -> Iterator[Entry]:
         for table, line, reason in self.staged.broken():
@@ -216,18 +218,10 @@ class Reader:
     def _no_parent(self, row: Mapping[str, Any], parent: str) -> str:
         """Why a task cannot have the parent that it names; empty where it can, or where the parent
         is not there."""
-        mine = row["id"]
-        if parent == mine:
-            return "it is its own parent"
-        above, ring = parent, [mine]
-        while above and above not in ring and len(ring) < MAX_DEPTH:
-            ring.append(above)
-            above = self._one("archon_tasks", above, "parent_task_id") or ""
-        if len(ring) >= MAX_DEPTH:
-            return f"it lies under {MAX_DEPTH:,} tasks"
-        # A ring is broken at one of its tasks, always the same.
-        if above == mine and mine == min(ring):
-            return f"its parents lead back to it (a ring of {len(ring)} tasks)"
+        if why := self.staged.ring(
+            "archon_tasks", "id", "parent_task_id", row, what="tasks", most=MAX_DEPTH
+        ):
+            return why
         other = self._one("archon_tasks", parent, "project_id")
         if self._there("archon_tasks", parent) and other != row.get("project_id"):
             return "its parent belongs to another project"
