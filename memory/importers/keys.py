@@ -14,8 +14,8 @@ from sessions.services.threads import NewMessage
 MAX_KEY = 200
 # What the columns take: external_id, dedupe_key and native_uuid.
 MAX_EXTERNAL, MAX_DEDUPE, MAX_NATIVE = 300, 200, 120
-# What no secret looks like: a table's name before it, words, dates and hexadecimal digits.
-_PLAIN = re.compile(r"(?:[a-z]{1,40}[:/_]){0,8}(?:T-)?[0-9a-fA-F:TZ-]{0,40}(?:_[0-9a-f]{4})?")
+# What no secret looks like: a number, a date, a UUID.
+_PLAIN = re.compile(r"(?:T-)?[0-9a-fA-F:TZ-]{0,40}")
 
 
 def digest(*parts: str) -> str:
@@ -54,6 +54,9 @@ def with_fitted_keys(entry: Entry) -> Entry:
 def _fit_draft(draft: Draft) -> None:
     draft.key = fitted_key(draft.key)
     draft.agent = fitted_key(draft.agent, MAX_NATIVE)
+    for name in draft.natural:
+        if isinstance(value := draft.values.get(name), str):
+            draft.values[name] = fitted_key(value)
     for name, ref in draft.refs.items():
         draft.refs[name] = _fit_ref(ref)
     if not all(_is_plain(link.target) for link in draft.links):
@@ -79,7 +82,7 @@ def _fit_row(row: NewEvent | NewMessage) -> NewEvent | NewMessage:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether it is a number, a UUID or made of plain words and a time, as nearly every key is."""
+    """Whether it can be stored as it is, and is surely no secret."""
     return _PLAIN.fullmatch(text) is not None
 
 

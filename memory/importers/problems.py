@@ -220,5 +220,5 @@ def _fit_to_keep(problem: Problem) -> Problem:
         problem,
         file=clean.text(problem.file),
         reason=redact_text(clean.text(problem.reason)),
-        key=clean.text(problem.key)[:KEY_SHOWN],
+        key=redact_text(clean.text(problem.key))[:KEY_SHOWN],
     )

@@ -90,6 +90,11 @@ class Database:
             return SourceError(f"{name} is locked: stop the program that writes it, and try again")
         if says_full(error):
             return no_room()
+        if "no such column" in str(error):
+            return SourceError(
+                f"{name} is of a version that is not known: it has {error}, by which its rows are "
+                "told apart"
+            )
         return SourceError(
             f"{name} is a damaged SQLite database ({error}); if a program is writing it, stop that "
             f"and try again, else repair a copy with `sqlite3 {name} .recover`"

@@ -27,6 +27,8 @@ _SQL = re.compile(
     rb"ALTER\s|START\s|TRUNCATE\s)",
     re.IGNORECASE | re.MULTILINE,
 )
+# When an event was, in seconds. Functions are given as text only what is UTF-8.
+_AT = 'moment(CAST(e."timestamp" AS BLOB))'
 # Beyond this, subtasks of subtasks are a chain that nobody made on purpose.
 MAX_DEPTH = 1000
 
@@ -240,7 +242,7 @@ class Reader:
 
     def _sessions(self) -> Iterator[Entry]:
         sql = (
-            'SELECT s.*, (SELECT max(moment(e."timestamp")) FROM archon_session_events e '
+            f"SELECT s.*, (SELECT max({_AT}) FROM archon_session_events e "  # noqa: S608
             "WHERE e.session_id = s.id) AS last_event FROM archon_sessions s ORDER BY s.rowid"
         )
         for row in self.staged.rows(sql):
@@ -249,7 +251,7 @@ class Reader:
     def _events(self) -> Iterator[Entry]:
         """Session by session, each in the order of time."""
         tasks = self.staged.has("archon_tasks")
-        order = 'moment(e."timestamp"), e.rowid'
+        order = f"{_AT}, e.rowid"
         if self.staged.has("archon_sessions"):
             sql = (
                 "SELECT e.*, s.rowid IS NOT NULL AS is_known FROM archon_session_events e "  # noqa: S608
@@ -268,6 +270,6 @@ class Reader:
             yield mapping.event(row, known=known, lost_task=task if lost else "")
 
 
-def _moment(text: str | None) -> float | None:
-    moment = parse_time(text)
+def _moment(text: bytes | None) -> float | None:
+    moment = None if text is None else parse_time(text.decode("utf-8", "replace"))
     return None if moment is None else moment.timestamp()

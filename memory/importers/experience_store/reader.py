@@ -54,6 +54,7 @@ IGNORED = {
     "tentative_links": "links between beliefs that were never confirmed",
     "conflict_edges": "conflicts between beliefs have no counterpart",
 }
+OCCURRENCES = "belief_occurrences"
 # Tables whose rows become part of the experience that they name: (table, its key).
 _SIBLINGS = (
     ("signature_embedding", "id"),
@@ -185,22 +186,23 @@ class Reader:
     # --- Beliefs --------------------------------------------------------------------------
 
     def _beliefs(self) -> Iterator[Entry]:
-        if "belief_nodes" not in self.database.tables:
-            return
-        has = "belief_occurrences" in self.database.tables
+        nodes, said = (name in self.database.tables for name in ("belief_nodes", OCCURRENCES))
+        sql = f"SELECT * FROM {OCCURRENCES} WHERE belief_id = ? ORDER BY rowid"  # noqa: S608
         for row in self.database.table("belief_nodes"):
-            sql = "SELECT * FROM belief_occurrences WHERE belief_id = ? ORDER BY rowid"
-            again = self.seen.again("belief", str(row["belief_id"]))
-            said = list(self.database.rows(sql, (row["belief_id"],))) if has and not again else []
-            yield mapping.belief(row, said)
-        if has:
-            sql = (
-                "SELECT occurrence_id, belief_id FROM belief_occurrences o WHERE NOT EXISTS "
-                "(SELECT 1 FROM belief_nodes n WHERE n.belief_id = o.belief_id) ORDER BY o.rowid"
-            )
-            for row in self.database.rows(sql):
-                key, target = str(row["occurrence_id"]), str(row["belief_id"])
-                yield mapping.orphan("belief_occurrences", key, "belief_id", target)
+            key = row.get("belief_id")
+            again = self.seen.again("belief", str(key))
+            yield mapping.belief(row, list(self.database.rows(sql, (key,))) if said and not again
+                                 else [])  # fmt: skip
+        if not said:
+            return
+        there = "SELECT 1 FROM belief_nodes n WHERE n.belief_id = o.belief_id"
+        lost = (
+            f"SELECT occurrence_id, belief_id FROM {OCCURRENCES} o "  # noqa: S608
+            f"WHERE NOT EXISTS ({there if nodes else 'SELECT 1 WHERE 0'}) ORDER BY o.rowid"
+        )
+        for row in self.database.rows(lost):
+            key, target = str(row["occurrence_id"]), str(row["belief_id"])
+            yield mapping.orphan(OCCURRENCES, key, "belief_id", target)
 
 
 def _listed(row: Mapping[str, Any]) -> list[str]:

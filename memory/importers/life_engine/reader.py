@@ -276,10 +276,13 @@ class Reader:
             again = seen.again(str(row["id"]))
             tags = self.database.rows(tags_of, (row["id"],)) if has_tags and not again else ()
             yield people.contact(row, [one["tag"] for one in tags], self._others(str(row["id"])))
-        if has_tags and "contacts" in self.database.tables:
+        if has_tags:
+            there = "SELECT 1 FROM contacts c WHERE c.id = t.contact_id"
+            if "contacts" not in self.database.tables:
+                there = "SELECT 1 WHERE 0"
             sql = (
-                "SELECT contact_id, tag FROM contact_tags t WHERE NOT EXISTS "
-                "(SELECT 1 FROM contacts c WHERE c.id = t.contact_id) ORDER BY t.rowid"
+                f"SELECT contact_id, tag FROM contact_tags t WHERE NOT EXISTS ({there}) "  # noqa: S608
+                "ORDER BY t.rowid"
             )
             for row in self.database.rows(sql):
                 key = str(row["contact_id"])
