@@ -12,6 +12,7 @@ from typing import Any
 
 from config.lib.db.models import WorkspaceRow
 from memory.importers.clean import Cleaner
+from memory.importers.keys import with_fitted_keys
 from memory.importers.planned import changed_here_of
 from memory.importers.report import Checked, ImportReport, TableCount
 from memory.importers.rows import Appended, Draft, Entry, Model, Ref, Tally
@@ -56,10 +57,11 @@ def check(
 
 
 def numbered(entries: Iterator[Entry]) -> Iterator[Entry]:
-    """Entries with their place in the source, the same each time it is read."""
+    """Entries with their place in the source, the same each time it is read, and with keys that
+    can be stored."""
     for number, entry in enumerate(entries, 1):
         entry.number = number
-        yield entry
+        yield entry if entry.work is not None else with_fitted_keys(entry)
 
 
 class _Checker:

@@ -10,14 +10,16 @@ import orjson
 from django.db.models import CharField
 
 from config.lib.redact import SHORTEST_SECRET, may_hold_secrets, redact, redact_text, taken_out
+from memory.importers.flags import instructions_in
 from memory.importers.problems import Code, Finding
-from memory.importers.rows import Draft, Entry
+from memory.importers.rows import Draft, Entry, Link
 from memory.importers.storable import Storable
 from sessions.services.events import NewEvent
 from sessions.services.threads import NewMessage
 
 # Of JSON; below it, it can be stored however it is written.
 LARGE = 500_000
+_SHORTEST_ORDER = 15
 
 _APPENDED: dict[type, tuple[str, ...]] = {
     NewEvent: ("text", "data"),
@@ -37,10 +39,17 @@ class Cleaner:
         before = self.redacted
         for draft in entry.drafts:
             self._draft(draft, storable, entry)
+            if tags := draft.parts.get("tags"):
+                # Emails and numbers were read, and are of plain letters.
+                clean = dict.fromkeys(storable.text(tag) for tag in tags)
+                draft.parts = {**draft.parts, "tags": sorted(clean)}
+            if any(link.metadata for link in draft.links):
+                draft.links = [self._link(link, storable) for link in draft.links]
         entry.appended = [
             replace(one, rows=tuple(self._row(row, storable) for row in one.rows))
             for one in entry.appended
         ]
+        self._look_for_orders(entry)
         if self.redacted > before:
             entry.findings.append(
                 Finding(Code.REDACTED, _count(self.redacted - before, "secret"), "redacted")
@@ -55,6 +64,26 @@ class Cleaner:
             entry.findings.append(
                 Finding(Code.NON_FINITE, f"{what} (NaN, Infinity, too deep)", "became null")
             )
+
+    def _look_for_orders(self, entry: Entry) -> None:
+        """Whether a text of it gives orders to a model; it is kept whatever it says."""
+        if any(finding.code is Code.INSTRUCTIONS for finding in entry.findings):
+            return
+        texts = [
+            (name, value)
+            for draft in entry.drafts
+            for name, value in draft.values.items()
+            if isinstance(value, str)
+        ]
+        for one in entry.appended:
+            texts += [
+                ("text", row.text) if isinstance(row, NewEvent) else ("content", row.content)
+                for row in one.rows
+            ]
+        for name, text in texts:
+            if len(text) >= _SHORTEST_ORDER and (flag := instructions_in(name, text)):
+                entry.findings.append(flag)
+                return
 
     def value(self, value: Any, storable: Storable, *, personal: bool = True) -> Any:
         """A text or JSON value without secrets, storable."""
@@ -76,7 +105,14 @@ class Cleaner:
 
     def _row(self, row: NewEvent | NewMessage, storable: Storable) -> NewEvent | NewMessage:
         names = _APPENDED[type(row)]
-        return replace(row, **{n: self.value(getattr(row, n), storable) for n in names})
+        clean = replace(row, **{n: self.value(getattr(row, n), storable) for n in names})
+        if isinstance(clean, NewEvent) and not clean.event_type.isprintable():
+            clean = replace(clean, event_type=storable.text(clean.event_type))
+        return clean
+
+    def _link(self, link: Link, storable: Storable) -> Link:
+        clean = self.value(dict(link.metadata), storable)
+        return replace(link, metadata=tuple(sorted(clean.items())))
 
     def _draft(self, draft: Draft, storable: Storable, entry: Entry) -> None:
         for name, value in draft.values.items():

@@ -6,14 +6,18 @@ they carry one sentence that says what to do.
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from config.lib.redact import redact_text
 from config.lib.text import visible
+from memory.importers.storable import Storable
 
 # A report is read by a person and kept as one row: beyond this, counts say enough.
 DEFAULT_PROBLEM_LIMIT = 1_000
+# Of a row's key.
+KEY_SHOWN = 300
 
 
 class SourceError(Exception):
@@ -128,16 +132,19 @@ _NOTICES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A problem whose place is not known yet."""
+    """A problem whose place is not known yet, unless it names (table, key): of a row that became
+    part of another one."""
 
     code: Code
     reason: str
     action: str
+    place: tuple[str, str] | None = None
 
     def at(self, file: str, line: int | None) -> "Problem":
         return Problem(file, line, self.reason, self.action, self.code)
 
     def of(self, table: str, key: str) -> "Problem":
+        table, key = self.place or (table, key)
         return Problem(table, None, self.reason, self.action, self.code, key)
 
 
@@ -185,7 +192,7 @@ class ProblemLog:
     def add(self, problem: Problem) -> None:
         self.by_code[problem.code] += 1
         if len(self.kept) < self.limit:
-            self.kept.append(problem)
+            self.kept.append(_fit_to_keep(problem))
 
     @property
     def total(self) -> int:
@@ -204,3 +211,14 @@ class ProblemLog:
 
     def __len__(self) -> int:
         return self.total
+
+
+def _fit_to_keep(problem: Problem) -> Problem:
+    """Without secrets, and without what cannot be stored: it shows what was wrong with a row."""
+    clean = Storable()
+    return replace(
+        problem,
+        file=clean.text(problem.file),
+        reason=redact_text(clean.text(problem.reason)),
+        key=redact_text(clean.text(problem.key))[:KEY_SHOWN],
+    )

@@ -26,6 +26,8 @@ KEY_LIMIT = 500
 # real data stays under 20 levels.
 DEPTH_LIMIT = MAX_JSON_DEPTH - 10
 _INT64 = 2**63
+# Up to here every whole number is a float.
+_EXACT = 2**53
 
 # To how many characters texts are cut, step by step, until a JSON value fits.
 _FITTING_LIMITS = (100_000, 10_000, 1_000, 100)
@@ -91,8 +93,11 @@ class Storable:
         if isinstance(value, int):
             return value if -_INT64 <= value < _INT64 else str(value)
         if isinstance(value, float):
-            if math.isfinite(value):
+            if abs(value) < _EXACT:
                 return value
+            if math.isfinite(value):
+                # It would come back as a whole number, and not the same one.
+                return self.json(int(value))
             self.dropped += 1
             return None
         if depth >= DEPTH_LIMIT:

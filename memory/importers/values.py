@@ -10,33 +10,40 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
+from config.lib.redact import redact_text
 from memory.importers.problems import Code, Finding
 
 # A time that nobody knows; the row says so in its metadata.
 UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 SHOWN = 80
-# Since 1970, in seconds or milliseconds.
-_EPOCH = re.compile(r"[0-9]{10}([0-9]{3})?(\.[0-9]+)?")
+# Of a value that is shown, what is looked through for secrets: one that is cut is none any more.
+_LOOKED_AT = 2_000
+# Since 1970, in seconds, or in thousandths, millionths or billionths of one.
+_EPOCH = re.compile(r"[0-9]{10}([0-9]{3}){0,3}(\.[0-9]+)?")
+# A number below is no time since 1970, but a counter, a duration or a day's number.
+_LEAST_EPOCH = 1e8
+# What others write behind a time: a blank before the offset, or the zone by its name.
+_OFFSET = re.compile(r"\s+(?=[+-][0-9]{2}:?[0-9]{2}$)|\s*(?:UTC|GMT)$")
 
 
 def short(value: Any) -> str:
-    """A value as it is shown in a report."""
+    """A value as it is shown in a report, without secrets."""
     text = value if isinstance(value, str) else repr(value)
+    text = redact_text(text[:_LOOKED_AT]) + text[_LOOKED_AT:]
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def parse_time(value: Any, naive: tzinfo = UTC) -> datetime | None:
-    """A time in UTC from text or a number of seconds or milliseconds; None for anything else.
-    `naive` is the zone of a time that names none."""
+    """A time in UTC from text or a number of seconds, or of thousandths, millionths or billionths;
+    None for anything else. `naive` is the zone of a time that names none."""
     if isinstance(value, bool) or value is None:
         return None
     try:
         if isinstance(value, (int, float)):
-            seconds = value / 1000 if abs(value) > 1e11 else value
-            moment = datetime.fromtimestamp(seconds, UTC)
+            moment = datetime.fromtimestamp(_seconds(value), UTC)
         else:
-            moment = datetime.fromisoformat(str(value).strip())
+            moment = datetime.fromisoformat(_spelt(str(value).strip()))
     except (ValueError, OverflowError, OSError):
         return None
     if moment.tzinfo is None:
@@ -46,6 +53,34 @@ def parse_time(value: Any, naive: tzinfo = UTC) -> datetime | None:
     except OverflowError:
         return None
     return moment if _EARLIEST <= moment <= _LATEST else None
+
+
+def _inner(text: str) -> Any:
+    """What a JSON text says that is JSON itself; None where it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _seconds(number: float) -> float:
+    for least, parts in ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3)):
+        if abs(number) > least:
+            return number / parts
+    return number
+
+
+def _spelt(text: str) -> str:
+    """A time as ISO 8601 has it, where that is easily told."""
+    if found := _OFFSET.search(text):
+        return text[: found.start()] + (text[found.end() :] or "+00:00")
+    return text
+
+
+def _is_no_time(value: Any, moment: datetime) -> bool:
+    """Whether a value only looks like a time: a zero, or a number too small to be one."""
+    small = isinstance(value, (int, float)) and abs(value) < _LEAST_EPOCH
+    return small or moment == UNKNOWN_TIME
 
 
 class Fields:
@@ -78,6 +113,11 @@ class Fields:
         that, and `what` then says what was done."""
         return self.parsed(name, self.row.get(name), shape, what=what)
 
+    def loaded(self, name: str) -> Any:
+        """The JSON in a column, whatever it is; None where it is none, which is not found here."""
+        value = self.row.get(name)
+        return _inner(value) if isinstance(value, str) else value
+
     def parsed(self, name: str, value: Any, shape: type, *, what: str = "left empty") -> Any:
         if value is None or value == "":
             return shape()
@@ -89,6 +129,11 @@ class Fields:
                 return shape()
         if value is None:
             return shape()
+        if isinstance(value, str) and not isinstance(value, shape):
+            inner = _inner(value)
+            if isinstance(inner, shape):
+                self.find(Code.LEGACY_SHAPE, f"{name} is JSON in a JSON text", "read once more")
+                return inner
         if not isinstance(value, shape):
             kind = "an object" if shape is dict else "a list"
             self.find(Code.LEGACY_SHAPE, f"{name} is not {kind}: {short(value)}", what)
@@ -108,6 +153,8 @@ class Fields:
             if moment is not None:
                 self.find(Code.BAD_VALUE, f"{name} is the text {short(value)}",
                           "read as seconds or milliseconds since 1970")  # fmt: skip
+        if moment is not None and _is_no_time(value, moment):
+            moment = None
         if moment is None:
             self.find(Code.BAD_TIMESTAMP, f"{name} is no time: {short(value)}", what)
         return moment

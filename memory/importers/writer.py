@@ -58,7 +58,7 @@ class Writer:
         self.finder.begin()
         groups: dict[Model, list[Planned]] = defaultdict(list)
         for entry in entries:
-            for draft in entry.drafts:
+            for draft in entry.drafts if entry.key.strip() else ():
                 groups[draft.model].append(Planned(entry, draft))
         outcomes: dict[int, str] = {}
         for model in sorted(groups, key=order_of):

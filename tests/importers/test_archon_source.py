@@ -315,3 +315,27 @@ def test_bytes_that_are_not_utf8_do_not_stop_it(workspace, tmp_path):
     assert report.checked.ok, report.checked.differences
     with workspace_scope(workspace.id):
         assert Project.objects.get().title == "caf\ufffd"
+
+
+def test_rows_that_no_database_of_theirs_holds_are_brought_or_reported(workspace, tmp_path):
+    path = dump(
+        tmp_path,
+        insert("tasks", id=T1, title="One"),
+        insert("tasks", id="", title="Of nobody"),
+        insert("sessions", id="s?", agent="claude", started_at=NOW),
+        insert("session_events", id="e?", session_id="s?", event_type="note", timestamp="t?"),
+        insert("document_versions", id=T2, task_id="gone", field_name="docs", created_at=NOW),
+    )
+    path.write_bytes(path.read_bytes().replace(b"?", b"\xe9"))
+    report, again = read(workspace, path), read(workspace, path)
+    assert report.checked.ok, report.checked.differences
+    assert not again.changed
+    found = "\n".join(told(report))
+    for said in (
+        "archon_tasks: it has no id; skipped",
+        "archon_session_events e\ufffd: timestamp is no time: t\ufffd",
+        f"archon_document_versions {T2}: task_id names 'gone', which is not there",
+    ):
+        assert said in found
+    with workspace_scope(workspace.id):
+        assert SessionEvent.objects.get().session.source == "archon"

@@ -196,6 +196,7 @@ def line_of(kind: str, **fields: Any) -> dict[str, Any]:
             "Conversation compacted (manual, 153,739 tokens before)",
         ),
         (line_of("system", subtype="turn_duration", durationMs=1500), "turn_duration", "1.5 s"),
+        (line_of("system", subtype="turn_duration", durationMs=10**400), "turn_duration", ""),
         (line_of("system", subtype="stop_hook_summary", hookCount=2), "hook", "2 hooks"),
         (
             line_of("system", subtype="api_error", error={"message": "Overloaded"}),

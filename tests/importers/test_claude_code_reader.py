@@ -234,6 +234,8 @@ def test_images_and_signatures_stay_in_the_raw_line(tmp_path: Path) -> None:
         (1767355200, None, [Code.BAD_TIMESTAMP]),
         ({"at": "noon"}, None, [Code.BAD_TIMESTAMP]),
         ("0001-01-01T00:00:00+14:00", None, [Code.BAD_TIMESTAMP]),
+        ("0001-01-01T00:00:00Z", None, [Code.BAD_TIMESTAMP]),
+        ("9999-12-31T23:59:59Z", None, [Code.BAD_TIMESTAMP]),
         (None, None, [Code.MISSING_TIMESTAMP]),
     ],
 )

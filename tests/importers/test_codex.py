@@ -176,6 +176,15 @@ def test_calls_are_paired_with_their_results_and_failures_count(write):
     assert [problem.code for problem in reader.problems] == [Code.USE_WITHOUT_RESULT]
 
 
+@pytest.mark.parametrize("kind", [None, 5, ["user_message"], {"of": "a kind"}])
+def test_what_has_no_kind_is_kept(write, kind):
+    _, items = read(
+        write(META, line("event_msg", {"type": kind}), item(kind), said("user", "why?"))
+    )
+    assert [one.line.number for one in items] == [1, 2, 3, 4]
+    assert items[-1].message.content == "why?"
+
+
 def test_rollouts_from_before_there_were_envelopes_are_read(write):
     old = {"id": OWN, "timestamp": "2025-06-01T10:00:00.000Z", "instructions": None}
     bare = [{"type": "message", "role": role, "content": [{"type": "input_text", "text": text}]}

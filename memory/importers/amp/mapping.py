@@ -51,11 +51,17 @@ ITEMS = {
 }
 # What is kept of threads that are one here; `said` is how many messages the empty one had.
 COLUMNS = ("id", "name", "createdAt", "updatedAt", "status", "ampMode", "said")
+# What rows name that name nothing.
+NONE = "(none)"
+# In dollars.
+MOST_COST = 10**7
 MISSING_SESSIONS, MISSING_THREADS = "(missing sessions)", "(missing threads)"
 BATCH_PRIMITIVE = "amp-batch"
 TEXT, MESSAGE = 1_000_000, 8_000_000
 # A thread's address instead of its id.
-_ADDRESS = re.compile(r"^https?://\S*?(T-[0-9a-fA-F-]{36})(?:[/?#]\S*)?$")
+_ADDRESS = re.compile(
+    r"^(?:\w+:/)?\S*/(?P<id>(?:T-)?[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})(?:[/?#]\S*)?$"
+)
 
 
 def thread_key(theirs: str) -> str:
@@ -90,11 +96,13 @@ def session(row: Row, agent: str, *, sharing: Sequence[str], has_thread: bool) -
     legacy = thread_key(named)
     if legacy != named.strip():
         f.find(Code.BAD_VALUE, f"threadId is an address: {short(named)}", f"read as {legacy}")
+    elif "/" in legacy or " " in legacy:
+        f.find(Code.BAD_VALUE, f"threadId is no id: {short(named)}", "kept as it is")
     if sharing:
         others = ", ".join(sharing[:5])
         f.find(Code.DUPLICATE, f"its threadId {short(legacy)} is also that of {others}",
                "the thread is this session's; the others name it")  # fmt: skip
-    cost = f.number("cost", 0) or 0
+    cost = f.number("cost", 0, MOST_COST) or 0
     draft = Draft(
         Session,
         key,
@@ -119,6 +127,8 @@ def session(row: Row, agent: str, *, sharing: Sequence[str], has_thread: bool) -
             "end_reason": reason,
             "metadata": without_empty(
                 status=status,
+                mode=f.text("mode") if f.text("mode") not in MODES else "",
+                started_at_unknown=True if created is None and ran is None else None,
                 last_run=None if ran is None else ran.isoformat(),
                 base_branch=f.text("baseBranch"),
                 worktree_path=f.text("worktreePath"),
@@ -140,7 +150,7 @@ def session(row: Row, agent: str, *, sharing: Sequence[str], has_thread: bool) -
         # What the manager's own migration makes of it.
         entry.drafts.append(_thread(legacy, key, {"name": name, "created_at": began}))
         entry.appended.append(
-            Appended(Ref(Thread, legacy[:300]), (migrated(legacy, MIGRATED + named, began),))
+            Appended(Ref(Thread, legacy), (migrated(legacy, MIGRATED + named, began),))
         )
     return entry
 
@@ -170,7 +180,7 @@ def thread(row: Row, into: str, twin: Row | None) -> Entry:
     ]
     draft = _thread(
         key,
-        f.text("sessionId"),
+        f.text("sessionId") or NONE,
         {
             "name": f.text("name", 300),
             "status": f.choice("status", THREADS, ThreadStatus.CLOSED),
@@ -206,10 +216,13 @@ def message(row: Row, into: str, begun: Any, place: int) -> Entry:
             role=role,
             content=content,
             occurred_at=moment_,
-            native_uuid=key[:120],
-            metadata={"idx": idx} if isinstance(idx, int) and idx != place else {},
+            native_uuid=key,
+            metadata=without_empty(
+                idx=idx if isinstance(idx, int) and idx != place else None,
+                role=f.text("role") if f.text("role") not in ROLES else "",
+            ),
         )
-    to = Ref(Thread, thread_key(into or f.text("threadId"))[:300])
+    to = Ref(Thread, thread_key(into or f.text("threadId") or NONE))
     appended = [Appended(to, (new,))] if key else []
     return Entry("thread_messages", key, appended=appended, findings=f.findings, at=at)
 
@@ -426,7 +439,7 @@ def _event(
     f: Fields, table: str, kind: str, text: str, data: dict[str, Any], at: datetime | None
 ) -> Entry:
     key = _key(f)
-    to = f.text("sessionId")
+    to = f.text("sessionId") or NONE
     _note_missing(f, "sessionId", "session")
     if at is None:
         f.find(Code.MISSING_TIMESTAMP, "it has no time", "that of its session is taken")
@@ -436,7 +449,7 @@ def _event(
         text=text,
         data=data,
         occurred_at=at_or(at),
-        dedupe_key=f"{table}:{key}"[:200],
+        dedupe_key=f"{table}:{key}",
     )
     appended = [Appended(Ref(Session, to), (new,))] if key else []
     return Entry(table, key, appended=appended, findings=f.findings, at=at)

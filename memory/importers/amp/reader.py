@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from memory.importers.amp import mapping
+from memory.importers.keys import Seen
 from memory.importers.problems import Problem
 from memory.importers.rows import Entry
 from memory.importers.source import Options
@@ -66,6 +67,8 @@ EVENTS = {
     "merge_history": "startedAt",
     "swebench_case_results": "",
 }
+# Of one iteration; sums of more would not fit a column.
+MOST_TOKENS = 10**12
 _NAMED_SO = "Migrated Thread for "
 
 
@@ -80,7 +83,7 @@ class Amp:
     @contextlib.contextmanager
     def open(self, where: str, scratch: Path, options: Options) -> Iterator["Reader"]:
         path = Path(where).expanduser()
-        with opened(path, scratch) as database:
+        with opened(path, scratch, TABLES) as database:
             if not {"sessions", "iterations"} <= database.tables.keys():
                 raise wrong_kind(path, "Amp sessions.sqlite")
             yield Reader(database, options.agent or self.name)
@@ -210,20 +213,24 @@ class Reader:
         run("CREATE TEMP TABLE missing (id TEXT PRIMARY KEY, number INTEGER, at)")
         run("CREATE TEMP TABLE lost (id TEXT PRIMARY KEY, number INTEGER, at)")
         parts = [
-            f"SELECT sessionId, {self._column(table, column)} AS at FROM {table}"  # noqa: S608
+            f"SELECT {_named('sessionId')} AS session, "  # noqa: S608
+            f"{self._column(table, column)} AS at FROM {table}"
             for table, column in {**EVENTS, "threads": "createdAt"}.items()
             if self._has(table, "sessionId")
         ]
         run(
-            f"INSERT INTO missing SELECT sessionId, count(*), min(at) "  # noqa: S608
-            f"FROM ({' UNION ALL '.join(parts)}) e WHERE sessionId IS NOT NULL AND NOT EXISTS "
-            "(SELECT 1 FROM sessions s WHERE s.id = e.sessionId) GROUP BY sessionId"
+            f"INSERT INTO missing SELECT session, count(*), min(at) "  # noqa: S608
+            f"FROM ({' UNION ALL '.join(parts)}) e WHERE NOT EXISTS "
+            "(SELECT 1 FROM sessions s WHERE s.id = e.session) GROUP BY session"
         )
-        if self._has("threads") and self._has("thread_messages"):
+        if self._has("thread_messages"):
+            there = "SELECT 1 FROM threads t WHERE t.id = m.thread" if self._has("threads") else (
+                "SELECT 1 WHERE 0"
+            )  # fmt: skip
             run(
-                "INSERT INTO lost SELECT threadId, count(*), min(createdAt) FROM thread_messages m "
-                "WHERE threadId IS NOT NULL AND NOT EXISTS "
-                "(SELECT 1 FROM threads t WHERE t.id = m.threadId) GROUP BY threadId"
+                f"INSERT INTO lost SELECT thread, count(*), min(createdAt) FROM "  # noqa: S608
+                f"(SELECT {_named('threadId')} AS thread, createdAt FROM thread_messages) m "
+                f"WHERE NOT EXISTS ({there}) GROUP BY thread"
             )
         for table, name in (
             ("missing", mapping.MISSING_SESSIONS),
@@ -272,8 +279,9 @@ class Reader:
     def _each_thread(self) -> str:
         """All threads but those that are another one's twin."""
         return (
-            "SELECT t.*, m.into_id, m.twin, x.id IS NOT NULL AS is_missing FROM threads t "
-            "LEFT JOIN merged m ON m.id = t.id LEFT JOIN missing x ON x.id = t.sessionId "
+            "SELECT t.*, m.into_id, m.twin, x.id IS NOT NULL AS is_missing FROM threads t "  # noqa: S608
+            "LEFT JOIN merged m ON m.id = t.id "
+            f"LEFT JOIN missing x ON x.id = {_named('t.sessionId')} "
             "WHERE NOT EXISTS (SELECT 1 FROM merged o WHERE o.twin AND o.into_id = t.id) "
             "ORDER BY t.rowid"
         )
@@ -282,24 +290,30 @@ class Reader:
         """Thread by thread, in the order of `idx`: their times may lie."""
         if not self._has("thread_messages"):
             return
-        said = (
-            "SELECT *, 0 AS is_missing FROM thread_messages WHERE threadId = ? ORDER BY idx, rowid"
-        )
+        said = "SELECT *, 0 AS is_missing FROM thread_messages WHERE {} ORDER BY idx, rowid"
+        named = said.format("threadId = ?")
+        seen = Seen()
         if self._has("threads"):
             for thread in self.database.rows(self._each_thread()):
                 into = thread["into_id"] or ""
                 for one in (thread["id"], into if thread["twin"] else None):
-                    for place, row in enumerate(self.database.rows(said, (one,))):
+                    if not one or seen.again(str(one)):
+                        continue
+                    for place, row in enumerate(self.database.rows(named, (one,))):
                         yield mapping.message(row, into, thread["createdAt"], place)
         for lost in self.database.rows("SELECT * FROM lost ORDER BY id"):
-            for place, row in enumerate(self.database.rows(said, (lost["id"],))):
+            if lost["id"] == mapping.NONE:
+                rows = self.database.rows(said.format("coalesce(threadId, '') = ''"))
+            else:
+                rows = self.database.rows(named, (lost["id"],))
+            for place, row in enumerate(rows):
                 yield mapping.message({**row, "is_missing": 1}, "", lost["at"], place)
 
     def _events(self) -> Iterator[Entry]:
         """What happened, session by session in time, whichever table it is in."""
         tables = [table for table in EVENTS if self._has(table)]
         parts = [
-            f"SELECT {number} AS kind, rowid AS n, sessionId AS session, "  # noqa: S608
+            f"SELECT {number} AS kind, rowid AS n, {self._column(table, 'sessionId')} AS session, "  # noqa: S608
             f"{self._column(table, EVENTS[table])} AS at FROM {table}"
             for number, table in enumerate(tables)
         ]
@@ -332,7 +346,7 @@ class Reader:
             joined = " LEFT JOIN swebench_runs r ON r.id = e.runId"
         return (
             f"SELECT e.*, x.id IS NOT NULL AS is_missing, s.createdAt AS session_at{more} "  # noqa: S608
-            f"FROM {table} e LEFT JOIN missing x ON x.id = e.sessionId "
+            f"FROM {table} e LEFT JOIN missing x ON x.id = {_named('e.sessionId')} "
             f"LEFT JOIN sessions s ON s.id = e.sessionId{joined} WHERE e.rowid = ?"
         )
 
@@ -371,4 +385,9 @@ class Reader:
     def _number(self, table: str, column: str) -> str:
         """The same of what may not be negative."""
         name = self._column(table, column)
-        return f"CASE WHEN {name} >= 0 THEN CAST({name} AS INTEGER) END"
+        return f"CASE WHEN {name} >= 0 THEN min(CAST({name} AS INTEGER), {MOST_TOKENS}) END"
+
+
+def _named(column: str) -> str:
+    """A column that names a row, or the name of what stands for those that it does not name."""
+    return f"coalesce(nullif({column}, ''), '{mapping.NONE}')"

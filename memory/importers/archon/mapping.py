@@ -269,9 +269,7 @@ def event(row: Row, *, known: bool, lost_task: str = "") -> Entry:
     session_id = f.text("session_id")
     entry = Entry("archon_session_events", key, findings=f.findings, at=at)
     if known:
-        new = NewEvent(
-            event_type=kind, text=text, data=data, occurred_at=at_or(at), dedupe_key=key[:200]
-        )
+        new = NewEvent(event_type=kind, text=text, data=data, occurred_at=at_or(at), dedupe_key=key)
         entry.appended.append(Appended(Ref(Session, session_id), (new,)))
         return entry
     reason = f"its session {session_id!r:.80} is not there" if session_id else "session_id is empty"
@@ -294,10 +292,16 @@ def event(row: Row, *, known: bool, lost_task: str = "") -> Entry:
     return entry
 
 
-def document_version(row: Row, project_id: str, zone: tzinfo | None) -> Entry:
-    """What a project's documents were before a change. Looked up, not recalled: it is archived."""
+def document_version(
+    row: Row, project_id: str, zone: tzinfo | None, *, lost_task: str = ""
+) -> Entry:
+    """What a project's documents were before a change. Looked up, not recalled: it is archived.
+    `lost_task` is a task that it names and that is not there."""
     f = Fields(row)
     key = f.text("id")
+    if lost_task:
+        f.find(Code.DANGLING, f"task_id names {lost_task!r:.80}, which is not there",
+               "kept as text")  # fmt: skip
     at = _local(f.time("created_at"), zone)
     field, number = f.text("field_name"), _whole(f, "version_number")
     content = _loaded(f, "content")

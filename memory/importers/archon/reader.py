@@ -27,6 +27,8 @@ _SQL = re.compile(
     rb"ALTER\s|START\s|TRUNCATE\s)",
     re.IGNORECASE | re.MULTILINE,
 )
+# When an event was, in seconds. Functions are given as text only what is UTF-8.
+_AT = 'moment(CAST(e."timestamp" AS BLOB))'
 # Beyond this, subtasks of subtasks are a chain that nobody made on purpose.
 MAX_DEPTH = 1000
 
@@ -153,10 +155,12 @@ class Reader:
         yield from self._sessions()
         yield from self._events()
         for row in each("archon_document_versions"):
-            project = row.get("project_id") or self._one(
-                "archon_tasks", row.get("task_id"), "project_id"
+            task = row.get("task_id") or ""
+            project = row.get("project_id") or self._one("archon_tasks", task, "project_id")
+            lost = self.staged.has("archon_tasks") and not self._there("archon_tasks", task)
+            yield mapping.document_version(
+                row, project or "", self.zone, lost_task=task if lost else ""
             )
-            yield mapping.document_version(row, project or "", self.zone)
 
     def _broken(self) -> Iterator[Entry]:
         for table, line, reason in self.staged.broken():
@@ -216,18 +220,10 @@ class Reader:
     def _no_parent(self, row: Mapping[str, Any], parent: str) -> str:
         """Why a task cannot have the parent that it names; empty where it can, or where the parent
         is not there."""
-        mine = row["id"]
-        if parent == mine:
-            return "it is its own parent"
-        above, ring = parent, [mine]
-        while above and above not in ring and len(ring) < MAX_DEPTH:
-            ring.append(above)
-            above = self._one("archon_tasks", above, "parent_task_id") or ""
-        if len(ring) >= MAX_DEPTH:
-            return f"it lies under {MAX_DEPTH:,} tasks"
-        # A ring is broken at one of its tasks, always the same.
-        if above == mine and mine == min(ring):
-            return f"its parents lead back to it (a ring of {len(ring)} tasks)"
+        if why := self.staged.ring(
+            "archon_tasks", "id", "parent_task_id", row, what="tasks", most=MAX_DEPTH
+        ):
+            return why
         other = self._one("archon_tasks", parent, "project_id")
         if self._there("archon_tasks", parent) and other != row.get("project_id"):
             return "its parent belongs to another project"
@@ -246,7 +242,7 @@ class Reader:
 
     def _sessions(self) -> Iterator[Entry]:
         sql = (
-            'SELECT s.*, (SELECT max(moment(e."timestamp")) FROM archon_session_events e '
+            f"SELECT s.*, (SELECT max({_AT}) FROM archon_session_events e "  # noqa: S608
             "WHERE e.session_id = s.id) AS last_event FROM archon_sessions s ORDER BY s.rowid"
         )
         for row in self.staged.rows(sql):
@@ -255,7 +251,7 @@ class Reader:
     def _events(self) -> Iterator[Entry]:
         """Session by session, each in the order of time."""
         tasks = self.staged.has("archon_tasks")
-        order = 'moment(e."timestamp"), e.rowid'
+        order = f"{_AT}, e.rowid"
         if self.staged.has("archon_sessions"):
             sql = (
                 "SELECT e.*, s.rowid IS NOT NULL AS is_known FROM archon_session_events e "  # noqa: S608
@@ -274,6 +270,6 @@ class Reader:
             yield mapping.event(row, known=known, lost_task=task if lost else "")
 
 
-def _moment(text: str | None) -> float | None:
-    moment = parse_time(text)
+def _moment(text: bytes | None) -> float | None:
+    moment = None if text is None else parse_time(text.decode("utf-8", "replace"))
     return None if moment is None else moment.timestamp()

@@ -21,6 +21,8 @@ TEXT_LIMIT = 2_000
 EVENT_TYPE_LIMIT = 50
 TOOL_NAME_LIMIT = 200
 DATA_BYTES = 200_000
+# Of a turn: some thirty years.
+MOST_MILLISECONDS = 10**12
 
 MESSAGE_TYPES = frozenset({"user", "assistant"})
 # Lines that describe the session; their whole content, shortened, is the event's data.
@@ -198,8 +200,8 @@ def _system(line: dict[str, Any], clean: Storable) -> Happening:
     data = _rest(line, clean)
     if subtype in ("compact_boundary", "microcompact_boundary"):
         text, data = _compaction(line, text, clean)
-    elif subtype == "turn_duration" and isinstance(line.get("durationMs"), int | float):
-        text = text or f"turn took {line['durationMs'] / 1000:,.1f} s"
+    elif subtype == "turn_duration" and (took := _seconds_of(line.get("durationMs"))):
+        text = text or f"turn took {took:,.1f} s"
     elif subtype == "stop_hook_summary":
         text = text or f"{line.get('hookCount', 0)} hooks ran at the end of the turn"
     elif subtype == "api_error":
@@ -207,6 +209,12 @@ def _system(line: dict[str, Any], clean: Storable) -> Happening:
     return Happening(
         _SYSTEM_EVENTS.get(subtype, clean.text(subtype)[:EVENT_TYPE_LIMIT]), text, data
     )
+
+
+def _seconds_of(milliseconds: Any) -> float | None:
+    if not isinstance(milliseconds, int | float) or not abs(milliseconds) < MOST_MILLISECONDS:
+        return None
+    return milliseconds / 1000
 
 
 def _compaction(line: dict[str, Any], text: str, clean: Storable) -> tuple[str, dict[str, Any]]:

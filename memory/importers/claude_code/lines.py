@@ -99,6 +99,8 @@ def _timestamp(value: Any, findings: list[Finding]) -> datetime | None:
     if isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value)
+            if not 1970 < moment.year < 2200:
+                raise ValueError(value)
             if moment.tzinfo is None:
                 findings.append(
                     Finding(

@@ -74,7 +74,7 @@ class ClaudeMem:
         path = Path(where).expanduser()
         if path.is_dir() and (path / "claude-mem.db").is_file():
             path = path / "claude-mem.db"
-        with opened(path, scratch) as database:
+        with opened(path, scratch, TABLES) as database:
             if "sdk_sessions" not in database.tables:
                 raise wrong_kind(path, "claude-mem database")
             yield Reader(database, options.agent)

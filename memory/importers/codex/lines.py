@@ -70,7 +70,7 @@ def translated(line: Mapping[str, Any], model: str | None) -> Line:
     if kind == "compacted":
         said = _string(payload.get("message")) or "Conversation compacted"
         return {**_user([_text(said)]), "isCompactSummary": True}
-    if kind == "event_msg" and payload.get("type") not in _REPEATS:
+    if kind == "event_msg" and _string(payload.get("type")) not in _REPEATS:
         return {"type": NOTED, "payload": payload}
     return {"type": kind}
 

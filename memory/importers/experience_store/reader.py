@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from memory.importers.experience_store import mapping
+from memory.importers.keys import Seen
 from memory.importers.problems import Problem
 from memory.importers.rows import Entry
 from memory.importers.source import Options
@@ -53,6 +54,7 @@ IGNORED = {
     "tentative_links": "links between beliefs that were never confirmed",
     "conflict_edges": "conflicts between beliefs have no counterpart",
 }
+OCCURRENCES = "belief_occurrences"
 # Tables whose rows become part of the experience that they name: (table, its key).
 _SIBLINGS = (
     ("signature_embedding", "id"),
@@ -69,7 +71,7 @@ class ExperienceStore:
     @contextlib.contextmanager
     def open(self, where: str, scratch: Path, options: Options) -> Iterator["Reader"]:
         path = Path(where).expanduser()
-        with opened(path, scratch) as database:
+        with opened(path, scratch, TABLES) as database:
             if "experience" not in database.tables:
                 raise wrong_kind(path, "experience store")
             yield Reader(database, options.agent or self.name)
@@ -91,6 +93,7 @@ class Reader:
         self._members()
 
     def entries(self) -> Iterator[Entry]:
+        self.seen = Seen()
         yield from self._sessions()
         yield from self._experiences()
         yield from self._orphans()
@@ -100,22 +103,35 @@ class Reader:
 
     def _members(self) -> None:
         """Which session lists an experience as its own: chats say it nowhere else."""
-        run = self.database.connection.execute
+        run = self.database.run
         run("CREATE TEMP TABLE member (experience TEXT PRIMARY KEY, session TEXT)")
         for row in self.database.table("session"):
             for experience in _listed(row):
-                run("INSERT OR IGNORE INTO member VALUES (?, ?)", (experience, row["id"]))
+                member = (experience, str(row.get("id") or ""))
+                run("INSERT OR IGNORE INTO member VALUES (?, ?)", member)
 
     def _sessions(self) -> Iterator[Entry]:
         for row in self.database.table("session"):
             members = _listed(row)
-            there = self._there(members)
-            missing = [one for one in members if one not in there]
-            yield mapping.session(row, members, missing, self.agent)
+            told = str(row.get("consolidated_narrative_id") or "")
+            named = [*members, told] if told else members
+            there = self._there(named)
+            missing = [one for one in dict.fromkeys(named) if one not in there]
+            mine = str(row.get("id") or "")
+            owners = self._owners(members)
+            shared = {one: other for one, other in owners.items() if other != mine}
+            yield mapping.session(row, members, missing, self.agent, shared=shared)
 
     def _there(self, keys: Sequence[str]) -> set[str]:
-        sql = "SELECT id FROM experience WHERE id IN (SELECT value FROM json_each(?))"
-        return {row["id"] for row in self.database.rows(sql, (json.dumps(list(keys)),))}
+        sql = "SELECT id FROM experience WHERE id IN (KEYS)"
+        return {str(row["id"]) for row in self.database.among(sql, keys)}
+
+    def _owners(self, keys: Sequence[str]) -> dict[str, str]:
+        """Which session experiences belong to, in the order of `keys`."""
+        sql = "SELECT experience, session FROM member WHERE experience IN (KEYS)"
+        rows = self.database.among(sql, keys)
+        found = {row["experience"]: row["session"] for row in rows}
+        return {key: found[key] for key in keys if key in found}
 
     # --- Experiences ----------------------------------------------------------------------
 
@@ -129,15 +145,15 @@ class Reader:
         yield from self._with_siblings(batch)
 
     def _with_siblings(self, batch: Sequence[dict[str, Any]]) -> Iterator[Entry]:
-        keys = json.dumps([row["id"] for row in batch])
-        siblings = {name: self._by_experience(name, keys) for name, _ in _SIBLINGS}
-        sql = (
-            "SELECT experience, session FROM member "
-            "WHERE experience IN (SELECT value FROM json_each(?))"
-        )
-        sessions = {row["experience"]: row["session"] for row in self.database.rows(sql, (keys,))}
+        ids = [str(row["id"]) for row in batch if row.get("id") is not None]
+        siblings = {name: self._by_experience(name, ids) for name, _ in _SIBLINGS}
+        sessions = self._owners(ids)
+        # Of several rows with one id the first one stands, and has what belongs to it.
         for row in batch:
-            key = row["id"]
+            key = str(row["id"])
+            if self.seen.again(key):
+                yield mapping.experience(row)
+                continue
             yield mapping.experience(
                 row,
                 session=sessions.get(key, ""),
@@ -146,23 +162,21 @@ class Reader:
                 decay=siblings["memory_decay_metrics"][key],
             )
 
-    def _by_experience(self, table: str, keys: str) -> dict[str, list[dict[str, Any]]]:
+    def _by_experience(self, table: str, keys: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         found: dict[str, list[dict[str, Any]]] = defaultdict(list)
         if table in self.database.tables:
-            sql = (
-                f"SELECT * FROM {table} WHERE experience_id IN "  # noqa: S608  (names of TABLES)
-                "(SELECT value FROM json_each(?)) ORDER BY rowid"
-            )
-            for row in self.database.rows(sql, (keys,)):
-                found[row["experience_id"]].append(row)
+            # A name of TABLES.
+            sql = f"SELECT * FROM {table} WHERE experience_id IN (KEYS) ORDER BY rowid"  # noqa: S608
+            for row in self.database.among(sql, keys):
+                found[str(row["experience_id"])].append(row)
         return found
 
     def _orphans(self) -> Iterator[Entry]:
         for table, key in _SIBLINGS:
             if table in self.database.tables:
                 sql = (
-                    f"SELECT {key} AS key, experience_id FROM {table} WHERE experience_id NOT IN "  # noqa: S608
-                    "(SELECT id FROM experience) ORDER BY rowid"
+                    f"SELECT {key} AS key, experience_id FROM {table} s WHERE NOT EXISTS "  # noqa: S608
+                    "(SELECT 1 FROM experience e WHERE e.id = s.experience_id) ORDER BY s.rowid"
                 )
                 for row in self.database.rows(sql):
                     yield mapping.orphan(
@@ -172,22 +186,23 @@ class Reader:
     # --- Beliefs --------------------------------------------------------------------------
 
     def _beliefs(self) -> Iterator[Entry]:
-        if "belief_nodes" not in self.database.tables:
-            return
-        has = "belief_occurrences" in self.database.tables
+        nodes, said = (name in self.database.tables for name in ("belief_nodes", OCCURRENCES))
+        sql = f"SELECT * FROM {OCCURRENCES} WHERE belief_id = ? ORDER BY rowid"  # noqa: S608
         for row in self.database.table("belief_nodes"):
-            sql = "SELECT * FROM belief_occurrences WHERE belief_id = ? ORDER BY rowid"
-            said = list(self.database.rows(sql, (row["belief_id"],))) if has else []
-            yield mapping.belief(row, said)
-        if has:
-            sql = (
-                "SELECT occurrence_id, belief_id FROM belief_occurrences WHERE belief_id NOT IN "
-                "(SELECT belief_id FROM belief_nodes) ORDER BY rowid"
-            )
-            for row in self.database.rows(sql):
-                yield mapping.orphan(
-                    "belief_occurrences", row["occurrence_id"], "belief_id", row["belief_id"]
-                )
+            key = row.get("belief_id")
+            again = self.seen.again("belief", str(key))
+            yield mapping.belief(row, list(self.database.rows(sql, (key,))) if said and not again
+                                 else [])  # fmt: skip
+        if not said:
+            return
+        there = "SELECT 1 FROM belief_nodes n WHERE n.belief_id = o.belief_id"
+        lost = (
+            f"SELECT occurrence_id, belief_id FROM {OCCURRENCES} o "  # noqa: S608
+            f"WHERE NOT EXISTS ({there if nodes else 'SELECT 1 WHERE 0'}) ORDER BY o.rowid"
+        )
+        for row in self.database.rows(lost):
+            key, target = str(row["occurrence_id"]), str(row["belief_id"])
+            yield mapping.orphan(OCCURRENCES, key, "belief_id", target)
 
 
 def _listed(row: Mapping[str, Any]) -> list[str]:
@@ -198,4 +213,5 @@ def _listed(row: Mapping[str, Any]) -> list[str]:
         return []
     if not isinstance(value, list):
         return []
-    return list(dict.fromkeys(str(one) for one in value if one))
+    plain = (one for one in value if one and not isinstance(one, (dict, list, bool)))
+    return list(dict.fromkeys(str(one) for one in plain))

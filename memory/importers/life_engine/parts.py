@@ -5,7 +5,7 @@ from typing import Any
 
 from memory.importers.problems import Code
 from memory.importers.rows import Entry
-from memory.importers.values import Fields
+from memory.importers.values import Fields, short
 
 Row = Mapping[str, Any]
 EMPTY = "(empty)"
@@ -55,3 +55,13 @@ def text_or_empty(f: Fields, name: str, limit: int) -> str:
 def notes_of(f: Fields) -> str:
     parts = (f.text("context_notes"), f.text("notes"))
     return "\n\n".join(part for part in parts if part.strip())
+
+
+def json_object(f: Fields, name: str) -> dict[str, Any]:
+    """The JSON in a column as an object; what is none stands in it as `value`."""
+    value = f.loaded(name)
+    if value is None or isinstance(value, (dict, str)):
+        found: dict[str, Any] = f.json(name, dict, what="left out")
+        return found
+    f.find(Code.LEGACY_SHAPE, f"{name} is not an object: {short(value)}", "kept as its 'value'")
+    return {"value": value}

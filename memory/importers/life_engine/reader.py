@@ -1,17 +1,20 @@
 """Reads a life engine's system.db: which of its two shapes it has, and what belongs together."""
 
 import contextlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from contacts.services.addresses import read_email, read_phone
+from memory.importers.keys import Seen
 from memory.importers.life_engine import parts, people, sessions, work
 from memory.importers.problems import Problem
 from memory.importers.rows import Entry
 from memory.importers.source import Options
 from memory.importers.sqlite import Database, opened, wrong_kind
+from memory.importers.values import Fields
+from sessions.services.sessions import MOST_PARENTS
 
 # Which tables are carried over, with all columns of both shapes.
 TABLES: dict[str, tuple[str, ...]] = {
@@ -120,7 +123,7 @@ class LifeEngine:
     @contextlib.contextmanager
     def open(self, where: str, scratch: Path, options: Options) -> Iterator["Reader"]:
         path = Path(where).expanduser()
-        with opened(path, scratch) as database:
+        with opened(path, scratch, TABLES) as database:
             if not {"sessions", "workers"} <= database.tables.keys():
                 raise wrong_kind(path, "life-engine system.db")
             yield Reader(database, options.agent or self.name)
@@ -156,15 +159,24 @@ class Reader:
             others = [
                 one for one in twins.get(row.get("claude_session_id") or "", ()) if one != mine
             ]
-            yield sessions.session(row, self.agent, twins=others)
+            yield sessions.session(
+                row, self.agent, twins=others, no_parent=self._no_parent(row),
+                lost=self._lost_run(row),
+            )  # fmt: skip
+        slugs = Seen()
         for table in (self.schedules, "chief_duties"):
             for row in each(table):
-                yield work.schedule(row, table)
+                slug = str(row.get("slug") or "").strip()[:100]
+                yield work.schedule(row, table, taken=bool(slug) and slugs.again(table, slug))
         for row in each("workers"):
-            yield work.worker(row, naive)
+            yield work.worker(row, naive, self._lost_workers(row))
+        moments, twins_of = Seen(), Counter[tuple[str, str]]()
         for table in (self.runs, "chief_duty_executions"):
             for row in each(table):
-                yield work.run(row, table)
+                moment = work.moment_of(row, table)
+                if moments.again(*moment):
+                    twins_of[moment] += 1
+                yield work.run(row, table, twin=twins_of.get(moment, 0))
         for row in each("priorities"):
             yield work.priority(row)
         for table in ("pings", "reminders"):
@@ -178,12 +190,57 @@ class Reader:
         for row in each("observations"):
             yield sessions.observation(row, self.agent)
         for row in each("events"):
-            yield sessions.event(row)
+            yield sessions.event(row, self._session_of(row), self.agent)
 
     def _has(self, table: str, column: str) -> bool:
         return column in self.database.tables.get(table, ())
 
+    def _there(self, table: str, key: str, value: Any) -> bool:
+        if not self._has(table, key):
+            return False
+        sql = f"SELECT 1 AS here FROM {table} WHERE {key} = ?"  # noqa: S608
+        return next(self.database.rows(sql, (value,)), None) is not None
+
     # --- Sessions -------------------------------------------------------------------------
+
+    def _no_parent(self, row: Mapping[str, Any]) -> str:
+        """Why a session cannot have the parent that it names; empty where it can."""
+        if not row.get("parent_session_id"):
+            return ""
+        return self.database.ring(
+            "sessions",
+            self.session_id,
+            "parent_session_id",
+            row,
+            what="sessions",
+            most=MOST_PARENTS,
+        )
+
+    def _lost_run(self, row: Mapping[str, Any]) -> str:
+        named = str(row.get("mission_execution_id") or "")
+        tables = (self.runs, "chief_duty_executions")
+        there = not named or any(self._there(table, "id", named) for table in tables)
+        return "" if there else named
+
+    def _lost_workers(self, row: Mapping[str, Any]) -> list[str]:
+        named = Fields(row).json("depends_on_json", list)
+        keys = [one for one in named if isinstance(one, str) and one]
+        return [one for one in keys if not self._there("workers", "id", one)]
+
+    def _session_of(self, row: Mapping[str, Any]) -> str:
+        """The session that an event's actor is, or whose worker it is."""
+        actor = str(row.get("actor") or "")
+        if actor and self._there("sessions", self.session_id, actor):
+            return actor
+        column = (
+            "spawned_by_session" if self._has("workers", "spawned_by_session") else "session_id"
+        )
+        if not actor or not self._has("workers", column):
+            return ""
+        sql = f"SELECT {column} AS session FROM workers WHERE id = ?"  # noqa: S608
+        worker = next(self.database.rows(sql, (actor,)), None)
+        session = str(worker["session"] or "") if worker is not None else ""
+        return session if self._there("sessions", self.session_id, session) else ""
 
     def _twins(self) -> dict[str, list[str]]:
         """Sessions of one native id, where there are several."""
@@ -214,13 +271,18 @@ class Reader:
     def _contacts(self) -> Iterator[Entry]:
         has_tags = "contact_tags" in self.database.tables
         tags_of = "SELECT tag FROM contact_tags WHERE contact_id = ? ORDER BY rowid"
+        seen = Seen()
         for row in self.database.table("contacts"):
-            tags = self.database.rows(tags_of, (row["id"],)) if has_tags else ()
+            again = seen.again(str(row["id"]))
+            tags = self.database.rows(tags_of, (row["id"],)) if has_tags and not again else ()
             yield people.contact(row, [one["tag"] for one in tags], self._others(str(row["id"])))
-        if has_tags and "contacts" in self.database.tables:
+        if has_tags:
+            there = "SELECT 1 FROM contacts c WHERE c.id = t.contact_id"
+            if "contacts" not in self.database.tables:
+                there = "SELECT 1 WHERE 0"
             sql = (
-                "SELECT contact_id, tag FROM contact_tags WHERE contact_id NOT IN "
-                "(SELECT id FROM contacts) ORDER BY rowid"
+                f"SELECT contact_id, tag FROM contact_tags t WHERE NOT EXISTS ({there}) "  # noqa: S608
+                "ORDER BY t.rowid"
             )
             for row in self.database.rows(sql):
                 key = str(row["contact_id"])

@@ -8,12 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 from config.lib import clock
-from memory.importers.life_engine.parts import Row, text_or_empty, without_none
+from memory.importers.life_engine.parts import Row, json_object, text_or_empty, without_none
 from memory.importers.problems import Code
 from memory.importers.rows import Appended, Draft, Entry, Ref
 from memory.importers.values import UNKNOWN_TIME, Fields, at_or, without_empty
 from memory.models import Memory
-from memory.models.memory import Kind
+from memory.models.memory import Kind, MemoryState
 from sessions.models import (
     Handoff,
     Notification,
@@ -44,8 +44,11 @@ HANDOFFS = {
 ATTENTION = {one: one for one in ("result", "clarification", "alert", "followup")}
 
 
-def session(row: Row, agent: str, *, twins: Sequence[str] = ()) -> Entry:
-    """A session. `twins` are other ones with the same native id."""
+def session(
+    row: Row, agent: str, *, twins: Sequence[str] = (), no_parent: str = "", lost: str = ""
+) -> Entry:
+    """A session. `twins` are other ones with the same native id; `no_parent` says why it cannot
+    have the parent that it names, and `lost` is a run that it names and that is not there."""
     f = Fields(row)
     key = f.text("session_id") or f.text("id")
     started = f.time("started_at")
@@ -53,6 +56,12 @@ def session(row: Row, agent: str, *, twins: Sequence[str] = ()) -> Entry:
     seen = f.time("last_seen_at")
     ended = f.time("ended_at")
     began = at_or(started, created, seen, ended)
+    kept: dict[str, Any] = {}
+    if ended is not None and ended < began:
+        f.find(Code.BAD_VALUE, f"ended_at lies before it began, by {began - ended}",
+               "ended when it was last seen; kept in metadata")  # fmt: skip
+        kept["ended_at"] = f.text("ended_at")
+        ended = max(began, at_or(seen))
     last = max(began, at_or(seen, ended, began))
     reason = f.text("end_reason", 60)
     state = f.choice("current_state", STATES, State.IDLE)
@@ -81,7 +90,8 @@ def session(row: Row, agent: str, *, twins: Sequence[str] = ()) -> Entry:
         "last_seen_at": last,
         "ended_at": ended,
         "end_reason": reason,
-        "metadata": without_empty(
+        "metadata": kept
+        | without_empty(
             session_type=f.text("session_type"),
             session_subtype=f.text("session_subtype"),
             mission_execution_id=f.text("mission_execution_id"),
@@ -90,8 +100,12 @@ def session(row: Row, agent: str, *, twins: Sequence[str] = ()) -> Entry:
             current_state=f.text("current_state") if f.text("current_state") not in STATES else "",
             mode=f.text("mode") if f.text("mode") not in (*Mode.values, "") else "",
             started_at_unknown=True if began == UNKNOWN_TIME else None,
+            parent_session_id=f.text("parent_session_id") if no_parent else "",
         ),
     }
+    if lost:
+        f.find(Code.DANGLING, f"mission_execution_id names {lost!r:.80}, which is not there",
+               "kept as text in metadata")  # fmt: skip
     # Without one it is given its own when it is made.
     conversation = f.text("conversation_id", 120).replace("/", "-")
     if conversation:
@@ -100,7 +114,10 @@ def session(row: Row, agent: str, *, twins: Sequence[str] = ()) -> Entry:
         Session, key, values, agent=agent,
         once=frozenset({"current_state", "last_seen_at", "context_warning_level"}),
     )  # fmt: skip
-    if parent := f.text("parent_session_id"):
+    if no_parent:
+        f.find(Code.BAD_VALUE, f"parent_session_id: {no_parent}",
+               "without a parent; kept in metadata")  # fmt: skip
+    elif parent := f.text("parent_session_id"):
         draft.refs["parent"] = Ref(Session, parent)
     return Entry("sessions", key, [draft], findings=f.findings, at=last)
 
@@ -218,17 +235,36 @@ def observation(row: Row, agent: str) -> Entry:
     return Entry("observations", key, [draft], findings=f.findings, at=at)
 
 
-def event(row: Row) -> Entry:
-    """What happened to a session; `actor` is its id."""
+def event(row: Row, session_id: str, agent: str) -> Entry:
+    """What happened to a session: to `session_id`, which `actor` names, or whose worker it names.
+    What a person did happened in none; it is kept where it can be looked up."""
     f = Fields(row)
     key = f.text("id")
     at = f.time("timestamp")
     kind = "_".join(part for part in (f.text("event_type"), f.text("event_action")) if part)
-    new = NewEvent(
-        event_type=kind[:60] or "event",
-        data=f.json("data", dict, what="left out"),
-        occurred_at=at_or(at),
-        dedupe_key=f"event:{key}"[:200],
+    kind = kind[:60] or "event"
+    data = json_object(f, "data")
+    actor = f.text("actor")
+    if session_id:
+        if actor != session_id:
+            data = {**data, "actor": actor}
+        new = NewEvent(event_type=kind, data=data, occurred_at=at_or(at), dedupe_key=f"event:{key}")
+        appended = [Appended(Ref(Session, session_id), (new,))]
+        return Entry("events", key, appended=appended, findings=f.findings, at=at)
+    f.find(Code.DANGLING, f"actor {actor!r:.80} is no session and no worker of one",
+           "kept as an archived memory")  # fmt: skip
+    draft = Draft(
+        Memory,
+        f"event:{key}",
+        {
+            "kind": Kind.OCCURRENCE,
+            "text": " ".join(part for part in (kind, actor) if part),
+            "data": without_empty(type="event", event_type=kind, actor=actor, data=data),
+            "actor": actor[:60],
+            "state": MemoryState.ARCHIVED,
+            "recorded_at": at_or(at),
+        },
+        agent=agent,
+        once=frozenset({"state"}),
     )
-    to = Ref(Session, f.text("actor"))
-    return Entry("events", key, appended=[Appended(to, (new,))], findings=f.findings, at=at)
+    return Entry("events", key, [draft], findings=f.findings, at=at)

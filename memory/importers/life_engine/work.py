@@ -1,5 +1,6 @@
 """What a life engine's workers, missions, priorities and drafts become."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from config.lib import clock
@@ -8,6 +9,7 @@ from memory.importers.life_engine.parts import (
     NO_NAME,
     Naive,
     Row,
+    json_object,
     text_or_empty,
     without_none,
 )
@@ -59,10 +61,13 @@ RUNS = {
     "pending": MissionStatus.PENDING,
 }
 LEVELS = {str(level): str(level) for level in Level}
+# Of a run: ten years.
+MOST_SECONDS = 3650 * 86400
 GONE = "it was running; its process is not here"
 
 
-def worker(row: Row, naive: "Naive") -> Entry:
+def worker(row: Row, naive: "Naive", lost: Sequence[str] = ()) -> Entry:
+    """`lost` are workers that it waits for and that are not there."""
     f = Fields(row)
     key = f.text("id")
     naive.look(f, "workers", "completed_at", "clarification_answered_at", "execute_at")
@@ -83,6 +88,12 @@ def worker(row: Row, naive: "Naive") -> Entry:
     attempts = int(f.number("retry_count", 0, 1000, default=0)) + (status in ENDED)
     created = f.time("created_at")
     ended = f.time("completed_at") if status in ENDED else None
+    if ended is not None and created is not None and ended < created:
+        f.find(Code.BAD_VALUE, f"completed_at lies before created_at, by {created - ended}",
+               "kept as it is")  # fmt: skip
+    for one in lost:
+        f.find(Code.DANGLING, f"depends_on_json names {one!r:.80}, a worker that is not there",
+               "kept as text in metadata")  # fmt: skip
     again = f.time("notify_after") if status == WorkerStatus.SNOOZED else None
     kind = f.choice("attention_kind", ATTENTION, "")
     data = f.json("attention_data_json", dict, what="kept as text in metadata")
@@ -138,12 +149,18 @@ def worker(row: Row, naive: "Naive") -> Entry:
     return Entry("workers", key, [draft], findings=f.findings, at=created)
 
 
-def schedule(row: Row, table: str) -> Entry:
-    """A scheduled mission; `chief_duties` are schedules of the chief, each day at a time."""
+def schedule(row: Row, table: str, *, taken: bool = False) -> Entry:
+    """A scheduled mission; `chief_duties` are schedules of the chief, each day at a time. `taken`
+    says that another one has its slug."""
     f = Fields(row)
     key = f.text("id")
     duty = table == "chief_duties"
-    slug = f.text("slug", 100)
+    slug = said = f.text("slug", 100).strip()
+    if not slug or taken:
+        slug = f"{said[:60]}-{key}"[:90].lstrip("-")
+        code, what = (Code.DUPLICATE, "another one has its slug") if said else (
+            Code.EMPTY, "it has no slug")  # fmt: skip
+        f.find(code, what, f"became {slug}")
     plan = scheduled(f, duty=duty)
     prompt_file = f.text("prompt_file")
     prompt = f.text("prompt_inline") or f.text("prompt")
@@ -166,7 +183,7 @@ def schedule(row: Row, table: str) -> Entry:
             pause_reason=plan.why_not[:500],
             next_run_at=plan.next_run_at,
             last_run_at=f.time("last_run"),
-            last_status=RUNS.get(f.text("last_status"), ""),
+            last_status=f.choice("last_status", RUNS, ""),
             created_at=created,
             metadata=without_empty(
                 table=table if duty else "",
@@ -179,6 +196,8 @@ def schedule(row: Row, table: str) -> Entry:
                 trigger_type=f.text("trigger_type"),
                 trigger_config=f.json("trigger_config_json", dict, what="kept as text")
                 or f.text("trigger_config_json"),
+                slug=said if said != slug else "",
+                last_status=f.text("last_status") if f.text("last_status") not in RUNS else "",
                 was_enabled=True if f.flag("enabled") and not plan.enabled else None,
             ),
         ),
@@ -187,13 +206,14 @@ def schedule(row: Row, table: str) -> Entry:
     return Entry(table, key, [draft], findings=f.findings, at=created)
 
 
-def run(row: Row, table: str) -> Entry:
-    """One execution of a scheduled mission."""
+def run(row: Row, table: str, *, twin: int = 0) -> Entry:
+    """One execution of a scheduled mission. Of those that began at one moment `twin` counts the
+    ones before it: each has a moment of its own here."""
     f = Fields(row)
     key = f.text("id")
     started = f.time("started_at")
     ended = f.time("ended_at")
-    duration = f.number("duration_seconds")
+    duration = f.number("duration_seconds", -MOST_SECONDS, MOST_SECONDS)
     if started is not None and ended is not None and ended < started:
         ended = later(started, duration) if duration and duration > 0 else None
         f.find(Code.BAD_VALUE, "ended_at lies before started_at",
@@ -203,14 +223,14 @@ def run(row: Row, table: str) -> Entry:
     if f.text("status") == "running":
         f.find(Code.NOT_CARRIED, GONE, "cancelled")
         error = error or GONE
-    mission = f.text("scheduled_mission_id") or f.text("mission_id")
-    if table == "chief_duty_executions":
-        mission = f"duty:{f.text('duty_id')}"
+    if twin:
+        f.find(Code.DUPLICATE, "another run of its mission began at the same moment",
+               "planned for a moment later")  # fmt: skip
     draft = Draft(
         Mission,
         key,
         {
-            "scheduled_for": at_or(started, ended),
+            "scheduled_for": later(at_or(started, ended), twin / 1_000_000),
             "status": status,
             "started_at": started,
             "ended_at": ended,
@@ -226,13 +246,25 @@ def run(row: Row, table: str) -> Entry:
                 duration_seconds=duration,
             ),
         },
-        refs={"scheduled_mission": Ref(ScheduledMission, mission)},
+        refs={"scheduled_mission": Ref(ScheduledMission, mission_of(f, table))},
         natural=("scheduled_mission_id", "scheduled_for"),
         needed=frozenset({"scheduled_mission"}),
     )
     if session_id := f.text("session_id"):
         draft.refs["session"] = Ref(Session, session_id)
     return Entry(table, key, [draft], findings=f.findings, at=started)
+
+
+def mission_of(f: Fields, table: str) -> str:
+    if table == "chief_duty_executions":
+        return f"duty:{f.text('duty_id')}"
+    return f.text("scheduled_mission_id") or f.text("mission_id")
+
+
+def moment_of(row: Row, table: str) -> tuple[str, str]:
+    """What no two runs may share: (their mission, when it began)."""
+    f = Fields(row)
+    return mission_of(f, table), str(at_or(f.time("started_at"), f.time("ended_at")))
 
 
 def priority(row: Row) -> Entry:
@@ -278,7 +310,7 @@ def staged(row: Row) -> Entry:
             content_type=f.text("content_type", 60) or "note",
             title=f.text("title", 300),
             body=f.text("body"),
-            payload=f.json("payload", dict, what="left out"),
+            payload=json_object(f, "payload"),
             conversation_id=f.text("conversation_id", 120),
             position=int(f.number("position", 0, 2**31 - 1, default=0)),
             pinned=f.flag("pinned"),
