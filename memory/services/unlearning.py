@@ -270,13 +270,13 @@ def _archive(found: _Written, actor: Actor, unit: Unlearning, report: Report) ->
     for pk in sorted(set(people.values_list("object_id", flat=True))):
         report.keep(_MEMORY, pk, "a person made or changed it")
         derived.discard(pk)
-    rows = Memory.objects.filter(
-        pk__in=going | derived, state__in=[MemoryState.ACTIVE, MemoryState.QUARANTINED]
-    )
+    # What has expired is in the archive, and was in use until then: as of that time, too, it goes.
+    found_by = Q(state__in=[MemoryState.ACTIVE, MemoryState.QUARANTINED])
+    rows = Memory.objects.filter(found_by | ~Q(expired_at=None), pk__in=going | derived)
     for memory in rows.select_for_update(no_key=True).order_by("id"):
         funnel.update(
-            memory, {"state": MemoryState.ARCHIVED}, actor=actor, action="unlearn",
-            reason=_reason(unit),
+            memory, {"state": MemoryState.ARCHIVED, "expired_at": None}, actor=actor,
+            action="unlearn", reason=_reason(unit),
         )  # fmt: skip
         forget_key(memory)
         report.archived["memory"] += 1
