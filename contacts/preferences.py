@@ -25,7 +25,7 @@ MOST_BUDGET = 10**18
 MIN_ORPHAN_MINUTES, MAX_ORPHAN_MINUTES = 5, 366 * 24 * 60
 # What may have a time after which it goes; memory/services/retention.py says how.
 RETAINED = (
-    "receipts", "payloads", "golden_runs", "notifications", "events", "raw_lines",
+    "receipts", "payloads", "golden_runs", "key_usage", "notifications", "events", "raw_lines",
     "worker_output", "revisions",
 )  # fmt: skip
 MAX_DAYS = 36_500
