@@ -25,10 +25,12 @@ MOST_BUDGET = 10**18
 MIN_ORPHAN_MINUTES, MAX_ORPHAN_MINUTES = 5, 366 * 24 * 60
 # What may have a time after which it goes; memory/services/retention.py says how.
 RETAINED = (
-    "receipts", "payloads", "golden_runs", "notifications", "events", "raw_lines",
+    "receipts", "payloads", "golden_runs", "key_usage", "notifications", "events", "raw_lines",
     "worker_output", "revisions",
 )  # fmt: skip
 MAX_DAYS = 36_500
+# After how many days a memory's age may count half: from a day to ten years.
+MIN_HALF_LIFE, MAX_HALF_LIFE = 1, 3650
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,16 @@ class Consolidation:
 
 
 @dataclass(frozen=True, slots=True)
+class Decay:
+    """Whether searches that do not say so let a memory's strength count, how much (0 to 1), and
+    after how many days its age counts half."""
+
+    enabled: bool = False
+    weight: float = 0.5
+    half_life_days: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class Preferences:
     """`context_thresholds` are percents, ascending; silence of `orphan_after` ends. `retention`
     has the days of the kinds that the workspace has its own of; None is for ever."""
@@ -51,6 +63,7 @@ class Preferences:
     orphan_after: timedelta
     retention: Mapping[str, int | None]
     consolidation: Consolidation = Consolidation()
+    decay: Decay = Decay()
 
 
 def preferences() -> Preferences:
@@ -77,6 +90,7 @@ def preferences_in(held: Mapping[str, Any]) -> Preferences:
         context_thresholds=tuple(sorted(thresholds)),
         orphan_after=timedelta(minutes=minutes),
         consolidation=_consolidation(held.get("consolidation")),
+        decay=_decay(held.get("decay")),
         retention=retention,
     )
 
@@ -90,6 +104,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         "region": _region_problem,
         **dict.fromkeys(BUDGETS, _budget_problem),
         "consolidation": consolidation_problem,
+        "decay": decay_problem,
         "retention": retention_problem,
     }
     problems = {
@@ -151,9 +166,25 @@ def consolidation_problem(value: Any) -> str:
         return "must be an object of enabled, hide and most_share"
     if not all(isinstance(value.get(name, False), bool) for name in ("enabled", "hide")):
         return "enabled and hide must be true or false"
-    share = value.get("most_share", 0.2)
-    good = isinstance(share, (int, float)) and not isinstance(share, bool) and 0 <= share <= 1
+    good = _is_between(value.get("most_share", 0.2), 0, 1)
     return "" if good else "most_share must be a number from 0 to 1"
+
+
+def _decay(value: Any) -> Decay:
+    return Decay() if decay_problem(value) else Decay(**value)
+
+
+def decay_problem(value: Any) -> str:
+    """Why `value` says nothing of decay, or nothing."""
+    if not isinstance(value, dict) or value.keys() - {"enabled", "weight", "half_life_days"}:
+        return "must be an object of enabled, weight and half_life_days"
+    if not isinstance(value.get("enabled", False), bool):
+        return "enabled must be true or false"
+    if not _is_between(value.get("weight", 0.5), 0, 1):
+        return "weight must be a number from 0 to 1"
+    if not _is_between(value.get("half_life_days", 30), MIN_HALF_LIFE, MAX_HALF_LIFE):
+        return f"half_life_days must be a number from {MIN_HALF_LIFE} to {MAX_HALF_LIFE:,}"
+    return ""
 
 
 def minutes_problem(value: Any) -> str:
@@ -172,6 +203,11 @@ def retention_problem(value: Any) -> str:
         return f"{unknown[0][:40]!r} is none of {', '.join(RETAINED)}"
     good = all(one is None or (_is_whole(one) and 1 <= one <= MAX_DAYS) for one in value.values())
     return "" if good else f"must be whole days from 1 to {MAX_DAYS:,}, or null for ever"
+
+
+def _is_between(value: Any, least: float, most: float) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and least <= value <= most
 
 
 def _is_whole(value: Any) -> bool:

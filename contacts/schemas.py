@@ -32,9 +32,11 @@ class WorkspaceOut(Output):
         "beside known secrets: `patterns`, RE2 by a name of yours, and `personal`, of `email` and "
         "`phone`. `daily_rows`, `daily_bytes`: what all keys together may write a day; "
         "`stored_bytes`: what its rows may take (0: no limit). `consolidation`: {enabled, hide, "
-        "most_share}, whether and how episodes are told as narratives. `retention`: days by kind "
-        "(receipts, payloads, golden_runs, notifications, events, raw_lines, worker_output, "
-        "revisions), null for ever; without a kind, what the server says. Others are yours."
+        "most_share}, whether and how episodes are told as narratives. `decay`: {enabled, weight, "
+        "half_life_days}, how a memory's strength counts in searches. `retention`: days by "
+        "kind (receipts, payloads, golden_runs, key_usage, notifications, events, raw_lines, "
+        "worker_output, revisions), null for ever; without a kind, what the server says. "
+        "Others are yours."
     )
     created_at: datetime
     updated_at: datetime

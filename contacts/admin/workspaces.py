@@ -50,7 +50,8 @@ class WorkspacePage(WorkspaceAdmin):
                 "fields": ("settings",),
                 "description": "JSON: timezone, context_thresholds, orphan_minutes, region, "
                 "redaction {patterns, personal}, retention {kind: days}, consolidation {enabled, "
-                "hide, most_share}, daily_rows, daily_bytes, stored_bytes. Others are yours.",
+                "hide, most_share}, decay {enabled, weight, half_life_days}, "
+                "daily_rows, daily_bytes, stored_bytes. Others are yours.",
             },
         ),
         ("Use", {"fields": (("sent_today", "stored"),)}),

@@ -1,4 +1,4 @@
-"""What the model that proposes memories was asked for, by day: what it may cost."""
+"""What the model that proposes was asked for, by day: what it costs, and what came to nothing."""
 
 from django.conf import settings
 from django.contrib import admin
@@ -15,9 +15,11 @@ class ModelUseAdmin(ReadOnlyAdmin):
         "What the model that proposes memories was asked stands here, by day, where one is "
         "configured."
     )
-    list_display = ("day", "calls", "spent", "share")
+    list_display = ("day", "calls", "spent", "share", "failures")
     ordering = ("-day",)
-    fields = readonly_fields = ("day", "calls", "spent", "share", "made", "ids")
+    fields = readonly_fields = (
+        "day", "calls", "spent", "share", "failures", "problem", "made", "ids",
+    )  # fmt: skip
 
     @display(description="Tokens", ordering="tokens")
     def spent(self, obj: ModelUse) -> str:

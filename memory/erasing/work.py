@@ -30,6 +30,7 @@ from memory.erasing.going import (
     in_parts,
     name_contacts,
 )
+from memory.erasing.indexes import reindex
 from memory.importers import uploads
 from memory.models import (
     Backup,
@@ -38,28 +39,17 @@ from memory.models import (
     GoldenResult,
     Lesson,
     Memory,
-    Passage,
     Receipt,
     SearchFeedback,
 )
 from memory.services import passages
 from memory.verify.report import patient_scope
-from sessions.models import Message, Mission, Project, Session, SessionEvent, Task
+from sessions.models import Mission, Session
 
 # Named in a preview; ids alone.
 NAMED = 50
 AT_ONCE = 500
 WHAT = "erase"
-_INDEXED: dict[Model, Callable[..., None]] = {
-    Contact: passages.index_contacts,
-    Message: passages.index_messages,
-    Project: passages.index_projects,
-    Session: passages.index_sessions,
-    SessionEvent: passages.index_events,
-    Task: passages.index_tasks,
-}
-# These are written once: what is indexed of them is made anew.
-_WRITTEN_ONCE = {Message: "of_message_id__in", SessionEvent: "of_event_id__in"}
 Progress = Callable[[str], None]
 
 
@@ -167,21 +157,32 @@ def look(erasure: Erasure, progress: Progress = lambda text: None) -> dict[str, 
     }
 
 
-def carry_out(workspace_id: uuid.UUID, erasure_id: uuid.UUID, *, actor: Actor) -> dict[str, Any]:
-    """Do it, in the name of `actor`; the report. Outside any scope. Conflict `no_owner_login`,
-    NotFound where it is gone by now."""
+def carry_out(
+    workspace_id: uuid.UUID,
+    erasure_id: uuid.UUID,
+    *,
+    actor: Actor,
+    progress: Progress = lambda text: None,
+) -> dict[str, Any]:
+    """Do it, in the name of `actor`; the report. How far it is stands on the erasure, and is told
+    to `progress`. Outside any scope. Conflict `no_owner_login`, NotFound where it is gone by now.
+    """
     with as_owner(WHAT) as runtime, patient_scope(workspace_id):
-        progress = _teller(runtime, workspace_id, erasure_id)
+        tell = _teller(runtime, workspace_id, erasure_id, progress)
         erasure = funnel.get_row(Erasure, erasure_id)
-        found = Found(erasure, progress)
+        found = Found(erasure, tell)
         report = found.told()
         # While the rows are there to say what they are known by.
         marks = found.going.marks | set(_marks(found.going))
-        progress("removing")
+        tell("emptying changes")
         report["revisions"] = _empty(found)
+        tell("looking for mentions")
         _forget_mentions(found, actor)
+        tell("striking words")
         _strike(found, actor)
+        tell("removing")
         _remove(found, actor)
+        tell("burying")
         report["tombstones"] = tombstones.bury(erasure, marks=marks, terms=found.going.terms)
         report["remains"] = remains(erasure)
         now = clock.now()
@@ -192,11 +193,14 @@ def carry_out(workspace_id: uuid.UUID, erasure_id: uuid.UUID, *, actor: Actor) -
     return report
 
 
-def _teller(runtime: Any, workspace_id: uuid.UUID, erasure_id: uuid.UUID) -> Progress:
+def _teller(
+    runtime: Any, workspace_id: uuid.UUID, erasure_id: uuid.UUID, progress: Progress
+) -> Progress:
     """Tells how far it is by the runtime role's own connection: others see nothing of the owner's
     transaction before its end, and it holds no lock on the erasure until then."""
 
     def tell(text: str) -> None:
+        progress(text)
         runtime.ensure_connection()
         with runtime.connection.transaction():
             runtime.connection.execute(
@@ -277,12 +281,7 @@ def _strike(found: Found, actor: Actor) -> None:
                 changes = sweep.struck(row, phrases)
                 if changes:
                     funnel.strike(row, changes, actor=actor)
-            index = _INDEXED.get(model)
-            if index is None:
-                continue
-            if model in _WRITTEN_ONCE:
-                Passage.objects.filter(**{_WRITTEN_ONCE[model]: some}).delete()
-            index(list(model.objects.filter(pk__any_of=some).defer(None).order_by("pk")), actor)
+            reindex(model, some, actor)
     for model, addresses in found.removed_too.items():
         model.objects.filter(pk__in=addresses).delete()
 
@@ -305,7 +304,7 @@ def _remove(found: Found, actor: Actor) -> None:
 
 def remains(erasure: Erasure) -> list[str]:
     """Where what was erased may still be, and until when; sentences without a word of it."""
-    said = [_backups()]
+    said = [backups_kept()]
     waiting = uploads.root() / str(erasure.workspace_id)
     folders = len(list(waiting.iterdir())) if waiting.is_dir() else 0
     if folders:
@@ -328,7 +327,8 @@ def remains(erasure: Erasure) -> list[str]:
     return said
 
 
-def _backups() -> str:
+def backups_kept() -> str:
+    """How many there are and until when; they have what was stored then."""
     kept = Backup.objects.filter(kept=True).order_by("-started_at")
     count = kept.count()
     if not count:

@@ -109,7 +109,7 @@ class Settler:
             if (source, relation, target) not in there
         ]
         # Append-only rows are their own history.
-        funnel.append(new, actor=self.actor, checked=True)
+        funnel.append(new, actor=self.actor)
         self.report.rows["link"] += len(new)
 
     def _settle_rows(

@@ -5,6 +5,7 @@ from memory.models.duplicates import MemoryDuplicate
 from memory.models.golden import GoldenQuery, GoldenResult, GoldenRun
 from memory.models.hooks import HookPayload, HookStream, HookTrace, Transcript
 from memory.models.imports import ImportRun
+from memory.models.judgements import Judgement
 from memory.models.learning import Learning, Lesson, ModelUse
 from memory.models.links import Evidence, MemoryAbout, MemoryLink
 from memory.models.memory import Memory
@@ -25,6 +26,7 @@ __all__ = [
     "HookStream",
     "HookTrace",
     "ImportRun",
+    "Judgement",
     "Learning",
     "Lesson",
     "Memory",

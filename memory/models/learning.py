@@ -94,11 +94,14 @@ class Lesson(WorkspaceRow):
 
 
 class ModelUse(WorkspaceRow):
-    """What a workspace has asked of the model that proposes memories, by day (UTC)."""
+    """What a workspace has asked of the model that proposes memories, by day (UTC); how often that
+    came to nothing, and why the last time."""
 
     day = models.DateField()
     calls = models.PositiveIntegerField(default=0)
     tokens = models.PositiveBigIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0)
+    problem = models.CharField(max_length=300, blank=True)
 
     class Meta(WorkspaceRow.Meta):
         verbose_name_plural = "model use"

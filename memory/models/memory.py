@@ -79,7 +79,8 @@ class Memory(SourcedRow):
     """`valid_from` and `valid_to` say when it holds in the world; `recorded_at` when we learned it.
 
     `superseded_at` is when another took its place; null where nobody said, and then it is when
-    that other was recorded.
+    that other was recorded. `expired_at` is its `expires_at` where a job archived it for being past
+    that, null for whatever else is archived: until then it was in use.
     `affect` is {valence -1..1, arousal 0..1, dominance -1..1, labels [text], intensity 0..1}.
     `data` is a JSON object whose shape the kind defines. `content_hash` is the SHA-256 of the
     text with white space folded, hex. `repeat_count` says how often the same was saved again;
@@ -121,6 +122,7 @@ class Memory(SourcedRow):
     superseded_by = ScopedForeignKey("self", null=True, blank=True, related_name="supersedes")
     superseded_at = models.DateTimeField(null=True, blank=True, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
+    expired_at = models.DateTimeField(null=True, blank=True, editable=False)
     access_count = models.PositiveIntegerField(default=0, editable=False)
     last_accessed_at = models.DateTimeField(null=True, blank=True, editable=False)
     content_hash = models.CharField(max_length=64, editable=False)
@@ -210,6 +212,12 @@ class Memory(SourcedRow):
                     kind__in=EPISODES,
                 ),
                 name="memory_unconsolidated",
+            ),
+            # what is in use until a moment, the next first: what the job archives
+            models.Index(
+                fields=["workspace", "expires_at", "id"],
+                condition=models.Q(state=MemoryState.ACTIVE, expires_at__isnull=False),
+                name="memory_expiring",
             ),
             # what a memory replaced, and nulling it when the memory goes
             models.Index(

@@ -102,6 +102,10 @@ class Lane(models.IntegerChoices):
     REFUSED = 2
 
 
+# What a memory's passages have as `state` where it was archived for being past `expires_at`.
+EXPIRED = "expired"
+
+
 class PassageKind(models.TextChoices):
     MEMORY = "memory"
     SUMMARY = "summary"
@@ -125,13 +129,14 @@ class Passage(WorkspaceRow):
 
     Exactly one of the of_ keys is set; the row goes with its source. The columns below them are
     copies that searches filter by, without keys of their own: the index is rebuilt, not repaired.
-    `occurred_at` is when it happened, for a memory when it was recorded; `recorded_at` is when we
-    were told, null where that is the same. `metadata` is what searches compare of the row's own
-    (memory/search/metadata.py). `lexical` is the text as the text index reads it (camelCase,
-    snake_case and paths split), `token_count` its words. `asks` says whether the text ends with a
-    question mark: ranking asks it of a hit's neighbours, whose texts it does not read.
-    `embedding` is null until the job has been here; `space` names whose vector it is. The second
-    pair of columns is for a second space, while one model takes another's place (COLUMNS).
+    `state` is a memory's, or EXPIRED. `occurred_at` is when it happened, for a memory when it was
+    recorded; `recorded_at` is when we were told, null where that is the same. `metadata` is what
+    searches compare of the row's own (memory/search/metadata.py). `lexical` is the text as the text
+    index reads it (camelCase, snake_case and paths split), `token_count` its words. `asks` says
+    whether the text ends with a question mark: ranking asks it of a hit's neighbours, whose texts
+    it does not read. `embedding` is null until the job has been here; `space` names whose vector it
+    is. The second pair of columns is for a second space, while one model takes another's place
+    (COLUMNS).
     """
 
     of_memory = ScopedForeignKey("memory.Memory", cascade=True, null=True, related_name="passages")

@@ -18,6 +18,7 @@ from config.lib.db.models import WorkspaceRow
 from config.lib.errors import Invalid, NotFound
 from contacts.models import Agent
 from memory.models.memory import MemoryState, Trust
+from memory.models.passage import EXPIRED
 from memory.search.metadata import Condition, read_conditions
 from memory.search.schemas import SearchQuery
 from sessions.models import Project, Session
@@ -104,9 +105,15 @@ _CONDITIONS = {
 def resolve(query: SearchQuery) -> Filter:
     """The query's filters with names looked up. Raises Invalid for a name that nothing has."""
     states = [state.value for state in query.states]
+    in_archive = MemoryState.ARCHIVED in states
     if query.as_of is not None and MemoryState.ACTIVE in states:
-        # What has been superseded since was active then; `known_at` sees to the moment.
-        states.append(MemoryState.SUPERSEDED.value)
+        # What has been superseded or has expired since was active then; `known_at` and `alive_at`
+        # see to the moment.
+        states += [MemoryState.SUPERSEDED.value, EXPIRED]
+    elif in_archive:
+        states.append(EXPIRED)
+    # Who looks into the archive finds what has expired as well.
+    alive_at = query.as_of or (None if in_archive else clock.now())
     return Filter(
         kinds=[kind.value for kind in query.kinds] or None,
         memory_kinds=[kind.value for kind in query.memory_kinds] or None,
@@ -118,7 +125,7 @@ def resolve(query: SearchQuery) -> Filter:
         tags=_tags(query.tags),
         after=query.after,
         before=query.before,
-        alive_at=query.as_of or clock.now(),
+        alive_at=alive_at,
         known_at=query.as_of,
         metadata=read_conditions(query.metadata) or None,
     )

@@ -217,7 +217,7 @@ class _Search:
     period: Period | None
     most: int
     read: int
-    decay: float
+    decay: float | None
 
 
 def _candidates(asked: _Search) -> tuple[list[str], list[Scored], bool]:

@@ -7,6 +7,8 @@ from typing import Any
 from django.db import connection
 
 from config.lib.scope import current_workspace_id
+from memory.models.memory import MemoryState
+from memory.models.passage import EXPIRED
 from memory.search.ranking import WEIGHTS
 from memory.search.schemas import Explanation, Hit
 from memory.search.scoring import Scored
@@ -60,6 +62,8 @@ def _hit(one: Scored, row: dict[str, Any], shown: Snippets, explain: bool) -> Hi
             | ({"decay": round(one.decay, 4)} if one.decay else {}),
         )
     values = {name: value for name, value in row.items() if name not in ("passage", "source")}
+    if values["state"] == EXPIRED:
+        values["state"] = MemoryState.ARCHIVED
     return Hit(
         id=row["source"],
         score=round(one.score, 6),

@@ -90,12 +90,13 @@ class Asked(Input):
     states: list[MemoryState] = Field([MemoryState.ACTIVE], min_length=1, max_length=MAX_FILTERS)
     limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
     min_score: Number = Field(0.0, ge=0.0, le=1.0)
-    decay: float = Field(
-        0.0,
+    decay: float | None = Field(
+        None,
         ge=0.0,
         le=1.0,
         description="How much a memory's strength counts (its reads, its affect, its age), from "
-        "not at all; hybrid only, bounded, see the page on search.",
+        "not at all; else as the workspace's settings say, which is not at all unless they do. "
+        "Hybrid only, bounded, see the page on memories' lives.",
     )
     rerank: bool = Field(
         True,

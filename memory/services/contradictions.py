@@ -3,7 +3,8 @@
 A job compares a new memory with what is near it in meaning and with what shares its rarest words.
 What contradicts it is linked (`contradicts`, from the newer to the older) and waits for review;
 nothing leaves use by that. The link's metadata says by which rule and in which words the two
-differ, and later what was decided. Rules: memory/learning/contradictions.py.
+differ, and later what was decided. Rules: memory/learning/contradictions.py. Where a language model
+is asked about what the rules leave: judgements.py.
 """
 
 import uuid
@@ -39,6 +40,7 @@ STATING = (
     Kind.SELF_DEFINITION,
     Kind.LEARNING_PATTERN,
 )
+IN_USE = MemoryState.ACTIVE
 # By words; those near in meaning are the job's to bring (duplicates.py).
 MOST_BY_WORDS, MOST_WORDS = 20, 12
 # Whoever contradicts a hundred others is looked at once, not a hundred times.
@@ -64,13 +66,13 @@ def propose_for(memory: Memory, near: Sequence[Memory]) -> int:
         return 0
     proposed = 0
     seen = {memory.pk}
-    for other in [*near, *_by_words(memory)]:
-        if other.pk in seen or not _may_contradict(memory, other):
+    for other in [*near, *by_words(memory)]:
+        if other.pk in seen or not may_contradict(memory, other):
             continue
         seen.add(other.pk)
-        older, newer = sorted((memory, other), key=lambda one: (_since(one), one.pk))
+        older, newer = sorted((memory, other), key=lambda one: (since(one), one.pk))
         found = contradiction(older.text, newer.text)
-        if found is None or _know_each_other(older, newer):
+        if found is None or know_each_other(older, newer):
             continue
         _link(newer, older, found)
         proposed += 1
@@ -81,7 +83,7 @@ def propose_for(memory: Memory, near: Sequence[Memory]) -> int:
 
 def link_found(newer: Memory, older: Memory, rule: str, **told: Any) -> MemoryLink | None:
     """The link of a contradiction, None where somebody linked the two already."""
-    if _know_each_other(older, newer):
+    if know_each_other(older, newer):
         return None
     vouched = newer.trust not in UNVOUCHED and older.trust not in UNVOUCHED
     link = MemoryLink(
@@ -98,11 +100,11 @@ def _link(newer: Memory, older: Memory, found: Contradiction) -> None:
     link_found(newer, older, found.rule, words=[found.older[:300], found.newer[:300]])
 
 
-def _since(memory: Memory) -> Any:
+def since(memory: Memory) -> Any:
     return memory.valid_from or memory.recorded_at
 
 
-def _by_words(memory: Memory) -> list[Memory]:
+def by_words(memory: Memory) -> list[Memory]:
     """Memories in use of the same project with its words, the rarest counting most. Index
     passage_words."""
     words = telling_words(memory.text)[:MOST_WORDS]
@@ -121,19 +123,19 @@ def _by_words(memory: Memory) -> list[Memory]:
     return [rows[pk] for pk in found if pk in rows]
 
 
-def _may_contradict(one: Memory, other: Memory) -> bool:
+def may_contradict(one: Memory, other: Memory) -> bool:
     """Both are in use, of one project or of none, and say how things are, at a time that both
     speak of."""
     return (
         other.kind in STATING
         and other.state == MemoryState.ACTIVE
         and one.project_id == other.project_id
-        and not (one.valid_to is not None and one.valid_to <= _since(other))
-        and not (other.valid_to is not None and other.valid_to <= _since(one))
+        and not (one.valid_to is not None and one.valid_to <= since(other))
+        and not (other.valid_to is not None and other.valid_to <= since(one))
     )
 
 
-def _know_each_other(one: Memory, other: Memory) -> bool:
+def know_each_other(one: Memory, other: Memory) -> bool:
     """Somebody linked the two, or decided about them, and so knows both. Index
     memorylink_unique."""
     ids = [one.pk, other.pk]

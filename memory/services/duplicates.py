@@ -27,7 +27,7 @@ from memory.search.corpus import active_space, corpus
 from memory.search.dense import nearest, place_of
 from memory.search.filters import Filter
 from memory.search.words import lexical_text
-from memory.services import contradictions, supersession
+from memory.services import contradictions, judgements, supersession
 from memory.services.authority import check_authority
 
 # Measured with MiniLM on 32 pairs of sentences as agents write them: of 14 that say the same in
@@ -83,6 +83,8 @@ def propose(workspace_id: uuid.UUID) -> tuple[int, bool]:
             near = _near(row, vector, space.id) if vector and space is not None else []
             proposed += _propose_for(row, near)
             contradictions.propose_for(row, [other for other, _ in near])
+            same = {other.pk for other, cosine in near if _is_same(row, other, cosine)}
+            judgements.note_pairs(row, near, same)
         now = clock.now()
         Memory.objects.filter(pk__in=[row.pk for row, _ in rows]).update(compared_at=now)
         return proposed, len(rows) == COMPARED_AT_ONCE
@@ -173,6 +175,10 @@ def _near(memory: Memory, vector: str, space_id: uuid.UUID) -> list[tuple[Memory
         state=MemoryState.ACTIVE,
     )
     return sorted(((row, of[row.pk]) for row in rows), key=lambda one: -one[1])
+
+
+def _is_same(memory: Memory, other: Memory, cosine: float) -> bool:
+    return cosine >= SIMILAR and alike(memory.text, other.text) is not None
 
 
 def _is_decided(one: Memory, other: Memory) -> bool:

@@ -18,7 +18,7 @@ from contacts.services import funnel
 from memory.models import Evidence, Memory, MemoryLink
 from memory.models.links import Relation
 from memory.models.memory import Kind, MemoryState, Trust
-from memory.services import supersession
+from memory.services import expiry, supersession
 from memory.services.about import About, about_part, held_about
 from memory.services.authority import check_authority, is_agent
 from memory.services.repeats import create_once, forget_key
@@ -149,6 +149,7 @@ def update_memory(
     if "text" in changes:
         changes["content_hash"] = content_hash(changes["text"])
     _check_validity(memory, changes)
+    changes = expiry.following(memory, changes)
     before = memory.version
     funnel.update(
         memory,

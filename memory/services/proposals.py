@@ -10,14 +10,10 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
-from urllib.parse import urlsplit
+from datetime import datetime
 
 import structlog
-from django.conf import settings
 from django.db import DatabaseError
-from django.db.models import F
 from django.db.models.functions import Left, Length, Right
 
 from config.lib import clock
@@ -27,8 +23,7 @@ from config.lib.recalled import ends_without_recalled, without_recalled
 from config.lib.redact import redact_text
 from config.lib.scope import workspace_scope
 from contacts.services import funnel
-from memory.endpoints.chat import MOST_ANSWER_TOKENS, AnthropicChat, Chat, OpenAIChat
-from memory.endpoints.pause import Pause
+from memory.endpoints.chat import MOST_ANSWER_TOKENS
 from memory.learning.asking import (
     MOST_CHARACTERS,
     MOST_LINES,
@@ -45,11 +40,12 @@ from memory.learning.asking import (
     read_proposals,
     shortened,
 )
-from memory.models import Learning, ModelUse
+from memory.models import Learning
 from memory.models.memory import MODEL_METHOD, Trust
-from memory.services import queue
+from memory.services import model_use, queue
 from memory.services.chunks import estimate_tokens
 from memory.services.lessons import Finding, keep
+from memory.services.model_use import FIRST_WAIT, MOST_FAILURES, pause, server
 from sessions.models import Message, Session, Thread
 from sessions.models.thread import MessageRole
 
@@ -62,12 +58,7 @@ CONFIDENCE = 0.5
 # Of a text as it is read: both ends of a longer one.
 READ_CHARACTERS = 4_000
 MOST_THREADS = 200
-# A slice that a model answers with nonsense so often is passed over.
-MOST_FAILURES = 3
-FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=6)
 HEADS = 20
-
-pause = Pause()
 
 
 @dataclass(slots=True)
@@ -94,22 +85,10 @@ def propose_job(workspace_id: uuid.UUID) -> Job:
     )
 
 
-def get_chat() -> Chat:
-    """Raises ProposalError for settings that cannot be used."""
-    kind = OpenAIChat if settings.EXTRACT_PROVIDER == "openai" else AnthropicChat
-    return kind(
-        PURPOSE,
-        url=settings.EXTRACT_URL,
-        model=settings.EXTRACT_MODEL,
-        api_key=settings.EXTRACT_API_KEY,
-        timeout=settings.EXTRACT_TIMEOUT,
-    )
-
-
 def propose_due(workspace_id: uuid.UUID, *, seconds: float) -> bool:
     """Ask for sessions that are due, until so long has passed; whether some still are. Outside any
     scope. Index learning_model_due."""
-    if settings.EXTRACT_PROVIDER == "none" or settings.EXTRACT_TOKENS == 0:
+    if not model_use.is_set():
         return False
     end = time.monotonic() + seconds
     while not pause.problem(server()):
@@ -128,10 +107,6 @@ def propose_due(workspace_id: uuid.UUID, *, seconds: float) -> bool:
     return False
 
 
-def server() -> str:
-    return f"{settings.EXTRACT_PROVIDER} {urlsplit(settings.EXTRACT_URL).netloc}"
-
-
 def propose_for(workspace_id: uuid.UUID, session_id: uuid.UUID) -> None:
     """Ask about the next slice of a session. Outside any scope; what fails is put off."""
     with workspace_scope(workspace_id):
@@ -146,26 +121,26 @@ def propose_for(workspace_id: uuid.UUID, session_id: uuid.UUID) -> None:
     estimate = estimate_tokens(SYSTEM) + estimate_tokens(asked) + estimate_tokens(str(SCHEMA))
     estimate += MOST_ANSWER_TOKENS
     with workspace_scope(workspace_id):
-        day = _reserve(estimate)
+        day = model_use.reserve(estimate)
         if day is None:
-            _put_off(part.place, _tomorrow())
+            _put_off(part.place, model_use.tomorrow())
             log.warning("extraction_budget_used", workspace=str(workspace_id))
             return
     used: int | None = None
     try:
-        chat = get_chat()
+        chat = model_use.get_chat(PURPOSE)
         reply = chat.ask(SYSTEM, asked)
         used = reply.tokens or estimate - MOST_ANSWER_TOKENS + estimate_tokens(str(reply.content))
         proposals = read_proposals(reply.content, part.lines)
     except ProposalError as error:
         with workspace_scope(workspace_id):
             # A call that never got an answer cost nothing that we know of.
-            _settle(day, estimate, used if used is not None else 0)
+            model_use.settle(day, estimate, used if used is not None else 0, error)
             _failed(part, error)
         return
     try:
         with workspace_scope(workspace_id):
-            _settle(day, estimate, used)
+            model_use.settle(day, estimate, used)
             _write(part, proposals, chat.method)
     except (DomainError, DatabaseError) as error:
         log.warning("proposals_not_written", session=str(session_id), error=repr(error))
@@ -263,28 +238,5 @@ def _failed(part: _Slice, error: ProposalError) -> None:
         return
     if not useless:
         pause.begin(server(), error)
-    wait = min(FIRST_WAIT * 2 ** min(failures - 1, 10), LONGEST_WAIT)
-    wait = max(wait, timedelta(seconds=min(error.retry_after or 0.0, 86_400.0)))
-    funnel.touch(place, model_due_at=clock.now() + wait, model_failures=failures)
-
-
-# --- The budget -----------------------------------------------------------------------------------
-
-
-def _reserve(tokens: int) -> Any:
-    """Today's row with so many tokens taken from its budget, None where they are not there."""
-    today = clock.now().astimezone(UTC).date()
-    ModelUse.objects.bulk_create([ModelUse(day=today)], ignore_conflicts=True)
-    row = ModelUse.objects.filter(day=today, tokens__lte=settings.EXTRACT_TOKENS - tokens)
-    taken = row.update(tokens=F("tokens") + tokens, calls=F("calls") + 1)
-    return today if taken else None
-
-
-def _settle(day: Any, reserved: int, used: int) -> None:
-    """What was reserved becomes what was used."""
-    ModelUse.objects.filter(day=day).update(tokens=F("tokens") - reserved + used)
-
-
-def _tomorrow() -> datetime:
-    now = clock.now().astimezone(UTC)
-    return (now + timedelta(days=1)).replace(hour=0, minute=0, second=5, microsecond=0)
+    due = clock.now() + model_use.wait_after(failures, error)
+    funnel.touch(place, model_due_at=due, model_failures=failures)

@@ -1,9 +1,10 @@
 """Retention: what is old enough, by kind and workspace, goes; a job does it by night.
 
-Two ways to go. Searches, hooks' payloads and golden runs are deleted. What is numbered, named again
-by an import, or sealed is emptied and keeps its place: numbers have no gaps, a transcript that is
-read again brings nothing back, counters stay right, seals verify. Not for erasing something with
-every trace, nor for summaries, memories and conversations, which stay until somebody deletes them.
+Two ways to go. Searches, hooks' payloads, golden runs and days of keys are deleted. What is
+numbered, named again by an import, or sealed is emptied and keeps its place: numbers have no gaps,
+a transcript that is read again brings nothing back, counters stay right, seals verify. Not for
+erasing something with every trace, nor for summaries, memories and conversations, which stay until
+somebody deletes them.
 
 Age is since we were told (an id's time), so an import of years is kept as long as what came today.
 """
@@ -22,7 +23,7 @@ from django.db.models import Case, Exists, JSONField, OuterRef, Q, QuerySet, Val
 from config.lib import clock
 from config.lib.db.owner import as_owner
 from config.lib.scope import workspace_scope
-from contacts.models import Revision
+from contacts.models import Revision, UsageDay
 from contacts.preferences import RETAINED, preferences
 from contacts.services import seals
 from memory.counted import START, id_before
@@ -39,6 +40,8 @@ BATCH, WINDOW = 1000, 20_000
 LEFT_DAYS = 365
 # How long golden runs are kept: what changed since is for people to read.
 RUN_DAYS = 365
+# What a key did is compared with the same month of a year ago.
+USE_DAYS = 400
 # What is left of an event's `data`; session.error_count follows from the second.
 EMPTIED = {"emptied": True}
 EMPTIED_FAILURE = {"emptied": True, "is_error": True}
@@ -161,6 +164,11 @@ def _golden_runs(days: int) -> Rows:
     return GoldenRun.objects.filter(created_at__lt=_before(days)).order_by("id")
 
 
+def _key_usage(days: int) -> Rows:
+    """Index usageday_unique."""
+    return UsageDay.objects.filter(day__lt=_before(days).date()).order_by("day", "api_key_id")
+
+
 def _delete(model: Any) -> Callable[[Sequence[uuid.UUID]], int]:
     def delete(ids: Sequence[uuid.UUID]) -> int:
         model.objects.filter(pk__any_of=ids).delete()
@@ -183,6 +191,8 @@ KINDS = {
              lambda: int(settings.HOOK_DAYS) or None, empties=False),
         Kind("golden_runs", GoldenRun, _golden_runs, _delete(GoldenRun), lambda: RUN_DAYS,
              empties=False, batch=20),
+        Kind("key_usage", UsageDay, _key_usage, _delete(UsageDay), lambda: USE_DAYS,
+             empties=False),
         Kind("notifications", Notification, _notifications, _empty_notifications, _for_ever),
         Kind("events", SessionEvent, _events, _empty_events, _for_ever, by_owner=True),
         Kind("raw_lines", RawLine, _raw_lines, _empty_raw_lines, _for_ever, by_owner=True),

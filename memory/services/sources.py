@@ -17,7 +17,7 @@ from contacts.models import Contact, ContactEmail, ContactPhone, ContactTag
 from contacts.services.addresses import spellings
 from memory.models import Memory
 from memory.models.memory import MemoryState, Trust
-from memory.models.passage import Lane, PassageKind
+from memory.models.passage import EXPIRED, Lane, PassageKind
 from memory.search.metadata import searchable
 from memory.search.words import count_words, lexical_text
 from memory.services.chunks import chunk_text
@@ -132,7 +132,7 @@ def of_memories(rows: Sequence[Memory], lane: Lane) -> list[NewPassage]:
             agent_id=row.agent_id,
             project_id=row.project_id,
             trust=row.trust,
-            state=row.state,
+            state=searched_state(row),
             valid_from=row.valid_from,
             valid_to=row.valid_to,
             superseded_at=_superseded_at(row),
@@ -141,6 +141,12 @@ def of_memories(rows: Sequence[Memory], lane: Lane) -> list[NewPassage]:
         )
         passages += _chunks(first, " ".join(row.tags))
     return passages
+
+
+def searched_state(memory: Memory) -> str:
+    """As searches filter by it: what has expired is told from what somebody put into the archive,
+    for until then it was in use."""
+    return EXPIRED if memory.expired_at is not None else memory.state
 
 
 def _superseded_at(memory: Memory) -> datetime | None:

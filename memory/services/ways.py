@@ -67,6 +67,7 @@ def register() -> None:
         parts=_parts,
         read={"about": _about},
         held=held_about,
+        follows=frozenset({"expired_at"}),
     )
     undoable(Memory, memory)
     query = Way(golden.update_golden, "golden_id", golden.EDITABLE, "workspace", parts=no_parts)

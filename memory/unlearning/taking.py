@@ -105,13 +105,14 @@ class Taking:
         for pk in sorted(set(people.values_list("object_id", flat=True))):
             self.report.keep(_MEMORY, pk, "a person made or changed it")
             derived.discard(pk)
-        rows = Memory.objects.filter(
-            pk__in=going | derived, state__in=[MemoryState.ACTIVE, MemoryState.QUARANTINED]
-        )
+        # What has expired is in the archive, and was in use until then: as of that time, too, it
+        # goes.
+        in_use = models.Q(state__in=[MemoryState.ACTIVE, MemoryState.QUARANTINED])
+        rows = Memory.objects.filter(in_use | ~models.Q(expired_at=None), pk__in=going | derived)
         for memory in rows.select_for_update(no_key=True).order_by("id"):
             funnel.update(
-                memory, {"state": MemoryState.ARCHIVED}, actor=self.actor, action="unlearn",
-                reason=self.reason,
+                memory, {"state": MemoryState.ARCHIVED, "expired_at": None}, actor=self.actor,
+                action="unlearn", reason=self.reason,
             )  # fmt: skip
             forget_key(memory)
             self.report.archived["memory"] += 1

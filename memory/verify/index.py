@@ -55,7 +55,7 @@ COPIES: dict[type[Any], dict[str, str]] = {
         "project_id": "s.project_id",
         "occurred_at": "s.recorded_at",
         "trust": "s.trust",
-        "state": "s.state",
+        "state": "CASE WHEN s.expired_at IS NULL THEN s.state ELSE 'expired' END",
         "valid_from": "s.valid_from",
         "valid_to": "s.valid_to",
         "expires_at": "s.expires_at",

@@ -14,7 +14,7 @@ from config.lib import clock
 from config.lib.clock import Told
 from config.lib.errors import Conflict, Invalid
 from config.lib.scope import workspace_scope
-from contacts.models import Revision
+from contacts.models import Revision, UsageDay
 from contacts.services import seals, undo
 from contacts.services.workspaces import update_workspace
 from memory import verify
@@ -35,7 +35,7 @@ from sessions.services.notifications import acknowledge_notifications, notify
 from sessions.services.sessions import end_session
 from sessions.services.transcripts import keep_raw_lines, known_line_keys
 from sessions.services.workers import spawn_worker
-from tests.factories import ALICE, make_memory, make_session, make_workspace
+from tests.factories import ALICE, make_key, make_memory, make_session, make_workspace
 
 AGO = timedelta(days=100)
 KEPT = dict.fromkeys(("events", "raw_lines", "worker_output", "notifications", "revisions"), 90)
@@ -218,8 +218,9 @@ def test_a_workspace_keeps_for_ever_what_it_does_not_name(db):
     workspace = make_workspace("greenhouse")
     days = retention.days_of(workspace.id)
     assert days == {
-        "receipts": 30, "payloads": 30, "golden_runs": 365, "notifications": None, "events": None,
-        "raw_lines": None, "worker_output": None, "revisions": None,
+        "receipts": 30, "payloads": 30, "golden_runs": 365, "key_usage": 400,
+        "notifications": None, "events": None, "raw_lines": None, "worker_output": None,
+        "revisions": None,
     }  # fmt: skip
     with workspace_scope(workspace.id):
         update_workspace(
@@ -227,6 +228,21 @@ def test_a_workspace_keeps_for_ever_what_it_does_not_name(db):
         )
     days |= {"receipts": None, "payloads": 400, "events": 1}
     assert retention.days_of(workspace.id) == days
+
+
+def test_days_of_keys_go_and_those_that_limits_go_by_stay(db):
+    workspace, today = make_workspace("greenhouse"), clock.now().date()
+    key, _ = make_key(workspace)
+    with workspace_scope(workspace.id):
+        for ago in (0, 399, 400, 401, 900):
+            UsageDay(api_key=key, day=today - timedelta(days=ago), rows=3).save(force_insert=True)
+    assert rows_by_kind(retain(workspace.id, dry_run=True)) == {"key_usage": 2}
+    assert rows_by_kind(retain(workspace.id)) == {"key_usage": 2}
+    with workspace_scope(workspace.id):
+        update_workspace(actor=ALICE, settings={"retention": {"key_usage": 1}})
+    assert rows_by_kind(retain(workspace.id)) == {"key_usage": 2}
+    with workspace_scope(workspace.id):
+        assert list(UsageDay.objects.values_list("day", flat=True)) == [today]
 
 
 @pytest.mark.parametrize(

@@ -127,4 +127,12 @@ SESSIONS: tuple[Setting, ...] = (
         "Tokens that each workspace may use there a day (UTC), sent and answered; 0: none.",
         "`200000`",
     ),
+    Setting(
+        "REMEMBRANCER_EXTRACT_CONTRADICTIONS",
+        boolean,
+        False,
+        "Ask that model, too, whether memories of the same subject contradict each other. Their "
+        "texts leave for it.",
+        "`false`",
+    ),
 )

@@ -26,11 +26,13 @@ def erase(rows: Sequence[R], *, actor: Actor) -> None:
     type(rows[0]).objects.filter(pk__in=[row.pk for row in rows]).delete()
 
 
-def strike(row: WorkspaceRow, values: Mapping[str, Any], *, actor: Actor) -> None:
+def strike(
+    row: WorkspaceRow, values: Mapping[str, Any], *, actor: Actor, action: str = "erase"
+) -> None:
     """Write `values` over fields of a row in whose place something is erased; recorded are the
     fields' names. For the owner's login, which may on append-only rows too."""
     changes = dict(values)
     if isinstance(row, VersionedRow):
         changes |= {"version": models.F("version") + 1, "updated_at": clock.now()}
-        record_changes([(row, {}, {"erased": sorted(values)})], "erase", actor=actor)
+        record_changes([(row, {}, {"erased": sorted(values)})], action, actor=actor)
     type(row).objects.filter(pk=row.pk).update(**changes)
