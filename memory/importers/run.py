@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from django.db import IntegrityError, OperationalError, transaction
 
@@ -197,7 +198,9 @@ class _Run:
             self._beat(row, state=ImportState.DONE, ended_at=clock.now())
 
     def begin(self, options: Options, started_by: str) -> ImportRun:
-        asked = {"agent": options.agent} if options.agent else {}
+        asked: dict[str, Any] = {"agent": options.agent} if options.agent else {}
+        if options.keep_ids:
+            asked["keep_ids"] = True
         if options.zone is not None:
             asked["time_zone"] = str(options.zone)
         if self.since is not None:
