@@ -29,6 +29,7 @@ from memory.importers.ahead import ahead
 from memory.importers.archon import ARCHON
 from memory.importers.archon.live import is_address
 from memory.importers.check import check, numbered
+from memory.importers.joined import drop_told_twice
 from memory.importers.problems import Code, Finding, SourceError
 from memory.importers.report import ImportReport
 from memory.importers.rows import Entry
@@ -175,6 +176,7 @@ class _Run:
                     self.writer.settle(waiting)
                     self._beat(row)
                 self.progress(report, self._line("linked"))
+            drop_told_twice(self.source.name, self.actor, self.steps.step)
             self.progress(report, "checking")
             report.checked = check(
                 self.source, self.reading, report, self.steps.step, self.since, compare

@@ -240,7 +240,7 @@ class Batch:
         if recorded and not versioned:
             # By their Revisions the run is taken back. Those of rows that have no history else say
             # that they came, and nothing of what they are: retention lets go of them.
-            alone = [(row, {}, {}) for row in rows if self._goes_with_nothing(row)]
+            alone: list[Any] = [(row, {}, {}) for row in rows if self._goes_with_nothing(row)]
             funnel.record_changes(alone, "import", actor=actor)
 
     def _goes_with_nothing(self, row: Any) -> bool:
