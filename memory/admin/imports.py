@@ -5,6 +5,7 @@ Not for getting the files here (import_upload.py).
 """
 
 import uuid
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -189,7 +190,8 @@ class ImportRunAdmin(RunAdmin):
             "taking": _taking(taking) if "removed" in taking else None,
             "asking": asking,
             "sources": [(name, SOURCES[name].title) for name in sorted(SOURCES)] if asking else [],
-            "times": SOURCES[row.source].times if row.source in SOURCES else "",
+            # Written as Markdown, for its page.
+            "times": SOURCES[row.source].times.replace("`", "") if row.source in SOURCES else "",
             "has_upload": asked.has_upload(row),
         }
 
@@ -208,7 +210,10 @@ class ImportRunAdmin(RunAdmin):
         if not row.counts:
             return links
         # Its own undo removes, and takes any number; this one archives, and can be undone.
-        back = unlearn_links(request, "run", row)
+        back = [
+            replace(one, label="Archive what it wrote …")
+            for one in unlearn_links(request, "run", row)
+        ]
         return [PageLink("What it wrote", changes, "list"), *links, *back]
 
     @display(description="Import")

@@ -236,7 +236,10 @@ def stop(*, actor: Actor, run_id: uuid.UUID, reason: str = "") -> ImportRun:
     if run.state in (ImportState.RECEIVING, ImportState.UNPACKING):
         uploads.remove(folder_of(run))
     state = _STOPPED[ImportState(run.state)]
-    funnel.touch(run, job="", progress="", ended_at=clock.now())
+    told: dict[str, Any] = {"job": "", "progress": "", "ended_at": clock.now()}
+    if run.state == ImportState.TRYING:
+        told |= {"counts": {}, "redacted": 0}
+    funnel.touch(run, **told)
     return funnel.update(run, {"state": state}, actor=actor, action="stop", reason=reason)
 
 

@@ -20,7 +20,7 @@ from sessions.services.digested import DIGESTS
 from sessions.services.threads import NewMessage, create_threads, delete_thread
 
 Step = Callable[[], AbstractContextManager[None]]
-BATCH = 100
+PAGE = 500
 REASON = "all of it stands in the transcript"
 
 
@@ -82,37 +82,45 @@ def make_places(source: str, actor: Actor, missing: Mapping[str, Appended]) -> N
 
 def drop_told_twice(source: str, actor: Actor, step: Step) -> None:
     """At the end of a run of either source: threads of digests all of which the transcript tells by
-    now. Index thread_external_id_unique."""
+    now."""
     for whole, digests in DIGESTS.items():
-        if source != whole and source not in digests:
-            continue
-        last: uuid.UUID | None = None
-        while True:
-            with step():
-                rows = Thread.objects.filter(source__in=digests, session__source=whole)
-                batch = list((rows.filter(pk__gt=last) if last else rows).order_by("pk")[:BATCH])
-                _drop(actor, batch)
-            if len(batch) < BATCH:
-                break
-            last = batch[-1].pk
+        for digest in digests:
+            if source not in (whole, digest):
+                continue
+            last: str | None = ""
+            while last is not None:
+                with step():
+                    last = _drop_page(actor, whole, digest, last)
 
 
-def _drop(actor: Actor, threads: Sequence[Thread]) -> None:
-    for thread in threads:
-        there = _said([thread.session_id], without=thread)[thread.session_id]
-        own = Message.objects.filter(thread=thread).values_list("content", flat=True)
-        if all(digest_of(text) in there for text in own.iterator(chunk_size=500)):
-            delete_thread(actor=actor, thread_id=thread.pk, reason=REASON)
+def _drop_page(actor: Actor, whole: str, digest: str, after: str) -> str | None:
+    """The key of the page's last thread; None behind the last page. Index
+    thread_external_id_unique, in its order: right after an import nothing is known of how many rows
+    there are."""
+    rows = Thread.objects.filter(source=digest, external_id__gt=after).order_by("external_id")
+    page = list(rows.values_list("pk", "session_id", "external_id")[:PAGE])
+    joined = Session.objects.filter(pk__in=[one for _, one, _ in page], source=whole)
+    there = set(joined.values_list("pk", flat=True)) if page else set()
+    for thread_id, session_id, _ in page:
+        if session_id in there and _is_told(thread_id, session_id):
+            delete_thread(actor=actor, thread_id=thread_id, reason=REASON)
+    return page[-1][2] if len(page) == PAGE else None
+
+
+def _is_told(thread_id: uuid.UUID, session_id: uuid.UUID) -> bool:
+    there = _said([session_id], without=thread_id)[session_id]
+    own = Message.objects.filter(thread_id=thread_id).values_list("content", flat=True)
+    return all(digest_of(text) in there for text in own)
 
 
 def _said(
-    sessions: Iterable[uuid.UUID], without: Thread | None = None
+    sessions: Iterable[uuid.UUID], without: uuid.UUID | None = None
 ) -> dict[uuid.UUID, set[str]]:
     """What people said in these sessions, as digests: as it stands, as it was typed, and a slash
     command's line. Index message_session."""
     rows = Message.objects.filter(session_id__in=list(sessions), role="user")
     if without is not None:
-        rows = rows.exclude(thread=without)
+        rows = rows.exclude(thread_id=without)
     found: dict[uuid.UUID, set[str]] = defaultdict(set)
     wanted = rows.values_list("session_id", "content", "blocks")
     for session_id, content, blocks in wanted.iterator(chunk_size=500):
