@@ -40,6 +40,6 @@ class DatabaseWrapper(PostgresWrapper):
         Each of them would fail a request before it is replaced."""
         pool = self.pool
         lost = pool and self.connection is not None and self.connection.broken
-        super()._close()
+        super()._close()  # type: ignore[misc]
         if lost:
             threading.Thread(target=_weed, args=(pool,), name="pool-weeding", daemon=True).start()

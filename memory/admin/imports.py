@@ -5,6 +5,7 @@ Not for getting the files here (import_upload.py).
 """
 
 import uuid
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -193,7 +194,8 @@ class ImportRunAdmin(RunAdmin):
             "taking": _taking(taking) if "removed" in taking else None,
             "asking": asking,
             "sources": [(name, SOURCES[name].title) for name in sorted(SOURCES)] if asking else [],
-            "times": SOURCES[row.source].times if row.source in SOURCES else "",
+            # Written as Markdown, for its page.
+            "times": SOURCES[row.source].times.replace("`", "") if row.source in SOURCES else "",
             "has_upload": asked.has_upload(row),
         }
 
@@ -214,8 +216,11 @@ class ImportRunAdmin(RunAdmin):
             links.insert(0, PageLink("Bring it back …", page, "redo"))
         if not row.counts:
             return links
-        # Its own undo removes all that it brought; this one archives memories and what follows.
-        back = unlearn_links(request, "run", row)
+        # Its own taking back removes all that it brought; this one archives memories, and what follows.
+        back = [
+            replace(one, label="Archive what it wrote …")
+            for one in unlearn_links(request, "run", row)
+        ]
         return [PageLink("What it wrote", changes, "list"), *links, *back]
 
     @display(description="Import")

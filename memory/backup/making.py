@@ -19,6 +19,7 @@ from memory.models import Backup
 KEPT_ROWS = 1000
 # After one that failed.
 AGAIN = timedelta(hours=1)
+NOT_TRIED = "it was not tried to the end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,12 @@ def make_backup(*, to: Path | None = None, keep: int | None = None) -> Made:
     keep = settings.BACKUP_KEEP if keep is None else keep
     started = clock.now()
     done: Dump | None = None
+    row: Backup | None = None
     try:
         with folder_for_backups(folder):
             done = dump(backup_login(), folder)
+            # Whoever is killed in the trial leaves a file that nobody takes for a verified one.
+            row = _record(row, started, done, error=NOT_TRIED)
             outcome = try_out(done.path)
             if outcome.findings:
                 raise BackupError(
@@ -52,9 +56,9 @@ def make_backup(*, to: Path | None = None, keep: int | None = None) -> Made:
             removed = _rotate(folder, done.path, keep)
     except BackupError as error:
         removed = [] if done is None else _remove_unverified(folder, done.path)
-        _record(started, done, error=error.detail, removed=removed)
+        _record(row, started, done, error=error.detail, removed=removed)
         raise
-    _record(started, done, removed=removed)
+    _record(row, started, done, removed=removed)
     return Made(done, outcome, removed)
 
 
@@ -88,22 +92,28 @@ def _remove(paths: list[Path]) -> list[Path]:
 
 
 def _record(
-    started: datetime, done: Dump | None, *, error: str = "", removed: list[Path] | None = None
-) -> None:
-    Backup.objects.create(
-        path=str(done.path)[:2000] if done else "",
-        bytes=done.bytes if done else 0,
-        sha256=done.sha256 if done else "",
-        kept=done is not None,
-        error=error[:20_000],
-        started_at=done.at if done else started,
-        ended_at=clock.now(),
-        verified_at=None if error else clock.now(),
-    )
+    row: Backup | None,
+    started: datetime,
+    done: Dump | None,
+    *,
+    error: str = "",
+    removed: list[Path] | None = None,
+) -> Backup:
+    row = row or Backup()
+    row.path = str(done.path)[:2000] if done else ""
+    row.bytes = done.bytes if done else 0
+    row.sha256 = done.sha256 if done else ""
+    row.kept = done is not None
+    row.error = error[:20_000]
+    row.started_at = done.at if done else started
+    row.ended_at = clock.now()
+    row.verified_at = None if error else clock.now()
+    row.save()
     if removed:
         Backup.objects.filter(path__in=[str(path) for path in removed]).update(kept=False)
     old = Backup.objects.order_by("-started_at").values("pk")[KEPT_ROWS:]
     Backup.objects.filter(pk__in=list(old.values_list("pk", flat=True))).delete()
+    return row
 
 
 def last_verified() -> QuerySet[Backup]:

@@ -190,8 +190,8 @@ def _restore_external(path: Path) -> Outcome:
     if objects:
         raise BackupError(
             f"{owner.database}: is not empty ({objects:,} tables and sequences); make an empty "
-            "database (`manage.py dbroles --database NAME`) and name it in DATABASE_URL and "
-            "DATABASE_OWNER_URL"
+            "database (docs/production.md, Restoring on a server of your own) and name it in "
+            "DATABASE_URL and DATABASE_OWNER_URL"
         )
     outcome = try_out(path, migrate=True)
     _require_whole(path, outcome)
@@ -228,7 +228,7 @@ def _no_default_privileges(owner: Login) -> Iterator[None]:
             connection.execute(taken.encode())
     try:
         yield
-    except BackupError:
+    except BaseException:
         with owner.connect() as connection:
             for statement in given:
                 connection.execute(statement.encode())

@@ -11,6 +11,7 @@ from config.lib.actor import Actor
 from config.lib.db.models import WorkspaceRow
 from config.lib.errors import DomainError
 from memory.importers.finder import Finder
+from memory.importers.joined import make_places, told
 from memory.importers.kinds import Ids
 from memory.importers.planned import CREATED, SKIPPED, UNCHANGED, said
 from memory.importers.problems import Code, Finding
@@ -36,7 +37,10 @@ class Appender:
     def append(self, entries: Sequence[Entry]) -> dict[int, str]:
         """Append those of a batch; outcomes by entry."""
         outcomes: dict[int, str] = {}
-        found = self.finder.ids({one.to for entry in entries for one in entry.appended})
+        here = told(self.finder.source, entries)
+        outcomes |= {id(entry): UNCHANGED for entry in entries if entry.number in here}
+        entries = [entry for entry in entries if entry.number not in here]
+        found = self._places(entries)
         runs: dict[Ref, list[tuple[Entry, Any]]] = defaultdict(list)
         for entry in entries:
             for appended in entry.appended:
@@ -50,6 +54,19 @@ class Appender:
                 if outcomes.get(id(entry)) != CREATED:
                     outcomes[id(entry)] = outcome
         return outcomes
+
+    def _places(self, entries: Sequence[Entry]) -> Ids:
+        wanted = {one.to: one for entry in entries for one in entry.appended}
+        found = self.finder.ids(wanted)
+        missing = {
+            to.key: one
+            for to, one in wanted.items()
+            if one.session is not None and (to.model, to.key) not in found
+        }
+        if missing:
+            make_places(self.finder.source, self.actor, missing)
+            found |= self.finder.ids([one.to for one in missing.values()])
+        return found
 
     def _no_place(self, entry: Entry, appended: Appended) -> None:
         what = appended.to.model._meta.verbose_name

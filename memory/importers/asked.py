@@ -22,6 +22,7 @@ from config.lib.scope import current_workspace_id, workspace_scope
 from contacts.services import funnel
 from memory.importers import uploads
 from memory.importers.registry import SOURCES
+from memory.importers.remembrancer import REMEMBRANCER
 from memory.importers.run import SILENT
 from memory.importers.storable import shown
 from memory.importers.values import parse_time
@@ -50,6 +51,13 @@ _STOPPED = {
     ImportState.TRYING: ImportState.PROPOSED,
     ImportState.RUNNING: ImportState.INTERRUPTED,
 }
+
+
+# Why such a run is not taken back.
+WITH_HISTORY = (
+    "This run brought a whole workspace with its own history (--keep-ids), which says nothing of "
+    "the run: it is not taken back."
+)
 
 
 def folder_of(run: ImportRun) -> Path:
@@ -146,6 +154,8 @@ def ask(
         raise Invalid({"since": "is no date; write 2026-01-31"})
     if run.files:
         uploads.chosen(folder_of(run), read)
+    if since and source == REMEMBRANCER.name:
+        raise Invalid({"since": "is an option of `manage.py export` for its files"})
     options = {"read": read} if run.files else {}
     if agent.strip():
         options["agent"] = agent.strip()[:200]
@@ -166,9 +176,16 @@ def is_lost(run: ImportRun) -> bool:
     return run.state == ImportState.RUNNING and not run.by_page and silent
 
 
+def is_recorded(run: ImportRun) -> bool:
+    """Whether the history says what it brought: a workspace that came as it was has its own."""
+    return "keep_ids" not in run.options
+
+
 def may_become(run: ImportRun, state: ImportState) -> bool:
     held = ImportState.INTERRUPTED if is_lost(run) else run.state
     if held not in _FOLLOWS[state]:
+        return False
+    if state is ImportState.PREVIEWING and not is_recorded(run):
         return False
     if state is ImportState.UNDOING:
         return "removed" in run.preview
@@ -219,7 +236,10 @@ def stop(*, actor: Actor, run_id: uuid.UUID, reason: str = "") -> ImportRun:
     if run.state in (ImportState.RECEIVING, ImportState.UNPACKING):
         uploads.remove(folder_of(run))
     state = _STOPPED[ImportState(run.state)]
-    funnel.touch(run, job="", progress="", ended_at=clock.now())
+    told: dict[str, Any] = {"job": "", "progress": "", "ended_at": clock.now()}
+    if run.state == ImportState.TRYING:
+        told |= {"counts": {}, "redacted": 0}
+    funnel.touch(run, **told)
     return funnel.update(run, {"state": state}, actor=actor, action="stop", reason=reason)
 
 

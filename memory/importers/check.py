@@ -12,6 +12,7 @@ from typing import Any
 
 from config.lib.db.models import WorkspaceRow
 from memory.importers.clean import Cleaner
+from memory.importers.joined import is_joined, sources_of, told
 from memory.importers.keys import with_fitted_keys
 from memory.importers.planned import changed_here_of
 from memory.importers.report import Checked, ImportReport, TableCount
@@ -112,6 +113,7 @@ class _Checker:
         self._look_up(wanted)
         rows = self._rows(wanted)
         appended = self._appended(wanted)
+        here = told(self.source, wanted)
         compared: list[tuple[Entry, uuid.UUID]] = []
         for entry in wanted:
             self.seen[entry.table] = seen = self.seen.get(entry.table, 0) + 1
@@ -124,7 +126,9 @@ class _Checker:
                 stride = self.strides.get(entry.table, 1)
                 if stride and seen % stride == 0:
                     compared.append((entry, row_id))
-            elif entry.appended and all(self._keys(one) <= appended for one in entry.appended):
+            elif entry.number in here or (
+                entry.appended and all(self._keys(one) <= appended for one in entry.appended)
+            ):
                 self.here[entry.table] = self.here.get(entry.table, 0) + 1
         self._compare_all(compared)
 
@@ -153,9 +157,7 @@ class _Checker:
         for model, drafts in by_model.items():
             keys = [draft.key for draft in drafts if not draft.natural]
             if keys:
-                there = model.objects.filter(source=self.source, external_id__any_of=keys)
-                for key, pk in there.values_list("external_id", "pk"):
-                    found[model, key] = pk
+                found |= {(model, key): pk for key, pk in self._by_key(model, keys).items()}
             natural = [draft for draft in drafts if draft.natural]
             if natural:
                 names = natural[0].natural
@@ -176,9 +178,14 @@ class _Checker:
             self.ids[ref] = None
             asked.setdefault(ref.model, []).append(ref.key)
         for model, keys in asked.items():
-            there = model.objects.filter(source=self.source, external_id__any_of=keys)
-            for key, pk in there.values_list("external_id", "id"):
+            for key, pk in self._by_key(model, keys).items():
                 self.ids[Ref(model, key)] = pk
+
+    def _by_key(self, model: Model, keys: list[str]) -> dict[str, uuid.UUID]:
+        sources = sources_of(self.source, model)
+        there: Any = model.objects.filter(source__in=sources, external_id__any_of=keys)
+        named = list(there.values_list("source", "external_id", "pk"))
+        return {key: pk for _, key, pk in sorted(named, key=lambda one: sources.index(one[0]))}
 
     def _appended(self, entries: Sequence[Entry]) -> set[Key]:
         """Which of the messages and events are there."""
@@ -242,7 +249,9 @@ class _Checker:
         self.cleaner.clean(entry)
         draft = entry.drafts[0]
         self.checked.compared += 1
-        wrong = []
+        wrong: list[str] = []
+        if is_joined(self.source, row):
+            return wrong
         for name, value in draft.values.items():
             if name in draft.once:
                 continue

@@ -8,6 +8,7 @@ from typing import Any
 from config.lib.actor import Actor
 from config.lib.ids import new_id
 from contacts.services.agents import ensure_agent
+from memory.importers.joined import sources_of
 from memory.importers.kinds import Ids
 from memory.importers.planned import SKIPPED, Planned
 from memory.importers.problems import Code, Finding
@@ -35,8 +36,7 @@ class Finder:
         if not group:
             return
         wanted = list({one.draft.key for one in group})
-        rows = model.objects.filter(source=self.source, external_id__any_of=wanted)
-        there = {row.external_id: row for row in rows}
+        there = self._there(model, wanted)
         first: dict[str, Planned] = {}
         for one in group:
             key = one.draft.key
@@ -53,6 +53,13 @@ class Finder:
             one.is_new = row is None
             one.row = row if row is not None else model(id=new_id())
             self.known[model, key] = one.row.pk
+
+    def _there(self, model: Model, keys: list[str]) -> dict[str, Any]:
+        """Rows by their keys; this source's own where another one's is there too."""
+        sources = sources_of(self.source, model)
+        rows = list(model.objects.filter(source__in=sources, external_id__any_of=keys))
+        rows.sort(key=lambda row: sources.index(row.source))
+        return {row.external_id: row for row in rows}
 
     def find_natural(self, model: Model, group: list[Planned]) -> None:
         if not group:
@@ -105,8 +112,10 @@ class Finder:
             else:
                 found[ref.model, ref.key] = known
         for model, keys in asked.items():
-            rows = model.objects.filter(source=self.source, external_id__any_of=keys)
-            for key, row_id in rows.values_list("external_id", "id"):
+            sources = sources_of(self.source, model)
+            rows = model.objects.filter(source__in=sources, external_id__any_of=keys)
+            named = list(rows.values_list("source", "external_id", "id"))
+            for _, key, row_id in sorted(named, key=lambda one: sources.index(one[0])):
                 found[model, key] = self.known[model, key] = row_id
         return found
 

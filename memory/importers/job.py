@@ -131,13 +131,15 @@ class _Worker:
         why = why.replace(f"{uploads.files_of(self.folder)}/", "")[:20_000]
         state = ImportState(self.run.state)
         ends = ImportState.FAILED
+        told: dict[str, Any] = {}
         if state is ImportState.TRYING:
-            ends = ImportState.PROPOSED
+            # As far as it came, it was rolled back.
+            ends, told = ImportState.PROPOSED, {"counts": {}, "redacted": 0}
         elif state is ImportState.PREVIEWING:
             ends = ImportState(self.run.preview["state"])
         elif state is ImportState.UNPACKING:
             uploads.remove(self.folder)
-        self.end(ends, error=why)
+        self.end(ends, error=why, **told)
 
     def _proceed(self) -> None:
         if self.told_to_stop():

@@ -65,10 +65,12 @@ class Link:
 @dataclass(frozen=True, slots=True)
 class Appended:
     """Messages of a thread or events of a session, in their order. Each has a key of its own
-    (native_uuid, dedupe_key), by which it is appended once."""
+    (native_uuid, dedupe_key), by which it is appended once. `session` is that of messages which
+    another source may tell too, in a thread of its own (joined.py)."""
 
     to: Ref
     rows: tuple[NewEvent | NewMessage, ...]
+    session: Ref | None = None
 
 
 class Work(Protocol):

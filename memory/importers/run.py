@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from django.db import IntegrityError, OperationalError, transaction
 
@@ -28,6 +29,7 @@ from memory.importers.ahead import ahead
 from memory.importers.archon import ARCHON
 from memory.importers.archon.live import is_address
 from memory.importers.check import check, numbered
+from memory.importers.joined import drop_told_twice
 from memory.importers.problems import Code, Finding, SourceError
 from memory.importers.report import ImportReport
 from memory.importers.rows import Entry
@@ -174,6 +176,7 @@ class _Run:
                     self.writer.settle(waiting)
                     self._beat(row)
                 self.progress(report, self._line("linked"))
+            drop_told_twice(self.source.name, self.actor, self.steps.step)
             self.progress(report, "checking")
             report.checked = check(
                 self.source, self.reading, report, self.steps.step, self.since, compare
@@ -197,7 +200,9 @@ class _Run:
             self._beat(row, state=ImportState.DONE, ended_at=clock.now())
 
     def begin(self, options: Options, started_by: str) -> ImportRun:
-        asked = {"agent": options.agent} if options.agent else {}
+        asked: dict[str, Any] = {"agent": options.agent} if options.agent else {}
+        if options.keep_ids:
+            asked["keep_ids"] = True
         if options.zone is not None:
             asked["time_zone"] = str(options.zone)
         if self.since is not None:

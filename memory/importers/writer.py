@@ -19,6 +19,7 @@ from contacts.services import funnel
 from memory.importers.appender import Appender
 from memory.importers.clean import Cleaner
 from memory.importers.finder import Finder
+from memory.importers.joined import is_joined, joined_sessions
 from memory.importers.kinds import follow, order_of, parts_of, prepare
 from memory.importers.planned import (
     ACTION,
@@ -35,6 +36,7 @@ from memory.importers.report import ImportReport
 from memory.importers.rows import Draft, Entry, Model
 from memory.importers.settler import Settler
 from memory.importers.spool import Spool, Waiting
+from sessions.models import Thread
 
 
 class Writer:
@@ -88,6 +90,7 @@ class Writer:
         self.finder.find_keyed(model, keyed)
         self.finder.resolve(group)
         self.finder.find_natural(model, [one for one in group if one.draft.natural])
+        self._leave_threads(model, group)
         for one in group:
             if one.outcome != SKIPPED and one.draft.needed & one.missing.keys():
                 self._refuse(one, _lacks(one))
@@ -99,6 +102,18 @@ class Writer:
         for one in group:
             if one.outcome != SKIPPED:
                 self.settler.wait(one)
+
+    def _leave_threads(self, model: Model, group: Sequence[Planned]) -> None:
+        """A joined session has threads: it needs none but for what those do not tell."""
+        if model is not Thread:
+            return
+        threads = [one for one in group if "session" in one.draft.refs]
+        joined = joined_sessions(self.source, [one.draft.refs["session"].key for one in threads])
+        for one in threads:
+            if one.draft.refs["session"].key in joined:
+                one.outcome = SKIPPED
+                if one.is_new:
+                    self.finder.known.pop((model, one.draft.key), None)
 
     def settle(self, waiting: Sequence[Waiting]) -> None:
         """References and links of rows that are all there now, in the caller's transaction."""
@@ -199,7 +214,7 @@ class Writer:
 
     def _update(self, one: Planned) -> None:
         row, draft = one.row, one.draft
-        if not isinstance(row, VersionedRow):
+        if not isinstance(row, VersionedRow) or is_joined(self.source, row):
             return
         changes = _changes(row, draft, one.keys)
         parts = parts_of(row, draft.parts)

@@ -7,8 +7,8 @@ from config.lib.ids import new_id
 
 
 class Backup(models.Model):
-    """Of every workspace, so of none. A row is written when a backup has ended, well or not, so
-    that the copy itself does not hold it.
+    """Of every workspace, so of none. A row is written once the file is whole, and again when that
+    was tried, or where it came to neither: the copy itself does not hold it.
 
     `path` is the file on the machine that made it; gone once rotation removed it, which `kept`
     says. `verified_at` is when it was restored into a server of its own and found whole; without

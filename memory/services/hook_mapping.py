@@ -24,6 +24,7 @@ from sessions.models import Session, Thread
 from sessions.models.session import Outcome, State
 from sessions.services import transcripts
 from sessions.services.context import warn_of_context
+from sessions.services.digested import adopt_digested
 from sessions.services.events import NewEvent, append_events
 from sessions.services.orphans import ORPHANED, reopen
 from sessions.services.sessions import create_session, end_session
@@ -132,6 +133,7 @@ class _Mapping:
         }
         if row.dialect == "claude-code":
             fields["claude_session_id"] = row.session_name[:120]
+        adopt_digested(actor=self.actor, source=row.dialect, names=[row.session_name])
         session, is_new = create_session(
             actor=self.actor,
             agent=self.agent,

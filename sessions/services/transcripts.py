@@ -17,6 +17,7 @@ from contacts.models import Agent
 from contacts.services import funnel
 from sessions.models import Project, RawLine, Session, Thread
 from sessions.models.session import State
+from sessions.services.digested import adopt_digested
 from sessions.services.orphans import ORPHANED, revive
 from sessions.services.projects import create_project
 from sessions.services.sessions import create_session, create_sessions
@@ -56,6 +57,7 @@ def ensure_transcript_sessions(
 ) -> dict[str, tuple[Session, bool]]:
     """The sessions of transcripts by their external ids, locked, each with whether it is new.
     `wanted` has what a new one begins with."""
+    adopt_digested(actor=actor, source=source, names=wanted.keys())
     rows = Session.objects.filter(source=source, external_id__any_of=wanted.keys()).order_by("pk")
     found = {row.external_id: (row, False) for row in rows.select_for_update(no_key=True)}
     missing = [

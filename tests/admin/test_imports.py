@@ -15,6 +15,7 @@ from django.urls import reverse
 from config.lib import clock
 from config.lib.scope import workspace_scope
 from contacts.models import Membership, Revision
+from contacts.services import funnel
 from memory.importers import asked, job, uploads
 from memory.importers.registry import SOURCES
 from memory.importers.run import run_import
@@ -387,6 +388,28 @@ def test_one_that_is_stopped_stays_where_it_is(otto, workspace, tried):
     assert work(workspace).state == "interrupted"
     press(otto, workspace, "running")
     assert work(workspace).state == "done"
+
+
+def test_a_dry_run_that_fails_or_is_stopped_says_nothing_of_rows(
+    otto, workspace, tried, monkeypatch
+):
+    """Whatever it had read was rolled back: nothing was written that could be taken back."""
+    ask(otto, workspace)
+    half = latest(workspace)
+    with workspace_scope(workspace.id):
+        funnel.touch(half, counts=tried.tried["counts"])
+    with monkeypatch.context() as patched:
+        patched.setattr(job, "run_import", lambda **asked: 1 / 0)
+        assert work(workspace).state == "proposed"
+    page = page_of(otto, workspace)
+    assert "An unexpected error" in page
+    assert "What it wrote" not in page
+    ask(otto, workspace)
+    half = latest(workspace)
+    with workspace_scope(workspace.id):
+        funnel.touch(half, counts=tried.tried["counts"])
+    press(otto, workspace, "stop")
+    assert "What it wrote" not in page_of(otto, workspace)
 
 
 def test_uploads_are_deleted_on_demand_and_after_a_day(otto, workspace, tried, store):

@@ -5,11 +5,15 @@ import sqlite3
 import pytest
 
 from config.lib.scope import workspace_scope
+from memory.importers.claude_code.source import CLAUDE_CODE
 from memory.importers.claude_mem import CLAUDE_MEM
 from memory.importers.run import run_import
+from memory.importers.undo import undo_import
 from memory.models import Memory
 from sessions.models import Project, Session
+from tests.factories import ALICE
 from tests.importers.made import claude_mem
+from tests.importers.transcripts import SESSION, assistant, call, result, user, write
 
 pytestmark = pytest.mark.django_db
 
@@ -79,3 +83,78 @@ def test_old_names_and_bad_rows(workspace, taken):
         assert lost.recorded_at.year == 2026
         third = Session.objects.get(external_id="cursor/content-3")
         assert (third.agent.name, third.current_state) == ("cursor", "ended")
+
+
+@pytest.fixture
+def take(workspace, taken, tmp_path):
+    """Takes claude-mem's database, or Claude Code's transcript of its first session. With `own` the
+    first has a prompt that the transcript has not."""
+    path = write(
+        tmp_path / "shop" / f"{SESSION}.jsonl",
+        user("u1", "Fix the till,  time 1"),
+        assistant("a1", [call("toolu_1", "Edit", file="till.py")]),
+        user("u2", [result("toolu_1")]),
+        user("u3", "<command-name>/review</command-name><command-args>the till</command-args>"),
+        assistant("a2", "It is fixed."),
+    )
+    changes = "".join(
+        f"UPDATE {table} SET content_session_id = '{SESSION}' WHERE id = 1;"
+        for table in ("sdk_sessions", "user_prompts", "tool_uses")
+    )
+    changes += "UPDATE user_prompts SET session_db_id = 1, prompt_text = '/review the till' "
+
+    def take(source, own=False):
+        if source is CLAUDE_MEM:
+            text = "Only I know" if own else "/review the till"
+            return taken(f"{changes} WHERE id = 2; UPDATE user_prompts SET session_db_id = 1, "
+                         f"prompt_text = '{text}' WHERE id = 3")  # fmt: skip
+        return run_import(workspace_id=workspace.id, source=source, where=str(path))
+
+    return take
+
+
+either_first = pytest.mark.parametrize(
+    "order", [(CLAUDE_CODE, CLAUDE_MEM), (CLAUDE_MEM, CLAUDE_CODE)], ids=lambda one: one[0].name
+)
+
+
+@either_first
+def test_a_session_that_claude_code_brought_too_is_one(workspace, take, order):
+    for source in order:
+        report = take(source)
+        assert report.checked.ok, report.checked.differences
+    for source in (CLAUDE_MEM, CLAUDE_CODE):
+        report = take(source)
+        assert report.checked.ok, report.checked.differences
+        assert not report.changed
+        assert not +report.rows
+    with workspace_scope(workspace.id):
+        session = Session.objects.get(external_id=SESSION)
+        assert (session.source, session.claude_session_id) == ("claude-code", SESSION)
+        assert session.end_reason == "transcript_end"
+        assert session.memories.count() == 2
+        assert session.threads.get().external_id == f"{SESSION}/main"
+        said = session.messages.order_by("idx").values_list("native_uuid", flat=True)
+        assert list(said) == ["u1", "a1", "u2", "u3", "a2"]
+        assert session.message_count == 5
+        assert session.events.filter(event_type="tool_use").count() == session.tool_count == 1
+        # The others are claude-mem's own.
+        assert Session.objects.filter(source="claude-mem").count() == 2
+
+
+@either_first
+def test_what_only_claude_mem_knows_of_it_stays(workspace, take, order):
+    runs = {source.name: take(source, own=True) for source in order}
+    assert not take(CLAUDE_MEM, own=True).changed
+    with workspace_scope(workspace.id):
+        session = Session.objects.get(external_id=SESSION)
+        (theirs,) = session.threads.filter(source="claude-mem")
+        assert theirs.messages.filter(content="Only I know").exists()
+        assert session.message_count == session.messages.count()
+    undone = undo_import(workspace_id=workspace.id, run_id=runs["claude-mem"].run_id, actor=ALICE)
+    with workspace_scope(workspace.id):
+        assert not Memory.objects.exists()
+        assert session.messages.filter(native_uuid="a2").exists()
+        # Where its row was first, the transcript hangs on that.
+        stays = {"session", "agent"} if order[0] is CLAUDE_MEM else set()
+        assert set(+undone.staying) == stays, undone.kept

@@ -12,17 +12,20 @@ from django.db import connection
 from config.lib.scope import workspace_scope
 from contacts.models import Revision, Workspace
 from contacts.services import funnel
+from contacts.services.workspaces import update_workspace
 from memory.exports.kinds import fields, kinds
 from memory.exports.ndjson import export_lines
 from memory.exports.sql import export_sql
+from memory.importers.asked import may_become
 from memory.importers.problems import SourceError
 from memory.importers.remembrancer import REMEMBRANCER
 from memory.importers.run import run_import
 from memory.importers.undo import undo_import
-from memory.models import Memory, MemoryLink, Passage
-from sessions.models import Message, Session
+from memory.models import ImportRun, Memory, MemoryLink, Passage
+from memory.models.imports import ImportState
+from sessions.models import Session
 from tests.admin.pages import fill
-from tests.factories import ALICE, make_memory, make_session, make_workspace
+from tests.factories import ALICE, make_agent, make_memory, make_session, make_workspace
 
 pytestmark = pytest.mark.django_db
 
@@ -91,6 +94,53 @@ def test_an_empty_database_has_it_again_byte_for_byte(exported, workspace, capsy
     assert "nothing was new" in capsys.readouterr().out
 
 
+def test_what_would_be_redacted_now_comes_as_it_was_where_ids_are_kept(exported, workspace, capsys):
+    """Its history is sealed as it was; elsewhere it is taken out, and counted."""
+    with workspace_scope(workspace.id):
+        asked = {"patterns": {"pump": "pump starts"}, "personal": ["email", "phone"]}
+        update_workspace(actor=ALICE, settings={"redaction": asked})
+    before = b"".join(export_lines(workspace))
+    exported.write_bytes(before)
+    there = make_workspace("there")
+    with workspace_scope(there.id):
+        update_workspace(actor=ALICE, settings={"redaction": asked})
+    report = take(there, exported)
+    assert report.checked.ok, report.checked.differences
+    assert report.redacted >= report.problems.by_code["redacted"] > 0
+    with workspace_scope(there.id):
+        assert not Memory.objects.filter(text__contains="pump starts").exists()
+    empty_database()
+    call_command("import", "remembrancer", str(exported), keep_ids=True)
+    assert "adds up" in capsys.readouterr().out
+    assert b"".join(export_lines(Workspace.objects.get())) == before
+
+
+def test_options_that_would_be_passed_over_are_refused(exported, workspace, capsys):
+    empty_database()
+    for options, said in (
+        ({"keep_ids": True, "workspace": "lab"}, "no --workspace"),
+        ({"keep_ids": True, "dry_run": True}, "without --dry-run"),
+        ({"since": "2026-01-01"}, "is an option of `manage.py export`"),
+        ({"undo": "1a2b"}, "no remembrancer"),
+    ):
+        with pytest.raises(CommandError, match=said):
+            call_command("import", "remembrancer", str(exported), **options)
+    for given in ({"since": "2026-01-01"}, {"keep_ids": True}, {"agent": "codex"}):
+        with pytest.raises(CommandError, match="--undo: takes the id of a run, and no --"):
+            call_command("import", undo="1a2b", **given)
+    call_command("import", "remembrancer", str(exported), keep_ids=True)
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last.endswith(f"of workspace {workspace.slug}, with its history")
+    with pytest.raises(CommandError, match="it is not taken back"):
+        call_command("import", undo=last.split()[1], workspace=workspace.slug)
+    with workspace_scope(workspace.id):
+        assert not may_become(ImportRun.objects.get(), ImportState.PREVIEWING)
+    make_workspace("there")
+    call_command("import", "remembrancer", str(exported), workspace="there")
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last.endswith(" --workspace there")
+
+
 def test_psql_loads_it_into_an_empty_database(exported, workspace, tmp_path, capsys):
     path = tmp_path / "export.sql"
     call_command("export", workspace=workspace.slug, format="sql", output=str(path))
@@ -134,6 +184,9 @@ def test_part_of_it_as_sql_leaves_out_references_to_what_is_not_there(exported, 
 
 def test_another_workspace_takes_all_of_it_and_gives_it_back(exported, workspace):
     there = make_workspace("there")
+    with workspace_scope(there.id):
+        # Of the same name, and so the same one.
+        agent = make_agent()
     assert take(there, exported, dry_run=True).checked.ok
     with workspace_scope(there.id):
         assert not Memory.objects.exists()
@@ -142,17 +195,22 @@ def test_another_workspace_takes_all_of_it_and_gives_it_back(exported, workspace
     _, *rows, _ = lines_of(exported)
     history = {"contacts.revision", "contacts.revisionseal"}
     kept = [line for line in export_lines(there) if json.loads(line).get("kind") not in history]
-    assert [json.loads(line) for line in kept[1:-1]] == [
+    with workspace_scope(workspace.id):
+        mine = str(Session.objects.order_by("id").first().agent_id).encode()
+    assert [json.loads(line.replace(str(agent.pk).encode(), mine)) for line in kept[2:-1]] == [
         line for line in rows if line["kind"] not in history
-    ]
+    ][1:]
     with workspace_scope(there.id):
         assert Revision.objects.filter(actor_id=report.run_id).exists()
-    assert not take(there, exported).changed
+    again = take(there, exported)
+    assert not again.changed
+    assert set(again.problems.by_code) == {"not_carried"}
     undone = undo_import(workspace_id=there.id, run_id=report.run_id, actor=ALICE)
     assert undone.staying.total() == 0
     with workspace_scope(there.id):
-        for model in (Memory, MemoryLink, Session, Message):
-            assert not model.objects.exists(), model
+        # Tags stay, as they may be anybody's by now.
+        left = {kind for kind, model in kinds().items() if model.objects.exists()}
+        assert left == {"contacts.agent", "contacts.tag", "contacts.revision"}
 
 
 def test_markdown_is_for_people_and_their_tools(exported, workspace, tmp_path):

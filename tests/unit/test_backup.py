@@ -77,19 +77,25 @@ def test_one_backup_at_a_time_and_what_a_killed_one_left_is_gone(tmp_path):
 
 @pytest.fixture
 def made(monkeypatch, tmp_path):
-    """Makes a backup of this name without a server; `findings` are what its trial finds."""
+    """Makes a backup of this name without a server; `findings` are what its trial finds, unless it
+    is killed in it."""
 
-    def make(name: str, findings: int = 0, keep: int = 2) -> making.Made:
+    def make(name: str, findings: int = 0, keep: int = 2, killed: bool = False) -> making.Made:
         path = tmp_path / f"remembrancer-{name}.dump"
 
         def dump(login: Login, folder: Path) -> Dump:
             path.touch()
             return Dump(path, 0, "", clock.now())
 
+        def try_out(path: Path) -> Outcome:
+            if killed:
+                raise KeyboardInterrupt
+            return outcome
+
         outcome = Outcome(findings, [{"workspace": "lab", "name": "rows", "problems": ["gone"]}])
         monkeypatch.setattr(making, "backup_login", lambda: Login(URL))
         monkeypatch.setattr(making, "dump", dump)
-        monkeypatch.setattr(making, "try_out", lambda path: outcome)
+        monkeypatch.setattr(making, "try_out", try_out)
         return making.make_backup(to=tmp_path, keep=keep)
 
     return make
@@ -107,6 +113,15 @@ def test_rotation_keeps_whole_ones_and_an_unverified_one_costs_none(db, made, tm
     assert [path.name[13] for path in made("4").removed] == ["1", "3"]
     assert Backup.objects.filter(kept=True).count() == 2
     assert made("5", keep=0).removed == []
+
+
+def test_one_that_was_killed_in_its_trial_counts_as_no_verified_one(db, made, tmp_path):
+    made("1")
+    with pytest.raises(KeyboardInterrupt):
+        made("2", killed=True)
+    assert Backup.objects.get(path__endswith="2.dump").verified_at is None
+    assert [path.name[13] for path in made("3").removed] == ["2"]
+    assert [path.name[13] for path in sorted(tmp_path.glob("*.dump"))] == ["1", "3"]
 
 
 def test_the_schedule_asks_for_one_when_the_last_is_old(db, made, settings, workspace):

@@ -72,6 +72,7 @@ def session(row: Row, agent: str) -> Entry:
         key,
         {
             "conversation_id": key.replace("/", "-")[:120],
+            "claude_session_id": key[:120] if platform in AGENTS else "",
             "name": f.text("custom_title") or prompt[:200] or f"Session of {f.text('project')}",
             "prompt": prompt,
             "model": f.text("observed_model", 120),
@@ -115,9 +116,9 @@ def prompt(row: Row) -> Entry:
         occurred_at=at_or(at),
         metadata=without_empty(prompt_number=row.get("prompt_number")),
     )
-    to = Ref(Thread, str(row["session_key"]))
-    key = f.text("id")
-    return Entry("user_prompts", key, appended=[Appended(to, (new,))], findings=f.findings, at=at)
+    of = str(row["session_key"])
+    appended = [Appended(Ref(Thread, of), (new,), session=Ref(Session, of))]
+    return Entry("user_prompts", f.text("id"), appended=appended, findings=f.findings, at=at)
 
 
 def tool_use(row: Row) -> Entry:
@@ -125,12 +126,13 @@ def tool_use(row: Row) -> Entry:
     f = Fields(row)
     at = _time(f, "created_at")
     name = f.text("tool_name") or "tool"
+    call = f.text("tool_use_id")
     new = NewEvent(
         event_type="tool_use",
         text=name,
         data=without_empty(
             tool=name,
-            tool_use_id=f.text("tool_use_id"),
+            tool_use_id=call,
             input=_json_or_text(row.get("tool_input")),
             response=_json_or_text(row.get("tool_response")),
             cwd=f.text("cwd"),
@@ -139,7 +141,8 @@ def tool_use(row: Row) -> Entry:
             agent_id=f.text("agent_id"),
         ),
         occurred_at=at_or(at),
-        dedupe_key=row_key("tool_use", f.text("tool_use_id") or f.text("id"))[:120],
+        # By the call's id as the agent's hooks and transcripts name it.
+        dedupe_key=(f"tool_use:{call}" if call else row_key("tool_use", f.text("id")))[:120],
     )
     to = Ref(Session, str(row["session_key"]))
     key = f.text("id")

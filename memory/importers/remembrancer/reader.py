@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from config.lib.redact import redact
 from memory.exports.kinds import kinds
 from memory.exports.ndjson import FORMAT, VERSION
 from memory.importers.problems import Code, Problem, SourceError
@@ -66,8 +65,7 @@ class Export:
                 yield _entry(store, kind, batch)
                 batch, size = [], 0
             kind = found["kind"]
-            row = found["row"]
-            batch.append(redact(row))
+            batch.append(found["row"])
             size += len(line)
         if batch:
             yield _entry(store, kind, batch)

@@ -11,6 +11,7 @@ from django.db import DataError, IntegrityError, models, transaction
 from config.lib.actor import Actor
 from config.lib.db.models import VersionedRow
 from config.lib.errors import Erased, Invalid
+from config.lib.redact import redact, taken_out
 from contacts.models import Agent, Contact, Tag
 from contacts.services import funnel
 from memory.exports.kinds import Model, fields, keys, kind_of
@@ -49,16 +50,19 @@ class Store:
 
 
 class Batch:
-    """Rows of one kind."""
+    """Rows of one kind. Secrets are taken out of them as of all that is imported, but for ids that
+    are kept: those rows are as they were, since their history is, whose seals say so."""
 
     def __init__(self, store: Store, model: Model, found: Sequence[dict[str, Any]]) -> None:
         self.store = store
         self.model = model
         self.found = found
         self.problems: list[Problem] = []
+        self.redacted = 0
 
     def write(self, actor: Actor) -> Tally:
         self.problems = []
+        self.redacted = 0
         outcomes: Counter[str] = Counter()
         rows = [row for values in self.found if (row := self._row(values)) is not None]
         outcomes["skipped"] += len(self.found) - len(rows)
@@ -80,7 +84,10 @@ class Batch:
             _INDEXED[self.model](made, actor)
         named = str(self.model._meta.verbose_name)
         return Tally(
-            {kind_of(self.model): +outcomes}, +Counter({named: len(made)}), problems=self.problems
+            {kind_of(self.model): +outcomes},
+            +Counter({named: len(made)}),
+            problems=self.problems,
+            redacted=self.redacted,
         )
 
     def here(self) -> Tally:
@@ -100,31 +107,42 @@ class Batch:
     def _row(self, values: Mapping[str, Any]) -> Any:
         """A row that is not stored yet; None where one of its values can be none of ours."""
         try:
+            clean = values if self.store.keep_ids else redact(values)
             row = self.model(
                 **{
-                    field.attname: _value(field, values[field.attname])
+                    field.attname: _value(field, clean[field.attname])
                     for field in fields(self.model)
-                    if field.attname in values
+                    if field.attname in clean
                 }
             )
-            self._check(row)
+            taken = taken_out(values, clean) + self._check(row)
         except (ValidationError, ValueError, TypeError, AttributeError) as error:
             self._find(values.get("id", ""), Code.REFUSED, str(error)[:200], "skipped")
             return None
         except Invalid as error:
             self._find(values.get("id", ""), Code.REFUSED, error.detail[:200], "skipped")
             return None
+        if taken:
+            self.redacted += taken
+            what = "1 secret" if taken == 1 else f"{taken:,} secrets"
+            self._find(row.pk, Code.REDACTED, what, "redacted")
         return row
 
-    @staticmethod
-    def _check(row: Any) -> None:
-        """Whether it can be stored. What must not be empty was so where it comes from."""
+    def _check(self, row: Any) -> int:
+        """Whether it can be stored, and how many more secrets that took out. What must not be empty
+        was so where it comes from."""
+        held = dict(row.__dict__)
         try:
             funnel.check(row)
         except Invalid as error:
             left = {n: text for n, text in error.errors.items() if text != funnel.EMPTY}
             if left:
                 raise Invalid(left) from None
+        changed = {n: value for n, value in held.items() if row.__dict__[n] is not value}
+        if not self.store.keep_ids:
+            return sum(taken_out(value, row.__dict__[n]) for n, value in changed.items())
+        row.__dict__.update(changed)
+        return 0
 
     def _find(self, key: Any, code: Code, reason: str, action: str) -> None:
         self.problems.append(Finding(code, reason, action).of(kind_of(self.model), str(key)))
@@ -149,7 +167,11 @@ class Batch:
     def _compare(self, row: Any, known: Any) -> None:
         for key in keys(self.model):
             target = getattr(row, key.attname)
-            if target is not None and getattr(known, key.attname) is None:
+            if target is None:
+                continue
+            target = self.store.same.get((key.related_model, target), target)
+            setattr(row, key.attname, target)
+            if getattr(known, key.attname) is None:
                 self.store.later.append((self.model, known.pk, key.attname, target))
                 setattr(known, key.attname, target)
         if row.pk == known.pk and dumped_row(row) != dumped_row(known):
@@ -195,22 +217,36 @@ class Batch:
     # --- Writing --------------------------------------------------------------------------
 
     def _insert(self, rows: list[Any], actor: Actor) -> list[Any]:
-        recorded = not self.store.keep_ids and issubclass(self.model, VersionedRow)
         try:
             with transaction.atomic():
-                funnel.put_back(rows, actor=actor, recorded=recorded)
+                self._put_back(rows, actor)
             return rows
         except (IntegrityError, DataError, Erased):
             made = []
         for row in rows:
             try:
                 with transaction.atomic():
-                    funnel.put_back([row], actor=actor, recorded=recorded)
+                    self._put_back([row], actor)
                 made.append(row)
             except (IntegrityError, DataError, Erased) as error:
                 reason = str(error).splitlines()[0][:200]
                 self._find(row.pk, Code.REFUSED, reason, "skipped")
         return made
+
+    def _put_back(self, rows: list[Any], actor: Actor) -> None:
+        recorded = not self.store.keep_ids
+        versioned = issubclass(self.model, VersionedRow)
+        funnel.put_back(rows, actor=actor, recorded=recorded and versioned)
+        if recorded and not versioned:
+            # By their Revisions the run is taken back. Those of rows that have no history else say
+            # that they came, and nothing of what they are: retention lets go of them.
+            alone: list[Any] = [(row, {}, {}) for row in rows if self._goes_with_nothing(row)]
+            funnel.record_changes(alone, "import", actor=actor)
+
+    def _goes_with_nothing(self, row: Any) -> bool:
+        """Whether no other row takes it along when that goes. Tags stay: others may use them."""
+        holders = [key for key in keys(self.model) if getattr(key, "cascade", False)]
+        return self.model is not Tag and all(getattr(row, key.attname) is None for key in holders)
 
 
 class Last:

@@ -18,6 +18,7 @@ from contacts.models import Workspace
 from contacts.selectors import get_workspace
 from contacts.services.workspaces import adopt_workspace
 from memory.backup.making import make_backup
+from memory.importers import asked
 from memory.importers.problems import SourceError
 from memory.importers.registry import SOURCES
 from memory.importers.remembrancer import REMEMBRANCER, exported_workspace
@@ -30,6 +31,9 @@ from memory.unlearning.report import named
 
 SHOWN_PROBLEMS = 50
 PLAIN_SECONDS = 10.0
+DEFAULT = "default"
+# Options that have no meaning where a run is taken back.
+_OF_AN_IMPORT = ("agent", "time_zone", "keep_ids", "since", "report")
 
 
 class Command(ShellCommand):
@@ -38,7 +42,7 @@ class Command(ShellCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("source", nargs="?", choices=sorted(SOURCES), help="what it is")
         parser.add_argument("path", nargs="?", help="a file, a folder or an address of the source")
-        parser.add_argument("--workspace", default="default", help="slug (default: default)")
+        parser.add_argument("--workspace", help="slug (default: default)")
         parser.add_argument("--agent", default="", help="whose sessions they are")
         parser.add_argument(
             "--time-zone", metavar="NAME", help="where its times without a zone were written (IANA)"
@@ -60,7 +64,9 @@ class Command(ShellCommand):
         # Batches of thousands of rows, none of them in a cycle: looking for cycles at every 700
         # new objects is a tenth of an import's time.
         gc.set_threshold(50_000, 20, 100)
-        if options["undo"]:
+        if options["undo"] is not None:
+            self._refuse_with_undo(options)
+            self._back_up(options)
             try:
                 self._undo(options)
             except SourceError as error:
@@ -70,10 +76,8 @@ class Command(ShellCommand):
             raise CommandError("name a source and a path, or a run with --undo; see --help")
         if options["since"] and options["source"] == REMEMBRANCER.name:
             raise CommandError("--since: is an option of `manage.py export` for its files")
-        if options["backup"]:
-            made = make_backup()
-            if not options["json"]:
-                self.stdout.write(f"backup: {made.dump.path}")
+        zone, since = _zone(options["time_zone"]), _since(options["since"])
+        self._back_up(options)
         workspace = self._workspace(options)
         shown = _Shown(self, quiet=options["json"])
         try:
@@ -83,11 +87,11 @@ class Command(ShellCommand):
                 where=options["path"],
                 options=Options(
                     agent=options["agent"],
-                    zone=_zone(options["time_zone"]),
+                    zone=zone,
                     keep_ids=options["keep_ids"],
                 ),
                 dry_run=options["dry_run"],
-                since=_since(options["since"]),
+                since=since,
                 started_by=shell_actor("import").label,
                 progress=shown.progress,
             )
@@ -95,26 +99,44 @@ class Command(ShellCommand):
             shown.end()
             raise CommandError(str(error)) from None
         shown.end()
-        self._report(report, options)
+        self._report(report, options, workspace)
         checked = report.checked
         if checked is not None and not checked.ok and not options["dry_run"]:
             raise CommandError("it does not add up; see the differences above")
 
     def _workspace(self, options: dict[str, Any]) -> Workspace:
         if not options["keep_ids"]:
-            return get_workspace(options["workspace"])
+            return get_workspace(options["workspace"] or DEFAULT)
         if options["source"] != REMEMBRANCER.name or options["dry_run"]:
             raise CommandError(f"--keep-ids: only with {REMEMBRANCER.name}, and without --dry-run")
+        if options["workspace"] is not None:
+            raise CommandError("--keep-ids: makes the workspace of the file; no --workspace")
         try:
             found = exported_workspace(options["path"])
         except SourceError as error:
             raise CommandError(str(error)) from None
         return adopt_workspace(found)
 
+    def _back_up(self, options: dict[str, Any]) -> None:
+        if options["backup"]:
+            made = make_backup()
+            if not options["json"]:
+                self.stdout.write(f"backup: {made.dump.path}")
+
+    @staticmethod
+    def _refuse_with_undo(options: dict[str, Any]) -> None:
+        """What says something of an import would be passed over in silence."""
+        given = [f"--{name.replace('_', '-')}" for name in _OF_AN_IMPORT if options[name]]
+        given += [options[name] for name in ("source", "path") if options[name] is not None]
+        if given:
+            raise CommandError(f"--undo: takes the id of a run, and no {', '.join(given)}")
+
     def _undo(self, options: dict[str, Any]) -> None:
-        workspace = get_workspace(options["workspace"])
+        workspace = get_workspace(options["workspace"] or DEFAULT)
         with workspace_scope(workspace.id):
             run = find_run(options["undo"])
+        if not asked.is_recorded(run):
+            raise CommandError(asked.WITH_HISTORY)
         report = undo_import(
             workspace_id=workspace.id,
             run_id=run.id,
@@ -142,7 +164,7 @@ class Command(ShellCommand):
         back = f"manage.py unlearn --workspace {workspace.slug} --undo {report.unit_id}"
         self.stdout.write(f"bring it back: {back}")
 
-    def _report(self, report: ImportReport, options: dict[str, Any]) -> None:
+    def _report(self, report: ImportReport, options: dict[str, Any], workspace: Workspace) -> None:
         text = json.dumps(report.as_dict(), indent=2, default=str)
         if options["report"] is not None:
             try:
@@ -153,6 +175,8 @@ class Command(ShellCommand):
             self.stdout.write(text)
         else:
             self._print(report, options["verbose"])
+            if not report.dry_run:
+                self.stdout.write(_taking_back(report, workspace, options["keep_ids"]))
 
     def _print(self, report: ImportReport, verbose: bool) -> None:
         kept = report.problems.kept
@@ -184,10 +208,8 @@ class Command(ShellCommand):
             self.stdout.write(f"checked: {state}; {checked.compared:,} rows compared by field")
         if report.dry_run:
             self.stdout.write("dry run: nothing was written")
-            return
-        if not report.changed:
+        elif not report.changed:
             self.stdout.write("nothing was new")
-        self.stdout.write(f"run {report.run_id}; take it back with: import --undo {report.run_id}")
 
 
 class _Shown:
@@ -212,6 +234,14 @@ class _Shown:
     def end(self) -> None:
         if self.terminal and not self.quiet:
             self.command.stderr.write("\r\x1b[K", ending="")
+
+
+def _taking_back(report: ImportReport, workspace: Workspace, keep_ids: bool) -> str:
+    """How, as it can be typed."""
+    if keep_ids:
+        return f"run {report.run_id} of workspace {workspace.slug}, with its history"
+    where = "" if workspace.slug == DEFAULT else f" --workspace {workspace.slug}"
+    return f"run {report.run_id}; take it back with: import --undo {report.run_id}{where}"
 
 
 def _zone(name: str | None) -> ZoneInfo | None:

@@ -22,12 +22,11 @@ class Command(ShellCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, help="what `manage.py backup` made")
-        parser.add_argument(
+        way = parser.add_mutually_exclusive_group()
+        way.add_argument(
             "--verify", action="store_true", help="only try it, in a server that is thrown away"
         )
-        parser.add_argument(
-            "--force", action="store_true", help="put a database that is there aside"
-        )
+        way.add_argument("--force", action="store_true", help="put a database that is there aside")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def work(self, options: dict[str, Any]) -> None:

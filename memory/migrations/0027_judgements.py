@@ -15,7 +15,7 @@ class Migration(NarrowMigration):
 
     dependencies = [
         ('contacts', '0009_erasure'),
-        ('memory', '0025_consolidation'),
+        ('memory', '0026_taken_imports'),
     ]
 
     operations = [

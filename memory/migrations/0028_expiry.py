@@ -10,7 +10,7 @@ class Migration(NarrowMigration):
     dependencies = [
         ('agent_sessions', '0009_long_texts'),
         ('contacts', '0009_erasure'),
-        ('memory', '0026_judgements'),
+        ('memory', '0027_judgements'),
     ]
 
     operations = [
