@@ -216,7 +216,7 @@ class ImportRunAdmin(RunAdmin):
             links.insert(0, PageLink("Bring it back …", page, "redo"))
         if not row.counts:
             return links
-        # Its own taking back removes all that it brought; this one archives memories, and what follows.
+        # Its own taking back removes what it brought; this one archives memories and what follows.
         back = [
             replace(one, label="Archive what it wrote …")
             for one in unlearn_links(request, "run", row)
