@@ -37,7 +37,8 @@ class Way:
     `parts` are written with a row that is brought back; None where a row is not all there was (a
     session's messages are gone). `read` makes a part's value of what its Revisions keep, `held` is
     what they would keep of a row's parts now. `follows` are fields that the service sets by itself
-    when another one of the same change is set.
+    when another one of the same change is set. `may_restore(actor, row, deletion)` raises where
+    this one may not bring a row back.
     """
 
     update: Callable[..., Any]
@@ -48,6 +49,7 @@ class Way:
     read: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     held: Callable[[Any], Mapping[str, Any]] | None = None
     follows: frozenset[str] = frozenset()
+    may_restore: Callable[[Actor, Any, Revision], None] | None = None
 
 
 _ways: dict[str, Way] = {}
@@ -164,6 +166,8 @@ def _restore(revision: Revision, *, actor: Actor, reason: str) -> VersionedRow:
     row = remade(apps.get_model(revision.model), revision.before, pk=revision.object_id)
     # Nobody who read it before it went may take what is there now for what they read.
     row.version = Revision.objects.filter(object_id=row.pk).count() + 1
+    if way.may_restore is not None:
+        way.may_restore(actor, row, revision)
     assert way.parts is not None
     try:
         with transaction.atomic():

@@ -29,6 +29,8 @@ from memory.models import Memory, MemoryLink, Unlearning
 from memory.models.links import Relation
 from memory.models.memory import MemoryState
 from memory.models.unlearning import UnlearningKind, UnlearningState
+from memory.services import unlearning_links as links
+from memory.services.memories import delete_memory
 from memory.services.repeats import forget_key
 from sessions.models import Session, StagedContent, Worker
 
@@ -220,7 +222,7 @@ def undo_unlearning(
     report = Report()
     rows = Revision.objects.filter(request_id=str(unit.pk), id__gt=unit.pk)
     rows = rows.exclude(object_id=unit.pk).exclude(action="unlink").order_by("-id")
-    _revert_all(list(rows), replace(actor, request_id=f"undo-{unit.pk}"), unit, report)
+    _revert_all(list(rows), replace(actor, request_id=f"undo-{unit.pk}"), unit, report, own=True)
     funnel.touch(unit, undone=report.as_dict())
     changes = {"state": UnlearningState.UNDONE, "undone_at": clock.now()}
     return funnel.update(
@@ -244,6 +246,7 @@ def _take_back(unit: Unlearning, actor: Actor, most: int | None) -> Report:
             code="too_much",
         )
     mine = replace(actor, request_id=str(unit.pk))
+    _take_back_links(found, mine, unit, report)
     _archive(found, mine, unit, report)
     _revert_all(found.changes, mine, unit, report)
     for label in sorted(found.made.keys() - {_MEMORY}):
@@ -253,6 +256,20 @@ def _take_back(unit: Unlearning, actor: Actor, most: int | None) -> Report:
 
 def _reason(unit: Unlearning) -> str:
     return unit.reason or f"what a {unit.kind} wrote was taken back"
+
+
+def _take_back_links(found: _Written, actor: Actor, unit: Unlearning, report: Report) -> None:
+    """First, so that what it only tied to its own is not taken for derived from it."""
+    made = found.made.get(_MEMORY, set())
+    touched = _touched(found, made, unit)
+    report.reverted["memory"] += links.take_back_links(
+        actor=actor,
+        made=found.made.get(links.LINK, set()),
+        going=made - touched,
+        kept=touched,
+        reason=_reason(unit),
+        keep=lambda pk, why: report.keep(_MEMORY, pk, why),
+    )
 
 
 def _archive(found: _Written, actor: Actor, unit: Unlearning, report: Report) -> None:
@@ -283,21 +300,66 @@ def _archive(found: _Written, actor: Actor, unit: Unlearning, report: Report) ->
 
 
 def _revert_all(
-    revisions: Iterable[Revision], actor: Actor, unit: Unlearning, report: Report
+    revisions: Iterable[Revision], actor: Actor, unit: Unlearning, report: Report, own: bool = False
 ) -> None:
+    """The latest first; `own` are the unit's own."""
     for revision in revisions:
-        planned = undo.plan(revision)
-        why = planned.why_not or ("it was changed since" if planned.since else "")
-        if not why:
-            try:
-                with transaction.atomic():
-                    undo.undo(actor=actor, revision_id=revision.pk, reason=_reason(unit))
-            except DomainError as error:
-                why = error.detail
+        if links.follows_from_link(revision):
+            continue
+        try:
+            with transaction.atomic():
+                why = _revert(revision, actor, _reason(unit), own)
+        except DomainError as error:
+            why = error.detail
         if why:
             report.keep(revision.model, revision.object_id, why)
         else:
             report.reverted[_named(revision.model)] += 1
+
+
+def _revert(revision: Revision, actor: Actor, reason: str, own: bool) -> str:
+    """Why it stays, if it does. In a savepoint."""
+    is_link, is_memory = revision.model == links.LINK, revision.model == _MEMORY
+    if is_link and undo.is_deletion(revision) and revision.erased_at is None:
+        links.make_again(revision.before, actor=actor, reason=reason)
+        return ""
+    if is_link and own:
+        for link in MemoryLink.objects.filter(pk=revision.object_id).select_related("target"):
+            links.remove(link, actor=actor, reason=reason)
+        return ""
+    if is_memory and revision.action == "lower" and revision.erased_at is None:
+        lifted = links.lift(revision, actor=actor, reason=reason)
+        return "" if lifted else "it rests on what is trusted as little"
+    if own and revision.action == "restore":
+        return _delete_again(revision, actor, reason)
+    planned = undo.plan(revision)
+    if planned.why_not or planned.since:
+        return planned.why_not or "it was changed since"
+    if own and is_memory and revision.action == "unlearn":
+        # By the unit itself, as it was put away: no agent may, by a change of its own.
+        memory = funnel.get_row(Memory, revision.object_id, lock=True)
+        funnel.update(memory, planned.changes, actor=actor, action="relearn", reason=reason)
+        return ""
+    undo.undo(actor=actor, revision_id=revision.pk, reason=reason)
+    return ""
+
+
+def _delete_again(revision: Revision, actor: Actor, reason: str) -> str:
+    """What the unit restored, where nobody changed it since."""
+    model: Any = apps.get_model(revision.model)
+    row = model.objects.filter(pk=revision.object_id).select_for_update(no_key=True).first()
+    if row is None:
+        return "it is gone"
+    since = Revision.objects.filter(object_id=row.pk, id__gt=revision.pk).exclude(channel="job")
+    if since.exists():
+        return "it was changed since"
+    if isinstance(row, Memory):
+        delete_memory(actor=actor, memory_id=row.pk, reason=reason)
+        return ""
+    way = undo.way_of(revision.model)
+    note = way.held(row) if way is not None and way.held is not None else {}
+    funnel.delete(row, actor=actor, reason=reason, note=note)
+    return ""
 
 
 def _remove(label: str, found: _Written, actor: Actor, unit: Unlearning, report: Report) -> None:

@@ -9,6 +9,7 @@ from contacts.services.undo import Way, no_parts, remade, undoable
 from memory.models import Evidence, GoldenQuery, Memory, MemoryLink
 from memory.services import golden, memories
 from memory.services.about import About, about_part, held_about, still_there
+from memory.services.authority import check_restoring
 
 
 def _about(values: list[str]) -> list[About]:
@@ -66,6 +67,7 @@ def register() -> None:
         parts=_parts,
         read={"about": _about},
         held=held_about,
+        may_restore=check_restoring,
     )
     undoable(Memory, memory)
     query = Way(golden.update_golden, "golden_id", golden.EDITABLE, "workspace", parts=no_parts)
