@@ -46,6 +46,7 @@ PLACEHOLDER = re.compile(
     r"|(?:basic |bearer )?(?:<[^<>]{1,40}>:?){1,3}|\$\{?\w{1,60}\}?|\{\{[^{}]{1,60}\}\}"
     r"|your[-_ ](?:\w{1,20}[-_ ])?(?:key|token|secret|password)(?:[-_ ]here)?|[^\x00-\x7f])"
 )
+_BEGUN = "[REDACTED:"
 _YOURS = re.compile(r"(?i:your[-_])")
 
 # (name, value) -> what stands in the value's place.
@@ -80,13 +81,13 @@ _BEFORE = re.compile(
 _GOES_ON = re.compile(r"[\w(\[{$|]")
 _QUOTED = re.compile(r"(?<![\w\\])'([\w .-]{2,60})'(\s{0,3}:\s{0,3})'((?:[^'\\\n]|\\.){1,500})'")
 _HEADER = re.compile(
-    r"(?i:\b((?:proxy-)?authorization))([\"']?\s{0,3}[:=]\s{0,3}[\"']?)"
+    r"(?<!\[REDACTED:)(?<!\[REDACTED:proxy-)(?i:\b((?:proxy-)?authorization))([\"']?\s{0,3}[:=]\s{0,3}[\"']?)"
     r"(?:((?i:basic)\s{1,3})([A-Za-z0-9+/]{8,2000}={0,2})(?![\w(\[{.])"
     r"|((?i:(?:bearer|token|api-?key|key|digest|negotiate|ntlm|bot)\s{1,3})?)"
     r"((?=[^\s\"',;<>$\\(){}\[\]]{0,200}[0-9])[^\s\"',;<>$\\(){}\[\]]{8,2000}+)(?![\w(\[{.]))"
 )
 _COOKIES = re.compile(
-    r"(?i:\b((?:set-)?cookie2?))([\"']?\s{0,3}:\s{0,3}(?:\[\s{0,3})?\\?[\"']?)"
+    r"(?<!\[REDACTED:)(?<!\[REDACTED:set-)(?i:\b((?:set-)?cookie2?))([\"']?\s{0,3}:\s{0,3}(?:\[\s{0,3})?\\?[\"']?)"
     r"([^\s=;:,\"'<>]{1,200}=[^\r\n\"'<>\\]{1,4000})"
 )
 _COOKIE = re.compile(r"([^\s=;]{1,200})=([^\s=;][^\s;]{3,4000})")
@@ -113,6 +114,8 @@ def _assigned(text: str, mark: Mark) -> str:
         start, end = value
         head = _BEFORE.search(text, max(0, word[0] - 60), word[0])
         name = (head[1] if head else "") + text[word[0] : word[1]]
+        if text.endswith(_BEGUN, 0, word[0] - len(name) + word[1] - word[0]):
+            continue  # a mark's own kind and hash
         plain = text[between[0] : between[1]].strip().strip("\"'")
         secret = text[start:end].split("%22")[0].split("%26")[0]
         if start < done or (not plain and not name.startswith("-")):

@@ -119,6 +119,7 @@ def update(
     before = {name: plain(getattr(row, _attname(row, name))) for name in changes}
     for name, value in changes.items():
         setattr(row, name, value)
+    tombstones.striker(actor)(row, changes)
     check(row, only=changes.keys())
     after = {name: plain(getattr(row, _attname(row, name))) for name in changes}
     differing = [name for name in changes if before[name] != after[name]]
@@ -170,11 +171,13 @@ def update_many(
     savepoint. A statement for each set of fields that differ."""
     differing: dict[tuple[str, ...], list[V]] = {}
     revisions = []
+    strike = tombstones.striker(actor)
     for row in rows:
         wanted = changes[row.pk]
         before = {name: plain(getattr(row, _attname(row, name))) for name in wanted}
         for name, value in wanted.items():
             setattr(row, name, value)
+        strike(row, wanted)
         check(row, only=wanted.keys())
         after = {name: plain(getattr(row, _attname(row, name))) for name in wanted}
         names = [name for name in wanted if before[name] != after[name]]

@@ -5,6 +5,7 @@ from html import escape
 
 import pytest
 
+from config.lib.patterns import NOTHING
 from config.lib.recalled import (
     CLOSE,
     OPEN,
@@ -12,8 +13,9 @@ from config.lib.recalled import (
     ends_without_recalled,
     without_recalled,
 )
-from config.lib.redact import may_hold_secrets, redact, redact_text
+from config.lib.redact import may_hold_secrets, redact, redact_text, redacting_for
 from config.lib.redact_named import is_secret_name
+from tests.factories import nowhere
 from tests.redaction import PEM, SECRETS, unhashed
 
 
@@ -104,9 +106,24 @@ def test_an_escape_before_it_hides_no_secret(around):
     ],
 )  # fmt: skip
 def test_a_name_in_plain_text_says_it_where_the_value_looks_like_one(text, left):
-    once = redact_text(text)
-    assert unhashed(once).replace("REDACTED:", "") == left
-    assert redact_text(once) == once
+    with redacting_for(nowhere(), NOTHING):
+        once = redact_text(text)
+        assert unhashed(once).replace("REDACTED:", "") == left
+        assert redact_text(once) == once
+
+
+def test_a_mark_of_any_kind_stays_what_it_is():
+    with redacting_for(nowhere(), NOTHING):
+        for name in ("proxy-authorization", "set-cookie", "github-token", "DB_PASSWORD", *SECRETS):
+            for hashed in ("00000000", "3f9a2c1d"):
+                marked = f"[REDACTED:{name}:{hashed}]"
+                for text in (
+                    marked,
+                    f"{name}={marked}",
+                    f'{{"{name}": "{marked}"}}',
+                    f"{name}: {marked}",
+                ):
+                    assert redact_text(text) == text
 
 
 @pytest.mark.parametrize(
