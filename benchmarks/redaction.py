@@ -4,15 +4,18 @@
 the sources and documents of the installed Python packages, /usr/share/doc, and the folders named. A
 text is a piece of 2,000 characters or a little more, to a line's end. Whatever is taken out of it
 counts as false, but for what is a credential by its very syntax, in a manual too: an address with a
-password in it, a JWT, a PEM block (`BY_SYNTAX`; counted as `found` all the same). So the figure is
-an upper bound: example tokens count as false. The cost is that of `redact_text` on pieces of 10 kB
-of the same files. Exits with 1 where a bar is not met.
+password in it, a JWT, a PEM block (`BY_SYNTAX`), and what a header, a query, a setting or a flag of
+plain text gives as one (`examples`; `Authorization: Bearer h480djs93hd8`). All are counted as
+`found`. So the figure is an upper bound: example keys of providers and in JSON count as false. The
+cost is that of `redact_text` on pieces of 10 kB of the same files. Exits with 1 where a bar is not
+met.
 """
 
 import argparse
 import json
 import os
 import random
+import re
 import statistics
 import sys
 import sysconfig
@@ -28,6 +31,7 @@ from benchmarks._server import machine
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
 
 from config.lib import redact as redaction
+from config.lib.redact_named import is_secret_name
 
 PIECE, COST_PIECE = 2000, 10_000
 ENDINGS = {".py", ".pyi", ".md", ".rst", ".txt", ".html", ".json", ".js", ".css", ".c", ".h",
@@ -35,6 +39,8 @@ ENDINGS = {".py", ".pyi", ".md", ".rst", ".txt", ".html", ".json", ".js", ".css"
 LARGEST = 5_000_000
 MOST_FALSE, MOST_MS = 1.0, 1.0
 SHOWN = 40
+IN_PLAIN = re.compile(r"(?:=|:|=>|\s)\s*[\"'`]?(?:(?i:basic|bearer|token)\s+)?$")
+IN_JSON = re.compile(r"\"\s*:\s*\[?\s*\"$")
 BY_SYNTAX = frozenset({"jwt", "private-key"})
 
 
@@ -66,18 +72,27 @@ def read(path: Path) -> str:
 
 def is_by_syntax(text: str, start: int, kind: str) -> bool:
     """Whether what was found is a credential wherever it stands."""
+    if is_example(text, start, kind):
+        return True
     return kind in BY_SYNTAX or (kind == "password" and "://" in text[max(0, start - 210) : start])
 
 
-def taken_out(text: str) -> list[tuple[str, bool]]:
-    """(kind, whether it counts as false) of all that goes from a text."""
+def is_example(text: str, start: int, kind: str) -> bool:
+    """Whether a name in plain text gives it, not a key of JSON."""
+    named = is_secret_name(kind) or kind in ("authorization", "cookie")
+    before = text[max(0, start - 200) : start]
+    return named and IN_PLAIN.search(before) is not None and not IN_JSON.search(before)
+
+
+def taken_out(text: str) -> list[tuple[str, bool, bool]]:
+    """(kind, whether it counts as false, whether it is an example) of all that goes from a text."""
     clean = redaction.redact_text(text)
     if clean == text:
         return []
     # One that stands in the text is what a manual of ours says.
     marks = [found for found in redaction.MARK.finditer(clean) if found[0] not in text]
     return [
-        (kind, not is_by_syntax(clean, found.start(), kind))
+        (kind, not is_by_syntax(clean, found.start(), kind), is_example(clean, found.start(), kind))
         for found in marks
         for kind in [found[0].removeprefix("[REDACTED:").rstrip("]")]
     ]
@@ -85,7 +100,7 @@ def taken_out(text: str) -> list[tuple[str, bool]]:
 
 def measure(folders: list[Path], *, costs: int, seed: int = 1) -> dict[str, Any]:
     """The corpus from one end to the other; the cost of `costs` of its files' pieces of 10 kB."""
-    texts = lines = characters = touched = wrong = 0
+    texts = lines = characters = touched = wrong = examples = 0
     found: Counter[str] = Counter()
     false: Counter[str] = Counter()
     samples: list[str] = []
@@ -96,8 +111,9 @@ def measure(folders: list[Path], *, costs: int, seed: int = 1) -> dict[str, Any]
             texts, characters = texts + 1, characters + len(piece)
             lines += piece.count("\n") + (not piece.endswith("\n"))
             gone = taken_out(piece)
-            found.update(kind for kind, _ in gone)
-            bad = [kind for kind, is_false in gone if is_false]
+            found.update(kind for kind, _, _ in gone)
+            bad = [kind for kind, is_false, _ in gone if is_false]
+            examples += any(is_one for _, _, is_one in gone)
             false.update(bad)
             touched, wrong = touched + bool(gone), wrong + bool(bad)
             if bad and len(samples) < SHOWN:
@@ -111,6 +127,7 @@ def measure(folders: list[Path], *, costs: int, seed: int = 1) -> dict[str, Any]
         "lines": lines,
         "characters": characters,
         "texts_with_any": touched,
+        "texts_with_examples": examples,
         "texts_with_false": wrong,
         "false_per_10000_texts": round(10_000 * wrong / max(1, texts), 3),
         "false_per_10000_lines": round(10_000 * sum(false.values()) / max(1, lines), 4),

@@ -12,7 +12,7 @@ Not for what a person wrote without either: nobody can tell that from words.
 import hmac
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -24,6 +24,14 @@ import re2
 from django.conf import settings
 
 from config.lib.patterns import NOTHING, Extra
+from config.lib.redact_named import (
+    LONGEST_NAME,
+    PAIRS,
+    PLACEHOLDER,
+    PLAIN,
+    VARIABLES,
+    is_secret_name,
+)
 from config.lib.scope import current_workspace_id, in_scope
 
 # Kind, the literals of which one stands in every secret of this form, and the form. No form takes
@@ -35,6 +43,10 @@ _FORMS: tuple[tuple[str, str, str], ...] = (
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
         r"[\s\S]*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
     ),
+    # The same in base64, as in a kubeconfig: its words, however they fall on three letters.
+    ("private-key", "LS0tLS1CRUdJTi",
+     r"LS0tLS1CRUdJTi[0-9A-Za-z+/]{0,40}?(?:UFJJVkFURSBLRV|BSSVZBVEUgS0VZ|QUklWQVRFIEtFW)"
+     r"[0-9A-Za-z+/]*={0,2}"),
     ("remembrancer-key", "rmb_", r"\brmb_[0-9A-Za-z]{43}_[0-9A-Za-z]{43,49}"),
     ("anthropic-key", "sk-", r"\bsk-ant-[\w-]{16,}"),
     (
@@ -52,7 +64,7 @@ _FORMS: tuple[tuple[str, str, str], ...] = (
     ("google-secret", "GOCSPX-", r"\bGOCSPX-[\w-]{24,}"),
     ("google-token", "ya29.", r"\bya29\.[\w-]{20,}"),
     ("slack-token", "xox xapp-",
-     r"\b(?:xox[abeoprs]|xapp)-(?=[A-Za-z-]{0,99}[0-9])[0-9A-Za-z-]{10,}"),
+     r"\b(?:xox[a-eoprs]|xapp)-(?=[A-Za-z-]{0,99}[0-9])[0-9A-Za-z-]{10,}"),
     ("slack-webhook", "hooks.slack.com", r"https://hooks\.slack\.com/services/[\w/]{20,}"),
     ("npm-token", "npm_", r"\bnpm_[0-9A-Za-z]{36}\b"),
     ("pypi-token", "pypi-AgEI", r"\bpypi-AgEI[\w-]{50,}"),
@@ -69,15 +81,35 @@ _FORMS: tuple[tuple[str, str, str], ...] = (
     ("age-key", "AGE-SECRET-KEY-1", r"\bAGE-SECRET-KEY-1[0-9A-Z]{50,}"),
     ("jwt", "eyJ", r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),
 )  # fmt: skip
-# Ends of environment variables' names.
-_VARIABLES = "PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_KEY|PRIVATE_KEY|TOKEN"
 # Forms of which a part stays: the scheme and the name tell a reader what was there.
 _UNMARKED = r"(?!\[REDACTED:)"
 _PARTS: tuple[tuple[str, str, str], ...] = (
+    # The last `@` before the path ends it: a password may have one.
     (
         "password",
         "://",
-        rf"(://[^\s:/@\"'<>]{{0,200}}:){_UNMARKED}([^\s/@\"'<>]{{1,500}})(?=@)",
+        rf"((?:://|:\\/\\/)[^\s:/@\"'<>\[\]]{{0,200}}:){_UNMARKED}([^\s/\"'<>]{{1,500}})(?=@)",
+    ),
+    # Written into a database's address as it is, with a slash in it.
+    (
+        "password",
+        "sql://",
+        r"((?i:postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|rediss?|amqps?|mssql)(?:\+\w{1,20})?"
+        rf"://[^\s:/@\"'<>\[\]]{{0,200}}:){_UNMARKED}"
+        r"((?![0-9]{1,5}[/?])[^\s\"'<>@\[]{1,300}+)(?=@[\w.-])",
+    ),
+    # In place of a name and a password, as in the address of a repository.
+    (
+        "password",
+        "://",
+        r"(://)((?=[^\s/@]{0,200}[0-9])(?=[^\s/@]{0,200}[A-Za-z])[0-9A-Za-z_-]{20,200})(?=@)",
+    ),
+    (
+        "password",
+        "://",
+        r"(%3[Aa]%2[Ff]%2[Ff][^\s/@\"'<>&%]{0,100}%3[Aa])"
+        rf"{_UNMARKED}"
+        r"((?:[^\s\"'<>&=%]|%(?!40|26)[0-9A-Fa-f]{2}){1,100}+)(?=%40)",
     ),
     (
         "authorization",
@@ -88,41 +120,79 @@ _PARTS: tuple[tuple[str, str, str], ...] = (
     (
         "variable",
         "PASSWORD= PASSWD= SECRET= KEY= TOKEN=",
-        rf"(\b[A-Z0-9_]*(?:{_VARIABLES})"
+        rf"((?<![A-Z0-9_])[A-Z0-9_]*(?:{VARIABLES})"
         r"=\\?[\"']?)(?!(?i:your[-_]))([^\s\"'$<{(&;\\\[][^\s\"'&;\\]{7,})",
     ),
 )
+
+
+def _taker(
+    kind: str, form: str, begin: re.Pattern[str] | None, keeps_head: bool
+) -> Callable[[str], str]:
+    wanted = re.compile(form)
+
+    def stand_in(found: re.Match[str]) -> str:
+        if begin is not None and not begin.match(found.string, found.start()):
+            return found[0]
+        return found[1] + mark(kind, found[2]) if keeps_head else mark(kind, found[0])
+
+    return lambda text: wanted.sub(stand_in, text)
+
+
+def _named_taker(take: Callable[[str, Callable[[str, str], str]], str]) -> Callable[[str], str]:
+    return lambda text: take(text, _hidden)
+
+
 # One look for all of them says which forms are worth one of their own: nearly every text has none.
 # RE2 takes 2 ns a character for it, `re` 45.
 _BROAD = {
     "gh": r"gh[pousr]_",
-    "xox": r"xox[abeoprs]-",
+    "xox": r"xox[a-eoprs]-",
     "shp": r"shp(?:at|ca|pa|ss)_",
+    "://": r":(?://|\\/\\/)|%3[Aa]%2[Ff]%2[Ff]",
+    "sql://": r"(?i:sql|postgres|mariadb|mongodb|redis|amqps?)[+\w]*://",
     # A line feed may be written as two letters, where the text is one of JSON.
     "bearer": r"(?i:bearer|basic)(?:\s|\\[nrt])",
 }
 _BY_HINT: dict[str, list[int]] = {}
 
 
-def _begun(form: str) -> str:
-    """A form that begins a word, or stands behind a line end that is written as two letters, as in
-    JSON and vCards: the second one is no letter of the word's."""
+# What may stand right before a form, and ends in a letter or digit all the same: a line end that
+# is written as two letters, as in JSON and vCards; other escapes of JSON and addresses; the colours
+# of a terminal.
+_ESCAPES = (
+    r"(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4})|(?<=\\x[0-9A-Fa-f]{2})|(?<=[0-9\[]m)"
+)
+
+
+def _unbegun(form: str) -> tuple[str, re.Pattern[str] | None]:
+    """A form without what must stand before it, and that: it is asked where the form is found,
+    since a search for the form alone is quicker."""
     for start in (r"\b", r"(?<![\w-])"):
         for head in ("", "((?i:", "("):
             if form.startswith(head + start):
-                return rf"{head}(?:{start}|(?<=\\[nrt])){form[len(head + start) :]}"
-    return form
+                return head + form[len(head + start) :], re.compile(f"{start}|{_ESCAPES}")
+    return form, None
 
 
-_ALL: list[tuple[str, re.Pattern[str], bool]] = []
+_ALL: list[Callable[[str], str]] = []
 for _kind, _hints, _form in (*_FORMS, *_PARTS):
     for _hint in (_hints,) if _hints == "PRIVATE KEY" else _hints.split(" "):
         _BY_HINT.setdefault(_hint, []).append(len(_ALL))
-    _ALL.append((_kind, re.compile(_begun(_form)), _kind in {kind for kind, _, _ in _PARTS}))
+    _ALL.append(_taker(_kind, *_unbegun(_form), _kind in {kind for kind, _, _ in _PARTS}))
+for _hint, _take in PLAIN.items():
+    _BY_HINT[_hint] = [len(_ALL)]
+    _BROAD[_hint] = _hint
+    _ALL.append(_named_taker(_take))
+_BY_HINT[PAIRS] = []
+_BROAD[PAIRS] = PAIRS
 
 
 def _looks() -> Any:
-    made = re2.Set.SearchSet(re2.Options())
+    options = re2.Options()
+    # It finds nothing where its automaton has no room.
+    options.max_mem = 1 << 26
+    made = re2.Set.SearchSet(options)
     for hint in _BY_HINT:
         made.Add(_BROAD.get(hint, re.escape(hint)))
     made.Compile()
@@ -130,43 +200,17 @@ def _looks() -> Any:
 
 
 _LOOK, _OF_HINT = _looks(), list(_BY_HINT.values())
-# Names, however their words are joined: `input_tokens` and `session_id` are none. Of the second
-# kind are also those that say whose it is: DB_PASSWORD, stripeApiKey.
-_WHOLE = (
-    "authorization", "bearer token", "cookie", "credentials", "csrf token", "id token", "mysql pwd",
-    "proxy authorization", "set cookie", "token",
-)  # fmt: skip
-_ENDINGS = (
-    "access key", "access token", "api key", "api token", "auth token", "bot token",
-    "client secret", "github token", "gitlab token", "oauth token", "passphrase", "passwd",
-    "password", "private key", "refresh token", "secret", "secret key", "session token",
-    "slack token",
-)  # fmt: skip
-
-
-def _joined(names: tuple[str, ...]) -> str:
-    return "|".join(name.replace(" ", "[-_ .]?") for name in names)
-
-
-_NAME = re.compile(
-    rf"(?i:{_joined(_WHOLE)}|(?:[\w .-]{{0,60}}[-_ .])?(?:{_joined(_ENDINGS)}))"
-    rf"|[A-Z0-9_]{{0,60}}(?:{_VARIABLES})"
-    rf"|[\w.-]{{0,60}}[a-z0-9](?:{'|'.join(n.title().replace(' ', '') for n in _ENDINGS)})"
-)
-LONGEST_NAME = 120
 # Of these also a number is a secret; of `token` it is a count.
 _NUMERIC = re.compile("pass", re.IGNORECASE)
 _KEY = re.compile(rf'"([\w .-]{{2,{LONGEST_NAME}}})\\*"\s*:')
 # A key in JSON that stands in a text, itself perhaps in a text of JSON, with a text as its value.
-_KEYED = re.compile(rf'"([\w .-]{{2,{LONGEST_NAME}}})(\\*)"\s*:\s*\2"')
+_KEYED = re.compile(rf'"([\w .-]{{2,{LONGEST_NAME}}})(\\*)"\s*:\s*(?:\[\s*)?\2"')
 _VALUE, _ESCAPED_VALUE = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL), re.compile(r'[^"]*')
-# What stands where a value would: a type, the name of what belongs there, a sign in a table of
-# signs. Manuals are full of them.
-_PLACEHOLDER = re.compile(
-    r"(?i:(?:string|boolean|number|object|any|none|null|true|false)\??"
-    r"|(?:basic |bearer )?(?:<[^<>]{1,40}>:?){1,3}|\$\{?\w{1,60}\}?|\{\{[^{}]{1,60}\}\}"
-    r"|your[-_ ](?:\w{1,20}[-_ ])?(?:key|token|secret|password)(?:[-_ ]here)?|[^\x00-\x7f])"
-)
+# The keys of JSON under which what names a `value` beside it may stand.
+_NAMING = ("name", "key", "header")
+_COOKIES = frozenset({"cookie", "cookies"})
+_PEM_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 # A scheme, a name and a password of one letter each (`://a:b@`).
 SHORTEST_SECRET = 7
 BEGINNING = "[REDACTED:"
@@ -246,8 +290,7 @@ def redact_text(text: str, *, personal: bool = False, ask: bool = True) -> str:
     if '"' in text and _names_one(_KEYED, text):
         text = _without_named(text)
     for number in _worth_a_look(text):
-        kind, form, keeps_head = _ALL[number]
-        text = form.sub(_stand_in(kind, keeps_head), text)
+        text = _ALL[number](text)
     extra = current_extra(ask=ask)
     if extra is NOTHING:
         return text
@@ -258,9 +301,12 @@ def redact_text(text: str, *, personal: bool = False, ask: bool = True) -> str:
 
 def _worth_a_look(text: str) -> list[int]:
     """The forms that may be in it, in their order."""
+    return sorted({number for hint in _hints_in(text) for number in _OF_HINT[hint]})
+
+
+def _hints_in(text: str) -> Sequence[int]:
     # A lone surrogate is no part of a secret, and nothing that is stored.
-    hints = _LOOK.Match(text.encode("utf-8", "replace")) or ()
-    return sorted({number for hint in hints for number in _OF_HINT[hint]})
+    return _LOOK.Match(text.encode("utf-8", "replace")) or ()
 
 
 def _names_one(keys: re.Pattern[str], text: str) -> bool:
@@ -276,7 +322,7 @@ def _without_named(text: str) -> str:
         value = (_ESCAPED_VALUE if key[2] else _VALUE).match(text, key.end())
         assert value is not None  # it may be empty
         said = value[0].rstrip("\\") if key[2] else value[0]
-        if said.strip() and not _PLACEHOLDER.fullmatch(said):
+        if said.strip() and not PLACEHOLDER.fullmatch(said):
             parts += [text[done : key.end()], _hidden(key[1], said)]
             done = key.end() + len(said)
     return "".join([*parts, text[done:]])
@@ -301,12 +347,6 @@ def _without_found(text: str, kind: str, find: Callable[[str], Iterator[tuple[in
 
 def _hidden(name: str, value: str) -> str:
     return value if MARK.fullmatch(value) else mark(name.lower()[:40], value)
-
-
-def _stand_in(kind: str, keeps_head: bool) -> Callable[[re.Match[str]], str]:
-    if keeps_head:
-        return lambda found: found[1] + mark(kind, found[2])
-    return lambda found: mark(kind, found[0])
 
 
 # --- JSON -------------------------------------------------------------------------------------
@@ -337,43 +377,68 @@ def _walked(value: Any, personal: bool) -> Any:
     if isinstance(value, str):
         return redact_text(value, personal=personal)
     if isinstance(value, list):
-        return [_walked(item, personal) for item in value]
+        return _listed(value, personal)
     if isinstance(value, dict):
+        named = next((value[key] for key in _NAMING if isinstance(value.get(key), str)), "")
         return {
             redact_text(k, personal=personal) if isinstance(k, str) else k: _valued(
-                str(k), item, personal
+                named if k == "value" and is_secret_name(named) else str(k), item, personal
             )
             for k, item in value.items()
         }
     return value
 
 
+def _listed(items: list[Any], personal: bool) -> list[Any]:
+    """A list: a header as a name and its value, or a text line by line, may be one."""
+    if len(items) == 2 and isinstance(items[0], str) and is_secret_name(items[0]):
+        return [items[0], _valued(items[0], items[1], personal)]
+    made = []
+    within = False
+    for item in items:
+        text = item if isinstance(item, str) else ""
+        begins = _PEM_BEGIN.search(text) is not None
+        ends = _PEM_END.search(text) is not None
+        if within and text:
+            made.append(mark("private-key", text))
+        else:
+            made.append(_walked(item, personal))
+        within = (within or begins) and not ends and bool(text)
+    return made
+
+
 def _valued(name: str, item: Any, personal: bool) -> Any:
     # A key's value is hidden whole; what stands below an object of that name is looked at itself.
+    if name.lower() in _COOKIES and isinstance(item, (list, dict)):
+        return _cookies(item)
     if not is_secret_name(name):
         return _walked(item, personal)
     if isinstance(item, list):
         return [_valued(name, one, personal) for one in item]
-    if isinstance(item, str) and item.strip() and not _PLACEHOLDER.fullmatch(item):
+    if isinstance(item, str) and item.strip() and not PLACEHOLDER.fullmatch(item):
         return _hidden(name, item)
     if _NUMERIC.search(name) and isinstance(item, (int, float)) and not isinstance(item, bool):
         return _hidden(name, str(item))
     return _walked(item, personal)
 
 
-def is_secret_name(name: str) -> bool:
-    return len(name) <= LONGEST_NAME and _is_secret(name)
-
-
-@lru_cache(maxsize=4096)
-def _is_secret(name: str) -> bool:
-    return _NAME.fullmatch(name) is not None
+def _cookies(items: Any) -> Any:
+    """A jar: what each is called stays."""
+    if isinstance(items, list):
+        return [_cookies(one) for one in items]
+    if not isinstance(items, dict):
+        return _hidden("cookie", items) if isinstance(items, str) and items.strip() else items
+    whole = "value" not in items
+    return {
+        key: _cookies(one) if whole or key == "value" else _walked(one, False)
+        for key, one in items.items()
+    }
 
 
 def may_hold_secrets(text: str) -> bool:
     """Whether a line of JSON is worth reading for secrets. False is certain, True is not."""
     return bool(
-        _worth_a_look(text)
+        _hints_in(text)
         or ('"' in text and _names_one(_KEY, text))
         or any(True for _ in current_extra().finders(personal=True))
     )

@@ -1,27 +1,57 @@
 """Finding words in text and JSON, whatever their case and what stands between them, and striking
 the texts that have them. Pure functions; what is looked for, and where, is the caller's.
 
-Text is compared as words: letters and digits in Unicode normal form C, case folded, everything
-between them left out. So "Anna  KELLER," says "Anna Keller", and "Annabel Keller" does not.
+Text is compared as words: letters and digits in Unicode normal form KC, case folded, everything
+between them and what has no width left out. So "Anna  KELLER," says "Anna Keller", and "Annabel
+Keller" does not. A text is also read as what it stands for where it has escapes of JSON, of an
+address or of HTML: "Anna%20Keller" says it, too.
 """
 
+import contextlib
+import html
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
+
+import orjson
+
+from config.lib.text import visible
 
 ERASED = "[erased]"
 _WORD = re.compile(r"[^\W_]+")
 # As JSON and programs write line breaks and the like in a text that is quoted in another.
 _ESCAPE = re.compile(r"\\[abfnrtv]")
+_CODES = re.compile(r"(?:\\u[0-9A-Fa-f]{4})+")
 
 Words = tuple[str, ...]
 
 
 def words_of(text: str) -> Words:
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
+        text = unicodedata.normalize("NFKC", visible(text))
     return tuple(_WORD.findall(text.casefold()))
+
+
+def readings(text: str) -> Iterator[Words]:
+    """The words of a text as it is written, and as what it stands for where that is another."""
+    yield words_of(text)
+    meant = text
+    if "\\" in meant:
+        meant = _ESCAPE.sub(" ", _CODES.sub(_letters, meant))
+    if "&" in meant:
+        meant = html.unescape(meant)
+    if "%" in meant:
+        meant = unquote(meant)
+    if meant != text:
+        yield words_of(meant)
+
+
+def _letters(found: re.Match[str]) -> str:
+    with contextlib.suppress(orjson.JSONDecodeError):
+        return str(orjson.loads(f'"{found[0]}"'))
+    return found[0]
 
 
 def texts_in(value: Any) -> Iterator[str]:
@@ -54,9 +84,7 @@ class Phrases:
             yield from found
 
     def are_in(self, text: str) -> bool:
-        if self._are_in(words_of(text)):
-            return True
-        return "\\" in text and self._are_in(words_of(_ESCAPE.sub(" ", text)))
+        return any(map(self._are_in, readings(text)))
 
     def _are_in(self, said: Words) -> bool:
         for index, word in enumerate(said):

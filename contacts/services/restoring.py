@@ -115,6 +115,8 @@ def _put_back(revisions: Sequence[Revision], *, actor: Actor, reason: str) -> li
         with transaction.atomic():
             parts = {}
             for row, one in zip(rows, revisions, strict=True):
+                if way and way.may_restore is not None:
+                    way.may_restore(actor, row, one)
                 funnel.check(row)
                 held = way.parts(row, one.before) if way and way.parts else ()
                 if held:

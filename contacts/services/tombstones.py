@@ -12,7 +12,8 @@ who has only the database, and match nowhere else. With another SECRET_KEY they 
 
 import hmac
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -21,7 +22,7 @@ from django.db import connection, models
 from config.lib.actor import Actor
 from config.lib.errors import Erased
 from config.lib.scope import current_workspace_id
-from config.lib.wording import ERASED, Words, texts_in, words_of
+from config.lib.wording import ERASED, Words, readings, texts_in
 from contacts.models import Erasure, Tombstone
 
 _LOOK = (
@@ -126,8 +127,8 @@ def guard(
             further = (parts or {}).get(row.pk, ())
             if said := found.terms.said_in([*_values(row), *further]):
                 raise Erased(what, said)
-        elif actor.channel == "import":
-            _strike(row, found.terms)
+        elif actor.channel == "import" and (said := _strike(row, found.terms)):
+            raise Erased(what, said)
 
 
 def guard_changes(row: models.Model, changes: Mapping[str, Any], parts: Iterable[Any]) -> None:
@@ -142,6 +143,28 @@ def guard_changes(row: models.Model, changes: Mapping[str, Any], parts: Iterable
     refusing = found.whole or found.terms.said_in([*said, *parts])
     if refusing:
         raise Erased(str(row._meta.verbose_name), refusing)
+
+
+def striker(actor: Actor) -> Callable[[models.Model, Iterable[str]], None]:
+    """What an import calls before it writes named fields of rows that are there: the texts in them
+    that say an erased term are struck. Statements are refused instead (`guard_changes`)."""
+    found = _Found(_key(), set()) if actor.channel == "import" else None
+
+    def strike(row: models.Model, names: Iterable[str]) -> None:
+        if found is None or not found.any or row._meta.label_lower in STATEMENTS:
+            return
+        if said := _strike(row, found.terms, names):
+            raise Erased(str(row._meta.verbose_name), said)
+
+    return strike
+
+
+def without_terms(values: Any, *, actor: Actor) -> Any:
+    """A JSON value as an import may write it: texts in it that say an erased term struck."""
+    if actor.channel != "import":
+        return values
+    found = _Found(_key(), set())
+    return found.terms.strike(values) if found.any else values
 
 
 class _Found:
@@ -178,11 +201,13 @@ class _Terms:
         return {one for text in texts_in(value) for one in self._said(text)}
 
     def _said(self, text: str) -> set[uuid.UUID]:
-        pieces = [_piece(word) for word in words_of(text)]
         head = _piece("term")
-        runs = {
-            "".join(pieces[i : i + n]) for n in self.lengths for i in range(len(pieces) - n + 1)
-        }
+        runs = set()
+        for words in readings(text):
+            pieces = [_piece(word) for word in words]
+            runs |= {
+                "".join(pieces[i : i + n]) for n in self.lengths for i in range(len(pieces) - n + 1)
+            }
         hashed = (_hashed(self.key, head + run) for run in runs)
         return {self.digests[one] for one in hashed if one in self.digests}
 
@@ -196,17 +221,40 @@ class _Terms:
         return value
 
 
+def _says_something(field: Any) -> bool:
+    base = getattr(field, "base_field", field)
+    says = isinstance(base, (models.CharField, models.TextField, models.JSONField))
+    return says and not getattr(base, "choices", None)
+
+
 def _values(row: models.Model) -> Iterator[Any]:
     for field in row._meta.concrete_fields:
-        if isinstance(field, (models.CharField, models.TextField, models.JSONField)):
+        if _says_something(field):
             yield getattr(row, field.attname)
 
 
-def _strike(row: models.Model, terms: _Terms) -> None:
-    """What an import brings: free text, not the names by which rows are told apart."""
+@cache
+def _told_apart_by(model: type[models.Model]) -> frozenset[str]:
+    """Fields by which a row is found again: nothing else can stand there."""
+    unique = (
+        one.fields for one in model._meta.constraints if isinstance(one, models.UniqueConstraint)
+    )
+    return frozenset({"external_id", "source", *NATIVE, *(n for names in unique for n in names)})
+
+
+def _strike(row: models.Model, terms: "_Terms", names: Iterable[str] | None = None) -> set[Any]:
+    """What an import brings, in place; the erasures of the terms that a name says by which the row
+    is told apart: it cannot be without, nor with it."""
+    wanted = None if names is None else frozenset(names)
+    refusing: set[Any] = set()
     for field in row._meta.concrete_fields:
-        if isinstance(field, (models.TextField, models.JSONField)):
-            value = getattr(row, field.attname)
-            struck = terms.strike(value) if value else value
-            if struck != value:
-                setattr(row, field.attname, struck)
+        if not _says_something(field) or (wanted is not None and field.name not in wanted):
+            continue
+        value = getattr(row, field.attname)
+        if not value or terms.strike(value) == value:
+            continue
+        if field.name in _told_apart_by(type(row)):
+            refusing |= terms.said_in(value)
+        else:
+            setattr(row, field.attname, terms.strike(value))
+    return refusing

@@ -10,6 +10,7 @@ from typing import Any
 from django.apps import apps
 from django.db import models
 
+from config.lib.actor import Actor
 from config.lib.db.models import WorkspaceRow
 from contacts.models import Revision
 from contacts.services import funnel
@@ -25,7 +26,8 @@ class Way:
     `parts` are written with a row that is brought back; None where a row is not all there was (a
     session's messages are gone). `read` makes a part's value of what its Revisions keep, `held` is
     what they would keep of the parts of rows now, by their ids. `follows` are fields that the
-    service sets by itself when another one of the same change is set.
+    service sets by itself when another one of the same change is set. `may_restore(actor, row,
+    deletion)` raises where this one may not bring a row back.
     """
 
     update: Callable[..., Any]
@@ -36,6 +38,7 @@ class Way:
     read: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     held: Callable[[Collection[uuid.UUID]], Mapping[uuid.UUID, Mapping[str, Any]]] | None = None
     follows: frozenset[str] = frozenset()
+    may_restore: Callable[[Actor, Any, Revision], None] | None = None
 
 
 _ways: dict[str, Way] = {}

@@ -16,6 +16,8 @@ from vobject.base import VObjectError, textLineToContentLine  # type: ignore[imp
 from config.lib.errors import Invalid
 
 LINE_OCTETS = 75
+# Of quoted-printable.
+SOFT_BREAK = "=\n"
 # The head of a line, without alternatives that could be tried twice: linear time.
 _VALUE = r'(?:"[^"]*"|[^";:,]*)'
 _HEAD = re.compile(
@@ -64,6 +66,13 @@ def unfold(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
             quoted = bool(_QUOTED_PRINTABLE.search(line.partition(":")[0]))
     if parts:
         yield first, "".join(parts)
+
+
+def unfolded(text: str) -> str:
+    """The same card with each property on one line: what is looked for in it (a secret, a word that
+    was erased) is not cut in two."""
+    lines = unfold(split_lines(text))
+    return "".join(f"{line.replace(SOFT_BREAK, '')}\r\n" for _, line in lines)
 
 
 def read_line(text: str, number: int) -> Line:

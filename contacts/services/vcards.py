@@ -21,6 +21,7 @@ from contacts.services.vcard_lines import (
     split_value,
     unescape,
     unfold,
+    unfolded,
     write_line,
 )
 
@@ -139,7 +140,7 @@ def read_card(text: str) -> Card:
             for tag in re.split("[,;]", part)
         ],
         uid=next((line.value.strip() for line in named["UID"]), ""),
-        raw=text,
+        raw=unfolded(text),
     )
     name = _one_line(first("FN")) or _one_line(_structured_name(named["N"])) or card.company
     card.name = name or (card.emails[0].value if card.emails else "")

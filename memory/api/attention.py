@@ -7,10 +7,11 @@ from ninja import Query, Router
 
 from contacts.api.auth import KeyAuth
 from contacts.api.http import reply
-from memory.schemas_attention import AttentionOut
+from memory.schemas_attention import AttentionKind, AttentionOut
 from memory.selectors_attention import MOST_PER_KIND, PER_KIND, needs_attention
 
 router = Router(tags=["Attention"])
+WAITING = "A memory that waits for review"
 
 
 @router.get(
@@ -27,6 +28,12 @@ def get_attention(
     ] = PER_KIND,
 ) -> HttpResponse:
     """Open pings, clarifications, failed workers and missions, paused missions, sessions whose
-    context is nearly full, orphans, memories in review. Most severe first, then longest waiting.
+    context is nearly full, orphans, memories in review (without their words). Most severe first,
+    then longest waiting.
     """
-    return reply(AttentionOut, needs_attention(per_kind=per_kind))
+    found = needs_attention(per_kind=per_kind)
+    for item in found.items:
+        if item.kind == AttentionKind.REVIEW:
+            # To people, in the admin. Here it would tell agents what was kept from them.
+            item.title = WAITING
+    return reply(AttentionOut, found)

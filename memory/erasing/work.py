@@ -16,7 +16,16 @@ from config.lib.actor import Actor
 from config.lib.db.owner import as_owner
 from config.lib.errors import NotFound
 from config.lib.wording import Phrases, words_of
-from contacts.models import Contact, ContactEmail, ContactPhone, Erasure, IdempotencyKey, Revision
+from contacts.models import (
+    Contact,
+    ContactEmail,
+    ContactPhone,
+    ContactTag,
+    Erasure,
+    IdempotencyKey,
+    Revision,
+    Tag,
+)
 from contacts.models.erasure import ErasureKind, ErasureState
 from contacts.services import funnel, seals, tombstones
 from memory.erasing import sweep
@@ -274,6 +283,8 @@ def _forget_mentions(found: Found, actor: Actor) -> None:
 
 def _strike(found: Found, actor: Actor) -> None:
     phrases = Phrases(found.going.phrases)
+    # Whose passages say what is not in their own rows: a tag, an address.
+    around = _contacts_around(found)
     for model, ids in found.hits.items():
         for some in in_parts(ids):
             rows = list(model.objects.filter(pk__any_of=some).defer(None).order_by("pk"))
@@ -284,6 +295,21 @@ def _strike(found: Found, actor: Actor) -> None:
             reindex(model, some, actor)
     for model, addresses in found.removed_too.items():
         model.objects.filter(pk__in=addresses).delete()
+    for some in in_parts(around - found.going.rows.get(Contact, set())):
+        rows = Contact.objects.filter(pk__any_of=some).order_by("pk")
+        passages.index_contacts(list(rows), actor)
+
+
+def _contacts_around(found: Found) -> set[uuid.UUID]:
+    around: set[uuid.UUID] = set()
+    for some in in_parts(found.hits.get(Tag, ())):
+        tagged = ContactTag.objects.filter(tag_id__in=some)
+        around |= set(tagged.values_list("contact_id", flat=True))
+    for model, addresses in found.removed_too.items():
+        for some in in_parts(addresses):
+            rows = model.objects.filter(pk__any_of=some)
+            around |= set(rows.values_list("contact_id", flat=True))
+    return around
 
 
 def _remove(found: Found, actor: Actor) -> None:

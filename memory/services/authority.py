@@ -2,6 +2,7 @@
 
 from config.lib.actor import Actor
 from config.lib.errors import Forbidden
+from contacts.models import Revision
 from memory.models import Memory
 from memory.models.memory import Trust
 
@@ -32,6 +33,35 @@ def check_replacing(actor: Actor, new: Memory, old: Memory) -> None:
             "a person can say so, in the admin.",
             code="trust_ceiling",
         )
+
+
+def check_release(actor: Actor, memory: Memory) -> None:
+    """Before a memory that is archived or superseded is in use or waits again. An agent may bring
+    back what an agent has put away, not what a person rejected or decided, nor what was taken back
+    or told as a narrative. Index revision_object."""
+    if not is_agent(actor):
+        return
+    put_away = (
+        Revision.objects.filter(object_id=memory.pk, after__state=memory.state)
+        .order_by("-id")
+        .first()
+    )
+    if put_away is None or put_away.actor_kind != "key" or put_away.action == "unlearn":
+        raise Forbidden(
+            "This memory was taken out of use by a person or for a reason that stands; an agent "
+            "cannot bring it back. Save a new one.",
+            code="put_away",
+        )
+
+
+def check_restoring(actor: Actor, memory: Memory, deletion: Revision) -> None:
+    """Before a deleted memory is brought back. What a person vouched for or deleted, a person
+    brings back: an agent could else have what was found wrong stand with a person's trust."""
+    if is_agent(actor) and deletion.actor_kind == "user":
+        raise Forbidden(
+            "A person deleted this memory; an agent cannot bring it back.", code="deleted_by_person"
+        )
+    check_authority(actor, memory)
 
 
 def is_less(trust: str, than: str) -> bool:

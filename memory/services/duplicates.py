@@ -28,7 +28,7 @@ from memory.search.dense import nearest, place_of
 from memory.search.filters import Filter
 from memory.search.words import lexical_text
 from memory.services import contradictions, judgements, supersession
-from memory.services.authority import check_authority
+from memory.services.authority import check_authority, check_release, check_replacing
 
 # Measured with MiniLM on 32 pairs of sentences as agents write them: of 14 that say the same in
 # other words the cosine is .932 to .994, and .58 to 1 of the words are shared; of 18 that differ
@@ -224,7 +224,7 @@ def merge_duplicate(
     where one of the two is not in use any more."""
     row, older, newer = _open(duplicate_id, expected_version)
     kept, lost = (older, newer) if keep == Kept.OLDER else (newer, older)
-    check_authority(actor, lost)
+    check_replacing(actor, kept, lost)
     added = [tag for tag in lost.tags if tag not in kept.tags]
     if added:
         check_authority(actor, kept)
@@ -267,6 +267,8 @@ def unmerge_duplicate(*, actor: Actor, duplicate_id: uuid.UUID, reason: str = ""
         raise Conflict("This pair is not merged.", code="not_merged")
     older, newer = _locked(row)
     kept, lost = (older, newer) if row.kept == Kept.OLDER else (newer, older)
+    check_authority(actor, lost)
+    check_release(actor, lost)
     link = MemoryLink.objects.filter(
         source=kept, target=lost, relation=Relation.SUPERSEDES, metadata__duplicate=str(row.pk)
     ).first()
@@ -275,6 +277,8 @@ def unmerge_duplicate(*, actor: Actor, duplicate_id: uuid.UUID, reason: str = ""
     # What came with the merge goes with it.
     mine = set(link.metadata.get("tags") or ())
     left = [tag for tag in kept.tags if tag not in mine]
+    if left != kept.tags:
+        check_authority(actor, kept)
     supersession.put_back(kept, lost, link, actor=actor, action="unmerge", reason=reason)
     funnel.update(kept, {"tags": left}, actor=actor, action="unmerge", reason=reason)
     funnel.touch(kept, repeat_count=max(0, kept.repeat_count - lost.repeat_count - 1))

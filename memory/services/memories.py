@@ -20,7 +20,7 @@ from memory.models.links import Relation
 from memory.models.memory import Kind, MemoryState, Trust
 from memory.services import expiry, supersession
 from memory.services.about import About, about_part, held_about
-from memory.services.authority import check_authority, is_agent
+from memory.services.authority import check_authority, check_release, is_agent
 from memory.services.repeats import create_once, forget_key
 from memory.services.trust import DERIVING, EXTERNAL_KINDS, is_lower, least, of_parents
 from sessions.models import Message, Mission, Project, Session, SessionEvent, Task
@@ -146,6 +146,11 @@ def update_memory(
     check_authority(actor, memory)
     _check_values(actor, changes, memory)
     _check_targets(changes)
+    if is_agent(actor) and changes.keys() & {"kind", "state"}:
+        # What may be in use at once as one kind waits as another.
+        kind, state = changes.get("kind", memory.kind), changes.get("state", memory.state)
+        if _waits(changes.get("trust", memory.trust), kind, state):
+            changes["state"] = MemoryState.QUARANTINED
     if "text" in changes:
         changes["content_hash"] = content_hash(changes["text"])
     _check_validity(memory, changes)
@@ -287,6 +292,10 @@ def _check_trust(actor: Actor, values: Mapping[str, Any], memory: Memory | None)
             "This memory waits for a person's review; an agent cannot release it.",
             code="quarantined",
         )
+    if memory is None or memory.state not in (MemoryState.ARCHIVED, MemoryState.SUPERSEDED):
+        return
+    if values.get("state", memory.state) != memory.state:
+        check_release(actor, memory)
 
 
 def _limit_trust(values: dict[str, Any], new: NewMemory) -> None:
@@ -298,9 +307,13 @@ def _limit_trust(values: dict[str, Any], new: NewMemory) -> None:
     if asked not in Trust.values:
         return  # the model's own check says so
     values["trust"] = least([asked, of_kind, of_parents(new.parents, new.evidence)])
-    waits = values["trust"] == Trust.EXTERNAL and kind != Kind.TASK_EXECUTION
-    if waits and values.get("state", MemoryState.ACTIVE) == MemoryState.ACTIVE:
+    if _waits(values["trust"], kind, values.get("state", MemoryState.ACTIVE)):
         values["state"] = MemoryState.QUARANTINED
+
+
+def _waits(trust: str, kind: str, state: str) -> bool:
+    external = trust == Trust.EXTERNAL and kind != Kind.TASK_EXECUTION
+    return external and state == MemoryState.ACTIVE
 
 
 def _affect_problems(affect: Any) -> list[tuple[str, str]]:

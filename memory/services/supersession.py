@@ -20,7 +20,7 @@ from contacts.services import funnel
 from memory.models import Memory, MemoryLink
 from memory.models.links import Relation
 from memory.models.memory import MemoryState
-from memory.services.authority import check_authority, check_replacing
+from memory.services.authority import check_authority, check_release, check_replacing
 
 # Where a memory stands among others. What supports, contradicts, caused or was derived from the old
 # one says so of its words, and stays with them.
@@ -73,6 +73,7 @@ def restore(*, actor: Actor, link: MemoryLink, reason: str = "") -> Superseded:
     (`changed_since`) where it was changed since."""
     new, old = _locked(link.source_id, link.target_id)
     check_authority(actor, old)
+    check_release(actor, old)
     _move_links_back(old, new, actor=actor)
     put_back(new, old, link, actor=actor, action="unsupersede", reason=reason)
     return Superseded(link, new, old)

@@ -10,6 +10,7 @@ from contacts.services.undoable import Way, no_parts, undoable
 from memory.models import Evidence, GoldenQuery, Memory, MemoryLink
 from memory.services import golden, memories
 from memory.services.about import About, about_part, held_about, still_there
+from memory.services.authority import check_restoring
 
 
 def _about(values: list[str]) -> list[About]:
@@ -68,6 +69,7 @@ def register() -> None:
         read={"about": _about},
         held=held_about,
         follows=frozenset({"expired_at"}),
+        may_restore=check_restoring,
     )
     undoable(Memory, memory)
     query = Way(golden.update_golden, "golden_id", golden.EDITABLE, "workspace", parts=no_parts)

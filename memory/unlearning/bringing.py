@@ -14,6 +14,7 @@ from contacts.services import undo
 from contacts.services.restoring import relink, restore_many
 from memory.models import Unlearning
 from memory.models.unlearning import UnlearningKind
+from memory.unlearning.links import LINK
 from memory.unlearning.report import Report, named
 from memory.unlearning.taking import reason_of, revert, set_back
 from memory.unlearning.written import BATCH, Written, of_units
@@ -35,12 +36,12 @@ def bring_back(unit: Unlearning, actor: Actor, report: Report) -> None:
     alike = Unlearning.objects.filter(kind=unit.kind) if whole else [unit]
     written.own = Q(request_id__in=of_units([one.target_id for one in alike]))
     for some in _alike(rows.exclude(action="unlink").order_by("-id")):
-        if undo.is_deletion(some[0]):
+        if undo.is_deletion(some[0]) and (whole or some[0].model != LINK):
             _restore(some, actor, report, reason)
         elif whole:
             set_back(some, written, actor, report, reason)
         else:
-            revert(some, actor, report, reason)
+            revert(some, actor, report, reason, own=True)
     # Only now is all there that they point at.
     lost = rows.filter(action="unlink").order_by("id").iterator(chunk_size=BATCH)
     while some := list(islice(lost, BATCH)):

@@ -28,7 +28,9 @@ from memory.models import Learning, Memory, MemoryDuplicate, MemoryLink, Passage
 from memory.models.links import Relation
 from memory.models.memory import MemoryState
 from memory.models.unlearning import UnlearningKind
+from memory.services.memories import delete_memory
 from memory.services.repeats import forget_key
+from memory.unlearning import links
 from memory.unlearning.report import Report, named
 from memory.unlearning.written import BATCH, Written
 
@@ -67,6 +69,7 @@ class Taking:
 
     def go(self) -> None:
         if not self.whole:
+            self._take_back_links()
             self._archive()
         self._set_back()
         if self.whole:
@@ -88,6 +91,19 @@ class Taking:
             self.progress()
 
     # --- What it made ---------------------------------------------------------------------
+
+    def _take_back_links(self) -> None:
+        """First, so that what it only tied to its own is not taken for derived from it."""
+        made = {one for ids in self.written.ids(_MEMORY) for one in ids}
+        touched = self.written.touched(made)
+        self.report.reverted["memory"] += links.take_back_links(
+            actor=self.actor,
+            made={one for ids in self.written.ids(links.LINK) for one in ids},
+            going=made - touched,
+            kept=touched,
+            reason=self.reason,
+            keep=lambda pk, why: self.report.keep(_MEMORY, pk, why),
+        )
 
     def _archive(self) -> None:
         """Its memories, and what follows from them alone."""
@@ -255,21 +271,66 @@ def _depth(label: str) -> int:
 # --- Changes ----------------------------------------------------------------------------------
 
 
-def revert(revisions: Sequence[Revision], actor: Actor, report: Report, reason: str) -> None:
-    """One by one, as a person would take them back."""
+def revert(
+    revisions: Sequence[Revision], actor: Actor, report: Report, reason: str, *, own: bool = False
+) -> None:
+    """One by one, as a person would take them back, the latest first; `own` are the unit's own."""
     for revision in revisions:
-        planned = undo.plan(revision)
-        why = planned.why_not or (CHANGED if planned.since else "")
-        if not why:
-            try:
-                with transaction.atomic():
-                    undo.undo(actor=actor, revision_id=revision.pk, reason=reason)
-            except DomainError as error:
-                why = error.detail
+        if links.follows_from_link(revision):
+            continue
+        try:
+            with transaction.atomic():
+                why = _revert(revision, actor, reason, own)
+        except DomainError as error:
+            why = error.detail
         if why:
             report.keep(revision.model, revision.object_id, why)
         else:
             report.reverted[named(revision.model)] += 1
+
+
+def _revert(revision: Revision, actor: Actor, reason: str, own: bool) -> str:
+    """Why it stays, if it does. In a savepoint."""
+    is_link, is_memory = revision.model == links.LINK, revision.model == _MEMORY
+    if is_link and undo.is_deletion(revision) and revision.erased_at is None:
+        links.make_again(revision.before, actor=actor, reason=reason)
+        return ""
+    if is_link and own:
+        for link in MemoryLink.objects.filter(pk=revision.object_id).select_related("target"):
+            links.remove(link, actor=actor, reason=reason)
+        return ""
+    if is_memory and revision.action == "lower" and revision.erased_at is None:
+        lifted = links.lift(revision, actor=actor, reason=reason)
+        return "" if lifted else "it rests on what is trusted as little"
+    if own and revision.action == "restore":
+        return _delete_again(revision, actor, reason)
+    planned = undo.plan(revision)
+    if planned.why_not or planned.since:
+        return planned.why_not or CHANGED
+    if own and is_memory and revision.action == "unlearn":
+        # By the unit itself, as it was put away: no agent may, by a change of its own.
+        memory = funnel.get_row(Memory, revision.object_id, lock=True)
+        funnel.update(memory, planned.changes, actor=actor, action="relearn", reason=reason)
+        return ""
+    undo.undo(actor=actor, revision_id=revision.pk, reason=reason)
+    return ""
+
+
+def _delete_again(revision: Revision, actor: Actor, reason: str) -> str:
+    """What the unit restored, where nobody changed it since."""
+    model: Any = apps.get_model(revision.model)
+    row = model.objects.filter(pk=revision.object_id).select_for_update(no_key=True).first()
+    if row is None:
+        return "it is gone"
+    since = Revision.objects.filter(object_id=row.pk, id__gt=revision.pk).exclude(channel="job")
+    if since.exists():
+        return CHANGED
+    if isinstance(row, Memory):
+        delete_memory(actor=actor, memory_id=row.pk, reason=reason)
+        return ""
+    note = _notes(model, [row.pk]).get(row.pk, {})
+    funnel.delete(row, actor=actor, reason=reason, note=note)
+    return ""
 
 
 def set_back(

@@ -11,10 +11,13 @@ from datetime import datetime
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from django.db import transaction
+
 from config.lib import clock
 from config.lib.actor import Actor
+from config.lib.errors import Erased
 from contacts.models import Agent
-from contacts.services import funnel
+from contacts.services import funnel, tombstones
 from sessions.models import Project, RawLine, Session, Thread
 from sessions.models.session import State
 from sessions.services.digested import adopt_digested
@@ -49,7 +52,12 @@ def ensure_project_of_folder(*, actor: Actor, path: str) -> uuid.UUID | None:
         return None
     pure: PurePath = PureWindowsPath(path) if "\\" in path else PurePosixPath(path)
     title = pure.name or path
-    return ensure_project_at(actor=actor, source="folder", path=path, title=title).id
+    try:
+        with transaction.atomic():
+            return ensure_project_at(actor=actor, source="folder", path=path, title=title).id
+    except Erased:
+        # An import of what was erased by that name: its sessions come without the folder.
+        return None
 
 
 def ensure_transcript_sessions(
@@ -141,6 +149,7 @@ def note_facts(*, actor: Actor, facts: Sequence[Facts]) -> None:
             if value is not None and getattr(session, name) != value
         }
         if differing:
+            differing = tombstones.without_terms(differing, actor=actor)
             told[frozenset(differing)].append((session, differing))
     for same in told.values():
         funnel.touch_each(same)

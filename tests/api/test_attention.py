@@ -148,7 +148,7 @@ def test_a_memory_in_quarantine_needs_a_person(api, workspace):
     with workspace_scope(workspace.id):
         make_memory("Perhaps the moon waters them.", state="quarantined")
     item = only(api)
-    assert (item["kind"], item["title"]) == ("review", "Perhaps the moon waters them.")
+    assert (item["kind"], item["title"]) == ("review", "A memory that waits for review")
 
 
 def test_the_most_severe_comes_first_then_who_waits_longest(api, workspace):

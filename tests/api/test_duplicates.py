@@ -8,9 +8,10 @@ from config.lib.scope import workspace_scope
 from contacts.models import Revision
 from memory import tasks
 from memory.models import Memory, MemoryDuplicate
+from memory.models.duplicates import Kept
 from memory.models.passage import Lane
 from memory.services import duplicates
-from memory.services.duplicates import propose
+from memory.services.duplicates import merge_duplicate, propose
 from memory.services.embedding import embed_pending
 from memory.services.memories import update_memory
 from tests.api.caller import Caller, all_items, caller, made, problem
@@ -239,6 +240,23 @@ def test_an_agent_supersedes_nothing_that_a_person_vouched_for(api, workspace, p
     answer = api.post(f"{PAIRS}/{pair['id']}/merge", {"keep": "newer"})
     assert problem(answer, 403)["code"] == "trusted_by_person"
     assert state(api, pair["newer"]["id"]) == "active"
+
+
+def test_an_agent_neither_keeps_what_is_less_trusted_nor_parts_what_a_person_merged(
+    api, workspace, pair
+):
+    older, newer = pair["older"]["id"], pair["newer"]["id"]
+    made(api.patch(f"/memories/{newer}", {"trust": "external"}, if_match="*"))
+    answer = api.post(f"{PAIRS}/{pair['id']}/merge", {"keep": "newer"})
+    assert problem(answer, 403)["code"] == "trust_ceiling"
+    with workspace_scope(workspace.id):
+        merge_duplicate(actor=ALICE, duplicate_id=pair["id"], keep=Kept.OLDER)
+    assert problem(api.post(f"{PAIRS}/{pair['id']}/unmerge"), 403)["code"] == "put_away"
+    change = api.patch(f"/memories/{newer}", {"state": "active"}, if_match="*")
+    assert problem(change, 403)["code"] == "put_away"
+    (link,) = made(api.get(f"/memories/{older}"))["links"]
+    problem(api.delete(f"/memories/{older}/links/{link['id']}"), 403)
+    assert state(api, newer) == "superseded"
 
 
 def test_what_is_not_in_use_any_more_is_not_merged(api, workspace, pair):

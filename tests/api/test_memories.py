@@ -4,7 +4,8 @@ import pytest
 
 from config.lib.scope import workspace_scope
 from contacts.models import Workspace
-from memory.services.memories import update_memory
+from memory.services.memories import delete_memory, update_memory
+from memory.services.review import reject_memory
 from tests.api.caller import all_items, caller, made, problem, wrong_fields
 from tests.factories import ALICE
 
@@ -198,6 +199,34 @@ def test_what_a_person_vouches_for_no_agent_rewrites_or_removes(workspace, api):
     other = made(api.post("/memories", {"text": "Not so."}))
     link = {"target_id": memory["id"], "relation": "contradicts"}
     assert api.post(f"/memories/{other['id']}/links", link).status_code == 201
+
+
+def test_what_a_person_put_away_or_deleted_no_agent_brings_back(workspace, api):
+    def changed(row_id, **changes):
+        return api.patch(f"/memories/{row_id}", changes, if_match="*")
+
+    rejected = save(api, "The moon base pays well.", kind="web_observation")["id"]
+    archived = save(api, "The pump is loud.")["id"]
+    deleted = save(api, "Deploy on Fridays.")["id"]
+    with workspace_scope(workspace.id):
+        reject_memory(actor=ALICE, memory_id=rejected)
+        update_memory(actor=ALICE, memory_id=archived, changes={"state": "archived"})
+        update_memory(actor=ALICE, memory_id=deleted, changes={"trust": "operator"})
+        delete_memory(actor=ALICE, memory_id=deleted)
+    for row_id in (rejected, archived):
+        for state in ("active", "quarantined"):
+            assert problem(changed(row_id, state=state), 403)["code"] == "put_away"
+    latest = made(api.get(f"/objects/{deleted}/history"))["items"][0]["id"]
+    refused = problem(api.post(f"/revisions/{latest}/undo", {}), 403)
+    assert refused["code"] == "deleted_by_person"
+    # Its own it may; what is external waits then, and waits as any other kind.
+    own = save(api, "A page says so.", kind="web_observation", state="archived")["id"]
+    assert made(changed(own, state="active"))["state"] == "quarantined"
+    ran = save(api, "Ran.", kind="task_execution", trust="external")
+    assert ran["state"] == "active"
+    assert made(changed(ran["id"], kind="fact"))["state"] == "quarantined"
+    mine = save(api, "Mine.", state="archived")["id"]
+    assert made(changed(mine, state="active"))["state"] == "active"
 
 
 def test_who_said_it_follows_from_the_key(api):

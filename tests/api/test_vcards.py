@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.lib.errors import Invalid
+from config.lib.redact import redact_text
 from config.lib.scope import workspace_scope
 from contacts.services.addresses import Labelled, normal_emails, normal_phones, normal_tags
 from contacts.services.vcard_lines import fold, read_line, split_lines, unfold
@@ -21,6 +22,7 @@ from contacts.services.vcards import MAX_CARD, read_card, split_cards, write_car
 from contacts.services.workspaces import update_workspace
 from tests.api.caller import ROOT, Caller, made, problem, wrong_fields
 from tests.factories import ALICE
+from tests.redaction import SECRETS
 
 APPLE = """BEGIN:VCARD
 VERSION:3.0
@@ -563,6 +565,15 @@ LABEL = st.one_of(
 EMAIL = st.from_regex(r"[a-zé'+.]{1,12}@[a-z0-9-]{1,12}\.example", fullmatch=True)
 NUMBER = st.integers(20_000_000, 89_999_999).map(lambda n: f"+4120{n}"[:12])
 TAG = LINE.map(lambda text: re.sub("[,;]", "", text)[:30])
+
+
+def test_no_fold_hides_a_secret_in_the_card_that_is_kept():
+    secret = SECRETS["github-token"]
+    for folded in (f"NOTE:{secret[:20]}\r\n {secret[20:]}",
+                   f"NOTE;ENCODING=QUOTED-PRINTABLE:{secret[:20]}=\r\n{secret[20:]}"):  # fmt: skip
+        card = read_card(f"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Ada\r\n{folded}\r\nEND:VCARD\r\n")
+        assert (card.notes, read_card(card.raw)) == (secret, card)
+        assert secret[:20] not in redact_text(card.raw)
 
 
 @st.composite

@@ -11,6 +11,7 @@ from django.db import connection
 
 from config.lib.errors import Conflict, Invalid
 from config.lib.scope import workspace_scope
+from config.lib.wording import ERASED
 from contacts.models import Contact, Erasure, Revision, Tombstone
 from contacts.models.erasure import ErasureKind, ErasureState
 from contacts.services import idempotency, seals, undo
@@ -55,7 +56,7 @@ from sessions.services.tasks import create_task
 from sessions.services.threads import NewMessage, append_messages
 from sessions.services.workers import spawn_worker
 from tests.factories import ALICE, make_agent, make_key, make_memory, make_session, make_thread
-from tests.importers.transcripts import user, write
+from tests.importers.transcripts import SESSION, user, write
 
 
 @pytest.fixture
@@ -242,6 +243,48 @@ def test_a_struck_message_keeps_its_place_and_is_found_no_more(workspace, owner_
         assert [row.content for row in rows] == ["One.", "[erased]", "Three."]
         assert not search(query=SearchQuery(q="zorblatt copper", mode="lexical")).hits
         assert not Passage.objects.filter(text__contains="copper").exists()
+
+
+def test_a_term_is_found_however_it_is_written_and_does_not_come_back_so(
+    workspace, owner_url, dumped
+):
+    written = (
+        "Zara\u00a0Zorblatt", "Za\u00adra Zor\u200bblatt", "Ｚａｒａ Ｚｏｒｂｌａｔｔ",
+        r"Zara\nZorblatt", "?q=Zara%20Zorblatt", "Zara&nbsp;Zorblatt", r"Z\u0061ra\u0020Zorblatt",
+    )  # fmt: skip
+    with workspace_scope(workspace.id):
+        for text in written:
+            make_memory(f"Of {text}.")
+        create_contact(actor=ALICE, fields={"name": "Ada", "tags": ["friends of zara zorblatt"]})
+        kept = create_contact(actor=ALICE, fields={"name": "Eve", "notes": "Straße 7"})
+    erase(workspace, ErasureKind.TERM, term="zara zorblatt")
+    # The tag stood in the passage of whoever has it, too.
+    said = dumped()
+    assert not any(word in said for word in ("zorblatt", "blatt", "ｚｏｒｂｌａｔｔ"))
+    with workspace_scope(workspace.id):
+        for fields in [*({"text": f"Of {text}."} for text in written), {"tags": ["zara zorblatt"]}]:
+            with pytest.raises(Conflict, match="erased"):
+                create_memory(actor=ALICE, new=NewMemory(fields.pop("text", "Else."), fields))
+    # What has other letters is looked at, though the database could not tell.
+    erase(workspace, ErasureKind.TERM, term="strasse 7")
+    with workspace_scope(workspace.id):
+        assert Contact.objects.get(pk=kept.pk).notes == ERASED
+    check_whole(workspace)
+
+
+def test_an_import_again_brings_no_name_place_or_branch_back(
+    workspace, owner_url, tmp_path, dumped
+):
+    words = {"cwd": "/w/zara-zorblatt", "gitBranch": "feat/zara-zorblatt"}
+    write(tmp_path / "-code" / f"{SESSION}.jsonl", user("u1", "Ask zara zorblatt.", **words))
+    source = SOURCES["claude-code"]
+    for _ in range(2):
+        assert run_import(workspace_id=workspace.id, source=source, where=str(tmp_path)).checked.ok
+        erase(workspace, ErasureKind.TERM, term="zara zorblatt")
+    # As it left the last one: nothing is there for it any more.
+    report = run_import(workspace_id=workspace.id, source=source, where=str(tmp_path))
+    assert report.checked.ok
+    assert "zorblatt" not in dumped().replace(str(tmp_path).lower(), "")
 
 
 def test_a_memory_with_another_source_stays_and_loses_the_one(workspace, owner_url):

@@ -5,6 +5,7 @@ from html import escape
 
 import pytest
 
+from config.lib.patterns import NOTHING
 from config.lib.recalled import (
     CLOSE,
     OPEN,
@@ -12,8 +13,10 @@ from config.lib.recalled import (
     ends_without_recalled,
     without_recalled,
 )
-from config.lib.redact import is_secret_name, may_hold_secrets, redact, redact_text
-from tests.redaction import PEM, SECRETS
+from config.lib.redact import may_hold_secrets, redact, redact_text, redacting_for
+from config.lib.redact_named import is_secret_name
+from tests.factories import nowhere
+from tests.redaction import PEM, SECRETS, unhashed
 
 
 @pytest.mark.parametrize(("kind", "secret"), SECRETS.items(), ids=SECRETS)
@@ -57,6 +60,103 @@ def test_what_stands_around_a_secret_stays(text, left):
 )
 def test_what_is_no_secret_stays(text):
     assert redact_text(text) == text
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "a=%7B%22t%22%3A%22{}%22%7D", "\x1b[32m{}\x1b[0m", "\\u001b[1;31m{}\\u001b[0m",
+        "\\u0022{}\\u0022", "\\x22{}\\x22", "k%3D{}%26x",
+    ],
+)  # fmt: skip
+def test_an_escape_before_it_hides_no_secret(around):
+    for kind in ("github-token", "anthropic-key", "aws-key-id", "jwt"):
+        left = unhashed(redact_text(around.format(SECRETS[kind])))
+        assert left == around.format(f"[REDACTED:{kind}]")
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("aws_secret_key = wJalrX/K7MDENG", "aws_secret_key = [aws_secret_key]"),
+        ("db:\n  password: hunter22x\n", "db:\n  password: [password]\n"),
+        ("f(password='hunter22x', n=1)", "f(password='[password]', n=1)"),
+        ("{'password': 'plain words'}", "{'password': '[password]'}"),
+        ("GET /a?x=1&api_key=abcdef123456&y=2", "GET /a?x=1&api_key=[api_key]&y=2"),
+        ("x --password hunter22x -v", "x --password [password] -v"),
+        ("x --auth-token=abc123def", "x --auth-token=[auth-token]"),
+        ("%22password%22%3A%22hunter22x%22", "%22password%22%3A%22[password]%22"),
+        ("Authorization: Basic dXNlcjpwYXNz", "Authorization: Basic [authorization]"),
+        ("-H 'authorization: token abc123def4'", "-H 'authorization: token [authorization]'"),
+        ("Cookie: a=b; sid=abc123def4\r\nHost: x", "Cookie: a=b; sid=[cookie]\r\nHost: x"),
+        ("Set-Cookie: sid=abc123def4; Path=/", "Set-Cookie: sid=[cookie]; Path=/"),
+        ("X-Api-Key: abc123def4", "X-Api-Key: [x-api-key]"),
+        ("curl -su vera:hunter22x http://x", "curl -su vera:hunter22x http://x"),
+        ("curl -u vera:hunter22x http://x", "curl -u vera:[password] http://x"),
+        ("- name: DB_PASSWORD\n  value: hunter22x", "- name: DB_PASSWORD\n  value: [db_password]"),
+        ('"name": "PASSWORD", "value": "a b c"', '"name": "PASSWORD", "value": "[password]"'),
+        ('"Set-Cookie": ["sid=abc"]', '"Set-Cookie": ["[set-cookie]"]'),
+        ("postgres://v:pa@ss1@db/x", "postgres://v:[password]@db/x"),
+        ("postgres://v:pa/ss1@db/x", "postgres://v:[password]@db/x"),
+        ("postgres:\\/\\/v:pass1@db", "postgres:\\/\\/v:[password]@db"),
+        ("postgres%3A%2F%2Fv%3Apass1%40db", "postgres%3A%2F%2Fv%3A[password]%40db"),
+        ("https://0123456789abcdef0123@git.example.com", "https://[password]@git.example.com"),
+        (f"https://{SECRETS['github-token']}@github.com", "https://[github-token]@github.com"),
+        ("key-data: LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpN", "key-data: [private-key]"),
+    ],
+)  # fmt: skip
+def test_a_name_in_plain_text_says_it_where_the_value_looks_like_one(text, left):
+    with redacting_for(nowhere(), NOTHING):
+        once = redact_text(text)
+        assert unhashed(once).replace("REDACTED:", "") == left
+        assert redact_text(once) == once
+
+
+def test_a_mark_of_any_kind_stays_what_it_is():
+    with redacting_for(nowhere(), NOTHING):
+        for name in ("proxy-authorization", "set-cookie", "github-token", "DB_PASSWORD", *SECRETS):
+            for hashed in ("00000000", "3f9a2c1d"):
+                marked = f"[REDACTED:{name}:{hashed}]"
+                for text in (
+                    marked,
+                    f"{name}={marked}",
+                    f'{{"{name}": "{marked}"}}',
+                    f"{name}: {marked}",
+                ):
+                    assert redact_text(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password: str = Field()", "token = tokens1[0]", "secret=get_secret1(x)",
+        "Authorization: authHeader", "the password 12345678 characters", "token: string",
+        "max_tokens=12345678", "a token of 1000000000",
+        "password=$DB_PASSWORD1", "next_token=abc123def4", "Cookie: name=value",
+        "{'type': 'password'}", "http://[::1]:8080/@x", "redis://db:6379/0",
+        "secret_key: your-key1234",
+    ],
+)  # fmt: skip
+def test_a_name_in_plain_text_alone_says_nothing(text):
+    assert redact_text(text) == text
+
+
+def test_a_name_may_stand_beside_its_value_and_a_key_in_lines():
+    value = {
+        "headers": [["Cookie", "sid=1"], ["Host", "x"]],
+        "env": [{"name": "DB_PASSWORD", "value": "plain words"}, {"name": "HOST", "value": "db"}],
+        "cookies": [{"name": "sid", "value": "abc", "path": "/"}],
+        "jar": {"cookies": {"sid": "abc"}},
+        "lines": [*PEM.split("\n"), "after"],
+    }
+    clean = redact(value)
+    assert clean["headers"][0][0] == "Cookie"
+    assert clean["headers"][1] == ["Host", "x"]
+    assert unhashed(clean["env"][0]["value"]) == "[REDACTED:db_password]"
+    assert clean["env"][1] == {"name": "HOST", "value": "db"}
+    assert clean["lines"][-1] == "after"
+    assert not any(one in str(clean) for one in ("sid=1", "abc", "MIIE", "plain words"))
+    assert redact(clean) == clean
 
 
 def test_a_keys_name_says_that_its_value_is_a_secret():

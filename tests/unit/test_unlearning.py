@@ -9,15 +9,25 @@ from config.lib.actor import Actor
 from config.lib.errors import Conflict, Invalid, NotFound
 from config.lib.scope import workspace_scope
 from contacts.models import Contact, Revision
+from contacts.services import funnel
 from contacts.services.addresses import Labelled
 from contacts.services.contacts import create_contact, update_contact
 from contacts.services.keys import create_key
-from memory.models import Memory, Unlearning
+from memory.models import Memory, MemoryDuplicate, MemoryLink, Unlearning
+from memory.models.duplicates import Kept
 from memory.models.memory import MemoryState
 from memory.models.unlearning import UnlearningKind
 from memory.search.funnel import search
 from memory.search.schemas import SearchQuery
-from memory.services.memories import NewMemory, create_memory, link_memories, update_memory
+from memory.services.duplicates import merge_duplicate
+from memory.services.memories import (
+    NewMemory,
+    create_memory,
+    delete_memory,
+    link_memories,
+    unlink_memories,
+    update_memory,
+)
 from memory.services.unlearning import propose_unlearning, run_unlearning, undo_unlearning
 from sessions.models import Task
 from sessions.services.tasks import create_task, update_task
@@ -121,6 +131,64 @@ def test_what_was_changed_after_it_stays_when_it_comes_back(agent):
     task.refresh_from_db()
     assert task.title == "Paint the valve"
     assert Contact.objects.filter(pk=person.pk).exists()
+
+
+def test_what_it_superseded_or_tied_to_its_own_is_as_it_was(agent):
+    replaced, tied, parted = (make_memory(text) for text in ("Replaced.", "Tied.", "Parted."))
+    removed = make_memory("Removed.")
+    other = Actor("key", str(nowhere()), "other", "api")
+    link_memories(actor=other, source_id=tied.id, target_id=parted.id, relation="supersedes")
+    false = remembered(agent, "False.")
+    page = remembered(agent, "Of a page.", trust="external")
+    links = MemoryLink.objects.filter(source=tied, target=parted)
+    unlink_memories(actor=agent, memory_id=tied.id, link_id=links.get().id)
+    link_memories(actor=agent, source_id=false.id, target_id=replaced.id, relation="supersedes")
+    link_memories(actor=agent, source_id=tied.id, target_id=page.id, relation="derived_from")
+    delete_memory(actor=agent, memory_id=removed.id)
+
+    def found():
+        return {row.text: (row.state, row.trust, row.valid_to) for row in Memory.objects.all()}
+
+    after_it = found()
+    assert (after_it["Replaced."][0], after_it["Tied."][1]) == ("superseded", "external")
+    unit = unlearn(agent)
+    # As agents' keys with the scope `erase` do it, who may not raise trust by themselves.
+    owner = Actor("key", str(nowhere()), "owner", "api")
+    done = run_unlearning(actor=owner, unlearning_id=unit.pk)
+    assert done.report["kept"] == []
+    states = {text: (state, trust) for text, (state, trust, _) in found().items()}
+    assert states == {
+        "Replaced.": ("active", "agent"), "Tied.": ("active", "agent"),
+        "Parted.": ("superseded", "agent"), "Removed.": ("active", "agent"),
+        "False.": ("archived", "agent"), "Of a page.": ("archived", "external"),
+    }  # fmt: skip
+    undone = undo_unlearning(actor=owner, unlearning_id=unit.pk)
+    assert undone.undone["kept"] == []
+    came_back = found()
+    assert came_back.keys() == after_it.keys()
+    assert {text: one[:2] for text, one in came_back.items()} == {
+        text: one[:2] for text, one in after_it.items()
+    }
+
+
+def test_a_merge_is_parted_and_what_a_person_decided_stays(agent):
+    kept, lost = remembered(agent, "The pump hums."), make_memory("It hums.")
+    pair = MemoryDuplicate(older=lost, newer=kept, similarity=0.95, overlap=0.9)
+    funnel.create(pair, actor=ALICE)
+    merge_duplicate(actor=agent, duplicate_id=pair.pk, keep=Kept.NEWER)
+    known = make_memory("The pump is silent.")
+    louder = remembered(agent, "The pump is loud.")
+    link_memories(actor=ALICE, source_id=louder.id, target_id=known.id, relation="supersedes")
+    unit = unlearn(agent)
+    report = run_unlearning(actor=ALICE, unlearning_id=unit.pk).report
+    assert [(one["id"], one["why"]) for one in report["kept"]] == [
+        (str(known.pk), "a person said that another takes its place")
+    ]
+    assert states()["It hums."] == "active"
+    pair.refresh_from_db()
+    assert pair.state == "open"
+    undo_unlearning(actor=ALICE, unlearning_id=unit.pk)
+    assert states()["It hums."] == "superseded"
 
 
 def test_what_was_derived_by_a_job_goes_along(agent):

@@ -1,6 +1,6 @@
 """What changes over a row come to: which of its fields differ, as they were and as they are now."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,8 @@ from django.db import models
 
 from contacts.services.funnel.checks import check
 from contacts.services.funnel.values import HIDDEN, plain
+
+Strike = Callable[[models.Model, Iterable[str]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +21,13 @@ class Differing:
     now: Mapping[str, Any]
 
 
-def assign(row: models.Model, changes: Mapping[str, Any]) -> Differing:
-    """Set fields of a row and check them. Raises Invalid naming those that cannot be stored."""
+def assign(row: models.Model, changes: Mapping[str, Any], strike: Strike) -> Differing:
+    """Set fields of a row, have `strike` look at them (tombstones.striker), and check them. Raises
+    Invalid naming those that cannot be stored."""
     before = _values(row, changes)
     for name, value in changes.items():
         setattr(row, name, value)
+    strike(row, changes)
     check(row, only=changes.keys())
     after = _values(row, changes)
     names = [name for name in changes if before[name] != after[name]]

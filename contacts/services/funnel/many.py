@@ -74,8 +74,9 @@ def update_many(
     savepoint. A statement for each set of fields that differ."""
     alike: dict[tuple[str, ...], list[V]] = {}
     revisions = []
+    strike = tombstones.striker(actor)
     for row in rows:
-        differing = assign(row, changes[row.pk])
+        differing = assign(row, changes[row.pk], strike)
         if not differing.attnames:
             continue
         tombstones.guard_changes(row, differing.now, [])

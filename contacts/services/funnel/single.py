@@ -90,7 +90,7 @@ def update(
     """
     if expected_version is not None and expected_version != row.version:
         raise Stale(name_of(row), expected=expected_version, actual=row.version)
-    differing = assign(row, changes)
+    differing = assign(row, changes, tombstones.striker(actor))
     parts = [part for part in parts if part.before != part.after]
     if not differing.attnames and not parts:
         return row
