@@ -37,8 +37,8 @@ def check_replacing(actor: Actor, new: Memory, old: Memory) -> None:
 
 def check_release(actor: Actor, memory: Memory) -> None:
     """Before a memory that is archived or superseded is in use or waits again. An agent may bring
-    back what an agent has put away, not what a person rejected or decided, nor what was taken back
-    or told as a narrative. Index revision_object."""
+    back what an agent has put away, or what expired, not what a person rejected or decided, nor
+    what was taken back or told as a narrative. Index revision_object."""
     if not is_agent(actor):
         return
     put_away = (
@@ -46,6 +46,8 @@ def check_release(actor: Actor, memory: Memory) -> None:
         .order_by("-id")
         .first()
     )
+    if put_away is not None and put_away.action == "expire":
+        return
     if put_away is None or put_away.actor_kind != "key" or put_away.action == "unlearn":
         raise Forbidden(
             "This memory was taken out of use by a person or for a reason that stands; an agent "

@@ -294,7 +294,8 @@ def _check_trust(actor: Actor, values: Mapping[str, Any], memory: Memory | None)
         )
     if memory is None or memory.state not in (MemoryState.ARCHIVED, MemoryState.SUPERSEDED):
         return
-    if values.get("state", memory.state) != memory.state:
+    held_again = memory.expired_at is not None and "expires_at" in values
+    if held_again or values.get("state", memory.state) != memory.state:
         check_release(actor, memory)
 
 

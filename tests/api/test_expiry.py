@@ -11,10 +11,11 @@ from memory import tasks_retention
 from memory.models import Memory, Passage
 from memory.models.memory import MemoryState
 from memory.services import expiry
+from memory.services.memories import update_memory
 from memory.verify.index import check
 from memory.verify.report import Options
 from tests.api.caller import made, problem
-from tests.factories import make_memory
+from tests.factories import ALICE, make_memory
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +103,16 @@ def test_it_is_back_in_use_when_it_holds_again(api, workspace, over, later):
     made(api.post(f"/revisions/{change}/undo", {}))
     assert state_of(api, pk) == "archived"
     assert found(api, as_of=(ended - timedelta(days=1)).isoformat()) == {"gone"}
+
+
+def test_no_agent_brings_back_what_a_person_archived_after_its_time(api, workspace, over):
+    then, ended = over
+    pk = remember(api, "gone", recorded_at=then, expires_at=ended)
+    with workspace_scope(workspace.id):
+        update_memory(actor=ALICE, memory_id=pk, changes={"state": "archived"})
+    for wanted in ({"expires_at": None}, {"state": "active", "expires_at": None}):
+        told = problem(api.patch(f"/memories/{pk}", wanted, if_match="*"), 403)
+        assert told["code"] == "put_away"
 
 
 def test_an_expiry_is_moved_within_what_is_over(api, over):
