@@ -27,6 +27,7 @@ HERE = Path(__file__).parent
 LONG = (
     "browser",
     "admin/test_demo.py",
+    "admin/test_permissions.py",
     "admin/test_single_sign_on.py",
     "api/test_hostile_values.py",
     "api/test_injections.py",
