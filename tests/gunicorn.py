@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 
 from config.embedded.temporary import TemporaryUrls
+from tests.commands import manage, well
 from tests.factories import ROOT
 from tests.unit.ports import free_port
 
@@ -40,12 +41,7 @@ class WebServer:
 
     def manage(self, *arguments: str) -> str:
         """What a command of ours says, which must succeed, with the server's own settings."""
-        command = [sys.executable, "manage.py", *arguments]
-        done = subprocess.run(
-            command, cwd=ROOT, env=self.environment, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return well(manage(*arguments, **self.environment))
 
     def start(self) -> None:
         command = [sys.executable, "-m", "gunicorn", "-c", "python:config.gunicorn"]

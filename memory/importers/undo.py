@@ -7,13 +7,14 @@ back is one unit, which `manage.py unlearn --undo` and its page bring back.
 
 import contextlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from config.lib import clock
 from config.lib.actor import Actor
 from config.lib.errors import Conflict, NotFound
+from config.lib.scope import set_local
 from contacts.services import funnel
 from memory.importers.run import SILENT, Steps, one_line
 from memory.importers.scratch import scratch_folder
@@ -94,8 +95,16 @@ def undo_import(
     SourceError where a disk is full."""
     steps = Steps(workspace_id, dry_run=preview)
     report = UndoReport(run_id=str(run_id), preview=preview)
-    with one_line(), scratch_folder() as folder, steps.all():
+
+    @contextlib.contextmanager
+    def step() -> Iterator[None]:
         with steps.step():
+            # What goes with five hundred sessions may be a million rows.
+            set_local("statement_timeout", "0")
+            yield
+
+    with one_line(), scratch_folder() as folder, steps.all():
+        with step():
             # A preview is one long transaction, in which nobody else should have to wait.
             run = funnel.get_row(ImportRun, run_id, lock=not preview)
             _check(run)
@@ -109,11 +118,11 @@ def undo_import(
                 written,
                 replace(actor, request_id=str(unit.pk)),
                 report,
-                steps.step,
+                step,
                 lambda: progress(report),
             ).go()
         if not preview:
-            with steps.step():
+            with step():
                 end_unlearning(unit, actor, report)
                 funnel.touch(
                     run, state=ImportState.UNDONE, undone=report.told(), undone_at=clock.now()

@@ -1,10 +1,7 @@
 """Single sign-on, against a provider of ours and a server on a database of its own, in which the
 applications that it needs are installed."""
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +11,7 @@ import pytest
 from django.test import Client
 
 from config.embedded.temporary import TemporaryUrls, temporary_server
-from tests.factories import ROOT
+from tests.commands import manage, well
 from tests.gunicorn import WebServer
 from tests.oidc import CLIENT, SECRET, Provider
 
@@ -40,15 +37,9 @@ class Site:
     """The server, and its command line."""
 
     def __init__(self, urls: TemporaryUrls, provider: Provider) -> None:
-        self.urls, self.url = urls, ""
-        self.environment = {
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "config.settings.base",
-            "DATABASE_URL": urls.runtime,
+        self.urls = urls
+        settings = {
             "DATABASE_OWNER_URL": urls.owner,
-            "SECRET_KEY": "k" * 50,
-            "REMEMBRANCER_EMBEDDING_PROVIDER": "none",
-            "REMEMBRANCER_LOG_LEVEL": "ERROR",
             "REMEMBRANCER_ADMIN_PASSWORD": PASSWORD,
             "REMEMBRANCER_OIDC_URL": provider.url,
             "REMEMBRANCER_OIDC_CLIENT_ID": CLIENT,
@@ -59,17 +50,11 @@ class Site:
             # Of those who come with a password.
             "REMEMBRANCER_SECOND_FACTOR": "required",
         }
-
-    def manage(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT, env=self.environment, capture_output=True, text=True,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        self.server = WebServer(urls, name="remembrancer", **settings)
+        self.url = self.server.url
 
     def invite(self, email: str, role: str = "operator") -> str:
-        return self.manage("invite", email, "--role", role)
+        return self.server.manage("invite", email, "--role", role).strip()
 
     def rows(self, sql: str) -> list[Any]:
         with psycopg.connect(self.urls.superuser, dbname="remembrancer") as connection:
@@ -79,13 +64,11 @@ class Site:
 @pytest.fixture(scope="module")
 def site(urls: TemporaryUrls, provider: Provider) -> Iterator[Site]:
     site = Site(urls, provider)
-    site.manage("migrate", "--verbosity", "0")
-    site.manage("bootstrap")
-    server = WebServer(urls, name="remembrancer", **site.environment)
-    server.start()
-    site.url = server.url
+    site.server.manage("migrate", "--verbosity", "0")
+    site.server.manage("bootstrap")
+    site.server.start()
     yield site
-    server.kill()
+    site.server.kill()
 
 
 def browser(site: Site) -> httpx.Client:
@@ -223,7 +206,7 @@ def come(site: Site, provider: Provider, groups: object, **claims: object) -> in
 
 
 def test_groups_give_roles_and_take_them_back(site, provider):
-    site.manage("createworkspace", "lab")
+    site.server.manage("createworkspace", "lab")
     at = "lin@example.org"
     # An address that nobody verified makes no account, whatever groups it comes with.
     assert come(site, provider, ["/bosses"], sub="21", email_verified=False) == 302
@@ -287,13 +270,10 @@ def test_the_password_still_opens(site):
 
 
 def test_the_database_is_whole_with_it_and_when_it_was_switched_off(site):
-    assert "ok" in site.manage("verify", "--structure")
-    without = {name: "" for name in site.environment if name.startswith("REMEMBRANCER_OIDC_")}
-    site.environment, kept = {**site.environment, **without}, site.environment
-    try:
-        assert "ok" in site.manage("verify", "--structure")
-    finally:
-        site.environment = kept
+    assert "ok" in site.server.manage("verify", "--structure")
+    settings = site.server.environment
+    without = {name: "" for name in settings if name.startswith("REMEMBRANCER_OIDC_")}
+    assert "ok" in well(manage("verify", "--structure", **settings | without))
 
 
 def test_without_a_provider_there_is_nothing_of_it(client: Client, db: None) -> None:

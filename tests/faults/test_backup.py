@@ -1,13 +1,7 @@
 """`manage.py backup` and `restore` as processes: made while serving, tried, restored, refused."""
 
 import json
-import os
-import resource
-import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -15,49 +9,10 @@ import pytest
 
 from config.embedded.layout import Paths, connection_urls
 from config.embedded.temporary import temporary_server
-from tests.faults.serving import PROJECT, Serve
+from tests.commands import manage, refusal, well
+from tests.faults.serving import Serve
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-SMALL_DISK = 20_000
-
-
-def manage(
-    *command: str,
-    limited: bool = False,
-    output: Any = None,
-    program: Sequence[str] = ("manage.py",),
-    **environment: str,
-) -> Any:
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (SMALL_DISK, SMALL_DISK))
-
-    return subprocess.run(
-        [sys.executable, *program, *command],
-        cwd=PROJECT,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": os.environ.get("HOME", "/"),
-            "REMEMBRANCER_EMBEDDING_PROVIDER": "none",
-            **environment,
-        },
-        stdout=output or subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-        preexec_fn=limit if limited else None,
-    )
-
-
-def well(done: Any) -> str:
-    assert done.returncode == 0, (done.stdout, done.stderr)
-    return str(done.stdout)
-
-
-def refusal(done: Any) -> str:
-    assert done.returncode == 1, (done.stdout, done.stderr)
-    (line,) = done.stderr.strip().splitlines()
-    return str(line)
 
 
 def agents(url: str, slug: str = "") -> list[str]:

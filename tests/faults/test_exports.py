@@ -9,7 +9,7 @@ import pytest
 
 from config.embedded.server import programs
 from config.embedded.temporary import temporary_server
-from tests.faults.test_backup import manage, well
+from tests.commands import manage, well
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

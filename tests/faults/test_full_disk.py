@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import manage, refusal, well
 from tests.faults.serving import Serve, eventually
-from tests.faults.test_backup import manage, refusal, well
 from tests.importers.legacy import load
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

@@ -8,8 +8,8 @@ import pytest
 
 from config.embedded.layout import Paths
 from config.embedded.server import MAJOR, programs
+from tests.commands import manage, refusal, well
 from tests.faults.serving import Serve
-from tests.faults.test_backup import manage, refusal, well
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

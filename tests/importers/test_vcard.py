@@ -12,6 +12,7 @@ from contacts.services.imports import taking
 from memory.importers.run import run_import
 from memory.importers.undo import undo_import
 from memory.importers.vcard import VCARD, source
+from memory.services.unlearning import undo_unlearning
 from tests.factories import ALICE, make_workspace
 
 pytestmark = pytest.mark.django_db
@@ -57,6 +58,11 @@ def test_good_cards_go_in_and_bad_ones_are_said(workspace, tmp_path, monkeypatch
     assert not take().changed
     undone = undo_import(workspace_id=workspace.id, run_id=uuid.UUID(report.run_id), actor=ALICE)
     assert undone.removed["contact"] == 3
+    with workspace_scope(workspace.id):
+        undo_unlearning(actor=ALICE, unlearning_id=uuid.UUID(undone.unit_id))
+        assert Contact.objects.filter(name="Ada", emails__email="ada@example.org").exists()
+    again = undo_import(workspace_id=workspace.id, run_id=uuid.UUID(report.run_id), actor=ALICE)
+    assert (again.removed["contact"], again.staying.total()) == (3, 0)
 
 
 def test_a_folder_of_cards_and_two_people_of_one_address(workspace, tmp_path, monkeypatch):

@@ -21,6 +21,7 @@ from config.lib.scope import workspace_scope
 from contacts.models import Workspace
 from memory.models import HookPayload, Memory
 from memory.services.hooks import map_waiting
+from sessions.models import Session, SessionEvent
 from tests.factories import make_key, make_memory
 from tests.gunicorn import WebServer
 from tests.real.model import Model
@@ -32,6 +33,8 @@ BIN = Path(FOLDER) / "node_modules" / ".bin"
 SHIM = ROOT / "integrations" / "shim" / "remember.py"
 RUN_SECONDS, WAIT_SECONDS = 60, 30
 T = TypeVar("T")
+# What a prompt and its answer leave.
+ASKED = ["user_prompt", "turn_end"]
 # Of every file here.
 real = [
     pytest.mark.django_db(transaction=True),
@@ -143,11 +146,42 @@ class Rows:
         """Whether all that has come is; the server maps what came last once it has answered."""
         return {row.state for row in self(HookPayload)} == {"mapped"}
 
-    def after(self, terminal: Terminal, line: str, event: str) -> None:
+    def events(self, session: Session) -> list[str]:
+        return [row.event_type for row in self(SessionEvent, session=session)]
+
+    def sessions(self, count: int) -> list[Session]:
+        """As many, of one conversation."""
+        found = self(Session)
+        assert len(found) == count
+        assert len({row.conversation_id for row in found}) == 1
+        return found
+
+
+@dataclass
+class Talk:
+    """A person's talk with an agent in its terminal; `turn` is the event that ends an answer."""
+
+    terminal: Terminal
+    model: Model
+    rows: Rows
+    turn: str
+
+    def after(self, line: str, event: str) -> None:
         """Type a line, and wait until the payload that follows from it has come."""
-        before = len(self.heard(event))
-        terminal.type(line)
-        self.until(lambda: len(self.heard(event)) > before)
+        before = len(self.rows.heard(event))
+        self.terminal.type(line)
+        self.rows.until(lambda: len(self.rows.heard(event)) > before)
+
+    def ask(self, question: str, answer: str) -> None:
+        self.model.plan[question] = [answer]
+        self.after(question, self.turn)
+
+    def leave(self, command: str, ends: int) -> None:
+        """End the program, which says so that often, and wait until all is mapped."""
+        self.terminal.type(command)
+        assert self.terminal.end() == 0
+        self.rows.until(lambda: len(self.rows.heard("SessionEnd")) == ends)
+        self.rows.until(self.rows.mapped)
 
 
 @pytest.fixture

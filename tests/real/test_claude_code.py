@@ -14,7 +14,7 @@ from sessions.models import Handoff, Message, Session, SessionEvent, Thread
 from sessions.services.notifications import notify
 from tests.factories import ALICE, make_memory
 from tests.gunicorn import WebServer
-from tests.real.conftest import ROOT, SHIM, Desk, Rows, program, real
+from tests.real.conftest import ASKED, ROOT, SHIM, Desk, Rows, Talk, program, real
 from tests.real.model import LOADER, Call, Model, Step
 from tests.real.terminal import Terminal
 
@@ -78,10 +78,6 @@ def bare(desk: Desk, model: Model) -> Claude:
 def claude(bare: Claude, server: WebServer, token: str) -> Claude:
     bare.install(url=server.url, key=token)
     return bare
-
-
-def events(rows: Rows, session: Session) -> list[str]:
-    return [row.event_type for row in rows(SessionEvent, session=session)]
 
 
 def said(rows: Rows, thread: Thread) -> list[tuple[str, str]]:
@@ -157,7 +153,7 @@ def test_a_tool_call_a_subagent_and_a_resume_are_all_known(claude, model, rows, 
         ("user", "Why does the sensor reboot?"),
         ("assistant", "Its cable is loose."),
     ]
-    told = events(rows, session)
+    told = rows.events(session)
     assert told.count("session_start") == told.count("session_end") == 3
     assert told.count("user_prompt") == 3
     assert told.count("turn_end") == 4
@@ -183,18 +179,12 @@ def test_a_clear_and_a_compaction_go_on_in_the_conversation_and_are_told_anew(
 ):
     with workspace_scope(workspace.pk):
         rule = make_memory("The ferns are watered by hand.", kind="decision")
-    model.plan = {
-        "When does the pump start?": ["At noon."],
-        "And the pump tomorrow?": ["At noon, too."],
-        "Does the pump start on Sundays?": ["It does."],
-        "Are the ferns watered by hand or by the pump?": ["By hand."],
-    }
-
     with claude.open() as terminal:
         rows.until(lambda: rows.heard("SessionStart"))
         terminal.see("❯")
-        rows.after(terminal, "When does the pump start?", "Stop")
-        rows.after(terminal, "And the pump tomorrow?", "Stop")
+        talk = Talk(terminal, model, rows, "Stop")
+        talk.ask("When does the pump start?", "At noon.")
+        talk.ask("And the pump tomorrow?", "At noon, too.")
         (first,) = rows(Session)
         with workspace_scope(workspace.pk):
             notice = notify(
@@ -204,25 +194,20 @@ def test_a_clear_and_a_compaction_go_on_in_the_conversation_and_are_told_anew(
                 entity_id="w1",
                 payload={"title": "The seeds are sown."},
             )
-        rows.after(terminal, "/clear", "SessionStart")
-        rows.after(terminal, "Does the pump start on Sundays?", "Stop")
-        rows.after(terminal, "/compact", "PostCompact")
-        rows.after(terminal, "Are the ferns watered by hand or by the pump?", "Stop")
-        terminal.type("/exit")
-        assert terminal.end() == 0
-    rows.until(lambda: len(rows.heard("SessionEnd")) == 2)
-    rows.until(rows.mapped)
+        talk.after("/clear", "SessionStart")
+        talk.ask("Does the pump start on Sundays?", "It does.")
+        talk.after("/compact", "PostCompact")
+        talk.ask("Are the ferns watered by hand or by the pump?", "By hand.")
+        talk.leave("/exit", ends=2)
 
-    first, second = rows(Session)
-    assert first.conversation_id == second.conversation_id
+    first, second = rows.sessions(2)
     assert (first.end_reason, second.end_reason) == ("clear", "prompt_input_exit")
-    turns = ["user_prompt", "turn_end"]
     ours = {*TURN, "compaction"}
-    assert [one for one in events(rows, first) if one in ours] == [
-        "session_start", *turns, *turns, "session_end",
+    assert [one for one in rows.events(first) if one in ours] == [
+        "session_start", *ASKED, *ASKED, "session_end",
     ]  # fmt: skip
-    assert [one for one in events(rows, second) if one in ours] == [
-        "session_start", *turns, "session_start", "compaction", *turns, "session_end",
+    assert [one for one in rows.events(second) if one in ours] == [
+        "session_start", *ASKED, "session_start", "compaction", *ASKED, "session_end",
     ]  # fmt: skip
     starts = rows(SessionEvent, event_type="session_start")
     assert [row.data["detail"] for row in starts] == ["startup", "clear", "compact"]
@@ -252,14 +237,14 @@ def test_what_happens_while_the_server_is_away_comes_later_and_in_order(
     }
     name = claude.ask("Water the ferns.")["session_id"]
     claude.ask("And the moss.", "--resume", name)
-    assert events(rows, *rows(Session)) == ["session_start", "user_prompt"]
+    assert rows.events(*rows(Session)) == ["session_start", "user_prompt"]
     server.start()
     model.plan["Is it back?"] = ["It is."]
     claude.ask("Is it back?", "--resume", name)
     rows.until(ended(rows, name, 3))
 
     (session,) = rows(Session)
-    told = [one for one in events(rows, session) if one in TURN or one.startswith("tool")]
+    told = [one for one in rows.events(session) if one in TURN or one.startswith("tool")]
     assert told == [*TURN[:2], "tool_use", "tool_result", *TURN[2:], *TURN, *TURN]
     (main,) = rows(Thread)
     assert said(rows, main) == [

@@ -8,7 +8,7 @@ import pytest
 from config.lib.recalled import CLOSE, OPEN
 from memory.models import HookPayload
 from sessions.models import Message, Session, SessionEvent, Thread
-from tests.real.conftest import ROOT, Desk, program, real
+from tests.real.conftest import ASKED, ROOT, Desk, Talk, program, real
 from tests.real.model import Call, Model, Step
 from tests.real.terminal import Terminal
 
@@ -113,14 +113,6 @@ def test_a_session_of_codex_with_a_subagent_and_its_resume_are_known(codex, mode
 def test_a_clear_and_a_compaction_go_on_in_the_conversation_and_are_told_anew(
     codex, model, rows, known
 ):
-    model.plan = {
-        "When does the pump start?": ["At noon."],
-        "And the pump tomorrow?": ["At noon, too."],
-        "Does the pump start on Sundays?": ["It does."],
-        "Does the pump start when it rains?": ["It does not."],
-        "Does the pump ever rest?": ["At night."],
-    }
-
     def clear() -> None:
         """Nothing is told of it before the next prompt, and the end when Codex ends."""
         shown = terminal.place()
@@ -129,27 +121,20 @@ def test_a_clear_and_a_compaction_go_on_in_the_conversation_and_are_told_anew(
 
     with codex.open() as terminal:
         terminal.see("Ask Codex to do anything")
-        rows.after(terminal, "When does the pump start?", "Stop")
-        rows.after(terminal, "And the pump tomorrow?", "Stop")
+        talk = Talk(terminal, model, rows, "Stop")
+        talk.ask("When does the pump start?", "At noon.")
+        talk.ask("And the pump tomorrow?", "At noon, too.")
         clear()
-        rows.after(terminal, "Does the pump start on Sundays?", "Stop")
-        rows.after(terminal, "/compact", "PostCompact")
-        rows.after(terminal, "Does the pump start when it rains?", "Stop")
+        talk.ask("Does the pump start on Sundays?", "It does.")
+        talk.after("/compact", "PostCompact")
+        talk.ask("Does the pump start when it rains?", "It does not.")
         clear()
-        rows.after(terminal, "Does the pump ever rest?", "Stop")
-        terminal.type("/quit")
-        assert terminal.end() == 0
-    rows.until(lambda: len(rows.heard("SessionEnd")) == 3)
-    rows.until(rows.mapped)
-    sessions = rows(Session)
-    assert len(sessions) == 3
-    assert len({row.conversation_id for row in sessions}) == 1
-    turns = ["user_prompt", "turn_end"]
-    told = [[e.event_type for e in rows(SessionEvent, session=row)] for row in sessions]
-    assert told == [
-        ["session_start", *turns, *turns, "session_end"],
-        ["session_start", *turns, "compaction", "session_start", *turns, "session_end"],
-        ["session_start", *turns, "session_end"],
+        talk.ask("Does the pump ever rest?", "At night.")
+        talk.leave("/quit", ends=3)
+    assert [rows.events(one) for one in rows.sessions(3)] == [
+        ["session_start", *ASKED, *ASKED, "session_end"],
+        ["session_start", *ASKED, "compaction", "session_start", *ASKED, "session_end"],
+        ["session_start", *ASKED, "session_end"],
     ]
     starts = [row.data["detail"] for row in rows(SessionEvent, event_type="session_start")]
     assert starts == ["startup", "clear", "compact", "clear"]

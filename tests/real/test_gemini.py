@@ -9,7 +9,7 @@ import pytest
 from config.lib.recalled import CLOSE, OPEN
 from memory.models import HookPayload
 from sessions.models import Message, Session, SessionEvent
-from tests.real.conftest import SHIM, Desk, program, real, settings_of
+from tests.real.conftest import ASKED, SHIM, Desk, Talk, program, real, settings_of
 from tests.real.model import Call, Model
 from tests.real.terminal import Terminal
 
@@ -89,35 +89,24 @@ def test_a_session_of_gemini_and_its_resume_are_known(gemini, model, rows, known
 def test_a_clear_and_a_compaction_go_on_in_the_conversation_and_are_told_anew(
     gemini, model, rows, known
 ):
-    # A question mark that comes as fast as these keys opens its help.
-    model.plan = {
-        "When does the pump start": ["At noon."],
-        "And the pump tomorrow": ["At noon, too."],
-        "Does the pump start on Sundays": ["It does."],
-        "Does the pump start when it rains": ["It does not."],
-    }
     with gemini.open() as terminal:
         rows.until(lambda: rows.heard("SessionStart"))
         terminal.see("Type your message")
-        rows.after(terminal, "When does the pump start", "AfterAgent")
-        rows.after(terminal, "And the pump tomorrow", "AfterAgent")
-        rows.after(terminal, "/clear", "SessionStart")
-        rows.after(terminal, "Does the pump start on Sundays", "AfterAgent")
-        rows.after(terminal, "/compress", "PreCompress")
-        rows.after(terminal, "Does the pump start when it rains", "AfterAgent")
-        terminal.type("/quit")
-        assert terminal.end() == 0
-    # Gemini CLI says its end three times.
-    rows.until(lambda: len(rows.heard("SessionEnd")) == 4)
-    rows.until(rows.mapped)
-    first, second = rows(Session)
-    assert first.conversation_id == second.conversation_id
+        talk = Talk(terminal, model, rows, "AfterAgent")
+        # A question mark that comes as fast as these keys opens its help.
+        talk.ask("When does the pump start", "At noon.")
+        talk.ask("And the pump tomorrow", "At noon, too.")
+        talk.after("/clear", "SessionStart")
+        talk.ask("Does the pump start on Sundays", "It does.")
+        talk.after("/compress", "PreCompress")
+        talk.ask("Does the pump start when it rains", "It does not.")
+        # Gemini CLI says its end three times.
+        talk.leave("/quit", ends=4)
+    first, second = rows.sessions(2)
     assert (first.end_reason, second.end_reason) == ("clear", "exit")
-    turns = ["user_prompt", "turn_end"]
-    told = [[e.event_type for e in rows(SessionEvent, session=one)] for one in (first, second)]
-    assert told == [
-        ["session_start", *turns, *turns, "session_end"],
-        ["session_start", *turns, "compaction", *turns, "session_end"],
+    assert [rows.events(one) for one in (first, second)] == [
+        ["session_start", *ASKED, *ASKED, "session_end"],
+        ["session_start", *ASKED, "compaction", *ASKED, "session_end"],
     ]
     given = [row.answer["rows"] for row in rows.heard("BeforeAgent")]
     assert [str(known.pk) in one for one in given] == [True, False, True, True]

@@ -1,9 +1,6 @@
 """Commands that make keys, workspaces and invitations."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -15,7 +12,8 @@ from contacts.selectors import get_workspace
 from contacts.services.bootstrap import bootstrap_installation
 from contacts.services.workspaces import update_workspace
 from tests.api.caller import Caller, made
-from tests.factories import ALICE, ROOT
+from tests.commands import manage
+from tests.factories import ALICE
 
 
 @pytest.fixture
@@ -130,19 +128,8 @@ def test_the_first_start_is_known_by_what_it_made(db):
 
 
 def test_a_login_that_sees_every_workspace_is_refused_by_every_process(database_server):
-    done = subprocess.run(
-        [sys.executable, "manage.py", "createworkspace", "elsewhere"],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "config.settings.base",
-            "DATABASE_URL": database_server.superuser,
-            "SECRET_KEY": "k" * 50,
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    url = database_server.superuser
+    done = manage("createworkspace", "elsewhere", DATABASE_URL=url, SECRET_KEY="k" * 50)
     assert done.returncode == 1
     assert "is a superuser, so row-level security would not hold it" in done.stderr
     assert "Traceback" not in done.stderr
