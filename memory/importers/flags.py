@@ -14,7 +14,9 @@ _COMMANDS = re.compile(
     | \[/?INST\]
     | \b(?:ignore|disregard|forget|override)\b .{0,30}?
       \b(?:previous|prior|above|earlier|all|any|your|other)\b .{0,30}?
-      \b(?:instructions?|prompts?|rules|guidelines|directives)\b
+      \b(?:instructions?|prompts?|rules|guidelines|directives|polic(?:y|ies))\b
+    | \b(?:to|for)\ (?:any|all|every)\ (?:ais?|llms?|language\ models?|assistants?|agents?)
+      \ (?:that|who|which|reading|processing)\b
     | \byou\ are\ now\ (?:in|a|an|the|my|no\ longer)\b
     | \b(?:new|updated)\ (?:system\ )?(?:instructions|prompt)\s*:
     | \b(?:reveal|print|repeat|show)\b .{0,20}? \bsystem\ prompt\b
@@ -26,6 +28,7 @@ _COMMANDS = re.compile(
 # One of these is in whatever the form above finds; nearly every text has none.
 _HINTS = (
     "instruct", "prompt", "rules", "guideline", "directive", "you are now", "do not ", "<", "inst]",
+    "polic", "to any ", "to all ", "to every ", "for any ", "for all ", "for every ",
 )  # fmt: skip
 
 
