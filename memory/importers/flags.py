@@ -8,37 +8,62 @@ import re
 
 from memory.importers.problems import Code, Finding
 
-_COMMANDS = re.compile(
-    r"""</?\s*(?:system|assistant|developer|instructions?)(?:[\s_-]\w+)?\s*>
-    | <\|(?:im_start|im_end|system|endoftext)\|>
-    | \[/?INST\]
-    | \b(?:ignore|disregard|forget|override)\b .{0,30}?
-      \b(?:previous|prior|above|earlier|all|any|your|other)\b .{0,30}?
-      \b(?:instructions?|prompts?|rules|guidelines|directives)\b
-    | \byou\ are\ now\ (?:in|a|an|the|my|no\ longer)\b
-    | \b(?:new|updated)\ (?:system\ )?(?:instructions|prompt)\s*:
-    | \b(?:reveal|print|repeat|show)\b .{0,20}? \bsystem\ prompt\b
-    | \bdo\ not\ (?:tell|inform|mention\ (?:this|it)\ to)\ (?:the\ )?(?:user|operator|human)\b
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
 
-# One of these is in whatever the form above finds; nearly every text has none.
-_HINTS = (
-    "instruct", "prompt", "rules", "guideline", "directive", "you are now", "do not ", "<", "inst]",
-)  # fmt: skip
+def _form(form: str) -> re.Pattern[str]:
+    return re.compile(form, re.IGNORECASE | re.VERBOSE)
+
+
+# Each form with words one of which is in whatever it finds, in lower case: nearly every text has
+# none of them, and is looked through once for each.
+_ORDERS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
+    (
+        ("<",),
+        _form(
+            r"""<(?:/?\s*(?:system|assistant|developer|instructions?)(?:[\s_-]\w+)?\s*>
+            | \|(?:im_start|im_end|system|endoftext)\|>)"""
+        ),
+    ),
+    (("inst]",), _form(r"\[/?INST\]")),
+    (
+        ("ignore", "disregard", "forget", "override"),
+        _form(
+            r"""\b(?:ignore|disregard|forget|override)\b .{0,30}?
+            \b(?:previous|prior|above|earlier|all|any|your|other)\b .{0,30}?
+            \b(?:instructions?|prompts?|rules|guidelines|directives|polic(?:y|ies))\b"""
+        ),
+    ),
+    (("you are now",), _form(r"\byou\ are\ now\ (?:in|a|an|the|my|no\ longer)\b")),
+    (
+        tuple(f"{one} {what}" for one in ("new", "updated") for what in ("inst", "prom", "syst")),
+        _form(r"\b(?:new|updated)\ (?:system\ )?(?:instructions|prompt)\s*:"),
+    ),
+    (("system prompt",), _form(r"\b(?:reveal|print|repeat|show)\b .{0,20}? \bsystem\ prompt\b")),
+    (
+        ("do not tell", "do not inform", "do not mention"),
+        _form(
+            r"""\bdo\ not\ (?:tell|inform|mention\ (?:this|it)\ to)
+            \ (?:the\ )?(?:user|operator|human)\b"""
+        ),
+    ),
+    (
+        tuple(f"{one} {all_} " for one in ("to", "for") for all_ in ("any", "all", "every")),
+        _form(
+            r"""\b(?:to|for)\ (?:any|all|every)
+            \ (?:ais?|llms?|language\ models?|assistants?|agents?)
+            \ (?:that|who|which|reading|processing)\b"""
+        ),
+    ),
+)
 
 
 def instructions_in(name: str, text: str) -> Finding | None:
     """What to say of a text, the field `name`, that gives orders to a model."""
     folded = text.lower()
-    if not any(hint in folded for hint in _HINTS):
-        return None
-    found = _COMMANDS.search(text)
-    if found is None:
-        return None
-    return Finding(
-        Code.INSTRUCTIONS,
-        f"{name} gives orders to a model: {found[0][:60]!r}",
-        "kept word for word, as data",
-    )
+    for hints, form in _ORDERS:
+        if any(hint in folded for hint in hints) and (found := form.search(text)):
+            return Finding(
+                Code.INSTRUCTIONS,
+                f"{name} gives orders to a model: {found[0][:60]!r}",
+                "kept word for word, as data",
+            )
+    return None

@@ -6,10 +6,11 @@ The mapping of a source is a list of calls on `Fields`, one for each of its colu
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
+from config.lib import clock
 from config.lib.redact import redact_text
 from memory.importers.problems import Code, Finding
 
@@ -17,6 +18,8 @@ from memory.importers.problems import Code, Finding
 UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 SHOWN = 80
+# How far clocks and zones may be apart.
+_AHEAD = timedelta(days=1)
 # Of a value that is shown, what is looked through for secrets: one that is cut is none any more.
 _LOOKED_AT = 2_000
 # Since 1970, in seconds, or in thousandths, millionths or billionths of one.
@@ -144,6 +147,14 @@ class Fields:
         """A time in UTC; None where there is none, and where it cannot be read, which is found."""
         return self.parsed_time(name, self.row.get(name), what=what)
 
+    def past(self, name: str, *, what: str = "left empty") -> datetime | None:
+        """A time of what has happened; one that lies ahead is found."""
+        moment = self.time(name, what=what)
+        if moment is not None and moment > clock.now() + _AHEAD:
+            self.find(Code.BAD_VALUE, f"{name} lies in the future: {short(self.raw(name))}",
+                      "kept as it is")  # fmt: skip
+        return moment
+
     def parsed_time(self, name: str, value: Any, *, what: str = "left empty") -> datetime | None:
         if value is None:
             return None
@@ -204,6 +215,12 @@ class Fields:
         if isinstance(value, str):
             return value.strip().lower() in ("1", "true", "t", "yes")
         return bool(value)
+
+    def note_unknown(self, name: str, value: Any, known: Collection[str]) -> None:
+        """Find a value that is not one of `known`, which is kept whatever it is."""
+        if value not in (None, "") and value not in known:
+            self.find(Code.UNKNOWN_VALUE, f"{name} is {short(value)}, which is not known",
+                      "kept as it is")  # fmt: skip
 
     def choice(self, name: str, known: Mapping[str, str], default: str) -> str:
         """One of ours for one of theirs; an unknown one is found, and becomes the default."""

@@ -31,6 +31,7 @@ NOT_THERE = "(not in the file)"
 # As the life engine has it: without a sign for so long nobody will end it.
 SILENT = timedelta(hours=2)
 MODES = {"async": Mode.BACKGROUND, "interactive": Mode.INTERACTIVE}
+AMP_MODES = ("production", "local-cli")
 STATUSES = {
     "idle": Outcome.UNKNOWN,
     "running": Outcome.UNKNOWN,
@@ -80,6 +81,10 @@ def session(row: Row, agent: str, *, sharing: Sequence[str], has_thread: bool) -
     created = moment(f, "createdAt")
     ran = moment(f, "lastRun")
     began = at_or(created, ran)
+    if ran is not None and ran < began:
+        f.find(Code.BAD_VALUE, f"lastRun lies before createdAt, by {began - ran}",
+               "kept in metadata")  # fmt: skip
+    f.note_unknown("ampMode", f.text("ampMode"), AMP_MODES)
     seen = max(began, at_or(ran, began), at_or(f.time("threads_at"), began))
     status = f.text("status")
     outcome = f.choice("status", STATUSES, Outcome.UNKNOWN)
@@ -204,7 +209,7 @@ def message(row: Row, into: str, begun: Any, place: int) -> Entry:
     f = Fields(row)
     key = _key(f)
     _note_missing(f, "threadId", "thread")
-    at = f.time("createdAt", what="that of its thread is taken")
+    at = f.past("createdAt", what="that of its thread is taken")
     moment_ = at_or(at, Fields({"begun": begun}).time("begun"))
     content = f.text("content", MESSAGE)
     idx = f.raw("idx")
@@ -333,6 +338,9 @@ def batch_item(row: Row, batches: int) -> Entry:
     if status == WorkerStatus.CANCELLED:
         f.find(Code.NOT_CARRIED, f"it was {said}; its batch does not run here", "cancelled")
     prompt = f.text("prompt", TEXT)
+    if f.raw("batch") is None:
+        f.find(Code.DANGLING, f"runId names {f.text('runId')!r:.80}, a batch that is not there",
+               "kept as text in metadata")  # fmt: skip
     created, started = moment(f, "batch_created"), moment(f, "startedAt")
     ended = moment(f, "finishedAt")
     draft = Draft(
@@ -398,8 +406,8 @@ def missing_thread(key: str, rows: int, agent: str, at: Any) -> Entry:
 
 
 def moment(f: Fields, name: str) -> datetime | None:
-    """A time; an empty text is none."""
-    return None if f.raw(name) == "" else f.time(name)
+    """A time of what has happened; an empty text is none."""
+    return None if f.raw(name) == "" else f.past(name)
 
 
 def _key(f: Fields) -> str:

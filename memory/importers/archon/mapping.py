@@ -52,7 +52,7 @@ def project(row: Row, sources: Sequence[Row], zone: tzinfo | None) -> Entry:
     """A project; `sources` are its links to sources that are there."""
     f = Fields(row)
     key = f.text("id")
-    created = _local(f.time("created_at"), zone)
+    created = _local(f.past("created_at"), zone)
     archived = f.flag("archived")
     kept: dict[str, Any] = {}
     values = _without_none(
@@ -130,7 +130,7 @@ def task(row: Row, zone: tzinfo | None, *, no_parent: str = "") -> Entry:
     """A task. `no_parent` says why it cannot have the parent that it names."""
     f = Fields(row)
     key = f.text("id")
-    created = _local(f.time("created_at"), zone)
+    created = _local(f.past("created_at"), zone)
     updated = f.time("updated_at")
     archived = f.flag("archived")
     archived_at = _local(f.time("archived_at"), zone)
@@ -194,7 +194,7 @@ def session(row: Row, agents: Mapping[str, str]) -> Entry:
     if not folded:
         f.find(Code.EMPTY, "agent is empty", f"became {NOBODY}")
     agent = agents.get(folded) or NOBODY
-    started, ended = f.time("started_at"), f.time("ended_at")
+    started, ended = f.past("started_at"), f.time("ended_at")
     created, updated = f.time("created_at"), f.time("updated_at")
     event = row.get("last_event")
     last_event = None if event is None else datetime.fromtimestamp(event, UTC)
@@ -258,7 +258,7 @@ def event(row: Row, *, known: bool, lost_task: str = "") -> Entry:
     about = _object(f, "metadata", kept)
     if about:
         data["event_metadata" if "metadata" in data else "metadata"] = about
-    at = f.time("timestamp")
+    at = f.past("timestamp")
     if lost_task:
         f.find(Code.DANGLING, f"event_data names the task {lost_task!r:.80}, which is not there",
                "kept as text")  # fmt: skip
@@ -432,6 +432,9 @@ def _ai_summary(f: Fields, metadata: dict[str, Any]) -> dict[str, Any]:
     """The lists of `metadata.ai_summary`, which leave the metadata; the rest stays there."""
     said = metadata.get("ai_summary")
     if not isinstance(said, dict):
+        if said is not None:
+            f.find(Code.LEGACY_SHAPE, f"ai_summary is not an object: {short(said)}",
+                   "kept in metadata")  # fmt: skip
         return {}
     found: dict[str, Any] = {}
     rest = dict(said)
@@ -442,6 +445,9 @@ def _ai_summary(f: Fields, metadata: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, list):
             found[name] = [_item(one) for one in value]
             rest.pop(name)
+        elif value is not None:
+            f.find(Code.LEGACY_SHAPE, f"ai_summary.{name} is not a list: {short(value)}",
+                   "kept in metadata")  # fmt: skip
     if not isinstance(said.get("summarized_at"), (str, type(None))):
         f.find(Code.BAD_VALUE, "ai_summary.summarized_at is no time", "kept in metadata")
     del metadata["ai_summary"]

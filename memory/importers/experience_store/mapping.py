@@ -32,6 +32,11 @@ KINDS = {
 EMPTY_TEXT = "(empty)"
 # A session that says it goes on ended when it was last active, by the store's own rule.
 IDLE = timedelta(minutes=30)
+ACTORS = ("user", "agent", "tool")
+METHODS = ("capture", "scrape", "model_infer", "reconcile", "scheduled_task", "manual_task")
+ROLES = (
+    "prompt_semantic", "response_semantic", "temporal_profile", "causal_profile", "affect_profile",
+)  # fmt: skip
 STATUSES = {one: one for one in ("active", "ended", "consolidated")}
 # Task executions name their own run there, which has no row.
 TASK_RUN = "task:"
@@ -64,11 +69,14 @@ def experience(
     provenance = f.json("provenance", dict, what="kept in metadata")
     confidence = _confidence(f)
     affect = f.json("affect", dict)
-    recorded_at = f.time("created_at", what="put in quarantine, with an unknown time")
+    recorded_at = f.past("created_at", what="put in quarantine, with an unknown time")
     if f.raw("created_at") is None:
         f.find(Code.MISSING_TIMESTAMP, "created_at is NULL",
                "put in quarantine, with an unknown time")  # fmt: skip
     quarantine = quarantine or recorded_at is None
+    f.note_unknown("provenance.actor", provenance.get("actor"), ACTORS)
+    f.note_unknown("provenance.method", provenance.get("method"), METHODS)
+    f.note_unknown("ownership", f.text("ownership"), ACTORS)
     kind = f.choice("type", KINDS, Kind.OBSERVATION)
     decayed = _decay(f, decay)
     parents, causes = _linked(f, "parents", key), _linked(f, "causes", key)
@@ -143,7 +151,7 @@ def session(
     there; `shared` those of its experiences that another session, which came before, lists too."""
     f = Fields(row)
     key = f.text("id")
-    started = f.time("start_time")
+    started = f.past("start_time")
     last = f.time("last_activity")
     ended = f.time("end_time")
     status = f.text("status")
@@ -358,6 +366,7 @@ def _affect_snapshot(f: Fields, row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _signature(f: Fields, row: Mapping[str, Any]) -> dict[str, Any]:
     with _part(f, row, "signature_embedding", "id") as part:
+        part.note_unknown("role", part.text("role"), ROLES)
         return without_empty(
             **_as_they_are(row, "id", "role", "embedding_model", "label", "hash"),
             salience=part.number("salience"),

@@ -46,7 +46,7 @@ def contact(row: Row, tags: Sequence[Any], twins: Mapping[str, Sequence[str]]) -
                 email=bad_email,
                 phone=bad_phone,
                 value_exchange=f.text("value_exchange"),
-                imessage_count=f.number("imessage_count") or None,
+                imessage_count=f.number("imessage_count", 0) or None,
                 macos_contact_id=f.text("macos_contact_id"),
                 source=f.text("source"),
                 last_contact_date=f.text("last_contact_date"),

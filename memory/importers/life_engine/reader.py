@@ -225,7 +225,8 @@ class Reader:
     def _lost_workers(self, row: Mapping[str, Any]) -> list[str]:
         named = Fields(row).json("depends_on_json", list)
         keys = [one for one in named if isinstance(one, str) and one]
-        return [one for one in keys if not self._there("workers", "id", one)]
+        mine = str(row.get("id"))
+        return [one for one in keys if one == mine or not self._there("workers", "id", one)]
 
     def _session_of(self, row: Mapping[str, Any]) -> str:
         """The session that an event's actor is, or whose worker it is."""

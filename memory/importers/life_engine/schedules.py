@@ -50,7 +50,7 @@ def scheduled(f: Fields, *, duty: bool = False) -> Plan:
     except (_Unreadable, Invalid) as error:
         said = error.errors.get("schedule", "") if isinstance(error, Invalid) else str(error)
         why = f"no schedule that runs here: {said}"
-        if wanted:
+        if wanted or theirs:
             f.find(Code.BAD_VALUE, why, "kept, and not enabled")
         return Plan(ScheduleKind.ONCE, UNKNOWN_TIME.isoformat(), False, None, why, theirs)
     if _misread(cron):

@@ -31,6 +31,9 @@ MODES = {
     "interactive": Mode.INTERACTIVE, "background": Mode.BACKGROUND,
     "autonomous": Mode.AUTONOMOUS, "mission": Mode.AUTONOMOUS,
 }  # fmt: skip
+ENDS = (
+    "exit", "crash", "timeout", "orphan_cleanup", "handoff", "pane_reused", "ended", "reset",
+)  # fmt: skip
 STATES = {
     "idle": State.IDLE, "active": State.ACTIVE, "tool_active": State.TOOL_ACTIVE,
     "ended": State.ENDED,
@@ -51,7 +54,7 @@ def session(
     have the parent that it names, and `lost` is a run that it names and that is not there."""
     f = Fields(row)
     key = f.text("session_id") or f.text("id")
-    started = f.time("started_at")
+    started = f.past("started_at")
     created = f.time("created_at")
     seen = f.time("last_seen_at")
     ended = f.time("ended_at")
@@ -64,6 +67,7 @@ def session(
         ended = max(began, at_or(seen))
     last = max(began, at_or(seen, ended, began))
     reason = f.text("end_reason", 60)
+    f.note_unknown("end_reason", reason, ENDS)
     state = f.choice("current_state", STATES, State.IDLE)
     if ended is None and seen is not None and clock.now() - seen > SILENT:
         # Without a heartbeat for so long the engine would have ended it too.
@@ -126,7 +130,11 @@ def ping(row: Row, table: str) -> Entry:
     """A ping; `reminders` are pings of their own time."""
     f = Fields(row)
     key = f.text("id")
-    created, seen = f.time("created_at"), f.time("acknowledged_at")
+    created, seen = f.past("created_at"), f.time("acknowledged_at")
+    if created is not None and seen is not None and seen < created:
+        f.find(Code.BAD_VALUE, f"acknowledged_at lies before created_at, by {created - seen}",
+               "kept as it is")  # fmt: skip
+    f.time("remind_at", what="kept as text in metadata")
     draft = Draft(
         Ping,
         f"reminder:{key}" if table == "reminders" else key,
@@ -180,6 +188,8 @@ def handoff(row: Row) -> Entry:
     key = f.text("id")
     created = f.time("created_at") or f.time("requested_at")
     settled = f.time("completed_at")
+    for name in ("requested_at", "executed_at"):
+        f.time(name, what="kept as text in metadata")
     status = f.choice("status", HANDOFFS, HandoffStatus.FAILED)
     draft = Draft(
         Handoff,
@@ -212,7 +222,8 @@ def handoff(row: Row) -> Entry:
 def observation(row: Row, agent: str) -> Entry:
     f = Fields(row)
     key = f.text("id")
-    at = f.time("created_at")
+    at = f.past("created_at")
+    f.time("processed_at", what="kept as text in metadata")
     draft = Draft(
         Memory,
         f"observation:{key}",
@@ -240,7 +251,7 @@ def event(row: Row, session_id: str, agent: str) -> Entry:
     What a person did happened in none; it is kept where it can be looked up."""
     f = Fields(row)
     key = f.text("id")
-    at = f.time("timestamp")
+    at = f.past("timestamp")
     kind = "_".join(part for part in (f.text("event_type"), f.text("event_action")) if part)
     kind = kind[:60] or "event"
     data = json_object(f, "data")

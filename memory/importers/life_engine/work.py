@@ -61,13 +61,14 @@ RUNS = {
     "pending": MissionStatus.PENDING,
 }
 LEVELS = {str(level): str(level) for level in Level}
+SEVERITIES = ("urgent", "high", "normal", "low")
 # Of a run: ten years.
 MOST_SECONDS = 3650 * 86400
 GONE = "it was running; its process is not here"
 
 
 def worker(row: Row, naive: "Naive", lost: Sequence[str] = ()) -> Entry:
-    """`lost` are workers that it waits for and that are not there."""
+    """`lost` are those of the workers it waits for that are not there, or are itself."""
     f = Fields(row)
     key = f.text("id")
     naive.look(f, "workers", "completed_at", "clarification_answered_at", "execute_at")
@@ -86,13 +87,15 @@ def worker(row: Row, naive: "Naive", lost: Sequence[str] = ()) -> Entry:
         f.find(Code.EMPTY, "it does not say what kind of work it is", f"became {NO_KIND}")
         primitive = NO_KIND
     attempts = int(f.number("retry_count", 0, 1000, default=0)) + (status in ENDED)
-    created = f.time("created_at")
+    created = f.past("created_at")
     ended = f.time("completed_at") if status in ENDED else None
     if ended is not None and created is not None and ended < created:
         f.find(Code.BAD_VALUE, f"completed_at lies before created_at, by {created - ended}",
                "kept as it is")  # fmt: skip
+    f.note_unknown("attention_severity", f.text("attention_severity"), SEVERITIES)
     for one in lost:
-        f.find(Code.DANGLING, f"depends_on_json names {one!r:.80}, a worker that is not there",
+        what = "the worker itself" if one == key else "a worker that is not there"
+        f.find(Code.DANGLING, f"depends_on_json names {one!r:.80}, {what}",
                "kept as text in metadata")  # fmt: skip
     again = f.time("notify_after") if status == WorkerStatus.SNOOZED else None
     kind = f.choice("attention_kind", ATTENTION, "")
