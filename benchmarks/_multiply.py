@@ -178,7 +178,8 @@ class _Copier:
         table = _table(model)
         columns = [f.column for f in model._meta.concrete_fields if not f.generated]
         changed = {
-            "id": "pg_temp.copied(o.id, n)", number: "p.most + n",
+            # Beyond the numbers of the copies there are.
+            "id": "pg_temp.copied(o.id, 2000000 + n)", number: "p.most + n",
             "dedupe_key": "''", "native_uuid": "''",
         }  # fmt: skip
         taken = ", ".join(changed.get(column, f"o.{column}") for column in columns)

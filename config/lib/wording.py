@@ -68,12 +68,14 @@ def texts_in(value: Any) -> Iterator[str]:
 
 
 class Phrases:
-    """Words in their order, any of which a text may say."""
+    """Words in their order, any of which a text may say. Of two where one says the other, the
+    shorter is enough: whoever says the long one says it too. So what erasing a word looks for is
+    that word, and not every sentence that has it as well."""
 
     def __init__(self, phrases: Iterable[Words]) -> None:
         self._by_first: dict[str, set[Words]] = {}
-        for phrase in phrases:
-            if phrase:
+        for phrase in sorted(set(phrases), key=len):
+            if phrase and not self._are_in(phrase):
                 self._by_first.setdefault(phrase[0], set()).add(phrase)
 
     def __bool__(self) -> bool:

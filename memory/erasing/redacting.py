@@ -142,7 +142,7 @@ def _write(model: Model, ids: list[uuid.UUID], table: str, report: Redacted, act
             continue
         try:
             with transaction.atomic():
-                funnel.strike(row, _fitting(row, changes), actor=actor, action="redact")
+                funnel.strike([row], _fitting(row, changes), actor=actor, action="redact")
         except IntegrityError:
             # Two of a name that was told apart by a secret.
             report.kept.append((table, str(row.pk)))

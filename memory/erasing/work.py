@@ -266,7 +266,7 @@ def _forget_mentions(found: Found, actor: Actor) -> None:
             seals.erase_bodies([query.pk])
             funnel.erase([query], actor=actor)
         elif len(expected) < len(query.expected):
-            funnel.strike(query, {"expected": expected}, actor=actor)
+            funnel.strike([query], {"expected": expected}, actor=actor)
     for result in GoldenResult.objects.iterator(chunk_size=AT_ONCE):
         lists = {
             "ranks": {key: rank for key, rank in result.ranks.items() if key not in names},
@@ -287,11 +287,14 @@ def _strike(found: Found, actor: Actor) -> None:
     around = _contacts_around(found)
     for model, ids in found.hits.items():
         for some in in_parts(ids):
-            rows = list(model.objects.filter(pk__any_of=some).defer(None).order_by("pk"))
-            for row in rows:
+            # Most become the same word: a statement for all of them.
+            alike: dict[str, tuple[dict[str, Any], list[Any]]] = {}
+            for row in model.objects.filter(pk__any_of=some).defer(None).order_by("pk"):
                 changes = sweep.struck(row, phrases)
                 if changes:
-                    funnel.strike(row, changes, actor=actor)
+                    alike.setdefault(repr(sorted(changes.items())), (changes, []))[1].append(row)
+            for changes, rows in alike.values():
+                funnel.strike(rows, changes, actor=actor)
             reindex(model, some, actor)
     for model, addresses in found.removed_too.items():
         model.objects.filter(pk__in=addresses).delete()

@@ -14,6 +14,7 @@ from memory.models import Judgement, MemoryLink, ModelUse
 from memory.selectors_review import ReviewFilter, Why, review_queue
 from memory.services import judgements, model_use
 from tests.api.caller import made
+from tests.factories import make_memory
 from tests.redaction import unhashed
 from tests.unit.embedding_endpoint import KEY, Endpoint, answer, refusal, silent
 
@@ -141,6 +142,22 @@ def test_only_what_the_rules_leave_and_what_speaks_of_the_same_is_asked(
     ask()
     assert endpoint.requests == []
     assert [row.metadata["rule"] for row in rows(MemoryLink)] == ["changed_value"]
+
+
+def test_with_vectors_those_near_in_meaning_are_asked_about(endpoint, workspace):
+    texts = (NEW, "The pump has been quiet since the shed burnt", "Ferns like the shade", OLD)
+    with workspace_scope(workspace.id):
+        old, *others = (make_memory(text, kind="fact") for text in (OLD, *texts))
+        near = list(zip(others, (0.8, 0.69, 0.9, 0.99), strict=True))
+        same = {others[-1].pk}
+        # The second is too far, the third has no thing in common, the last says the same.
+        assert judgements.note_pairs(old, near, same) == 1
+        assert [row.newer_id for row in Judgement.objects.all()] == [others[0].pk]
+        # Not those that share words alone.
+        assert judgements.note_pairs(old, near[1:], same) == 0
+        # Of many the nearest two.
+        more = [(make_memory(f"{NEW}, they say {n}", kind="fact"), 0.75) for n in range(4)]
+        assert judgements.note_pairs(old, more, set()) == judgements.MOST_OF_ONE
 
 
 def test_what_is_sent_is_data_without_secrets(api, ask, endpoint):

@@ -11,7 +11,7 @@ from django.db import connection
 
 from config.lib.errors import Conflict, Invalid
 from config.lib.scope import workspace_scope
-from config.lib.wording import ERASED
+from config.lib.wording import ERASED, Phrases
 from contacts.models import Contact, Erasure, Revision, Tombstone
 from contacts.models.erasure import ErasureKind, ErasureState
 from contacts.services import idempotency, seals, undo
@@ -472,3 +472,19 @@ def test_what_is_learned_again_is_left_out_and_counted(workspace, owner_url):
         assert lessons.keep(thread.session, found) is None
         assert Erasure.objects.get(pk=row.pk).kept_away == 1
         assert not Lesson.objects.exists()
+
+
+def test_of_two_phrases_of_which_one_says_the_other_the_shorter_is_looked_for():
+    said = [
+        ("the", "copper", "pot"),
+        ("copper",),
+        ("under", "the", "copper", "pot"),
+        ("tea", "pot"),
+    ]
+    found = Phrases(said)
+    assert set(found) == {("copper",), ("tea", "pot")}
+    assert found.needles() == ["copper", "tea"]
+    for text in ("Under the COPPER pot.", r"A line\ncopper", "copper", "tea-pot"):
+        assert found.are_in(text)
+        assert any(Phrases([one]).are_in(text) for one in said)
+    assert not found.are_in("A coppery teapot.")

@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from config.lib.scope import workspace_scope
-from contacts.models import Contact, IdempotencyKey, Revision
+from contacts.models import Contact, IdempotencyKey, Revision, Workspace
 from contacts.services import seals
 from contacts.services.contacts import create_contact
 from contacts.services.workspaces import update_workspace
@@ -34,6 +34,8 @@ def stored(workspace, owner_url, monkeypatch):
     _, memory = say(workspace, WORDS)
     with workspace_scope(workspace.id):
         create_contact(actor=ALICE, fields={"name": "Ada", "notes": WORDS})
+        told = {"door": f"opens by {BADGE}", "timezone": "UTC"}
+        update_workspace(actor=ALICE, name=f"Greenhouse {BADGE}", settings=told)
         make_memory("The seedlings need water at noon.")
     seals.seal_settled(workspace.id)
     with workspace_scope(workspace.id):
@@ -77,6 +79,10 @@ def test_nothing_of_it_is_left_in_the_database(workspace, stored, dumped):
         assert "[REDACTED:badge:" in Message.objects.get().blocks[0]["text"]
         assert json.loads(RawLine.objects.get().raw)["type"] == "user"
         assert Contact.objects.get().notes.startswith("The [REDACTED:badge:")
+        own = Workspace.objects.get(pk=workspace.id)
+        assert own.name.startswith("Greenhouse [REDACTED:badge:")
+        assert own.settings["door"].startswith("opens by [REDACTED:badge:")
+        assert own.settings["redaction"] == {"patterns": {"badge": BADGES}}
     # The chain holds, before and after the rest is sealed.
     check_whole(workspace)
     seals.seal_settled(workspace.id)

@@ -8,7 +8,7 @@ from django.db import models
 
 from config.lib import clock
 from config.lib.actor import Actor
-from config.lib.db.models import VersionedRow, WorkspaceRow
+from config.lib.db.models import VersionedRow
 from config.lib.signals import deleting
 from contacts.services.funnel.revisions import record_changes, record_unlinked
 from contacts.services.funnel.values import R
@@ -27,12 +27,13 @@ def erase(rows: Sequence[R], *, actor: Actor) -> None:
 
 
 def strike(
-    row: WorkspaceRow, values: Mapping[str, Any], *, actor: Actor, action: str = "erase"
+    rows: Sequence[R], values: Mapping[str, Any], *, actor: Actor, action: str = "erase"
 ) -> None:
-    """Write `values` over fields of a row in whose place something is erased; recorded are the
+    """Write `values` over fields of rows in whose place something is erased; recorded are the
     fields' names. For the owner's login, which may on append-only rows too."""
     changes = dict(values)
-    if isinstance(row, VersionedRow):
+    if isinstance(rows[0], VersionedRow):
         changes |= {"version": models.F("version") + 1, "updated_at": clock.now()}
-        record_changes([(row, {}, {"erased": sorted(values)})], action, actor=actor)
-    type(row).objects.filter(pk=row.pk).update(**changes)
+        told = {"erased": sorted(values)}
+        record_changes([(row, {}, told) for row in rows], action, actor=actor)
+    type(rows[0]).objects.filter(pk__in=[row.pk for row in rows]).update(**changes)
