@@ -109,21 +109,21 @@ def _has_both(value: str) -> bool:
 def _assigned(text: str, mark: Mark) -> str:
     parts: list[str] = []
     done = 0
-    for found in _found(_ASSIGNED, text):
-        word, between, value = found
-        start, end = value
+    for word, between, (start, end) in _found(_ASSIGNED, text):
+        secret = text[start:end].split("%22")[0].split("%26")[0]
+        if start < done or not _is_value(secret, text[end : end + 1]):
+            continue
         head = _BEFORE.search(text, max(0, word[0] - 60), word[0])
         name = (head[1] if head else "") + text[word[0] : word[1]]
-        if text.endswith(_BEGUN, 0, word[0] - len(name) + word[1] - word[0]):
-            continue  # a mark's own kind and hash
         plain = text[between[0] : between[1]].strip().strip("\"'")
-        secret = text[start:end].split("%22")[0].split("%26")[0]
-        if start < done or (not plain and not name.startswith("-")):
+        if not plain and not name.startswith("-"):
             continue
-        if not is_secret_name(name.lstrip("-.")) or not _is_value(secret, text[end : end + 1]):
-            continue
-        parts += [text[done:start], mark(name.lstrip("-."), secret)]
-        done = start + len(secret)
+        if text.endswith(_BEGUN, 0, word[1] - len(name)):
+            continue  # a mark's own kind and hash
+        name = name.lstrip("-.")
+        if is_secret_name(name):
+            parts += [text[done:start], mark(name, secret)]
+            done = start + len(secret)
     return "".join([*parts, text[done:]])
 
 

@@ -25,6 +25,11 @@ _WORD = re.compile(r"[^\W_]+")
 _ESCAPE = re.compile(r"\\[abfnrtv]")
 _CODES = re.compile(r"(?:\\u[0-9A-Fa-f]{4})+")
 
+# Seven digits and more with at most three signs between two: a number as people group it.
+_GROUPED = re.compile(r"[0-9](?:[^\w\n]{0,3}[0-9]){6}")
+_BETWEEN_DIGITS = re.compile(r"(?<=[0-9])(?:[^\w\n]?\(0\)[^\w\n]?|[^\w\n]{1,3})(?=[0-9])")
+FEWEST_DIGITS = 7
+
 Words = tuple[str, ...]
 
 
@@ -35,7 +40,8 @@ def words_of(text: str) -> Words:
 
 
 def readings(text: str) -> Iterator[Words]:
-    """The words of a text as it is written, and as what it stands for where that is another."""
+    """The words of a text as it is written, as what it stands for where that is another, and with
+    its numbers in one piece."""
     yield words_of(text)
     meant = text
     if "\\" in meant:
@@ -46,6 +52,14 @@ def readings(text: str) -> Iterator[Words]:
         meant = unquote(meant)
     if meant != text:
         yield words_of(meant)
+    if _GROUPED.search(meant):
+        yield words_of(_BETWEEN_DIGITS.sub("", meant))
+
+
+def number_in(words: Words) -> str:
+    """The number that words are, if they are nothing else: `41 44 668 18 00` in one piece."""
+    number = "".join(words)
+    return number if len(number) >= FEWEST_DIGITS and number.isascii() and number.isdigit() else ""
 
 
 def _letters(found: re.Match[str]) -> str:
@@ -108,11 +122,18 @@ class Phrases:
             return [self.strike(one) for one in value]
         return value
 
+    def numbers(self) -> list[str]:
+        """Those that are a number, which may be written in groups."""
+        return sorted(filter(None, map(number_in, self)))
+
     def needles(self) -> list[str] | None:
-        """ASCII texts of which every text that says one of the phrases has at least one, in lower
-        case, for a database to look for first; None where there are none such."""
+        """ASCII texts of which every text that says one of the phrases that are no number has at
+        least one, in lower case, for a database to look for first; None where there are none
+        such."""
         found = set()
         for phrase in self:
+            if number_in(phrase):
+                continue
             plain = [word for word in phrase if word.isascii()]
             if not plain:
                 return None

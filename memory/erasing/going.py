@@ -17,6 +17,7 @@ from django.db.models import Q
 from config.lib.db.models import WorkspaceRow
 from config.lib.wording import Words, words_of
 from contacts.models import Contact, ContactEmail, ContactPhone, Revision
+from contacts.services.addresses import spellings
 from memory.models import Evidence, HookPayload, HookStream, Memory, MemoryAbout, MemoryLink
 from memory.models.links import Relation
 from memory.services.hook_streams import stream_mark
@@ -121,7 +122,9 @@ def name_contacts(going: Going) -> None:
             _say(going, text)
     emails = ContactEmail.objects.filter(contact_id__in=gone).values_list("email", flat=True)
     numbers = ContactPhone.objects.filter(contact_id__in=gone).values_list("number", flat=True)
-    going.terms |= {words_of(text) for text in [*emails, *numbers]}
+    going.terms |= {words_of(text) for text in emails}
+    for number in numbers:
+        going.terms |= {words_of(text) for text in spellings(number)}
     going.phrases |= going.terms
 
 

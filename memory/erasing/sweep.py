@@ -98,13 +98,15 @@ def _may_say(fields: Sequence[Any], phrases: Phrases) -> Q:
     """By a word of it, where that is plain: the database reads a table faster than we do. What has
     other letters may write it otherwise (full width, no-width letters within, a sharp s)."""
     needles = phrases.needles()
-    if needles is None or len(needles) > 20:
+    if needles is None or len(needles) + len(phrases.numbers()) > 20:
         return Q()
     found = Q()
     for field in fields:
         text = Lower(Cast(field.name, models.TextField()))
         for needle in (*needles, "\\u"):
             found |= Q(models.lookups.GreaterThan(StrIndex(text, Value(needle)), 0))
+        for number in phrases.numbers():
+            found |= Q(models.lookups.Regex(text, "[^0-9]{0,5}".join(number)))
         found |= Q(models.lookups.GreaterThan(_Octets(text), Length(text)))
     return found
 

@@ -15,7 +15,7 @@ from config.lib import clock
 from config.lib.actor import Actor
 from config.lib.db.owner import as_owner
 from config.lib.errors import NotFound
-from config.lib.wording import Phrases, words_of
+from config.lib.wording import Phrases, number_in, words_of
 from contacts.models import (
     Contact,
     ContactEmail,
@@ -87,9 +87,10 @@ class Found:
                 add_contacts(going, [target])
                 name_contacts(going)
             case ErasureKind.TERM:
-                going.terms.add(words_of(erasure.wanted))
+                said = words_of(erasure.wanted)
+                going.terms |= {said, words_of(number_in(said))}
+                going.terms.discard(())
                 going.phrases |= going.terms
-                going.phrases.discard(())
         before = -1
         while before != len(going.rows[Memory]):
             before = len(going.rows[Memory])

@@ -268,7 +268,7 @@ def test_two_runs_at_once_store_everything_once(workspace, tmp_path):
 def test_secrets_are_taken_out_and_counted(workspace, tmp_path):
     key = "sk-ant-" + "api03-abcdefghijklmnop"
     write(
-        tmp_path / "-code" / f"{SESSION}.jsonl",
+        tmp_path / f"-code-{key}" / f"{SESSION}.jsonl",
         user("u1", f"Use {key} for it"),
         assistant("a1", "I do not repeat it."),
     )
@@ -277,5 +277,5 @@ def test_secrets_are_taken_out_and_counted(workspace, tmp_path):
     (found,) = [one for one in report.problems if one.code is Code.REDACTED]
     assert (found.line, found.reason) == (1, "1 secret")
     with workspace_scope(workspace.id):
-        assert key not in str(list(RawLine.objects.values_list("raw", flat=True)))
+        assert key not in str(list(RawLine.objects.values_list("raw", "file")))
         assert Message.objects.filter(content__contains="[REDACTED:anthropic-key").count() == 1

@@ -272,6 +272,22 @@ def test_a_term_is_found_however_it_is_written_and_does_not_come_back_so(
     check_whole(workspace)
 
 
+def test_a_contacts_number_goes_however_it_is_grouped(workspace, owner_url):
+    grouped = ("+41 44 668-18-00", "044 668 18 00", "+41 (0)44 6681800", "0041.44")
+    with workspace_scope(workspace.id):
+        person = create_contact(
+            actor=ALICE, fields={"name": "Eve", "phones": [Labelled("+41446681800")]}
+        )
+        for number in grouped:
+            make_memory(f"Call {number} at noon.")
+    erase(workspace, ErasureKind.CONTACT, person.pk)
+    with workspace_scope(workspace.id):
+        assert [row.text for row in Memory.objects.all()] == ["Call 0041.44 at noon."]
+        for number in grouped[:3]:
+            with pytest.raises(Conflict, match="erased"):
+                make_memory(f"Ring {number}.")
+
+
 def test_an_import_again_brings_no_name_place_or_branch_back(
     workspace, owner_url, tmp_path, dumped
 ):

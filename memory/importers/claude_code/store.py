@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from config.lib import clock
+from config.lib.redact import redact_text
 from contacts.models.agent import AgentKind
 from memory.importers.claude_code.files import SessionFiles
 from memory.importers.claude_code.messages import command_line, spoken_text
@@ -168,7 +169,8 @@ def raw_line(session: Session, item: Item) -> RawLine:
     line = item.line
     return RawLine(
         session=session,
-        file=line.file[-300:],
+        # The line itself was read through it.
+        file=redact_text(line.file)[-300:],
         line_no=line.number,
         byte_offset=line.offset,
         line_key=line.key[:200],
