@@ -21,8 +21,7 @@ from config.lib.jobs import Job
 from config.lib.scope import current_workspace_id, workspace_scope
 from contacts.services import funnel
 from memory.importers import uploads
-from memory.importers.registry import SOURCES
-from memory.importers.remembrancer import REMEMBRANCER
+from memory.importers.registry import SOURCES, WITHOUT_SINCE
 from memory.importers.run import SILENT
 from memory.importers.storable import shown
 from memory.importers.values import parse_time
@@ -154,8 +153,8 @@ def ask(
         raise Invalid({"since": "is no date; write 2026-01-31"})
     if run.files:
         uploads.chosen(folder_of(run), read)
-    if since and source == REMEMBRANCER.name:
-        raise Invalid({"since": "is an option of `manage.py export` for its files"})
+    if since and source in WITHOUT_SINCE:
+        raise Invalid({"since": WITHOUT_SINCE[source]})
     options = {"read": read} if run.files else {}
     if agent.strip():
         options["agent"] = agent.strip()[:200]

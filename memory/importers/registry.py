@@ -33,3 +33,13 @@ _ALL: tuple[Source, ...] = (
     VCARD,
 )
 SOURCES: dict[str, Source] = {one.name: one for one in _ALL}
+_WHOLE = "is not for transcripts, which come whole; what is here already is found and stays"
+_TIMELESS = "is not for {}, which have no times to go by"
+# Where nothing is left out by its age, and why.
+WITHOUT_SINCE: dict[str, str] = {
+    CLAUDE_CODE.name: _WHOLE,
+    CODEX.name: _WHOLE,
+    MEMORY_SERVER.name: _TIMELESS.format("its rows"),
+    REMEMBRANCER.name: "is an option of `manage.py export` for its files",
+    VCARD.name: _TIMELESS.format("cards"),
+}

@@ -196,6 +196,7 @@ def test_a_wrong_choice_is_said_in_a_line(otto, workspace, store):
     assert "choose what it is" in ask(otto, workspace, source="nonsense")
     assert "not a part of what was uploaded" in ask(otto, workspace, read="../../../etc/passwd")
     assert "is no date" in ask(otto, workspace, since="yesterday")
+    assert "no times to go by" in ask(otto, workspace, source="vcard", since="2026-01-01")
     assert latest(workspace).state == "proposed"
     ask(otto, workspace, source="life-engine")
     run = work(workspace)

@@ -19,7 +19,7 @@ from memory.services.hooks import map_waiting
 from sessions.models import Message, Session, SessionEvent, Thread
 from sessions.services.orphans import end_orphans
 from tests.api.caller import all_items, caller, made, problem, wrong_fields
-from tests.factories import ALICE, make_agent, make_memory
+from tests.factories import ALICE, make_agent, make_memory, make_session
 from tests.hook_payloads import CODEX, CURSOR, GEMINI, SESSION, a_session, claude
 from tests.redaction import unhashed
 
@@ -69,6 +69,15 @@ def test_the_session_belongs_to_the_keys_agent_whatever_the_payload_says(send, r
     send(claude("SessionStart", source="startup", user_id="root", workspace="elsewhere"))
     (session,) = rows(Session)
     assert str(session.agent_id) == made(api.get("/me"))["agent"]["id"]
+
+
+def test_a_session_that_claude_mem_brought_goes_on_as_the_same(send, rows, workspace):
+    with workspace_scope(workspace.id):
+        brought = make_session(source="claude-mem", external_id=SESSION)
+    send(*a_session())
+    (session,) = rows(Session)
+    assert (session.pk, session.source) == (brought.pk, "claude-code")
+    assert session.message_count > 0
 
 
 @pytest.mark.parametrize("times", [2, 3])

@@ -11,6 +11,7 @@ import uuid
 from collections import Counter
 from copy import deepcopy
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from django.apps import apps
@@ -27,8 +28,8 @@ from memory.backup.programs import BackupError
 from memory.importers import run as frame
 from memory.importers.claude_code import source as claude_code
 from memory.importers.problems import SourceError
-from memory.importers.registry import SOURCES
-from memory.importers.report import ImportReport
+from memory.importers.registry import SOURCES, WITHOUT_SINCE
+from memory.importers.report import ImportReport, TableCount
 from memory.importers.scratch import scratch_folder
 from memory.importers.source import Options
 from memory.importers.undo import UndoReport, undo_import
@@ -405,6 +406,22 @@ def test_older_rows_are_left_out(workspace, legacy):
     assert report.checked.ok, report.checked.differences
     with workspace_scope(workspace.id):
         assert not Memory.objects.exclude(state="quarantined").exists()
+
+
+@pytest.mark.parametrize(
+    "sample", [one for one in SAMPLES if one.make or one.source in WITHOUT_SINCE], ids=str
+)
+def test_age_leaves_out_rows_or_is_refused(workspace, legacy, sample):
+    where = sample.where(legacy)
+    if sample.source in WITHOUT_SINCE:
+        with pytest.raises(CommandError, match="--since: is not for"):
+            call_command("import", sample.source, str(where), since="2999-01-01")
+        return
+    later = frame.clock.now() + timedelta(days=400)
+    report = take(workspace, sample, where, dry_run=True, compare=0, since=later)
+    assert report.checked.ok, report.checked.differences
+    assert report.sum("older") > 1
+    assert report.sum("created") <= report.tables.get("relations", TableCount()).total
 
 
 def test_a_changed_source_changes_what_it_brought(workspace, copy):

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from contacts.models import Contact
@@ -63,7 +64,7 @@ def note(note: Note, parsed: Parsed, key: str, relative: str, resolve: Resolve) 
         links=links,
         also=Counter({"relations": len(parsed.relations)} if parsed.relations else {}),
     )
-    entry = Entry("notes", key, [draft], findings=list(note.findings))
+    entry = Entry("notes", key, [draft], findings=list(note.findings), at=_changed(note))
     if is_person(note):
         contact = Draft(Contact, key, {"name": title[:MAX_NAME]}, once=frozenset({"name"}))
         entry.drafts += [contact, about(key, "contact", Contact, key)]
@@ -91,7 +92,7 @@ def observation(note: Note, said: Observation, note_key: str, relative: str) -> 
         once=frozenset({"recorded_at"}),
         links=[Link(Relation.PARENT, note_key, "note")],
     )
-    entry = Entry("observations", key, [draft])
+    entry = Entry("observations", key, [draft], at=_changed(note))
     if is_person(note):
         entry.drafts.append(about(key, "contact", Contact, note_key))
     return entry
@@ -118,6 +119,12 @@ def _links(parsed: Parsed, resolve: Resolve) -> list[Link]:
         Link(Relation.RELATED, target, "relations", (("relations", said),))
         for target, said in told.items()
     ]
+
+
+def _changed(note: Note) -> datetime | None:
+    """When it last was: by what it says, or its file."""
+    said = (parse_time(as_text(note.front.get(name))) for name in ("created", "date", "modified"))
+    return max((at for at in (*said, note.modified) if at), default=None)
 
 
 def _common(note: Note, relative: str, line: int) -> dict[str, Any]:

@@ -76,7 +76,8 @@ def memory(row: Mapping[str, Any], agent: str) -> Entry:
     # Without a time, it is when it is first read that we learn it.
     if at is not None:
         draft.values["recorded_at"] = at
-    return Entry("memories", key, [draft], findings=f.findings, at=at)
+    changed = max((one for one in (created, updated) if one), default=None)
+    return Entry("memories", key, [draft], findings=f.findings, at=changed)
 
 
 def relation(row: Mapping[str, Any]) -> Entry:

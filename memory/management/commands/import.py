@@ -20,7 +20,7 @@ from contacts.services.workspaces import adopt_workspace
 from memory.backup.making import make_backup
 from memory.importers import asked
 from memory.importers.problems import SourceError
-from memory.importers.registry import SOURCES
+from memory.importers.registry import SOURCES, WITHOUT_SINCE
 from memory.importers.remembrancer import REMEMBRANCER, exported_workspace
 from memory.importers.report import ImportReport
 from memory.importers.run import run_import
@@ -74,8 +74,8 @@ class Command(ShellCommand):
             return
         if options["source"] is None or options["path"] is None:
             raise CommandError("name a source and a path, or a run with --undo; see --help")
-        if options["since"] and options["source"] == REMEMBRANCER.name:
-            raise CommandError("--since: is an option of `manage.py export` for its files")
+        if options["since"] and options["source"] in WITHOUT_SINCE:
+            raise CommandError(f"--since: {WITHOUT_SINCE[options['source']]}")
         zone, since = _zone(options["time_zone"]), _since(options["since"])
         self._back_up(options)
         workspace = self._workspace(options)
