@@ -27,6 +27,7 @@ from contacts.admin.access import actor_of, require_role
 from contacts.models.workspace import Role
 from memory.importers import asked, uploads
 from memory.importers.registry import SOURCES
+from memory.importers.source import times_of
 from memory.models import ImportRun
 from memory.models.imports import ImportState
 
@@ -55,7 +56,7 @@ def upload_view(admin: Any, request: HttpRequest) -> HttpResponse:
         "by_address": by_address,
         "folders": settings.IMPORT_FOLDERS,
         "urls": settings.IMPORT_URLS,
-        "sources": [SOURCES[name] for name in sorted(SOURCES)],
+        "sources": [(one.title, times_of(one)) for _, one in sorted(SOURCES.items())],
     }
     return TemplateResponse(request, "admin/memory/import_upload.html", context)
 

@@ -30,6 +30,7 @@ from memory.admin import import_upload
 from memory.admin.import_report import share, told
 from memory.importers import asked
 from memory.importers.registry import SOURCES
+from memory.importers.source import times_of
 from memory.models import ImportRun
 from memory.models.imports import ACTIVE, ImportState
 
@@ -194,8 +195,7 @@ class ImportRunAdmin(RunAdmin):
             "taking": _taking(taking) if "removed" in taking else None,
             "asking": asking,
             "sources": [(name, SOURCES[name].title) for name in sorted(SOURCES)] if asking else [],
-            # Written as Markdown, for its page.
-            "times": SOURCES[row.source].times.replace("`", "") if row.source in SOURCES else "",
+            "times": times_of(SOURCES[row.source]) if row.source in SOURCES else "",
             "has_upload": asked.has_upload(row),
         }
 
@@ -220,6 +220,7 @@ class ImportRunAdmin(RunAdmin):
         back = [
             replace(one, label="Archive what it wrote …")
             for one in unlearn_links(request, "run", row)
+            if row.state != ImportState.UNDONE
         ]
         return [PageLink("What it wrote", changes, "list"), *links, *back]
 

@@ -64,7 +64,7 @@ class ImportReport:
 
     @property
     def broken(self) -> int:
-        """How many problems left something out."""
+        """How many problems are errors."""
         return self.problems.count(Level.ERROR)
 
     def sum(self, name: str) -> int:

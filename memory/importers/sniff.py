@@ -187,5 +187,5 @@ def _json_document(text: str) -> Guess:
     if any(word in text for word in _MEM0_TEXTS) and any(word in text for word in _MEM0_OWNERS):
         return Guess("a mem0 export", "mem0")
     if text.startswith("["):
-        return Guess("one JSON document (an array), not JSON lines")
+        return Guess("a JSON array of an unknown kind, or the beginning of one")
     return Guess("JSON of an unknown kind")

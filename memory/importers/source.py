@@ -50,3 +50,8 @@ class Source(Protocol):
 
         Raises SourceError, one line that says what to do, where there is nothing to read.
         """
+
+
+def times_of(source: Source) -> str:
+    """How it reads times, as a sentence without Markdown."""
+    return source.times.replace("`", "")

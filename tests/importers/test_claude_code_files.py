@@ -136,7 +136,7 @@ def sqlite(path: Path, *tables: str) -> Path:
         ("memory.jsonl", b'{"type":"entity","name":"x","entityType":"y"}\n', "memory-server"),
         ("history.jsonl", b'{"display": "x", "project": "y"}\n', "prompt history"),
         ("a.jsonl", b'{"type": "user", "text": "no message"}\n', "JSON of an unknown kind"),
-        ("a.json", json.dumps([1, 2]).encode(), "one JSON document (an array)"),
+        ("a.json", json.dumps([1, 2]).encode(), "a JSON array of an unknown kind"),
         ("broken.db", b"SQLite format 3\x00" + b"\x01" * 200, "SQLite database"),
     ],
 )

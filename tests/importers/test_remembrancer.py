@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from memory.models import ImportRun, Memory, MemoryLink, Passage
 from memory.models.imports import ImportState
 from sessions.models import Session
 from tests.admin.pages import fill
-from tests.factories import ALICE, make_agent, make_memory, make_session, make_workspace
+from tests.factories import ALICE, ROOT, make_agent, make_memory, make_session, make_workspace
 
 pytestmark = pytest.mark.django_db
 
@@ -77,6 +78,12 @@ def test_it_has_every_kind_and_no_secret(exported):
     assert sum(last["manifest"]["rows"].values()) == len(rows)
     names = {field.attname for model in kinds().values() for field in fields(model)}
     assert not names & {"lease_id", "secret", "repeat_key", "workspace_id"}
+
+
+def test_the_page_names_every_kind():
+    page = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_.]+)`", page))
+    assert [kind for kind in kinds() if not named & {kind, kind.rsplit(".")[1]}] == []
 
 
 def test_an_empty_database_has_it_again_byte_for_byte(exported, workspace, capsys):

@@ -26,7 +26,7 @@ HISTORY = {"contacts.revision", "contacts.revisionseal"}
 
 class Remembrancer:
     name = NAME
-    title = "an export of Remembrancer (manage.py export)"
+    title = "An export of Remembrancer (manage.py export)"
     times = "every time has its zone"
 
     @contextlib.contextmanager
@@ -95,7 +95,7 @@ def _head(path: Path) -> dict[str, Any]:
         head = None
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise SourceError(
-            f"{shown(path)}: {sniff(path).sentence(path)}, no export of ours in NDJSON"
+            f"{shown(path)}: is no export of ours in NDJSON; it {sniff(path).sentence(path)}"
         )
     if not isinstance(head.get("version"), int) or not isinstance(head.get("workspace"), dict):
         raise SourceError(f"{shown(path)}: its first line is damaged; export it again")

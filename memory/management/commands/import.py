@@ -198,7 +198,7 @@ class Command(ShellCommand):
         self.stdout.write(
             f"{report.sum('read'):,} rows read in {report.seconds:.1f} s ({report.rate:,.0f}/s); "
             f"{report.redacted:,} secrets redacted; {report.problems.total:,} problems, "
-            f"{report.broken:,} of them left something out"
+            f"{report.broken:,} of them errors"
         )
         checked = report.checked
         if checked is not None:
