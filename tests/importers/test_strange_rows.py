@@ -228,7 +228,8 @@ LIFE_ROWS: Rows = {
          "spawned_by_session": "a", "depends_on_json": '["w", "gone"]', "created_at": AT,
          "completed_at": "2026-01-01 00:00:00"},
     ],
-    "missions": [plan("p", "same"), plan("q", "same"), plan("r", None), plan("s", None)],
+    "missions": [plan("p", "same"), plan("q", "same"), plan("r", None), plan("s", None),
+                 plan("t", "the café's")],
     "mission_executions": [
         {"id": "e1", "mission_id": "p", "started_at": AT, "status": "completed"},
         {"id": "e2", "mission_id": "p", "started_at": AT, "status": "completed"},
@@ -255,6 +256,7 @@ LIFE_FOUND = {
     ("workers", "w"): ("depends_on_json names 'gone'", "completed_at lies before created_at"),
     ("missions", "q"): ("another one has its slug",),
     ("missions", "r"): ("it has no slug",),
+    ("missions", "t"): ("the café's is no slug",),
     ("mission_executions", "e2"): ("another run of its mission began",),
     ("mission_executions", "e3"): ("duration_seconds is 1e+300",),
     ("contacts", "c"): ("3 characters",),
@@ -269,7 +271,8 @@ LIFE_FOUND = {
 def life_is_here() -> None:
     parents = dict(Session.objects.values_list("external_id", "parent__external_id"))
     assert parents == {"a": None, "b": "c", "c": "a", "d": None}
-    assert ScheduledMission.objects.count() == 4
+    slugs = ScheduledMission.objects.order_by("external_id").values_list("slug", flat=True)
+    assert list(slugs) == ["same", "same-q", "r", "s", "the-cafes-t"]
     assert Mission.objects.filter(scheduled_mission__external_id="p").count() == 2
     assert StagedContent.objects.get().payload == {"value": [1, 2]}
     assert SessionEvent.objects.get().session.external_id == "a"

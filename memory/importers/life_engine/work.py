@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.core.validators import slug_re
+from django.utils.text import slugify
+
 from config.lib import clock
 from memory.importers.life_engine.parts import (
     EMPTY,
@@ -17,7 +20,7 @@ from memory.importers.life_engine.schedules import PACIFIC, scheduled
 from memory.importers.life_engine.sessions import ATTENTION
 from memory.importers.problems import Code
 from memory.importers.rows import Draft, Entry, Ref
-from memory.importers.values import Fields, at_or, later, without_empty
+from memory.importers.values import Fields, at_or, later, short, without_empty
 from sessions.models import (
     Mission,
     Priority,
@@ -159,10 +162,12 @@ def schedule(row: Row, table: str, *, taken: bool = False) -> Entry:
     key = f.text("id")
     duty = table == "chief_duties"
     slug = said = f.text("slug", 100).strip()
-    if not slug or taken:
-        slug = f"{said[:60]}-{key}"[:90].lstrip("-")
-        code, what = (Code.DUPLICATE, "another one has its slug") if said else (
-            Code.EMPTY, "it has no slug")  # fmt: skip
+    if taken or slug_re.fullmatch(said) is None:
+        slug = slugify(f"{said[:60]}-{key}")[:90] or "mission"
+        code, what = (Code.EMPTY, "it has no slug") if not said else (
+            Code.DUPLICATE if taken else Code.BAD_VALUE,
+            f"another one has its slug {short(said)}" if taken else f"{short(said)} is no slug",
+        )  # fmt: skip
         f.find(code, what, f"became {slug}")
     plan = scheduled(f, duty=duty)
     prompt_file = f.text("prompt_file")
