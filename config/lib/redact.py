@@ -1,7 +1,7 @@
 """Secrets out of text and JSON, before it is stored, indexed, logged, embedded or told in an error.
 
-Two ways: forms that nothing but a secret has (a vendor's prefix, a PEM block, a password in an
-address), and keys whose name says that their value is one. A workspace may add patterns of its own
+Two ways: forms that nothing but a secret has (redact_forms.py), and names that say that their value
+is one, in JSON and in plain text (redact_named.py). A workspace may add patterns of its own
 (config/lib/patterns.py). What is found stands as `[REDACTED:kind:hash]`: the hash is keyed by the
 installation and the workspace, so the same secret has the same mark there, and nobody can try words
 against it. Where no workspace is known it is `[REDACTED:kind]`.
@@ -24,106 +24,15 @@ import re2
 from django.conf import settings
 
 from config.lib.patterns import NOTHING, Extra
+from config.lib.redact_forms import BROAD, ESCAPES, FORMS, PARTS
 from config.lib.redact_named import (
     LONGEST_NAME,
     PAIRS,
     PLACEHOLDER,
     PLAIN,
-    VARIABLES,
     is_secret_name,
 )
 from config.lib.scope import current_workspace_id, in_scope
-
-# Kind, the literals of which one stands in every secret of this form, and the form. No form takes
-# more than a bounded number of steps for each place where it may begin: texts come from anybody.
-_FORMS: tuple[tuple[str, str, str], ...] = (
-    (
-        "private-key",
-        "PRIVATE KEY",
-        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-        r"[\s\S]*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
-    ),
-    # The same in base64, as in a kubeconfig: its words, however they fall on three letters.
-    ("private-key", "LS0tLS1CRUdJTi",
-     r"LS0tLS1CRUdJTi[0-9A-Za-z+/]{0,40}?(?:UFJJVkFURSBLRV|BSSVZBVEUgS0VZ|QUklWQVRFIEtFW)"
-     r"[0-9A-Za-z+/]*={0,2}"),
-    ("remembrancer-key", "rmb_", r"\brmb_[0-9A-Za-z]{43}_[0-9A-Za-z]{43,49}"),
-    ("anthropic-key", "sk-", r"\bsk-ant-[\w-]{16,}"),
-    (
-        "openai-key",
-        "sk-",
-        r"(?<![\w-])sk-(?:[0-9a-f]{32,64}\b"
-        r"|(?=[\w-]{0,200}?[0-9])(?=[\w-]{0,200}?[A-Z])[\w-]{20,})",
-    ),
-    ("stripe-key", "k_live_ k_test_ whsec_",
-     r"\b(?:[sr]k_(?:live|test)_[0-9A-Za-z]{16,}|whsec_[0-9A-Za-z+/]{24,}={0,2})"),
-    ("github-token", "gh github_pat_", r"\b(?:gh[pousr]_[0-9A-Za-z]{30,}|github_pat_\w{22,})"),
-    ("gitlab-token", "glpat- glptt- gldt- glrt-", r"\bgl(?:pat|ptt|dt|rt)-[\w-]{20,}"),
-    ("aws-key-id", "AKIA ASIA", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
-    ("google-key", "AIza", r"\bAIza[\w-]{35}"),
-    ("google-secret", "GOCSPX-", r"\bGOCSPX-[\w-]{24,}"),
-    ("google-token", "ya29.", r"\bya29\.[\w-]{20,}"),
-    ("slack-token", "xox xapp-",
-     r"\b(?:xox[a-eoprs]|xapp)-(?=[A-Za-z-]{0,99}[0-9])[0-9A-Za-z-]{10,}"),
-    ("slack-webhook", "hooks.slack.com", r"https://hooks\.slack\.com/services/[\w/]{20,}"),
-    ("npm-token", "npm_", r"\bnpm_[0-9A-Za-z]{36}\b"),
-    ("pypi-token", "pypi-AgEI", r"\bpypi-AgEI[\w-]{50,}"),
-    ("hugging-face-token", "hf_", r"\bhf_[0-9A-Za-z]{30,}"),
-    ("sendgrid-key", "SG.", r"\bSG\.[\w-]{20,}\.[\w-]{40,}"),
-    ("groq-key", "gsk_", r"\bgsk_[0-9A-Za-z]{40,}"),
-    ("xai-key", "xai-", r"\bxai-[0-9A-Za-z]{60,}"),
-    ("perplexity-key", "pplx-", r"\bpplx-[0-9A-Za-z]{40,}"),
-    ("replicate-token", "r8_", r"\br8_[0-9A-Za-z]{36,}"),
-    ("digitalocean-token", "_v1_", r"\bdo[opr]_v1_[0-9a-f]{64}"),
-    ("shopify-token", "shp", r"\bshp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}"),
-    ("linear-key", "lin_api_", r"\blin_api_[0-9A-Za-z]{32,}"),
-    ("vault-token", "hvs.", r"\bhvs\.[\w-]{24,}"),
-    ("age-key", "AGE-SECRET-KEY-1", r"\bAGE-SECRET-KEY-1[0-9A-Z]{50,}"),
-    ("jwt", "eyJ", r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),
-)  # fmt: skip
-# Forms of which a part stays: the scheme and the name tell a reader what was there.
-_UNMARKED = r"(?!\[REDACTED:)"
-_PARTS: tuple[tuple[str, str, str], ...] = (
-    # The last `@` before the path ends it: a password may have one.
-    (
-        "password",
-        "://",
-        rf"((?:://|:\\/\\/)[^\s:/@\"'<>\[\]]{{0,200}}:){_UNMARKED}([^\s/\"'<>]{{1,500}})(?=@)",
-    ),
-    # Written into a database's address as it is, with a slash in it.
-    (
-        "password",
-        "sql://",
-        r"((?i:postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|rediss?|amqps?|mssql)(?:\+\w{1,20})?"
-        rf"://[^\s:/@\"'<>\[\]]{{0,200}}:){_UNMARKED}"
-        r"((?![0-9]{1,5}[/?])[^\s\"'<>@\[]{1,300}+)(?=@[\w.-])",
-    ),
-    # In place of a name and a password, as in the address of a repository.
-    (
-        "password",
-        "://",
-        r"(://)((?=[^\s/@]{0,200}[0-9])(?=[^\s/@]{0,200}[A-Za-z])[0-9A-Za-z_-]{20,200})(?=@)",
-    ),
-    (
-        "password",
-        "://",
-        r"(%3[Aa]%2[Ff]%2[Ff][^\s/@\"'<>&%]{0,100}%3[Aa])"
-        rf"{_UNMARKED}"
-        r"((?:[^\s\"'<>&=%]|%(?!40|26)[0-9A-Fa-f]{2}){1,100}+)(?=%40)",
-    ),
-    (
-        "authorization",
-        "bearer",
-        r"((?i:\b(?:bearer|basic)\s{1,20}))"
-        r"((?=[A-Za-z._~+/-]{0,200}[0-9])[A-Za-z0-9._~+/-]{16,}=*|[A-Za-z+/]{24,}=*)",
-    ),
-    (
-        "variable",
-        "PASSWORD= PASSWD= SECRET= KEY= TOKEN=",
-        rf"((?<![A-Z0-9_])[A-Z0-9_]*(?:{VARIABLES})"
-        r"=\\?[\"']?)(?!(?i:your[-_]))([^\s\"'$<{(&;\\\[][^\s\"'&;\\]{7,})",
-    ),
-)
 
 
 def _taker(
@@ -143,26 +52,8 @@ def _named_taker(take: Callable[[str, Callable[[str, str], str]], str]) -> Calla
     return lambda text: take(text, _hidden)
 
 
-# One look for all of them says which forms are worth one of their own: nearly every text has none.
-# RE2 takes 2 ns a character for it, `re` 45.
-_BROAD = {
-    "gh": r"gh[pousr]_",
-    "xox": r"xox[a-eoprs]-",
-    "shp": r"shp(?:at|ca|pa|ss)_",
-    "://": r":(?://|\\/\\/)|%3[Aa]%2[Ff]%2[Ff]",
-    "sql://": r"(?i:sql|postgres|mariadb|mongodb|redis|amqps?)[+\w]*://",
-    # A line feed may be written as two letters, where the text is one of JSON.
-    "bearer": r"(?i:bearer|basic)(?:\s|\\[nrt])",
-}
 _BY_HINT: dict[str, list[int]] = {}
-
-
-# What may stand right before a form, and ends in a letter or digit all the same: a line end that
-# is written as two letters, as in JSON and vCards; other escapes of JSON and addresses; the colours
-# of a terminal.
-_ESCAPES = (
-    r"(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4})|(?<=\\x[0-9A-Fa-f]{2})|(?<=[0-9\[]m)"
-)
+_BROAD = dict(BROAD)
 
 
 def _unbegun(form: str) -> tuple[str, re.Pattern[str] | None]:
@@ -171,15 +62,15 @@ def _unbegun(form: str) -> tuple[str, re.Pattern[str] | None]:
     for start in (r"\b", r"(?<![\w-])"):
         for head in ("", "((?i:", "("):
             if form.startswith(head + start):
-                return head + form[len(head + start) :], re.compile(f"{start}|{_ESCAPES}")
+                return head + form[len(head + start) :], re.compile(f"{start}|{ESCAPES}")
     return form, None
 
 
 _ALL: list[Callable[[str], str]] = []
-for _kind, _hints, _form in (*_FORMS, *_PARTS):
+for _kind, _hints, _form in (*FORMS, *PARTS):
     for _hint in (_hints,) if _hints == "PRIVATE KEY" else _hints.split(" "):
         _BY_HINT.setdefault(_hint, []).append(len(_ALL))
-    _ALL.append(_taker(_kind, *_unbegun(_form), _kind in {kind for kind, _, _ in _PARTS}))
+    _ALL.append(_taker(_kind, *_unbegun(_form), _kind in {kind for kind, _, _ in PARTS}))
 for _hint, _take in PLAIN.items():
     _BY_HINT[_hint] = [len(_ALL)]
     _BROAD[_hint] = _hint
