@@ -443,6 +443,7 @@ def tables(database_server: TemporaryUrls) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.timeout(600)
 def test_nothing_that_comes_in_leaves_a_secret_anywhere(database_server, log_lines, tmp_path):
     workspace = make_workspace("greenhouse")
     with workspace_scope(workspace.id):

@@ -91,6 +91,7 @@ def our_objects(environment: dict[str, str]) -> set[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_every_app_migrates_to_zero_and_back(scratch, migrate):
     migrate()
     everything = our_objects(scratch)
