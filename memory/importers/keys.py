@@ -44,10 +44,7 @@ def with_fitted_keys(entry: Entry) -> Entry:
     for draft in entry.drafts:
         _fit_draft(draft)
     if not all(map(_has_plain_keys, entry.appended)):
-        entry.appended = [
-            Appended(_fit_ref(one.to), tuple(_fit_row(row) for row in one.rows))
-            for one in entry.appended
-        ]
+        entry.appended = [_fit_appended(one) for one in entry.appended]
     return entry
 
 
@@ -61,6 +58,15 @@ def _fit_draft(draft: Draft) -> None:
         draft.refs[name] = _fit_ref(ref)
     if not all(_is_plain(link.target) for link in draft.links):
         draft.links = [replace(link, target=fitted_key(link.target)) for link in draft.links]
+
+
+def _fit_appended(one: Appended) -> Appended:
+    return replace(
+        one,
+        to=_fit_ref(one.to),
+        rows=tuple(_fit_row(row) for row in one.rows),
+        session=one.session and _fit_ref(one.session),
+    )
 
 
 def _fit_ref(ref: Ref) -> Ref:

@@ -394,7 +394,8 @@ def test_needs_attention_says_where_a_proposal_comes_from(api, learn, settings):
     session_of(api, PNPM)
     learn()
     (item,) = made(api.get("/attention"))["items"]
-    assert item["title"] == PNPM
+    # Over REST without its words: nothing of it is for agents yet.
+    assert item["title"] == "A memory that waits for review"
     assert item["reason"] == "In quarantine, extracted by rule from-now-on; trust: agent"
 
 
