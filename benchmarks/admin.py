@@ -76,14 +76,15 @@ def statements(client: Any, page: Page) -> tuple[int, list[str]]:
     return answer.status_code, [one for one in made if not one.startswith(CONTROL)]
 
 
-def measure(bench: Bench, workspace_id: Any, times: int) -> dict[str, Any]:
+def measure(bench: Bench, workspace_id: Any, times: int, only: str = "") -> dict[str, Any]:
+    """Each page whose name has `only` in it."""
     from django.test import Client as Inside
 
     from config.lib.scope import workspace_scope
 
     user, cookie = sign_in(workspace_id)
     with workspace_scope(workspace_id):
-        asked = pages()
+        asked = [page for page in pages() if only in page.name]
     browser = Client(bench.port, "")
     browser.headers = {"Cookie": cookie}
     inside = Inside(SERVER_NAME="localhost")
@@ -156,7 +157,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--memories", type=int, default=100_000)
     parser.add_argument("--sessions", type=int, default=20_000)
     parser.add_argument("--scale", type=float, default=1.0, help="of all four")
-    parser.add_argument("--times", type=int, default=TIMES)
+    parser.add_argument("--times", type=int, default=TIMES, help="of a page")
+    parser.add_argument("--only", default="", help="pages with this in their names")
     options = parser.parse_args(arguments)
     wanted = Wanted(
         sessions=options.sessions, messages=options.messages, events=options.events,
@@ -174,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         report["filled"] = multiply(bench, done.workspace_id, wanted)
         # As the job does every other minute.
         refresh_counts(done.workspace_id)
-        report["pages"] = measure(bench, done.workspace_id, options.times)
+        report["pages"] = measure(bench, done.workspace_id, options.times, options.only)
         report["plain_sql"] = plain(bench, done.workspace_id, options.times)
     report["bars"] = bars(report["pages"])
     json.dump(report, sys.stdout, indent=2)
