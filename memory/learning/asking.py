@@ -6,8 +6,6 @@ stand in the line that it names is none.
 """
 
 import json
-import re
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -17,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 from config.lib.schema import Text
 from memory.endpoints.answers import EndpointError
 from memory.endpoints.chat import Purpose
+from memory.endpoints.text import between_marks, read_json
 
 # About 12,000 tokens.
 MOST_CHARACTERS = 48_000
@@ -66,8 +65,6 @@ Answer with one JSON object and nothing else: "memories", a list of at most {MOS
 with "kind", "text" (one or two sentences that stand by themselves, in the language of the \
 session), "line" (the number of the line it follows from) and "quote" (words of that line, letter \
 by letter). A proposal whose quote does not stand in its line is thrown away."""
-
-_FENCED = re.compile(r"^```(?:json)?\s*\n(.*)\n\s*```$", re.DOTALL)
 
 
 class ProposalError(EndpointError):
@@ -128,9 +125,8 @@ def as_asked(number: int, line: Line) -> str:
 
 def ask_for(lines: Sequence[Line], *, mark: str | None = None) -> str:
     """The user's turn of the request. `mark` is there to be set in tests."""
-    mark = mark or secrets.token_hex(12)
     body = "\n".join(as_asked(number, line) for number, line in enumerate(lines, 1))
-    return f"The record, between the marks {mark}.\n<{mark}>\n{body}\n</{mark}>"
+    return between_marks("The record", body, mark=mark)
 
 
 class _Proposed(BaseModel):
@@ -150,12 +146,10 @@ def read_proposals(answer: Any, lines: Sequence[Line]) -> list[Proposal]:
 
     Raises MalformedError for what is no such answer, never quoting it.
     """
-    if isinstance(answer, str):
-        fenced = _FENCED.match(answer.strip())
-        try:
-            answer = json.loads(fenced[1] if fenced else answer)
-        except (ValueError, RecursionError):
-            raise MalformedError("The answer is no JSON object") from None
+    try:
+        answer = read_json(answer)
+    except ValueError:
+        raise MalformedError("The answer is no JSON object") from None
     try:
         given = _Answer.model_validate(answer, strict=True).memories
     except ValidationError:

@@ -5,13 +5,12 @@ cannot contain, and whatever comes back is a summary or an error, nothing else.
 """
 
 import json
-import re
-import secrets
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from config.lib.schema import Text
+from memory.endpoints.text import between_marks, read_json
 from memory.summaries.base import (
     MOST_POINT_CHARACTERS,
     MOST_POINTS,
@@ -54,15 +53,12 @@ Answer with one JSON object and nothing else: "summary" (what was asked, done an
 sentences), and the lists of strings "key_events", "decisions", "outcomes" and "next_steps", each \
 with at most {MOST_POINTS} points of one sentence. Write in the language of the session."""
 
-_FENCED = re.compile(r"^```(?:json)?\s*\n(.*)\n\s*```$", re.DOTALL)
-
 
 def ask_for(material: Material, *, mark: str | None = None) -> str:
     """The user's turn of the request: the record, at most MOST_CHARACTERS of it.
 
     `mark` is there to be set in tests; otherwise it is random, so that no record can hold it.
     """
-    mark = mark or secrets.token_hex(12)
     lines = _fitting([_line(said) for said in material.said])
     about = {"name": shorten(material.name, 300), "asked": shorten(material.prompt, MOST_OF_ONE)}
     if material.outcome:
@@ -71,7 +67,7 @@ def ask_for(material: Material, *, mark: str | None = None) -> str:
     note = f" A sample: {left_out:,} lines of {material.total:,} are left out." * (left_out > 0)
     head = json.dumps(about, ensure_ascii=False)
     body = "\n".join([head, *lines])
-    return f"The record, between the marks {mark}.{note}\n<{mark}>\n{body}\n</{mark}>"
+    return between_marks("The record", body, mark=mark, note=note)
 
 
 def _line(said: Said) -> str:
@@ -123,13 +119,10 @@ def read_draft(answer: Any, *, source: str) -> Draft:
 
     Raises MalformedError naming the fields that are missing or wrong, never quoting the answer.
     """
-    if isinstance(answer, str):
-        text = answer.strip()
-        fenced = _FENCED.match(text)
-        try:
-            answer = json.loads(fenced[1] if fenced else text)
-        except (ValueError, RecursionError):
-            raise MalformedError(f"{source} did not answer with a JSON object") from None
+    try:
+        answer = read_json(answer)
+    except ValueError:
+        raise MalformedError(f"{source} did not answer with a JSON object") from None
     if not isinstance(answer, dict):
         raise MalformedError(f"{source} did not answer with a JSON object")
     try:
