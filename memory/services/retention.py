@@ -220,7 +220,8 @@ def retain(
 ) -> list[Retained]:
     """Let go what is past its time, in transactions of BATCH rows; or count it.
 
-    Outside any scope. Killed at any moment, the next run finds the rest. What only the tables'
+    Outside any scope. Killed at any moment, the next run finds the rest, and so it does with what
+    somebody else held just then. What only the tables'
     owner may is done by that login, and skipped, with a sentence that says so, where none is known.
     """
     days = days_of(workspace_id)
@@ -283,7 +284,7 @@ def _part(
         due = due.filter(id__lte=stop)
     if dry_run:
         return stop, [], due.count()
-    return stop, list(due.values_list("id", flat=True)[: kind.batch]), 0
+    return stop, _taken(due, kind), 0
 
 
 def _deleted(workspace_id: uuid.UUID, kind: Kind, days: int, *, dry_run: bool) -> Iterator[int]:
@@ -293,8 +294,15 @@ def _deleted(workspace_id: uuid.UUID, kind: Kind, days: int, *, dry_run: bool) -
         return
     while True:
         with workspace_scope(workspace_id):
-            ids = list(kind.due(days).values_list("id", flat=True)[: kind.batch])
+            ids = _taken(kind.due(days), kind)
             count = kind.act(ids) if ids else 0
         if not ids:
             return
         yield count
+
+
+def _taken(due: Rows, kind: Kind) -> list[uuid.UUID]:
+    """A batch of those that may go, locked. A row that somebody else holds is not waited for: it
+    has its turn the next night. Others read on meanwhile, and write whatever is not due."""
+    free = due.select_for_update(skip_locked=True, of=("self",), no_key=kind.empties)
+    return list(free.values_list("id", flat=True)[: kind.batch])

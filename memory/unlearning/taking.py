@@ -304,15 +304,25 @@ def _revert(revision: Revision, actor: Actor, reason: str, own: bool) -> str:
         return "" if lifted else "it rests on what is trusted as little"
     if own and revision.action == "restore":
         return _delete_again(revision, actor, reason)
+    if own and is_memory and revision.action == "unlearn" and revision.erased_at is None:
+        return _relearn(revision, actor, reason)
     planned = undo.plan(revision)
     if planned.why_not or planned.since:
         return planned.why_not or CHANGED
-    if own and is_memory and revision.action == "unlearn":
-        # By the unit itself, as it was put away: no agent may, by a change of its own.
-        memory = funnel.get_row(Memory, revision.object_id, lock=True)
-        funnel.update(memory, planned.changes, actor=actor, action="relearn", reason=reason)
-        return ""
     undo.undo(actor=actor, revision_id=revision.pk, reason=reason)
+    return ""
+
+
+def _relearn(revision: Revision, actor: Actor, reason: str) -> str:
+    """By the unit itself, as it was put away: no agent may, by a change of its own."""
+    memory = Memory.objects.filter(pk=revision.object_id).select_for_update(no_key=True).first()
+    if memory is None:
+        return "it is gone"
+    now = funnel.snapshot(memory)
+    if any(now.get(name) != value for name, value in revision.after.items()):
+        return CHANGED
+    changes = _values(Memory, revision.before)
+    funnel.update(memory, changes, actor=actor, action="relearn", reason=reason)
     return ""
 
 

@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
+from psycopg import sql
 
 from config.lib import clock
 from config.lib.clock import Told
@@ -196,6 +199,62 @@ def test_a_run_that_is_killed_is_gone_on_with(old, monkeypatch):
         object.__setattr__(kind, "batch", retention.BATCH)
         object.__setattr__(kind, "act", retention._empty_events)
     assert findings(old) == []
+
+
+LOCKED = """
+    SELECT c.relname, l.mode FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+     WHERE l.pid = pg_backend_pid() AND c.relnamespace = 'public'::regnamespace
+"""
+
+
+@pytest.fixture
+def everything_due(old):
+    """What has a day of its own to go by, too."""
+    with clock.telling(Told(moment=clock.now() - AGO, seed=2)), workspace_scope(old.id):
+        Receipt(q="pump", mode="lexical", weights="1", took_ms=1, asker="alice").save(
+            force_insert=True
+        )
+    return old
+
+
+def test_no_batch_keeps_others_from_reading_or_writing(everything_due, monkeypatch):
+    """A transaction of it takes no lock on a table but those that every writer takes."""
+    held = {}
+    for kind in retention.KINDS.values():
+
+        def watched(ids, kind=kind, act=kind.act):
+            count = act(ids)
+            with connection.cursor() as cursor:
+                cursor.execute(LOCKED)
+                held[kind.name] = set(cursor.fetchall())
+            return count
+
+        monkeypatch.setitem(retention.KINDS, kind.name, replace(kind, act=watched))
+    retain(everything_due.id)
+    assert held.keys() >= {*GOING, "receipts", "revisions"}
+    for name, locks in held.items():
+        assert {mode for _, mode in locks} <= {
+            "AccessShareLock", "RowShareLock", "RowExclusiveLock",
+        }, name  # fmt: skip
+
+
+def test_a_row_that_somebody_holds_is_not_waited_for(everything_due, database_server):
+    old, name = everything_due, connection.settings_dict["NAME"]
+    address = urlunsplit(urlsplit(database_server.superuser)._replace(path=f"/{name}"))
+    going = rows_by_kind(retain(old.id, dry_run=True))
+    with psycopg.connect(address) as other:
+        for name in going:
+            kind = retention.KINDS[name]
+            with workspace_scope(old.id):
+                first = kind.due(90).order_by("id").values_list("id", flat=True)[0]
+            table = sql.Identifier(kind.model._meta.db_table)
+            lock = sql.SQL("SELECT 1 FROM {} WHERE id = %s FOR UPDATE").format(table)
+            assert other.execute(lock, [first]).rowcount == 1
+        # Of the others each, and the test would end by a lock's time where one was waited for.
+        assert rows_by_kind(retain(old.id)) == {
+            name: rows - 1 for name, rows in going.items() if rows > 1
+        }
+    assert rows_by_kind(retain(old.id)) == dict.fromkeys(going, 1)
 
 
 def test_without_the_owners_login_the_rest_is_done_and_the_command_says_so(old, settings, capsys):

@@ -1,10 +1,12 @@
 """What one source wrote is taken back as a unit, with what follows, and comes back whole."""
 
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
 
+from config.lib import clock
 from config.lib.actor import Actor
 from config.lib.errors import Conflict, Invalid, NotFound
 from config.lib.scope import workspace_scope
@@ -19,6 +21,7 @@ from memory.models.memory import MemoryState
 from memory.models.unlearning import UnlearningKind
 from memory.search.funnel import search
 from memory.search.schemas import SearchQuery
+from memory.services import expiry
 from memory.services.duplicates import merge_duplicate
 from memory.services.memories import (
     NewMemory,
@@ -267,3 +270,25 @@ def test_the_shell_takes_back_and_brings_back(db, workspace, capsys):
     call_command("unlearn", *wanted, "--undo", said.split()[-1])
     with workspace_scope(workspace.id):
         assert states() == {"The pump eats seedlings.": "active"}
+
+
+def test_what_had_expired_is_so_again_when_it_comes_back(agent):
+    """In use as of a time before, then in no answer at all, then as it was."""
+    now = clock.now()
+    then, ended = now - timedelta(days=20), now - timedelta(days=10)
+    wrong = remembered(agent, "The pump eats seedlings.", recorded_at=then, expires_at=ended)
+    update_memory(actor=expiry.JOB, memory_id=wrong.pk, changes={"state": MemoryState.ARCHIVED})
+
+    def known():
+        query = SearchQuery(q="eats", mode="lexical", as_of=now - timedelta(days=15))
+        return [hit.text for hit in search(query=query).hits]
+
+    assert known() == ["The pump eats seedlings."]
+    unit = unlearn(agent)
+    run_unlearning(actor=ALICE, unlearning_id=unit.pk)
+    assert known() == []
+    undone = undo_unlearning(actor=ALICE, unlearning_id=unit.pk)
+    assert (undone.undone["reverted"], undone.undone["staying"]) == ({"memory": 1}, {})
+    wrong.refresh_from_db()
+    assert (wrong.state, wrong.expired_at) == (MemoryState.ARCHIVED, ended)
+    assert known() == ["The pump eats seedlings."]
