@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any
 from memory.embedding.base import EmbeddingError, checked_texts, encodable, unit_rows
 from memory.embedding.files import MODEL, graph_file, tokenizer_file
 from memory.embedding.forks import watch_forks
-from memory.embedding.runtime import batches_by_length, never_free, open_session, usual_threads
+from memory.embedding.runtime import (
+    at_once,
+    batches_by_length,
+    never_free,
+    open_session,
+    usual_threads,
+)
 
 if TYPE_CHECKING:
     from memory.embedding.base import Vectors
@@ -25,9 +31,9 @@ if TYPE_CHECKING:
 CLS, SEP, PAD = 101, 102, 0
 # The model was trained on 256 (sentence_bert_config.json), of which [CLS] and [SEP] take two.
 SEQUENCE_TOKENS = 256
-# Rows times the longest of them, in one run. On 2 cores, 512 to 2,048 are equally fast; 4,096 is a
-# tenth slower (it falls out of the cache). 1,024 adds 15 MB to the process at most, 4,096 100 MB.
-BATCH_TOKENS = 1024
+# Rows times the longest of them, in one run: what stays in a core's cache (of 2 MB, where this was
+# measured). 128 to 512 are equally fast, 1,024 takes a third longer, 4,096 five times as long.
+BATCH_TOKENS = 384
 # The tokenizer keeps some 150 bytes for each token, so long texts go through it in slices.
 SLICE_CHARACTERS = 16_384
 
@@ -36,15 +42,15 @@ class LocalEmbedder:
     """384 dimensions, 254 tokens of text; what follows them is not represented.
 
     `cache_dir` keeps the assembled graph (35 MB, built on first use). `threads` is how many cores
-    one run may use; by default those this process may run on, at most 4.
+    one call may use; by default those this process may run on, at most 4.
     """
 
     provider = "local"
     model = MODEL
     dimensions = 384
     max_tokens = SEQUENCE_TOKENS - 2
-    # 12 passages of full length at 20 ms each on 2 cores.
-    turn_characters = 10_000
+    # 16 passages of full length at 15 ms each on 2 cores.
+    turn_characters = 16_000
 
     def __init__(self, cache_dir: Path, *, threads: int | None = None) -> None:
         self.cache_dir = cache_dir
@@ -56,8 +62,8 @@ class LocalEmbedder:
 
     def _make_locks(self) -> None:
         self._lock = threading.Lock()
-        # Each run takes up to 20 MB while it lasts, and more runs than cores gain nothing. Held
-        # for one batch at a time, so a short query does not wait for a long list.
+        # More runs than cores gain nothing. Held for one run at a time, so a short query does not
+        # wait for a long list.
         self._slots = threading.BoundedSemaphore(max(2, self.threads))
 
     def embed(self, texts: Sequence[str], *, budget: float | None = None) -> Vectors:
@@ -72,8 +78,13 @@ class LocalEmbedder:
             return np.empty((0, self.dimensions), dtype=np.float32)
         session = self._loaded_session()
         vectors = np.empty((len(rows), self.dimensions), dtype=np.float32)
-        for batch in batches_by_length([len(row) for row in rows], BATCH_TOKENS):
-            vectors[batch] = self._run(session, [rows[i] for i in batch])
+        batches = list(batches_by_length([len(row) for row in rows], BATCH_TOKENS))
+
+        def run(batch: list[int]) -> Vectors:
+            return self._run(session, [rows[i] for i in batch])
+
+        for batch, found in zip(batches, at_once(run, batches, self.threads), strict=True):
+            vectors[batch] = found
         return vectors
 
     def wait_ready(self, seconds: float) -> bool:
@@ -153,7 +164,7 @@ class LocalEmbedder:
     def _loaded_session(self) -> Any:
         with self._lock:
             if self._session is None:
-                self._session = open_session(graph_file(self.cache_dir), self.threads)
+                self._session = open_session(graph_file(self.cache_dir))
             return self._session
 
     def _loaded_tokenizer(self) -> Any:

@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from memory.embedding.base import EmbeddingError
 
-# More threads do not make a MiniLM batch faster, and others need the machine too.
+B = TypeVar("B")
+R = TypeVar("R")
+# Others need the machine too.
 MOST_THREADS = 4
 
 
-def open_session(path: Path, threads: int) -> Any:
-    """An inference session of a graph. Raises EmbeddingError where it cannot be loaded."""
+def open_session(path: Path) -> Any:
+    """An inference session of a graph. Raises EmbeddingError where it cannot be loaded.
+
+    A run takes one core, the caller's; who has much to do makes several runs at once (`at_once`).
+    On 2 cores two runs of one core each embed twice as many texts as one run of two, which waits
+    for the slower half of every operation.
+    """
     # Since 1.29 the runtime reports to its maker on Linux and macOS too: on import it starts an
     # uploader and writes a device id into the home folder, unless it finds this (its Privacy.md).
     # The call below stops the rest, where somebody has imported it before.
@@ -30,11 +38,8 @@ def open_session(path: Path, threads: int) -> Any:
     onnxruntime.set_default_logger_severity(3)  # errors; what it warns of is for its developers
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    # Idle threads would spin for their next piece of work. Alone on 2 cores that gains a tenth;
-    # beside PostgreSQL and a second process it made a query twice as slow.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors share no base class of their own
@@ -67,8 +72,18 @@ def batches_by_length(lengths: Sequence[int], most_tokens: int) -> Iterator[list
         yield batch
 
 
+def at_once(run: Callable[[B], R], batches: Sequence[B], threads: int) -> list[R]:
+    """What `run` makes of each batch, in their order, `threads` of them at a time. A lone one runs
+    in the caller's thread. Raises what the first that fails raises, when those begun are done."""
+    if min(threads, len(batches)) < 2:
+        return [run(batch) for batch in batches]
+    # Of this call alone: a process that forks must have no threads that it does not know of.
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(run, batches))
+
+
 def usual_threads() -> int:
-    """Cores that one run may use: those this process may run on, at most 4."""
+    """Runs that one call may make at once: cores this process may run on, at most 4."""
     return min(MOST_THREADS, _usable_cores())
 
 

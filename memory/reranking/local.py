@@ -19,14 +19,20 @@ from typing import Any
 from config.lib.reranker_files import NEEDED, TOKENIZER, graph_of
 from memory.embedding.base import EmbeddingError, encodable
 from memory.embedding.forks import watch_forks
-from memory.embedding.runtime import batches_by_length, never_free, open_session, usual_threads
+from memory.embedding.runtime import (
+    at_once,
+    batches_by_length,
+    never_free,
+    open_session,
+    usual_threads,
+)
 from memory.reranking.base import RerankError, checked_scores
 
 # Of a query and a text together. Passages have half of it; models that could read thousands would
 # only take longer.
 MOST_TOKENS = 512
 # As of embedding/local.py: pairs times the longest of them, in one run.
-BATCH_TOKENS = 1024
+BATCH_TOKENS = 384
 # No word of so many characters says anything, so what lies behind them would be cut anyway.
 CHARACTERS_PER_TOKEN = 32
 # What graphs may ask for; each is int64 or int32, (pairs, tokens).
@@ -49,7 +55,7 @@ class _Model:
 class LocalReranker:
     """The cross-encoder in `folder`. Loaded by the first `score`, not here.
 
-    `threads` is how many cores one run may use; by default those this process may run on, at most
+    `threads` is how many cores one call may use; by default those this process may run on, at most
     4. A model of one output scores by its sigmoid, one of two by the second's share (softmax).
     """
 
@@ -79,8 +85,12 @@ class LocalReranker:
         # One by one: encode_batch starts threads, which a process that forks must not have.
         pairs = [model.tokenizer.encode(asked, encodable(text)[:most]) for text in texts]
         scores = [0.0] * len(pairs)
-        for batch in batches_by_length([len(pair.ids) for pair in pairs], BATCH_TOKENS):
-            found = self._run(model, [pairs[i] for i in batch], deadline)
+        batches = list(batches_by_length([len(pair.ids) for pair in pairs], BATCH_TOKENS))
+
+        def run(batch: list[int]) -> list[float]:
+            return self._run(model, [pairs[i] for i in batch], deadline)
+
+        for batch, found in zip(batches, at_once(run, batches, self.threads), strict=True):
             for position, one in zip(batch, found, strict=True):
                 scores[position] = one
         return scores
@@ -171,7 +181,7 @@ class LocalReranker:
         # Some models (RoBERTa's kin) number positions by what is not padding.
         padding = _whole(config.get("pad_token_id")) or padding
         try:
-            session = open_session(graph, self.threads)
+            session = open_session(graph)
         except EmbeddingError as error:
             raise RerankError(str(error)) from error
         outputs = [output.name for output in session.get_outputs()]

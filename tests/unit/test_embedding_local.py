@@ -21,7 +21,7 @@ from memory.embedding import files
 from memory.embedding.base import EmbeddingError, encodable
 from memory.embedding.graph import assemble
 from memory.embedding.local import LocalEmbedder, slices
-from memory.embedding.runtime import batches_by_length, open_session
+from memory.embedding.runtime import at_once, batches_by_length, open_session
 from tests.unit.numpy_bert import NumpyBert
 
 pytestmark = pytest.mark.slow
@@ -72,7 +72,7 @@ class Exact(LocalEmbedder):
         path = cache_dir / "exact.onnx"
         graph = assemble(load_file(files.package_folder() / "model.safetensors"), exact=True)
         path.write_bytes(graph.SerializeToString())
-        self._session = open_session(path, self.threads)
+        self._session = open_session(path)
 
 
 @pytest.fixture(scope="module")
@@ -224,6 +224,31 @@ def test_batches_hold_every_text_once_within_their_size() -> None:
     assert batches[0] == [1]  # larger than a batch may be, so alone
     for batch in batches[1:]:
         assert len(batch) * max(lengths[i] for i in batch) <= 80
+
+
+def test_batches_run_at_once_and_come_in_their_order() -> None:
+    """Each of the first two is done only when the other one has begun."""
+    both = threading.Barrier(2)
+
+    def run(batch: int) -> tuple[int, bool]:
+        if batch < 2:
+            both.wait(timeout=30)
+        return batch * 10, threading.current_thread() is threading.main_thread()
+
+    assert at_once(run, range(5), 2) == [(n * 10, False) for n in range(5)]
+    assert at_once(run, [7], 2) == [(70, True)]
+    assert at_once(run, [], 2) == []
+    assert at_once(run, [3, 4], 1) == [(30, True), (40, True)]
+
+
+def test_what_one_of_them_raises_is_raised() -> None:
+    def run(batch: int) -> int:
+        if batch == 1:
+            raise ValueError("no such batch")
+        return batch
+
+    with pytest.raises(ValueError, match="no such batch"):
+        at_once(run, range(4), 2)
 
 
 # --- The cached graph -------------------------------------------------------------------------
