@@ -27,17 +27,23 @@ def changes_of(
     region: str | None,
     held: Mapping[str, list[str]],
     present: Present,
+    *,
+    first: bool,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """(changes, of the card's own columns).
 
     Where the card was read before, what became different in it since: what was edited here stays.
     Only a card with the same UID takes anything away. Otherwise what it says is written, and its
     notes are added to those of a contact that only shares an address.
+
+    Of two cards of one contact in a file it keeps the `first`, and the other adds to it: else each
+    would take back what the other said, whenever the file is read.
     """
     card = new.card
     nameless = not card.uid and not holder.vcard_uid
-    same_card = bool(card.raw) and (how == "uid" or nameless)
-    takes_away = how == "uid"
+    first = first or card.raw == holder.vcard
+    same_card = first and bool(card.raw) and (how == "uid" or nameless)
+    takes_away = first and how == "uid"
     old, stood = _before(holder, region) if same_card else (None, None)
     changes: dict[str, Any] = dict(new.given)
     for name in FIELDS:

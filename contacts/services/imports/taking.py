@@ -84,7 +84,10 @@ def _take_run(
                 made.append((new, _made(new)))
                 continue
             contact = lives[holder.pk]
-            taken = _changed(actor, new, contact, holder, how, region, held[contact.pk], present)
+            first = contact.pk not in seen
+            taken = _changed(
+                actor, new, contact, holder, how, region, held[contact.pk], present, first=first
+            )
         except DomainError as error:
             report.refused.append(_refused(new, error))
             continue
@@ -135,8 +138,10 @@ def _changed(
     region: str | None,
     held: Mapping[str, list[str]],
     present: Present,
+    *,
+    first: bool,
 ) -> Taken:
-    changes, own = changes_of(contact, holder, new, how, region, held, present)
+    changes, own = changes_of(contact, holder, new, how, region, held, present, first=first)
     name, action = contact.name, "unchanged"
     if differs(contact, changes=changes, held=held, card=own):
         before = contact.version

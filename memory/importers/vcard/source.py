@@ -106,7 +106,7 @@ class _Cards:
         left_out = [
             Problem(
                 shown(self.file), one.line, f"{what.field} {what.value!r} {what.why}",
-                "the contact keeps it as unreadable; import again when it can be read",
+                "kept in the contact as unreadable; the next import that can read it adds it",
                 Code.BAD_VALUE,
             )
             for one in report.taken
