@@ -68,9 +68,20 @@ class ContactRow(RowOut):
     updated_at: datetime
 
 
+class Unreadable(Output):
+    """As they stood, labels in parentheses; an import that can read them moves them where they
+    belong."""
+
+    emails: list[str] = []
+    phones: list[str] = []
+
+
 class ContactOut(ContactRow):
     description: str
     notes: str
+    unreadable: Unreadable = Field(
+        description="What imports found in the place of emails and numbers, and could not read"
+    )
     vcard_uid: str = Field(description="UID of the card it came from, never rewritten")
     metadata: dict[str, Any]
 

@@ -8,6 +8,16 @@ from pydantic import Field
 from config.lib.schema import Output
 
 
+class LeftOutOut(Output):
+    """What stands for an address in a card or row that was taken, and is none."""
+
+    field: str = Field(description="Its place, such as phones[0].number")
+    value: str = Field(
+        description="What stands there, shortened; the contact's `unreadable` has it"
+    )
+    why: str = Field(description="Why it is none, and what to do before importing again")
+
+
 class TakenOut(Output):
     place: int = Field(description="Which card or row of the file, from 1")
     line: int = Field(description="The line where it begins, from 1")
@@ -15,6 +25,7 @@ class TakenOut(Output):
     action: Literal["created", "updated", "unchanged"]
     contact_id: uuid.UUID = Field(description="Of nothing that stays, where a preview made it")
     matched_by: str = Field(description="id, external_id, uid, email or phone; empty for a new one")
+    left_out: list[LeftOutOut] = Field(description="Of its addresses, what could not be read")
 
 
 class RefusedOut(Output):
@@ -32,6 +43,7 @@ class ImportOut(Output):
     updated: int
     unchanged: int
     refused: int
+    left_out: int = Field(description="Addresses of cards that were taken, in their `left_out`")
     items: list[TakenOut]
     problems: list[RefusedOut]
     ignored_columns: list[str] = Field(description="Of a sheet: what nothing was made of")

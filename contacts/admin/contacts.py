@@ -31,6 +31,7 @@ from contacts.services.contacts import (
     update_contact,
 )
 from contacts.services.merges import unmerge_contact
+from contacts.services.unreadable import texts_of
 
 
 def _lines(limit: int, help_text: str) -> LinesField:
@@ -78,16 +79,16 @@ class ContactAdmin(WorkspaceAdmin):
         ("pinned", BooleanRadioFilter),
         ("last_contact_at", DaysFilter),
     )
-    list_defer = ("vcard", "description", "notes", "metadata")
+    list_defer = ("vcard", "description", "notes", "metadata", "unreadable")
     search_fields = ("name", "company", "emails__email", "phones__number")
     search_help_text = "Words, a part of name, company, email or number, or an id"
     ordering = ("sort_name", "id")
     list_before_template = "admin/contacts/tools.html"
     change_form_outer_before_template = "admin/contacts/top.html"
-    readonly_fields = ("merged", "card", "known_as", "made", "changed", "ids")
+    readonly_fields = ("merged", "unread", "card", "known_as", "made", "changed", "ids")
     fieldsets = (
         (None, {"fields": ("merged", "name", ("company", "role"), ("location", "relationship"))}),
-        ("Addresses", {"fields": ("emails", "phones", "tags")}),
+        ("Addresses", {"fields": ("emails", "phones", "unread", "tags")}),
         ("About", {"fields": ("description", "notes", "last_contact_at", "pinned")}),
         folded("More", "metadata", "card", "known_as", ("made", "changed"), "ids"),
     )
@@ -184,6 +185,12 @@ class ContactAdmin(WorkspaceAdmin):
     @display(description="Phones")
     def phones(self, obj: Contact) -> SafeString:
         return show.long_text("\n".join(part_values(obj)["phones"]))
+
+    @display(description="Could not be read")
+    def unread(self, obj: Contact) -> SafeString | str:
+        """What an import found in the place of an address, and why it is not one of those above."""
+        texts = [one for name in ("emails", "phones") for one in texts_of(obj.unreadable, name)]
+        return show.long_text("\n".join(texts)) if texts else show.EMPTY
 
     @display(description="Tags")
     def tags(self, obj: Contact) -> SafeString:

@@ -50,7 +50,9 @@ def import_contacts(
     vCards of 2.1, 3.0 and 4.0; CSV with our own columns or those of Google's and Outlook's exports.
     A card updates the contact with its UID, else with one of its emails, else numbers, never by
     name alone; a row first by its `id` or `external_id`. At most 1,000 in one request. What cannot
-    be taken is in `problems` with its place, and the rest is taken.
+    be taken is in `problems` with its place, and the rest is taken. An email or number that cannot
+    be read is in `left_out` of its item and stays in the contact's `unreadable`; imported again
+    after it can be read (the workspace has a `region` by then), it is added.
     """
     kind = (request.content_type or "").lower()
     if kind not in (*VCARD_TYPES, "text/csv"):
@@ -64,6 +66,7 @@ def import_contacts(
         "updated": report.count("updated"),
         "unchanged": report.count("unchanged"),
         "refused": len(report.refused),
+        "left_out": report.left_out,
         "items": report.taken,
         "problems": report.refused,
         "ignored_columns": report.ignored_columns,

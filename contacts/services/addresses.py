@@ -5,21 +5,26 @@ A phone number is E.164 (ITU-T E.164: `+`, country code, number), read by Google
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat
 
 from config.lib.errors import Invalid
+from config.lib.redact import redact_text
 from config.lib.scope import current_workspace_id
 from contacts.models import Workspace
 
 MAX_EMAILS = MAX_PHONES = 50
 MAX_TAGS = 100
+MAX_EMAIL = 320
+# Of an address that is none, what is kept of it; a longer one is a text that went astray.
+MAX_UNREADABLE = 500
 # What no address holds unquoted; quoted local parts are not taken.
 _EMAIL = re.compile(r"""[^@\s,;:<>()\[\]"\\]+@[^@\s,;:<>()\[\]"\\]+""")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+_PARTING = re.compile(r"[\x00-\x1f\x7f,;]|:::")
 _STORED = re.compile(r"([^\s()]+@[^\s()]+|\+\d+) \(([^()]+)\)")
 _TYPED = re.compile(r"([^\n]*\S)\s+\(([^()\n]*[^()\d\s-][^()\n]*)\)")
 _EXAMPLE = "+41446681800"
@@ -45,6 +50,16 @@ class Labelled:
         return cls(found[1], found[2]) if found else cls(text)
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What stands for an email or number and is none: `field` is its place (phones[0].number),
+    `text` what `text_of` makes of it, `why` what is wrong with it and what to do."""
+
+    field: str
+    text: str
+    why: str
+
+
 def folded(text: str) -> str:
     """NFC, with white space folded."""
     return " ".join(unicodedata.normalize("NFC", text).split())
@@ -58,6 +73,8 @@ def sort_name(name: str) -> str:
 def read_email(text: str) -> str:
     """Casefolded. ValueError says what is wrong."""
     email = unicodedata.normalize("NFC", text).strip().removeprefix("mailto:").casefold()
+    if len(email) > MAX_EMAIL:
+        raise ValueError(f"has {len(email):,} characters; at most {MAX_EMAIL} are kept")
     if not _EMAIL.fullmatch(email) or _UNPRINTABLE.search(email):
         raise ValueError("is not an email address such as ada@example.com")
     return email
@@ -107,33 +124,74 @@ def workspace_region() -> str | None:
 def normal_emails(given: Sequence[Labelled]) -> list[Labelled]:
     """In their order, each once. Invalid names the ones that cannot be taken."""
     _at_most(given, MAX_EMAILS, "emails")
-    found: list[Labelled] = []
-    errors: dict[str, str] = {}
-    for index, one in enumerate(given):
-        try:
-            found.append(Labelled(read_email(one.value), _label(one.label)))
-        except ValueError as error:
-            errors[f"emails[{index}].email"] = str(error)
-    return _each_once(found, errors)
+    return _all_of(readable_emails(given))
 
 
 def normal_phones(given: Sequence[Labelled], region: str | None) -> list[Labelled]:
     """The same for numbers. An extension, which E.164 has no place for, goes into the label."""
     _at_most(given, MAX_PHONES, "phones")
-    found: list[Labelled] = []
-    errors: dict[str, str] = {}
-    for index, one in enumerate(given):
-        try:
-            number, extension = read_phone(one.value, region)
-        except ValueError as error:
-            errors[f"phones[{index}].number"] = str(error)
-            continue
+    return _all_of(readable_phones(given, region))
+
+
+def readable_emails(given: Iterable[Labelled]) -> tuple[list[Labelled], list[Unreadable]]:
+    """Those of `normal_emails` that can be taken, and those that cannot."""
+
+    def read(one: Labelled) -> Labelled:
+        return Labelled(read_email(one.value), _label(one.label))
+
+    return _sorted_out(given, "emails", "email", MAX_EMAILS, read)
+
+
+def readable_phones(
+    given: Iterable[Labelled], region: str | None
+) -> tuple[list[Labelled], list[Unreadable]]:
+    """Those of `normal_phones` that can be taken, and those that cannot."""
+
+    def read(one: Labelled) -> Labelled:
+        number, extension = read_phone(one.value, region)
         label = _label(one.label)
         suffix = f"ext. {extension}"
         if extension and not f" {label}".endswith(f" {suffix}"):
             label = f"{label} {suffix}".strip()
-        found.append(Labelled(number, label))
-    return _each_once(found, errors)
+        return Labelled(number, label)
+
+    return _sorted_out(given, "phones", "number", MAX_PHONES, read)
+
+
+def text_of(one: Labelled) -> str:
+    """An address as it stood, in one line, without secrets and without what parts two in a sheet:
+    how one that cannot be read is kept and told from others."""
+    text = str(Labelled(folded(_PARTING.sub(" ", one.value)), _label(one.label)))
+    return redact_text(text, personal=True)[:MAX_UNREADABLE]
+
+
+def _sorted_out(
+    given: Iterable[Labelled],
+    name: str,
+    column: str,
+    limit: int,
+    read: Callable[[Labelled], Labelled],
+) -> tuple[list[Labelled], list[Unreadable]]:
+    """Each once, with the first label that one of the same has; and what `read` does not take."""
+    once: dict[str, str] = {}
+    unreadable: list[Unreadable] = []
+    for index, one in enumerate(given):
+        try:
+            found = read(one)
+            if found.value not in once and len(once) == limit:
+                raise ValueError(f"is one too many: at most {limit} are kept")
+        except ValueError as error:
+            unreadable.append(Unreadable(f"{name}[{index}].{column}", text_of(one), str(error)))
+        else:
+            once[found.value] = once.get(found.value) or found.label
+    return [Labelled(value, label) for value, label in once.items()], unreadable
+
+
+def _all_of(sorted_out: tuple[list[Labelled], list[Unreadable]]) -> list[Labelled]:
+    found, unreadable = sorted_out
+    if unreadable:
+        raise Invalid({one.field: one.why for one in unreadable})
+    return found
 
 
 def normal_tags(given: Iterable[str]) -> list[str]:
@@ -163,13 +221,3 @@ def _label(text: str) -> str:
 def _at_most(given: Sequence[object], limit: int, name: str) -> None:
     if len(given) > limit:
         raise Invalid({name: f"{len(given):,} {name}; at most {limit} are kept"})
-
-
-def _each_once(found: Sequence[Labelled], errors: dict[str, str]) -> list[Labelled]:
-    """The first of those that are the same, with the first label that one of them has."""
-    if errors:
-        raise Invalid(errors)
-    once: dict[str, str] = {}
-    for one in found:
-        once[one.value] = once.get(one.value) or one.label
-    return [Labelled(value, label) for value, label in once.items()]

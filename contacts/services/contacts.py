@@ -32,7 +32,7 @@ from contacts.services.funnel import Part
 PARTS = frozenset({"emails", "phones", "tags"})
 EDITABLE = PARTS | {
     "name", "company", "role", "location", "description", "relationship", "notes",
-    "last_contact_at", "pinned", "metadata",
+    "last_contact_at", "pinned", "metadata", "unreadable",
 }  # fmt: skip
 ON_CREATION = EDITABLE | {"source", "external_id"}
 # One line each: what is around and between the words says nothing.

@@ -19,6 +19,7 @@ from contacts.models import Contact, Revision
 from contacts.services import funnel
 from contacts.services.addresses import Labelled
 from contacts.services.contacts import PARTS, part_values, parts_of, refuse_merged
+from contacts.services.unreadable import united
 
 # A raw card goes along, so that what the product has no column for survives in exports.
 FILLED = ("company", "role", "location", "description", "relationship", "vcard")
@@ -177,6 +178,9 @@ def _changes(
     metadata = source.metadata | target.metadata
     if metadata != target.metadata:
         fields["metadata"] = metadata
+    unreadable = united(target.unreadable, source.unreadable)
+    if unreadable != target.unreadable:
+        fields["unreadable"] = unreadable
     other = part_values(source)
     parts: dict[str, Any] = {"tags": [*own["tags"], *other["tags"]]}
     for name in ("emails", "phones"):

@@ -16,6 +16,7 @@ from typing import Any
 
 from config.lib.errors import Invalid
 from contacts.services.addresses import Labelled
+from contacts.services.unreadable import texts_of
 from contacts.services.vcards import Card
 
 COLUMNS = (
@@ -204,8 +205,6 @@ def _fill(row: Row, values: Mapping[str, list[str]]) -> None:
     parts = " ".join(first(n) for n in ("prefix", "first", "middle", "last", "suffix")).split()
     card.company = first("company")
     card.name = first("name") or " ".join(parts) or card.company
-    if not card.name and card.emails:
-        card.name = card.emails[0].value
     for name in ("role", "location", "relationship", "description"):
         setattr(card, name, first(name))
     card.notes = "\n\n".join(values.get("notes", []))
@@ -214,8 +213,6 @@ def _fill(row: Row, values: Mapping[str, list[str]]) -> None:
     card.tags = [tag.removeprefix("* ") for tag in tags]
     row.known = {name: first(name) for name in ("id", "source", "external_id") if first(name)}
     problems: dict[str, str] = {}
-    if not card.name:
-        problems["name"] = "is missing, and so are company and email: the row names nobody"
     if first("pinned"):
         word = first("pinned").casefold()
         row.given["pinned"] = word in ("true", "yes", "1")
@@ -242,17 +239,23 @@ def write_header() -> str:
 
 
 def write_row(contact: Mapping[str, Any]) -> str:
-    """`contact` has the columns of the model and {emails, phones} as Labelled, {tags}."""
+    """`contact` has the columns of the model and {emails, phones} as Labelled, {tags}. What could
+    not be read of its addresses is beside them, as it stood."""
     spoken = contact["last_contact_at"]
+    unreadable = contact.get("unreadable")
     cells = {
         **contact,
-        "emails": "\n".join(str(one) for one in contact["emails"]),
-        "phones": "\n".join(str(one) for one in contact["phones"]),
+        "emails": _lines_of(contact["emails"], texts_of(unreadable, "emails")),
+        "phones": _lines_of(contact["phones"], texts_of(unreadable, "phones")),
         "tags": "\n".join(contact["tags"]),
         "last_contact_at": spoken.isoformat() if spoken else "",
         "pinned": "true" if contact["pinned"] else "false",
     }
     return write_cells([str(cells[name]) for name in COLUMNS])
+
+
+def _lines_of(values: Iterable[Labelled], unreadable: Iterable[str]) -> str:
+    return "\n".join([*(str(one) for one in values), *unreadable])
 
 
 def write_cells(cells: Iterable[Any]) -> str:

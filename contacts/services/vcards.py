@@ -12,7 +12,14 @@ from datetime import UTC
 from typing import Any, Literal
 
 from config.lib.errors import Invalid
-from contacts.services.addresses import Labelled, normal_emails, normal_phones, normal_tags
+from contacts.services.addresses import (
+    Labelled,
+    normal_tags,
+    readable_emails,
+    readable_phones,
+    text_of,
+)
+from contacts.services.unreadable import but, texts_of
 from contacts.services.vcard_lines import (
     Line,
     escape,
@@ -115,7 +122,8 @@ def read_lines(text: str) -> list[Line]:
 
 
 def read_card(text: str) -> Card:
-    """What one card says. Invalid names the property, or the line in the card."""
+    """What one card says; its name is empty where it has none, and no company. Invalid names the
+    property, or the line in the card."""
     lines = read_lines(text)
     named: dict[str, list[Line]] = {name: [] for name in (*_MANAGED, "ROLE")}
     for line in lines:
@@ -142,10 +150,8 @@ def read_card(text: str) -> Card:
         uid=next((line.value.strip() for line in named["UID"]), ""),
         raw=unfolded(text),
     )
-    name = _one_line(first("FN")) or _one_line(_structured_name(named["N"])) or card.company
-    card.name = name or (card.emails[0].value if card.emails else "")
-    if not card.name:
-        raise Invalid({"FN": "is missing, and so are N, ORG and EMAIL: the card names nobody"})
+    name = _one_line(first("FN")) or _one_line(_structured_name(named["N"]))
+    card.name = name or card.company
     if len(card.uid) > MAX_UID:
         raise Invalid({"UID": f"has {len(card.uid):,} characters; at most {MAX_UID} are kept"})
     return card
@@ -202,8 +208,9 @@ def write_card(
     contact: Mapping[str, Any], *, version: Version, raw: str = "", region: str | None = None
 ) -> str:
     """A contact as a card. `contact` has the columns of the model and {emails, phones} as Labelled,
-    {tags}; `raw` is the card it came from, whose other properties are written again."""
-    kept = _Kept(raw, region)
+    {tags}; `raw` is the card it came from, whose other properties are written again, and so are its
+    emails and numbers that could not be read."""
+    kept = _Kept(raw, region, contact.get("unreadable"))
     lines = [Line("VERSION", version), Line("UID", contact["vcard_uid"] or own_uid(contact["id"]))]
     lines += _names(contact, kept, version)
     lines += kept.same("ORG", "company", contact) or _filled("ORG", escape(contact["company"]))
@@ -211,7 +218,7 @@ def write_card(
     lines += _addresses(contact, kept)
     for name, column in (("EMAIL", "emails"), ("TEL", "phones")):
         values = contact[column]
-        lines += kept.same_values(name, values) or _written(name, values, version, kept.groups)
+        lines += kept.same_values(name, values) or _changed_values(name, values, version, kept)
     lines += kept.same("NOTE", "notes", contact) or _filled("NOTE", escape(contact["notes"]))
     tags = ",".join(escape(tag) for tag in contact["tags"])
     lines += kept.same_tags(contact["tags"]) or _filled("CATEGORIES", tags)
@@ -236,8 +243,13 @@ def _filled(name: str, value: str) -> list[Line]:
 class _Kept:
     """The lines of a raw card that are still true of its contact."""
 
-    def __init__(self, raw: str, region: str | None) -> None:
+    def __init__(self, raw: str, region: str | None, unreadable: object) -> None:
         self.region = region
+        # By EMAIL and TEL, the texts of those that could not be read.
+        self.unreadable = {
+            name: texts_of(unreadable, column)
+            for name, column in (("EMAIL", "emails"), ("TEL", "phones"))
+        }
         self.lines: list[Line] = []
         self.card: Card | None = None
         if raw:
@@ -266,16 +278,35 @@ class _Kept:
         """The same for EMAIL and TEL, with their labels."""
         if self.card is None:
             return []
-        try:
-            if name == "EMAIL":
-                then = normal_emails(self.card.emails)
-            else:
-                then = normal_phones(self.card.phones, self.region)
-        except Invalid:
+        given, texts = self._given(name), self.unreadable[name]
+        if not set(texts) <= {text_of(one) for one in given}:
             return []
-        if list(now) != then:
+        read = but(given, texts)
+        if name == "EMAIL":
+            then, _ = readable_emails(read)
+        else:
+            then, _ = readable_phones(read, self.region)
+        return self._with_labels(self.named(name)) if list(now) == then else []
+
+    def unread(self, name: str) -> tuple[list[Line], list[str]]:
+        """(lines of those that could not be read, texts that are in no line of the card)."""
+        if not self.unreadable[name]:
+            return [], []
+        left = dict.fromkeys(self.unreadable[name])
+        lines = []
+        for line in self.named(name):
+            for one in _labelled([line], self.labels):
+                if text_of(one) in self.unreadable[name]:
+                    lines.append(line)
+                    left.pop(text_of(one), None)
+        return self._with_labels(lines), list(left)
+
+    def _given(self, name: str) -> Sequence[Labelled]:
+        if self.card is None:
             return []
-        lines = self.named(name)
+        return self.card.emails if name == "EMAIL" else self.card.phones
+
+    def _with_labels(self, lines: list[Line]) -> list[Line]:
         groups = {line.group.lower() for line in lines if line.group}
         return lines + [line for line in self.labels if line.group.lower() in groups]
 
@@ -318,8 +349,26 @@ def _addresses(contact: Mapping[str, Any], kept: _Kept) -> list[Line]:
     return (_filled("ADR", f";;;{place};;;") if place else []) + kept.named("ADR")[1:]
 
 
+def _changed_values(
+    name: str, values: Sequence[Labelled], version: Version, kept: _Kept
+) -> list[Line]:
+    """What the contact has now, and what of its card nobody could read."""
+    lines, texts = kept.unread(name)
+    unread = [Labelled.read(text) for text in texts]
+    return [
+        *_written(name, values, version, kept.groups),
+        *lines,
+        *_written(name, unread, version, kept.groups, as_they_stood=True),
+    ]
+
+
 def _written(
-    name: str, values: Sequence[Labelled], version: Version, groups: set[str]
+    name: str,
+    values: Sequence[Labelled],
+    version: Version,
+    groups: set[str],
+    *,
+    as_they_stood: bool = False,
 ) -> list[Line]:
     """EMAIL or TEL lines: known labels as TYPE, others as X-ABLabel of a group (as Apple does)."""
     lines: list[Line] = []
@@ -327,7 +376,9 @@ def _written(
     for one in values:
         value, label = one.value, one.label
         params: dict[str, list[str]] = {}
-        if name == "TEL":
+        if as_they_stood:
+            value = escape(value)
+        elif name == "TEL":
             found = _EXTENSION.fullmatch(label)
             extension, label = (found[2], found[1] or "") if found else ("", label)
             if version == "4.0":

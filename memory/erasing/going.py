@@ -5,6 +5,7 @@ session it was saved in. One that loses its last source goes too. One that keeps
 loses what tied it to what goes. Nothing is written here.
 """
 
+import re
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,9 +16,10 @@ from typing import Any
 from django.db.models import Q
 
 from config.lib.db.models import WorkspaceRow
-from config.lib.wording import Words, words_of
+from config.lib.wording import Words, number_in, words_of
 from contacts.models import Contact, ContactEmail, ContactPhone, Revision
-from contacts.services.addresses import spellings
+from contacts.services.addresses import Labelled, spellings
+from contacts.services.unreadable import texts_of
 from memory.models import Evidence, HookPayload, HookStream, Memory, MemoryAbout, MemoryLink
 from memory.models.links import Relation
 from memory.services.hook_streams import stream_mark
@@ -112,14 +114,21 @@ def add_contacts(going: Going, ids: Iterable[uuid.UUID]) -> None:
 
 
 def name_contacts(going: Going) -> None:
-    """What they are known by, wherever it stands: addresses and numbers, the name where it has two
-    words, and what was said of them."""
+    """What they are known by, wherever it stands: addresses and numbers, those that could not be
+    read too (a report of an import says them), the name where it has two words, and what was said
+    of them."""
     gone = list(going.rows[Contact])
     for contact in Contact.objects.filter(pk__in=gone):
         if len(words_of(contact.name)) > 1:
             going.terms.add(words_of(contact.name))
         for text in (contact.description, contact.notes):
             _say(going, text)
+        for one in texts_of(contact.unreadable, "phones"):
+            digits = (re.sub("[^0-9]", "", Labelled.read(one).value),)
+            if number_in(digits):
+                going.terms.add(digits)
+        mails = (Labelled.read(one).value for one in texts_of(contact.unreadable, "emails"))
+        going.terms |= {words_of(text) for text in mails if "@" in text}
     emails = ContactEmail.objects.filter(contact_id__in=gone).values_list("email", flat=True)
     numbers = ContactPhone.objects.filter(contact_id__in=gone).values_list("number", flat=True)
     going.terms |= {words_of(text) for text in emails}

@@ -244,8 +244,9 @@ def test_files_are_imported_after_a_preview(otto, workspace):
     text = CARDS.format("ada") + CARDS.format("bob").replace("bob@", "bob at ")
     preview = otto.post(address, {"text": text, "preview": "on"}).content.decode()
     assert "This would happen" in preview
-    assert "1 created" in preview
-    assert "emails[0].email" in preview
+    assert "2 created" in preview
+    assert "1 email or number could not be read" in preview
+    assert "emails[0].email: is not an email address" in preview
     with workspace_scope(workspace.id):
         assert not Contact.objects.exists()
     file = SimpleUploadedFile("contacts.vcf", text.encode())
@@ -255,8 +256,11 @@ def test_files_are_imported_after_a_preview(otto, workspace):
     with workspace_scope(workspace.id):
         assert list(Contact.objects.order_by("name").values_list("name", "location")) == [
             ("ada", ""),
+            ("bob", ""),
             ("Åsa", "Malmö"),
         ]
+        bob = Contact.objects.get(name="bob")
+    assert "bob at example.com" in otto.get(url(Contact, "change", bob.pk)).content.decode()
     assert "Choose a file" in otto.post(address, {}).content.decode()
     broken = otto.post(address, {"text": "colour\nred\n"}).content.decode()
     assert "names none of" in broken

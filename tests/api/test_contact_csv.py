@@ -5,9 +5,12 @@ import io
 
 import pytest
 
+from config.lib.scope import workspace_scope
 from contacts.services.sheets import COLUMNS, read_sheet, write_header, write_row
+from contacts.services.workspaces import update_workspace
 from tests.api.caller import Caller, made, wrong_fields
 from tests.api.test_vcards import only, people, send
+from tests.factories import ALICE
 
 GOOGLE = (
     "First Name,Middle Name,Last Name,Organization Name,Organization Title,Notes,Labels,"
@@ -154,7 +157,8 @@ def test_an_empty_cell_takes_nothing_away(api):
     text = f"id,name,company,notes,emails,tags\n{contact['id']},,,,,vip\n"
     report = take(api, text)
     assert report["problems"][0]["errors"] == {
-        "name": "is missing, and so are company and email: the row names nobody"
+        "name": "is missing, and so are company and an email or phone that can be read: the row "
+        "names nobody"
     }
     take(api, text.replace(",,,,,vip", ",Ada,,,,vip"))
     after = only(api)
@@ -174,10 +178,12 @@ def test_a_row_that_cannot_be_taken_is_reported_with_its_place(api):
         "Short\n"
     )
     report = take(api, text)
-    assert people(api) == ["Ada", "Short"]
+    assert people(api) == ["Ada", "Bad Email", "Short", "Two lines"]
+    assert [(one["line"], one["left_out"][0]["field"]) for one in report["items"][1:3]] == [
+        (3, "emails[0].email"),
+        (4, "phones[0].number"),
+    ]
     assert [(one["place"], one["line"], *one["errors"]) for one in report["problems"]] == [
-        (2, 3, "emails[0].email"),
-        (3, 4, "phones[0].number"),
         (4, 6, "pinned"),
         (5, 7, "last_contact_at"),
         (6, 8, "row"),
@@ -185,6 +191,35 @@ def test_a_row_that_cannot_be_taken_is_reported_with_its_place(api):
     rows = {row["name"]: row for row in made(api.get("/contacts"))["items"]}
     assert rows["Ada"]["pinned"] is True
     assert rows["Ada"]["last_contact_at"] == "2026-01-31T12:00:00Z"
+
+
+def test_what_a_row_has_for_an_address_is_kept_until_it_can_be_read(api, workspace):
+    text = (
+        "name,email,phone\nAda,ada@example.com ; at home,044 668 18 00 (cell)\n"
+        "Byron,,=044 668 18 01\nAda,,044 668 18 00\n"
+    )
+    first = take(api, text)
+    assert (first["created"], first["left_out"], first["problems"]) == (3, 4, [])
+    assert take(api, text)["unchanged"] == 3
+    rows = sheet(api)
+    assert [(row["emails"], row["phones"]) for row in rows] == [
+        ("ada@example.com\nat home", "044 668 18 00 (cell)"),
+        ("", "044 668 18 00"),
+        ("", "'=044 668 18 01"),
+    ]
+    own = write_header() + "\r\n".join(map(_line, rows)) + "\r\n"
+    report = take(api, own)
+    assert (report["unchanged"], report["left_out"]) == (3, 4)
+    with workspace_scope(workspace.id):
+        update_workspace(actor=ALICE, settings={"region": "CH"})
+    report = take(api, text)
+    assert (report["updated"], report["created"], report["left_out"]) == (3, 0, 1)
+    assert take(api, text)["unchanged"] == 3
+    assert [(row["emails"], row["phones"]) for row in sheet(api)] == [
+        ("ada@example.com\nat home", "'+41446681800 (cell)"),
+        ("", "'+41446681800"),
+        ("", "'+41446681801"),
+    ]
 
 
 def test_broken_quotes_end_the_reading_and_say_where(api):

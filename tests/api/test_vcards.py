@@ -182,13 +182,13 @@ def test_a_broken_card_is_reported_with_its_place_and_the_rest_goes_in(api):
     text = "".join(
         [
             card("Good One"),
-            card("Bad Phone", "TEL:+41 1"),
+            card("Bad Place", f"ORG:{'x' * 400}"),
             "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Never Ends\r\n",
             card("Good Two", "EMAIL:two@example.com"),
             "stray\r\nlines\r\n",
-            card("", "NOTE:nobody"),
+            card("", "NOTE:nobody", "EMAIL:at home"),
             card("Bad Line", "this is no property"),
-            card("Bad Email", "EMAIL:at home"),
+            card("Bad Tag", f"CATEGORIES:{'x' * 101}"),
             card("Good Three"),
             "BEGIN:VCARD\r\nFN:Cut o",
         ]
@@ -198,24 +198,163 @@ def test_a_broken_card_is_reported_with_its_place_and_the_rest_goes_in(api):
     assert (report["created"], report["refused"]) == (3, 7)
     problems = [(one["place"], one["line"], *one["errors"]) for one in report["problems"]]
     assert problems == [
-        (2, 5, "phones[0].number"),
+        (2, 5, "company"),
         (3, 10, "card"),
         (5, 18, "card"),
-        (6, 20, "FN"),
-        (7, 25, "line 4"),
-        (8, 30, "emails[0].email"),
-        (10, 39, "card"),
+        (6, 20, "FN", "emails[0].email"),
+        (7, 26, "line 4"),
+        (8, 31, "tags[0]"),
+        (10, 40, "card"),
     ]
 
 
-def test_a_national_number_takes_the_workspaces_region(api, workspace):
-    text = card("Ada", "TEL:044 668 18 00")
-    report = made(send(api, text))
-    assert "region" in report["problems"][0]["errors"]["phones[0].number"]
+def set_region(workspace, region="CH"):
     with workspace_scope(workspace.id):
-        update_workspace(actor=ALICE, settings={"region": "CH"})
-    take(api, text)
-    assert only(api)["phones"] == [{"number": "+41446681800", "label": ""}]
+        update_workspace(actor=ALICE, settings={"region": region})
+
+
+MIXED = (
+    card("Ada", "TEL;TYPE=cell:044 668 18 00", "TEL:+44 20 7946 0000", "EMAIL:at home")
+    + card("Byron", "TEL:044 668 18 01", "NOTE:nothing else tells who he is")
+    + card("Clara", "UID:u-3", "item1.TEL:044 668 18 02", "item1.X-ABLabel:Desk; left")
+    + card("", "TEL:+41446681803")
+)
+
+
+def test_an_address_that_cannot_be_read_is_left_out_and_kept(api):
+    report = made(send(api, MIXED))
+    assert (report["created"], report["left_out"], report["problems"]) == (4, 4, [])
+    first = report["items"][0]["left_out"]
+    assert [(one["field"], one["value"]) for one in first] == [
+        ("emails[0].email", "at home"),
+        ("phones[0].number", "044 668 18 00 (cell)"),
+    ]
+    assert "set `region`" in first[1]["why"]
+    rows = {row["name"]: row for row in everybody(api)}
+    assert sorted(rows) == ["+41446681803", "Ada", "Byron", "Clara"]
+    assert rows["Ada"]["emails"] == []
+    assert rows["Ada"]["phones"] == [{"number": "+442079460000", "label": ""}]
+    assert rows["Ada"]["unreadable"] == {"emails": ["at home"], "phones": ["044 668 18 00 (cell)"]}
+    for version in ("3.0", "4.0"):
+        out = logical(exported(api, rows["Ada"], version))
+        assert {"EMAIL:at home", "TEL:+44 20 7946 0000"} <= set(out)
+        assert "TEL;TYPE=cell:044 668 18 00" in out
+
+
+def everybody(api):
+    return [made(api.get(f"/contacts/{row['id']}")) for row in made(api.get("/contacts"))["items"]]
+
+
+def test_after_the_region_was_set_the_same_file_brings_the_numbers(api, workspace):
+    first = made(send(api, MIXED))
+    before = everybody(api)
+    again = made(send(api, MIXED))
+    assert (again["unchanged"], again["left_out"]) == (4, first["left_out"])
+    assert everybody(api) == before
+    set_region(workspace)
+    preview = made(send(api, MIXED, query="?preview=true"))
+    assert (preview["updated"], preview["left_out"]) == (3, 1)
+    assert everybody(api) == before
+    report = made(send(api, MIXED))
+    assert (report["updated"], report["unchanged"], report["left_out"]) == (3, 1, 1)
+    assert [one["contact_id"] for one in report["items"]] == [
+        one["contact_id"] for one in first["items"]
+    ]
+    rows = {row["name"]: row for row in everybody(api)}
+    assert rows["Ada"]["unreadable"] == {"emails": ["at home"], "phones": []}
+    assert {one["number"]: one["label"] for one in rows["Ada"]["phones"]} == {
+        "+442079460000": "", "+41446681800": "cell",
+    }  # fmt: skip
+    assert rows["Byron"]["phones"] == [{"number": "+41446681801", "label": ""}]
+    assert rows["Clara"]["phones"] == [{"number": "+41446681802", "label": "Desk; left"}]
+    assert made(send(api, MIXED))["unchanged"] == 4
+    # What a person removes after it was read stays away.
+    made(api.patch(f"/contacts/{rows['Clara']['id']}", {"phones": []}, if_match="*"))
+    assert made(send(api, MIXED))["unchanged"] == 4
+
+
+def test_what_the_region_read_before_stays_without_one(api, workspace):
+    set_region(workspace)
+    take(api, MIXED.replace("EMAIL:at home\r\n", ""))
+    before = everybody(api)
+    set_region(workspace, None)
+    report = made(send(api, MIXED.replace("EMAIL:at home\r\n", "")))
+    assert (report["unchanged"], report["left_out"]) == (4, 3)
+    assert everybody(api) == before
+
+
+def test_a_changed_card_takes_what_was_unreadable_away(api):
+    text = card("Ada", "UID:u-1", "TEL:call me", "EMAIL:ada@example.com")
+    made(send(api, text))
+    take(api, text.replace("TEL:call me", "TEL:+41446681800"))
+    contact = only(api)
+    assert contact["unreadable"] == {"emails": [], "phones": []}
+    assert contact["phones"] == [{"number": "+41446681800", "label": ""}]
+
+
+def test_what_could_not_be_read_comes_out_beside_what_was_changed_here(api, workspace):
+    made(send(api, MIXED))
+    clara = next(row for row in everybody(api) if row["name"] == "Clara")
+    body = {"phones": ["+442079460009"]}
+    made(api.patch(f"/contacts/{clara['id']}", body, if_match="*"))
+    text = exported(api, clara)
+    assert {"TEL;VALUE=uri:tel:+442079460009", "item1.TEL:044 668 18 02"} <= set(logical(text))
+    assert "item1.X-ABLABEL:Desk; left" in logical(text)
+    for action in ("updated", "unchanged"):  # first its raw card, then nothing
+        report = made(send(api, text))
+        assert (report[action], report["left_out"]) == (1, 1)
+    after = made(api.get(f"/contacts/{clara['id']}"))
+    assert after["unreadable"] == clara["unreadable"]
+    assert [one["number"] for one in after["phones"]] == body["phones"]
+    # The region alone reads nothing: only an import does.
+    set_region(workspace)
+    assert "item1.TEL:044 668 18 02" in logical(exported(api, clara))
+
+
+def test_a_merge_unites_what_could_not_be_read(api, workspace):
+    made(send(api, MIXED))
+    rows = {row["name"]: row for row in everybody(api)}
+    before = rows["Ada"]
+    path = f"/contacts/{before['id']}/merge"
+    made(api.post(path, {"source_id": rows["Clara"]["id"]}))
+    ada = made(api.get(f"/contacts/{before['id']}"))
+    assert ada["unreadable"]["phones"] == ["044 668 18 00 (cell)", "044 668 18 02 (Desk; left)"]
+    out = logical(exported(api, ada))
+    assert {"TEL;TYPE=cell:044 668 18 00", "EMAIL:at home"} <= set(out)
+    assert any(line.endswith(".TEL:044 668 18 02") for line in out), out
+    made(api.post(f"/contacts/{rows['Clara']['id']}/unmerge", {}))
+    assert made(api.get(f"/contacts/{before['id']}"))["unreadable"] == before["unreadable"]
+    made(api.post(path, {"source_id": rows["Clara"]["id"]}))
+    set_region(workspace)
+    made(send(api, MIXED))
+    after = made(api.get(f"/contacts/{before['id']}"))
+    assert after["unreadable"] == {"emails": ["at home"], "phones": []}
+    assert {one["number"] for one in after["phones"]} == {
+        "+442079460000", "+41446681800", "+41446681802",
+    }  # fmt: skip
+
+
+def test_one_contact_is_written_as_strictly_as_ever(api):
+    for body in ({"phones": ["044 668 18 00"]}, {"emails": ["at home"]}, {"unreadable": {}}):
+        assert wrong_fields(api.post("/contacts", {"name": "Ada", **body}))
+    assert everybody(api) == []
+    # No name and no address that can be read: nobody.
+    report = made(send(api, card("", "TEL:044 668 18 00") + card("", "EMAIL:Ada@example.com")))
+    assert (report["created"], report["refused"], people(api)) == (1, 1, ["ada@example.com"])
+    assert list(report["problems"][0]["errors"]) == ["FN", "phones[0].number"]
+
+
+def test_a_card_of_too_many_addresses_keeps_fifty(api):
+    lines = [f"TEL:+4144668{n:04}" for n in range(60)]
+    lines += [f"EMAIL:{'x' * 400}{n}@example.com" for n in range(60)]
+    text = card("Ada", *lines, f"TEL:{'y' * 100_000}")
+    report = made(send(api, text))
+    assert (report["created"], report["left_out"]) == (1, 71)
+    contact = only(api)
+    assert len(contact["phones"]) == len(contact["unreadable"]["emails"]) == 50
+    assert max(map(len, contact["unreadable"]["phones"])) == 500
+    assert all(len(one["value"]) < 100 for one in report["items"][0]["left_out"])
+    assert made(send(api, text))["unchanged"] == 1
 
 
 def test_what_is_no_import(api):

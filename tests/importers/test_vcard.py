@@ -9,6 +9,8 @@ from config.lib.scope import workspace_scope
 from contacts.models import Contact, Revision
 from contacts.services.contacts import create_contact, part_values
 from contacts.services.imports import taking
+from contacts.services.workspaces import update_workspace
+from memory.importers.problems import Code
 from memory.importers.run import run_import
 from memory.importers.undo import undo_import
 from memory.importers.vcard import VCARD, source
@@ -63,6 +65,69 @@ def test_good_cards_go_in_and_bad_ones_are_said(workspace, tmp_path, monkeypatch
         assert Contact.objects.filter(name="Ada", emails__email="ada@example.org").exists()
     again = undo_import(workspace_id=workspace.id, run_id=uuid.UUID(report.run_id), actor=ALICE)
     assert (again.removed["contact"], again.staying.total()) == (3, 0)
+
+
+LOCAL = "".join(
+    "\n".join(["BEGIN:VCARD", "VERSION:3.0", *lines, "END:VCARD", ""])
+    for lines in (
+        ("FN:Ada", "TEL;TYPE=CELL:079 668", "  18 00", "EMAIL:ada@example.org"),
+        ("FN:Byron", "TEL:079 668 18 01"),
+        ("FN:Twin", "EMAIL:twin@example.org", "ORG:One"),
+        ("FN:Twin", "EMAIL:twin@example.org", "ORG:Two", "TEL:call me"),
+        ("TEL:079 668 18 02",),
+    )
+)
+
+
+def test_nobody_is_lost_for_a_number_that_cannot_be_read_yet(workspace, tmp_path):
+    path = tmp_path / "people.vcf"
+    path.write_text(LOCAL)
+
+    def take(dry_run=False):
+        report = run_import(
+            workspace_id=workspace.id, source=VCARD, where=str(path), dry_run=dry_run
+        )
+        assert report.checked.ok, report.checked.differences
+        found = report.tables["cards"]
+        return report, (found.created, found.updated, found.unchanged, found.skipped)
+
+    def numbers():
+        with workspace_scope(workspace.id):
+            rows = Contact.objects.order_by("name")
+            return {row.name: (part_values(row)["phones"], row.unreadable) for row in rows}
+
+    without = {
+        "Ada": ([], {"phones": ["079 668 18 00 (cell)"]}),
+        "Byron": ([], {"phones": ["079 668 18 01"]}),
+        "Twin": ([], {"phones": ["call me"]}),
+    }
+    first, counts = take()
+    assert (counts, numbers()) == ((3, 1, 0, 1), without)
+    left_out = [one for one in first.problems if one.code is Code.BAD_VALUE]
+    assert [one.line for one in left_out] == [1, 8, 19]
+    assert "phones[0].number '079 668 18 00 (cell)' has no country code" in left_out[0].reason
+    assert "set `region`" in left_out[0].reason
+    again, counts = take()
+    assert (counts, again.changed) == ((0, 0, 4, 1), False)
+    assert list(again.problems) == list(first.problems)
+
+    with workspace_scope(workspace.id):
+        update_workspace(actor=ALICE, settings={"region": "CH"})
+    assert take(dry_run=True)[1] == (1, 2, 2, 0)
+    assert numbers() == without
+    later, counts = take()
+    assert counts == (1, 2, 2, 0)
+    assert numbers() == {
+        "+41796681802": (["+41796681802"], {}),
+        "Ada": (["+41796681800 (cell)"], {}),
+        "Byron": (["+41796681801"], {}),
+        "Twin": ([], {"phones": ["call me"]}),
+    }
+    assert take()[1] == (0, 0, 5, 0)
+    undone = undo_import(workspace_id=workspace.id, run_id=uuid.UUID(later.run_id), actor=ALICE)
+    assert (undone.removed["contact"], undone.staying.total()) == (1, 0)
+    assert numbers() == without
+    assert take()[1] == (1, 2, 2, 0)
 
 
 def test_a_folder_of_cards_and_two_people_of_one_address(workspace, tmp_path, monkeypatch):

@@ -288,6 +288,25 @@ def test_a_contacts_number_goes_however_it_is_grouped(workspace, owner_url):
                 make_memory(f"Ring {number}.")
 
 
+def test_a_number_that_could_not_be_read_goes_from_reports_too(
+    workspace, owner_url, tmp_path, dumped
+):
+    lines = "FN:Eve", "TEL:044 668 18 00", "EMAIL:eve@zorblatt@example.org", "EMAIL:at home"
+    text = "\n".join(["BEGIN:VCARD", "VERSION:3.0", *lines, "END:VCARD", ""])
+    (tmp_path / "people.vcf").write_text(text)
+    where = str(tmp_path / "people.vcf")
+    run_import(workspace_id=workspace.id, source=SOURCES["vcard"], where=where)
+    with workspace_scope(workspace.id):
+        person = Contact.objects.get()
+        make_memory("Nobody is at home.")
+    assert "668 18 00" in dumped()
+    erase(workspace, ErasureKind.CONTACT, person.pk)
+    assert "668 18 00" not in dumped()
+    assert "zorblatt" not in dumped()
+    with workspace_scope(workspace.id):
+        assert Memory.objects.get().text == "Nobody is at home."
+
+
 def test_an_import_again_brings_no_name_place_or_branch_back(
     workspace, owner_url, tmp_path, dumped
 ):

@@ -1,27 +1,70 @@
 """Cards with their places, read and brought to the form in which they are stored and compared."""
 
+import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from config.lib.errors import Invalid
-from contacts.services.addresses import normal_emails, normal_phones, normal_tags
-from contacts.services.imports.report import Refused, Report
+from contacts.services.addresses import (
+    Labelled,
+    Unreadable,
+    normal_tags,
+    read_email,
+    readable_emails,
+    readable_phones,
+    text_of,
+)
+from contacts.services.imports.report import LeftOut, Refused, Report
+from contacts.services.unreadable import but, texts_of
 from contacts.services.vcards import Card, Piece, read_card
 
 FIELDS = ("name", "company", "role", "location", "relationship", "description", "notes")
+ADDRESSES = ("emails", "phones")
+# Of a text that is no address, in a report.
+SHOWN = 80
+# By whether it is a card or a line of a sheet: (what is missing, why that refuses it).
+_NOBODY = {
+    True: ("FN", "is missing, and so are N, ORG and an EMAIL or TEL that can be read: the card "
+           "names nobody"),
+    False: ("name", "is missing, and so are company and an email or phone that can be read: the "
+            "row names nobody"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Those of a card, by `emails` and `phones`: as they stand there, what could be read, in the
+    form in which it is stored, and what could not."""
+
+    given: Mapping[str, Sequence[Labelled]]
+    read: Mapping[str, list[Labelled]]
+    unreadable: Mapping[str, list[Unreadable]]
+
+    def stood(self, name: str) -> set[str]:
+        """The text of each."""
+        return {text_of(one) for one in self.given[name]}
+
+    def texts(self, name: str) -> list[str]:
+        """Of those that could not be read, each once."""
+        return list(dict.fromkeys(one.text for one in self.unreadable[name]))
 
 
 @dataclass(slots=True)
 class New:
-    """A card with its place, and what a sheet says beside it."""
+    """A card with its place, and what a sheet says beside it. `left_out` is what `normalise` could
+    not read of it."""
 
     place: int
     line: int
     card: Card
     given: dict[str, Any] = field(default_factory=dict)
     known: Mapping[str, str] = field(default_factory=dict)
+    addresses: Addresses = field(default_factory=lambda: Addresses({}, {}, {}))
+    left_out: Sequence[LeftOut] = ()
 
 
 def read_pieces(pieces: Iterable[Piece], report: Report) -> Iterator[New]:
@@ -36,23 +79,66 @@ def read_pieces(pieces: Iterable[Piece], report: Report) -> Iterator[New]:
             report.refused.append(Refused(piece.place, piece.line, "", error.errors))
 
 
-def known_by_text(cards: Iterable[New]) -> list[New]:
-    """Cards without UID, email and number get an external id of their text."""
+def known_by_text(cards: Iterable[New], *, bare: bool = False) -> list[New]:
+    """Those that nothing tells from others get an external id of their text: without UID, and with
+    no address that can be read whatever the workspace's region is, so that they are found again
+    after it was set. `bare`: those without any address too."""
     found = []
     for new in cards:
         card = new.card
-        if not (card.uid or card.emails or card.phones):
-            digest = hashlib.sha256(card.raw.encode("utf-8", "surrogatepass")).hexdigest()
-            new.known = {"source": "vcard", "external_id": f"card:{digest}"}
+        addressed = bool(card.emails or card.phones)
+        named = card.uid or "external_id" in new.known
+        if not named and (addressed or bare) and not (addressed and _tells(card)):
+            text = card.raw.encode("utf-8", "surrogatepass") if card.raw else orjson.dumps(card)
+            kind, source = ("card", "vcard") if card.raw else ("row", "csv")
+            own = {"source": source, "external_id": f"{kind}:{hashlib.sha256(text).hexdigest()}"}
+            new.known = own | dict(new.known)
         found.append(new)
     return found
 
 
-def normalise(card: Card, region: str | None) -> None:
-    """In place. Raises Invalid, Conflict for what cannot be stored."""
-    card.emails, card.phones = normal_emails(card.emails), normal_phones(card.phones, region)
+def _tells(card: Card) -> bool:
+    for one in card.emails:
+        with contextlib.suppress(ValueError):
+            read_email(one.value)
+            return True
+    return any(readable_phones([one], None)[0] for one in card.phones)
+
+
+def normalise(new: New, region: str | None) -> None:
+    """In place. What cannot be read of its addresses is left out of them. Raises Invalid, Conflict
+    for what cannot be stored, and for who has neither a name nor an address."""
+    card = new.card
+    new.addresses = found = read_addresses(card, region)
+    unreadable = [one for name in ADDRESSES for one in found.unreadable[name]]
+    card.emails, card.phones = found.read["emails"], found.read["phones"]
+    card.name = name_of(card)
+    if not card.name:
+        field_name, why = _NOBODY[bool(card.raw)]
+        raise Invalid({field_name: why} | {one.field: one.why for one in unreadable})
     card.tags = normal_tags(card.tags)
     for name in ("name", "company", "role", "location", "relationship"):
         setattr(card, name, " ".join(getattr(card, name).split()))
     if any(ord(character) < 32 for character in card.uid):
         raise Invalid({"UID": "holds control characters"})
+    new.left_out = [LeftOut(one.field, _shown(one.text), one.why) for one in unreadable]
+
+
+def read_addresses(card: Card, region: str | None, unreadable: object = None) -> Addresses:
+    """Of a card as it stands. What is in `unreadable`, a contact's, is passed over."""
+    given = {"emails": card.emails, "phones": card.phones}
+    emails, bad_emails = readable_emails(but(given["emails"], texts_of(unreadable, "emails")))
+    phones, bad_phones = readable_phones(
+        but(given["phones"], texts_of(unreadable, "phones")), region
+    )
+    read, bad = {"emails": emails, "phones": phones}, {"emails": bad_emails, "phones": bad_phones}
+    return Addresses(given, read, bad)
+
+
+def name_of(card: Card) -> str:
+    """Of a card whose addresses are read: who has no other name is called by the first of them."""
+    return card.name or next((one.value for one in (*card.emails, *card.phones)), "")
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

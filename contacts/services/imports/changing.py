@@ -5,9 +5,17 @@ from typing import Any
 
 from config.lib.errors import Conflict, Invalid
 from contacts.models import Contact
-from contacts.services.addresses import Labelled, normal_emails, normal_phones, normal_tags
-from contacts.services.imports.cards import FIELDS, New
+from contacts.services.addresses import Labelled, normal_tags
+from contacts.services.imports.cards import (
+    ADDRESSES,
+    FIELDS,
+    Addresses,
+    New,
+    name_of,
+    read_addresses,
+)
 from contacts.services.imports.matching import Present
+from contacts.services.unreadable import MAX_TEXTS, texts_of
 from contacts.services.vcards import Card, own_uid, read_card
 
 
@@ -19,18 +27,24 @@ def changes_of(
     region: str | None,
     held: Mapping[str, list[str]],
     present: Present,
+    *,
+    first: bool,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """(changes, of the card's own columns).
 
     Where the card was read before, what became different in it since: what was edited here stays.
     Only a card with the same UID takes anything away. Otherwise what it says is written, and its
     notes are added to those of a contact that only shares an address.
+
+    Of two cards of one contact in a file it keeps the `first`, and the other adds to it: else each
+    would take back what the other said, whenever the file is read.
     """
     card = new.card
     nameless = not card.uid and not holder.vcard_uid
-    same_card = bool(card.raw) and (how == "uid" or nameless)
-    takes_away = how == "uid"
-    old = _before(holder.vcard, region) if same_card else None
+    first = first or card.raw == holder.vcard
+    same_card = first and bool(card.raw) and (how == "uid" or nameless)
+    takes_away = first and how == "uid"
+    old, stood = _before(holder, region) if same_card else (None, None)
     changes: dict[str, Any] = dict(new.given)
     for name in FIELDS:
         value, here = getattr(card, name), getattr(contact, name)
@@ -42,10 +56,11 @@ def changes_of(
                 changes[name] = f"{here}\n\n{value}"
         elif value:
             changes[name] = value
-    for name in ("emails", "phones"):
+    for name in ADDRESSES:
         here = [Labelled.read(text) for text in held[name]]
         was = getattr(old, name) if old is not None else None
         changes[name] = _united(here, getattr(card, name), was, takes_away=takes_away)
+    changes["unreadable"] = unreadable_of(contact.unreadable, new, stood, takes_away=takes_away)
     was_tags = set(old.tags) if old is not None else set()
     gone = was_tags - set(card.tags) if takes_away else set[str]()
     changes["tags"] = [tag for tag in held["tags"] if tag not in gone]
@@ -59,17 +74,45 @@ def changes_of(
     return changes, own
 
 
-def _before(raw: str, region: str | None) -> Card | None:
-    """What the card said when it was read last."""
-    if not raw:
-        return None
+def unreadable_of(
+    here: object, new: New, old: Addresses | None, *, takes_away: bool = False
+) -> dict[str, list[str]]:
+    """What is unreadable of a contact from now on; `here` is what was. Out of it goes what can be
+    read by now, and what the card no longer has. What it had before and is not there was taken out
+    here, or read in another way, and stays out."""
+    found: dict[str, list[str]] = {}
+    for name in ADDRESSES:
+        texts, held = new.addresses.texts(name), texts_of(here, name)
+        if not (texts or held):
+            continue
+        now = new.addresses.stood(name)
+        was = old.stood(name) if old is not None else set[str]()
+        kept = [
+            text
+            for text in held
+            if (text in texts or text not in now)
+            and not (takes_away and text in was and text not in now)
+        ]
+        kept += [text for text in texts if text not in held and text not in was]
+        if kept:
+            found[name] = kept[:MAX_TEXTS]
+    return found
+
+
+def _before(holder: Contact, region: str | None) -> tuple[Card, Addresses] | tuple[None, None]:
+    """What the card said when it was read last. What could not be read then is not of it, though
+    it can be now."""
+    if not holder.vcard:
+        return None, None
     try:
-        old = read_card(raw)
-        old.emails, old.phones = normal_emails(old.emails), normal_phones(old.phones, region)
+        old = read_card(holder.vcard)
+        found = read_addresses(old, region, holder.unreadable)
+        old.emails, old.phones = found.read["emails"], found.read["phones"]
+        old.name = name_of(old)
         old.tags = normal_tags(old.tags)
     except (Invalid, Conflict):
-        return None
-    return old
+        return None, None
+    return old, found
 
 
 def _united(

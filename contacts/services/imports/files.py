@@ -23,7 +23,7 @@ def import_vcards(*, actor: Actor, text: str, preview: bool = False) -> Report:
     pieces = list(split_cards(text))
     _check_count(len(pieces), "cards")
     report = Report()
-    return take_all(actor, list(read_pieces(pieces, report)), report, preview)
+    return take_all(actor, known_by_text(read_pieces(pieces, report)), report, preview)
 
 
 def import_sheet(*, actor: Actor, text: str, preview: bool = False) -> Report:
@@ -37,7 +37,7 @@ def import_sheet(*, actor: Actor, text: str, preview: bool = False) -> Report:
             report.refused.append(Refused(row.place, row.line, row.card.name, row.problem))
         else:
             cards.append(New(row.place, row.line, row.card, row.given, row.known))
-    return take_all(actor, cards, report, preview)
+    return take_all(actor, known_by_text(cards), report, preview)
 
 
 def take_cards(*, actor: Actor, pieces: Sequence[Piece], seen: dict[uuid.UUID, str]) -> Report:
@@ -45,16 +45,17 @@ def take_cards(*, actor: Actor, pieces: Sequence[Piece], seen: dict[uuid.UUID, s
     passed on from call to call: it holds whom the file has named, so that two cards of one file
     stay two people. A card that nothing tells from others is known by its own text."""
     report = Report()
-    return take_all(actor, known_by_text(read_pieces(pieces, report)), report, False, seen)
+    cards = known_by_text(read_pieces(pieces, report), bare=True)
+    return take_all(actor, cards, report, False, seen)
 
 
 def cards_here(pieces: Sequence[Piece]) -> int:
     """Of how many cards the contact is there."""
     region = workspace_region()
     cards = []
-    for new in known_by_text(read_pieces(pieces, Report())):
+    for new in known_by_text(read_pieces(pieces, Report()), bare=True):
         with contextlib.suppress(DomainError):
-            normalise(new.card, region)
+            normalise(new, region)
             cards.append(new)
     present = Present(cards)
     return sum(find(new, present, {})[0] is not None for new in cards)

@@ -22,7 +22,7 @@ from contacts.services.contacts import (
     update_contact,
 )
 from contacts.services.imports.cards import FIELDS, New, normalise
-from contacts.services.imports.changing import changes_of
+from contacts.services.imports.changing import changes_of, unreadable_of
 from contacts.services.imports.matching import Present, find, identities
 from contacts.services.imports.report import Action, Refused, Report, Taken
 
@@ -50,7 +50,7 @@ def take_all(
         fit = []
         for new in cards:
             try:
-                normalise(new.card, region)
+                normalise(new, region)
             except DomainError as error:
                 report.refused.append(_refused(new, error))
             else:
@@ -84,7 +84,10 @@ def _take_run(
                 made.append((new, _made(new)))
                 continue
             contact = lives[holder.pk]
-            taken = _changed(actor, new, contact, holder, how, region, held[contact.pk], present)
+            first = contact.pk not in seen
+            taken = _changed(
+                actor, new, contact, holder, how, region, held[contact.pk], present, first=first
+            )
         except DomainError as error:
             report.refused.append(_refused(new, error))
             continue
@@ -92,7 +95,10 @@ def _take_run(
         report.taken.append(taken)
     for new, one in _created(actor, made, report):
         seen[one.row.pk] = one.row.sort_name
-        report.taken.append(Taken(new.place, new.line, one.row.name, "created", one.row.pk))
+        taken = Taken(
+            new.place, new.line, one.row.name, "created", one.row.pk, left_out=new.left_out
+        )
+        report.taken.append(taken)
     return len(found)
 
 
@@ -132,20 +138,23 @@ def _changed(
     region: str | None,
     held: Mapping[str, list[str]],
     present: Present,
+    *,
+    first: bool,
 ) -> Taken:
-    changes, own = changes_of(contact, holder, new, how, region, held, present)
+    changes, own = changes_of(contact, holder, new, how, region, held, present, first=first)
     name, action = contact.name, "unchanged"
     if differs(contact, changes=changes, held=held, card=own):
         before = contact.version
         after = update_contact(actor=actor, contact_id=contact.pk, changes=changes, card=own)
         name, action = after.name, "unchanged" if after.version == before else "updated"
-    return Taken(new.place, new.line, name, cast(Action, action), contact.pk, how)
+    return Taken(new.place, new.line, name, cast(Action, action), contact.pk, how, new.left_out)
 
 
 def _made(new: New) -> NewContact:
     card = new.card
     fields: dict[str, Any] = {name: getattr(card, name) for name in FIELDS}
     fields |= {"emails": card.emails, "phones": card.phones, "tags": card.tags, **new.given}
+    fields["unreadable"] = unreadable_of({}, new, None)
     fields |= {name: new.known[name] for name in ("source", "external_id") if name in new.known}
     if fields.get("external_id"):
         fields.setdefault("source", "csv")

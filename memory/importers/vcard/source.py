@@ -103,10 +103,19 @@ class _Cards:
             )
             for one in report.refused
         ]  # fmt: skip
+        left_out = [
+            Problem(
+                shown(self.file), one.line, f"{what.field} {what.value!r} {what.why}",
+                "kept in the contact as unreadable; the next import that can read it adds it",
+                Code.BAD_VALUE,
+            )
+            for one in report.taken
+            for what in one.left_out
+        ]  # fmt: skip
         cards = Counter({str(name): rows for name, rows in outcomes.items()})
         cards["skipped"] = len(refused)
         made = Counter({"contact": outcomes["created"]})
-        return Tally({CARDS: +cards}, +made, [*self.findings, *refused])
+        return Tally({CARDS: +cards}, +made, [*self.findings, *left_out, *refused])
 
     def here(self) -> Tally:
         return Tally({CARDS: Counter(unchanged=cards_here(self.pieces))})
