@@ -26,8 +26,9 @@ K1 = 1.2
 ENOUGH_CANDIDATES = 500
 # Of the common words the rarest are looked for in pairs.
 MOST_PAIRED = 8
-# What reading one of the newest passages costs, in entries of a word in the text index.
-ROW_COST = 5
+# What reading one of the newest passages costs, in entries of a word in the text index (at 100,000
+# passages 1.8 us and 2.4 us).
+ROW_COST = 1
 
 
 @dataclass(frozen=True, slots=True)
