@@ -2,7 +2,8 @@
 
 A memory's sources are the memories it was derived from and its evidence; where it has neither, the
 session it was saved in. One that loses its last source goes too. One that keeps another stays, and
-loses what tied it to what goes. Nothing is written here.
+loses what tied it to what goes; but a consolidated narrative, made of all its sources' sentences,
+goes with any of them. Nothing is written here.
 """
 
 import uuid
@@ -20,6 +21,7 @@ from contacts.models import Contact, ContactEmail, ContactPhone, Revision
 from contacts.services.addresses import spellings
 from memory.models import Evidence, HookPayload, HookStream, Memory, MemoryAbout, MemoryLink
 from memory.models.links import Relation
+from memory.models.memory import CONSOLIDATED_METHOD
 from memory.services.hook_streams import stream_mark
 from sessions.models import Handoff, Message, Notification, Ping, Session, StagedContent, Worker
 
@@ -178,7 +180,9 @@ def follow(going: Going) -> None:
             candidates |= set(derived.values_list("source_id", flat=True))
         candidates -= going.rows[Memory]
         looked_at |= candidates
-        alone = without_source(going, candidates)
+        # A narrative is made of all its sources' sentences.
+        told = Memory.objects.filter(pk__in=candidates, method=CONSOLIDATED_METHOD)
+        alone = without_source(going, candidates) | set(told.values_list("pk", flat=True))
         if not alone:
             break
         before = set(going.rows[Memory])

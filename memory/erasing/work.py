@@ -51,7 +51,7 @@ from memory.models import (
     Receipt,
     SearchFeedback,
 )
-from memory.services import passages
+from memory.services import consolidation, passages
 from memory.verify.report import patient_scope
 from sessions.models import Mission, Session
 
@@ -277,6 +277,7 @@ def _forget_mentions(found: Found, actor: Actor) -> None:
         }
         if any(value != getattr(result, name) for name, value in lists.items()):
             GoldenResult.objects.filter(pk=result.pk).update(**lists)
+    consolidation.forget(names, actor=actor)
     Mission.objects.filter(session_id__in=found.going.ids(Session)).update(
         output_summary="", error=""
     )

@@ -26,9 +26,11 @@ from config.lib.errors import Conflict
 from config.lib.jobs import Job
 from config.lib.redact import redact_text
 from config.lib.scope import current_workspace_id, workspace_scope
+from config.lib.wording import ERASED
 from contacts.models import Revision
 from contacts.preferences import preferences
 from contacts.services import funnel
+from contacts.services.seals import erase_bodies
 from memory.models import ConsolidationRun, Memory, MemoryLink
 from memory.models.consolidation import ConsolidationState
 from memory.models.links import Relation
@@ -61,6 +63,7 @@ MOST_GROUPS, MOST_SOURCES = 50, 100
 MOST_SOURCE_TEXT = 4_000
 LOST = timedelta(minutes=5)
 _FIXED = METHOD + "fixed"
+_LISTS = ("sources", "told")
 _EVENT_TYPES = {
     Kind.DECISION: "decision",
     Kind.LEARNING_PATTERN: "pattern_identified",
@@ -323,6 +326,8 @@ def _write(run_id: uuid.UUID) -> ConsolidationRun:
             continue
         memory = _narrative(run, group, rows, actor)
         group |= {"memory": str(memory.pk), "told": [str(row.pk) for row in rows]}
+        # Its words are the narrative's now, and go with it.
+        del group["draft"]
         _mark(run, rows, actor)
         made += 1
         changed += len(rows)
@@ -412,16 +417,51 @@ def revert(*, actor: Actor, run_id: uuid.UUID, reason: str = "") -> Consolidatio
     for group in written:
         _remove(group["memory"], touched, report, actor, reason)
         told = [uuid.UUID(pk) for pk in group["told"]]
-        rows = Memory.objects.filter(pk__in=told).select_for_update(no_key=True).order_by("id")
-        back: dict[uuid.UUID, dict[str, Any]] = {}
-        for row in rows:
-            back[row.pk] = {"consolidated": False}
-            if run.hides and row.state == MemoryState.ARCHIVED and row.pk not in touched:
-                back[row.pk]["state"] = MemoryState.ACTIVE
-        funnel.update_many(list(rows), back, actor=actor, action="unconsolidate")
-        report["reverted"] += len(back)
+        report["reverted"] += _untell(run, told, touched, actor)
     funnel.touch(run, reverted=report)
     return funnel.update(run, {"state": ConsolidationState.REVERTED}, actor=actor, reason=reason)
+
+
+def _untell(
+    run: ConsolidationRun, told: Sequence[uuid.UUID], touched: set[uuid.UUID], actor: Actor
+) -> int:
+    """How many of the sources of one narrative are as they were."""
+    rows = Memory.objects.filter(pk__in=told).select_for_update(no_key=True).order_by("id")
+    back: dict[uuid.UUID, dict[str, Any]] = {}
+    for row in rows:
+        back[row.pk] = {"consolidated": False}
+        if run.hides and row.state == MemoryState.ARCHIVED and row.pk not in touched:
+            back[row.pk]["state"] = MemoryState.ACTIVE
+    funnel.update_many(list(rows), back, actor=actor, action="unconsolidate")
+    return len(back)
+
+
+def forget(gone: set[str], *, actor: Actor) -> None:
+    """Of rows with these ids runs keep no word, and what a narrative that goes told beside them is
+    as it was. For the owner's login, as an erasure has it."""
+    for run in ConsolidationRun.objects.order_by("id"):
+        groups = [_without(group, gone) for group in run.groups]
+        if groups == run.groups:
+            continue
+        for group in run.groups if run.state == ConsolidationState.DONE else ():
+            if group.get("memory") in gone:
+                told = [uuid.UUID(pk) for pk in group["told"] if pk not in gone]
+                _untell(run, told, _touched(run, told), actor)
+        erase_bodies([run.pk])
+        funnel.strike([run], {"groups": groups}, actor=actor)
+
+
+def _without(group: Mapping[str, Any], gone: set[str]) -> dict[str, Any]:
+    """A group of a run without these rows, what was drafted of them, and the name of their
+    session."""
+    lists = {key: [pk for pk in group[key] if pk not in gone] for key in _LISTS if key in group}
+    named = [key for key in ("session", "memory") if group.get(key) in gone]
+    if not named and all(group[key] == left for key, left in lists.items()):
+        return dict(group)
+    kept = {key: value for key, value in group.items() if key not in ("draft", "memory")} | lists
+    if "memory" in group and "memory" not in named:
+        kept["memory"] = group["memory"]
+    return kept | ({"session": "", "title": ERASED} if "session" in named else {})
 
 
 def _remove(
