@@ -33,6 +33,7 @@ from memory.erasing.going import (
     Going,
     Model,
     add_contacts,
+    add_deleted,
     add_memories,
     add_session,
     follow,
@@ -96,6 +97,7 @@ class Found:
             before = len(going.rows[Memory])
             self._statements(erasure)
             follow(going)
+        add_deleted(going)
         phrases = Phrases(going.phrases)
         for model in sweep.swept(going.copies_only) if phrases else ():
             progress(f"looking through {model._meta.verbose_name_plural}")

@@ -52,7 +52,7 @@ from memory.verify.report import Options
 from sessions.models import Message, RawLine, Session
 from sessions.services.events import NewEvent, append_events
 from sessions.services.handoffs import create_handoff
-from sessions.services.pings import create_ping
+from sessions.services.pings import create_ping, delete_ping
 from sessions.services.sessions import end_session
 from sessions.services.tasks import create_task
 from sessions.services.threads import NewMessage, append_messages
@@ -330,6 +330,33 @@ def test_a_memory_with_another_source_stays_and_loses_the_one(workspace, owner_u
         assert left == {both.id, more.id}
         assert [one.uri for one in Evidence.objects.filter(memory=both)] == ["https://a.b"]
     assert row.preview["losing"] == row.report["losing"] == 2
+
+
+def test_what_was_deleted_before_is_in_no_history_either(workspace, owner_url, dumped):
+    with workspace_scope(workspace.id):
+        session, other = make_session(name="Pots"), make_session(name="Keys")
+        contact = create_contact(actor=ALICE, fields={"name": "Ada"})
+        plain = make_memory("The gardener hid it.", session_id=session.id)
+        derived = make_memory("Gardeners hide things.")
+        link_memories(
+            actor=ALICE, source_id=derived.id, target_id=plain.id, relation="derived_from"
+        )
+        about, _ = create_memory(
+            actor=ALICE, new=NewMemory(text="She owns a gander.", about=[About(contact.id)])
+        )
+        stays = make_memory("The goose is elsewhere.", session_id=other.id)
+        ping, _ = create_ping(actor=ALICE, message="Where is the gardenia?", session_id=session.id)
+        for memory in (derived, plain, about, stays):
+            delete_memory(actor=ALICE, memory_id=memory.id)
+        delete_ping(actor=ALICE, ping_id=ping.id)
+        deleted = Revision.objects.get(object_id=plain.id, action="delete")
+    erase(workspace, ErasureKind.SESSION, session.id)
+    erase(workspace, ErasureKind.CONTACT, contact.id)
+    said = dumped()
+    assert not [word for word in ("gardener", "gardenia", "gander") if word in said]
+    assert "the goose is" in said
+    with workspace_scope(workspace.id), pytest.raises(Conflict):
+        undo.undo(actor=ALICE, revision_id=deleted.pk)
 
 
 TOLD = (
