@@ -16,6 +16,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
 
 from django.conf import settings
 from django.urls import get_resolver
+from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
 from config.embedded.lifeline import grace_seconds, watch_lifeline
 from config.lib import stopping
@@ -54,6 +55,10 @@ logconfig_dict = {
     },
 }
 proc_name = "remembrancer"
+# For so long a thread waits for the rest of a body that nobody reads, as that of a request which is
+# refused, and for the first byte of a connection. gunicorn's own 5 s have no setting, and a few
+# dozen clients that stop in the middle kept all threads by them, also those that answer probes.
+gthread.DEFAULT_WORKER_DATA_TIMEOUT = 1.0
 # A client that sends nothing for so long, or takes as long for a piece of the answer, is gone.
 STALL_SECONDS = 30.0
 
