@@ -109,11 +109,12 @@ def consolidate_job(workspace_id: uuid.UUID) -> Job:
 # --- Planning -------------------------------------------------------------------------------------
 
 
-def plan(*, hides: bool) -> Plan:
-    """What there is to tell, oldest first, at most MOST_GROUPS of it. In a scope. Index
-    memory_unconsolidated."""
-    groups = [*_of_sessions(MOST_GROUPS)]
-    groups += _of_days(MOST_GROUPS - len(groups))
+def plan(*, hides: bool, again: bool = True) -> Plan:
+    """What there is to tell, oldest first, at most MOST_GROUPS of it; without `again` nothing that
+    a person did not want told. In a scope. Index memory_unconsolidated."""
+    untold = _untold() if again else _untold().exclude(pk__in=_unwanted())
+    groups = [*_of_sessions(untold, MOST_GROUPS)]
+    groups += _of_days(untold, MOST_GROUPS - len(groups))
     would_hide = of = 0
     if hides and groups:
         ids = [pk for group in groups for pk in group.sources]
@@ -132,22 +133,28 @@ def _untold() -> QuerySet[Memory]:
     )
 
 
+def _unwanted() -> set[str]:
+    """What runs told that were taken back, or would have told that were dismissed."""
+    states = (ConsolidationState.REVERTED, ConsolidationState.DISMISSED)
+    runs = ConsolidationRun.objects.filter(state__in=states).values_list("groups", flat=True)
+    return {pk for groups in runs for group in groups for pk in group["sources"]}
+
+
 def _hidden(rows: QuerySet[Memory]) -> QuerySet[Memory]:
     """What a run may archive: nothing that a person vouched for or pinned, nothing that holds."""
     return rows.filter(trust__in=UNVOUCHED, pinned=False).exclude(kind__in=STANDING)
 
 
-def _of_sessions(most: int) -> Iterable[Group]:
+def _of_sessions(untold: QuerySet[Memory], most: int) -> Iterable[Group]:
     told = (
-        _untold()
-        .filter(session__ended_at__isnull=False)
+        untold.filter(session__ended_at__isnull=False)
         .values("session_id", "project_id")
         .annotate(rows=Count("id"))
         .filter(rows__gte=LEAST_SOURCES)
         .order_by("session_id", "project_id")[:most]
     )
     for one in told:
-        rows = _untold().filter(session_id=one["session_id"], project_id=one["project_id"])
+        rows = untold.filter(session_id=one["session_id"], project_id=one["project_id"])
         session = Session.objects.get(pk=one["session_id"])
         yield Group(
             sources=_ids(rows),
@@ -157,12 +164,11 @@ def _of_sessions(most: int) -> Iterable[Group]:
         )
 
 
-def _of_days(most: int) -> list[Group]:
+def _of_days(untold: QuerySet[Memory], most: int) -> list[Group]:
     zone = preferences().timezone
     today = clock.now().astimezone(zone).date()
     told = (
-        _untold()
-        .filter(session=None)
+        untold.filter(session=None)
         .annotate(day=TruncDate("recorded_at", tzinfo=zone))
         .values("day", "project_id")
         .annotate(rows=Count("id"))
@@ -172,9 +178,7 @@ def _of_days(most: int) -> list[Group]:
     return [
         Group(
             sources=_ids(
-                _untold().filter(
-                    session=None, project_id=one["project_id"], **_on(one["day"], zone)
-                )
+                untold.filter(session=None, project_id=one["project_id"], **_on(one["day"], zone))
             ),
             title=f"{one['day']:%Y-%m-%d}",
             day=f"{one['day']:%Y-%m-%d}",
@@ -198,16 +202,19 @@ def _ids(rows: QuerySet[Memory]) -> list[str]:
 # --- Running --------------------------------------------------------------------------------------
 
 
-def begin(*, actor: Actor, hides: bool | None = None) -> ConsolidationRun | None:
-    """A planned run, for the job to do; None where there is nothing to tell. Held where it would
-    archive more than the workspace lets it. Conflict (`running`) beside another one. In a scope."""
+def begin(
+    *, actor: Actor, hides: bool | None = None, again: bool = True
+) -> ConsolidationRun | None:
+    """A planned run, for the job to do; None where there is nothing to tell, without `again`
+    nothing but what a person did not want told. Held where it would archive more than the
+    workspace lets it. Conflict (`running`) beside another one. In a scope."""
     if ConsolidationRun.objects.filter(
         state__in=(ConsolidationState.RUNNING, ConsolidationState.HELD)
     ).exists():
         raise Conflict("A consolidation runs or waits for a person already.", code="running")
     wanted = preferences().consolidation
     hides = wanted.hide if hides is None else hides
-    planned = plan(hides=hides)
+    planned = plan(hides=hides, again=again)
     if not planned.groups:
         return None
     held = ""

@@ -14,6 +14,7 @@ from memory.models import ConsolidationRun, Memory, MemoryLink
 from memory.selectors_attention import needs_attention
 from memory.services import consolidation
 from memory.services.memories import update_memory
+from memory.tasks_consolidation import begin_consolidations
 from sessions.services.sessions import end_session
 from tests.api.caller import caller, made, problem
 from tests.factories import ALICE, make_memory, make_session
@@ -143,6 +144,11 @@ def test_it_is_taken_back_as_a_whole(workspace, admin_key, episodes, rows):
     assert rows(MemoryLink) == []
     answer = admin_key.post(f"/consolidations/{run['id']}/revert")
     assert problem(answer, 409)["code"] == "not_done"
+    # Not again by night; whoever asks for it has it.
+    settle(workspace, enabled=True)
+    begin_consolidations(0)
+    assert len(rows(ConsolidationRun)) == 1
+    assert made(admin_key.post("/consolidations"))["outcome"] == "begun"
 
 
 def test_a_narrative_that_somebody_changed_stays(workspace, admin_key, episodes, rows):
