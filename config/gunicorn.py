@@ -5,6 +5,7 @@ Not for what the application does; the numbers come from the settings' environme
 
 import gc
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,9 @@ proc_name = "remembrancer"
 # refused, and for the first byte of a connection. gunicorn's own 5 s have no setting, and a few
 # dozen clients that stop in the middle kept all threads by them, also those that answer probes.
 gthread.DEFAULT_WORKER_DATA_TIMEOUT = 1.0
+# After that it closes the connection, and lingers for the rest once more: for 2 s each, one after
+# the other, in the thread that accepts all others.
+gthread.util.close_graceful = partial(gthread.util.close_graceful, timeout=0.01)
 # A client that sends nothing for so long, or takes as long for a piece of the answer, is gone.
 STALL_SECONDS = 30.0
 
