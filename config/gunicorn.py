@@ -5,6 +5,7 @@ Not for what the application does; the numbers come from the settings' environme
 
 import gc
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
 
 from django.conf import settings
 from django.urls import get_resolver
+from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
 from config.embedded.lifeline import grace_seconds, watch_lifeline
 from config.lib import stopping
@@ -54,6 +56,13 @@ logconfig_dict = {
     },
 }
 proc_name = "remembrancer"
+# For so long a thread waits for the rest of a body that nobody reads, as that of a request which is
+# refused, and for the first byte of a connection. gunicorn's own 5 s have no setting, and a few
+# dozen clients that stop in the middle kept all threads by them, also those that answer probes.
+gthread.DEFAULT_WORKER_DATA_TIMEOUT = 1.0
+# After that it closes the connection, and lingers for the rest once more: for 2 s each, one after
+# the other, in the thread that accepts all others.
+gthread.util.close_graceful = partial(gthread.util.close_graceful, timeout=0.01)
 # A client that sends nothing for so long, or takes as long for a piece of the answer, is gone.
 STALL_SECONDS = 30.0
 

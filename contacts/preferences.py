@@ -3,7 +3,7 @@
 Other keys of `Workspace.settings` are the callers' own; nothing here looks at them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from django.conf import settings as product
 from phonenumbers import SUPPORTED_REGIONS
 
 from config.lib.errors import Invalid
-from config.lib.patterns import extra_problems
+from config.lib.patterns import broad_patterns, extra_problems
 from config.lib.scope import current_workspace_id
 from contacts.models import Workspace
 
@@ -97,22 +97,13 @@ def preferences_in(held: Mapping[str, Any]) -> Preferences:
 
 def check_settings(settings: Mapping[str, Any]) -> None:
     """Raises Invalid naming each key whose value the product could not go by."""
-    rules = {
-        "timezone": _timezone_problem,
-        "context_thresholds": thresholds_problem,
-        "orphan_minutes": minutes_problem,
-        "region": _region_problem,
-        **dict.fromkeys(BUDGETS, _budget_problem),
-        "consolidation": consolidation_problem,
-        "decay": decay_problem,
-        "retention": retention_problem,
-    }
     problems = {
-        f"settings.{key}": rule(settings[key]) for key, rule in rules.items() if key in settings
+        f"settings.{key}": rule(settings[key]) for key, rule in _RULES.items() if key in settings
     }
     wrong = {key: problem for key, problem in problems.items() if problem}
     if "redaction" in settings:
-        found = extra_problems(settings["redaction"])
+        redaction = settings["redaction"]
+        found = extra_problems(redaction) or broad_patterns(redaction)
         wrong |= {f"settings.redaction{path}": problem for path, problem in found.items()}
     if wrong:
         raise Invalid(wrong)
@@ -212,3 +203,21 @@ def _is_between(value: Any, least: float, most: float) -> bool:
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_understood(key: str, value: Any) -> bool:
+    """Whether the product goes by this setting. Then it is one of few values, and no secret."""
+    problem = _RULES[key](value) if key in _RULES else key != "redaction" or extra_problems(value)
+    return not problem
+
+
+_RULES: Mapping[str, Callable[[Any], str]] = {
+    "timezone": _timezone_problem,
+    "context_thresholds": thresholds_problem,
+    "orphan_minutes": minutes_problem,
+    "region": _region_problem,
+    **dict.fromkeys(BUDGETS, _budget_problem),
+    "consolidation": consolidation_problem,
+    "decay": decay_problem,
+    "retention": retention_problem,
+}

@@ -36,7 +36,7 @@ def begin_consolidations(timestamp: int) -> None:
             if not preferences().consolidation.enabled:
                 continue
             try:
-                consolidation.begin(actor=JOB)
+                consolidation.begin(actor=JOB, again=False)
             except Conflict:
                 continue
 

@@ -25,6 +25,13 @@ _EMAIL = re.compile(
 )
 _DIGITS = re.compile(r"[0-9](?:[^0-9\n]{0,3}[0-9]){6}")
 
+# Words that requests, settings and rows are full of. A pattern that finds one of them would take
+# out names by which rows are looked up, and leave a workspace in which little works.
+ORDINARY = (
+    "settings redaction patterns personal name text kind title content session memory agent "
+    "project task claude-code UTC Europe/Zurich CH"
+)
+
 Finder = Callable[[str], Iterator[tuple[int, int]]]
 
 
@@ -123,6 +130,17 @@ def extra_problems(value: Any) -> dict[str, str]:
     if not isinstance(personal, list) or any(one not in PERSONAL for one in personal):
         problems[".personal"] = f"must be a list of {' and '.join(PERSONAL)}"
     return problems
+
+
+def broad_patterns(value: Any) -> dict[str, str]:
+    """What of a setting without problems finds too much, by path. Asked when it is set: one that is
+    there goes on, for what it was to keep out must not come in."""
+    found = {kind: compiled(it).search(ORDINARY) for kind, it in value.get("patterns", {}).items()}
+    return {
+        f".patterns.{kind}": f"finds ordinary words, such as {place[0][:40]!r}; let it ask for more"
+        for kind, place in found.items()
+        if place is not None
+    }
 
 
 def read_extra(value: Any, region: Any = None) -> Extra:

@@ -102,7 +102,8 @@ _NAMING = ("name", "key", "header")
 _COOKIES = frozenset({"cookie", "cookies"})
 _PEM_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-# A scheme, a name and a password of one letter each (`://a:b@`).
+# A scheme, a name and a password of one letter each (`://a:b@`). What a workspace looks for beside
+# these may be shorter.
 SHORTEST_SECRET = 7
 BEGINNING = "[REDACTED:"
 MARK = re.compile(r"\[REDACTED:[\w .-]{1,60}(?::[0-9a-f]{8})?\]")
@@ -176,12 +177,11 @@ def redact_text(text: str, *, personal: bool = False, ask: bool = True) -> str:
     """`text` without what has a secret's form, and without the values of secret keys of JSON in it,
     though it be cut off. `personal` says that personal data goes too, where the workspace has
     asked for that; without `ask` the database is not asked what it has asked for."""
-    if len(text) < SHORTEST_SECRET:
-        return text
-    if '"' in text and _names_one(_KEYED, text):
-        text = _without_named(text)
-    for number in _worth_a_look(text):
-        text = _ALL[number](text)
+    if len(text) >= SHORTEST_SECRET:
+        if '"' in text and _names_one(_KEYED, text):
+            text = _without_named(text)
+        for number in _worth_a_look(text):
+            text = _ALL[number](text)
     extra = current_extra(ask=ask)
     if extra is NOTHING:
         return text

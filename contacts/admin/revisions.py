@@ -33,6 +33,7 @@ from contacts.models import Revision, RevisionSeal
 from contacts.models.workspace import Role
 from contacts.services import undo
 from contacts.services.funnel import get_row
+from contacts.services.undoable import taken_back_whole
 
 ACTIONS = ("create", "update", "delete", "restore", "end", "revoke", "accept")
 CHANNELS = ("api", "mcp", "hook", "admin", "job", "import", "shell")
@@ -131,7 +132,9 @@ class RevisionAdmin(ReadOnlyAdmin):
             return bool(admin_of.has_delete_permission(request))
         if not admin_of.has_change_permission(request):
             return False
-        return allows(request, Role.OPERATOR) or admin_of.decided.issuperset(row.before)
+        if allows(request, Role.OPERATOR) or admin_of.decided.issuperset(row.before):
+            return True
+        return taken_back_whole(row) is not None
 
     def undo_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
         """POST: take the change back; then to the row, or to the change where that cannot be."""

@@ -16,10 +16,11 @@ from config.lib.patterns import NOTHING, Extra, read_extra
 from config.lib.redact import SHORTEST_SECRET, redact
 from config.lib.scope import in_scope, workspace_scope
 from contacts.models import Workspace
+from contacts.preferences import is_understood
 
 # Fields that hold a secret because that is what they are for, and why. Nothing else may.
 EXEMPT: Mapping[str, str] = {
-    "contacts.workspace.settings": "holds the patterns, which match their own text; see below",
+    "contacts.workspace.settings": "holds what the product goes by; see clean_settings",
     "agent_sessions.pingchannel.target": "a webhook's address, which may be a secret itself",
     "agent_sessions.pingchannel.secret": "signs what is sent there",
 }
@@ -96,11 +97,12 @@ def cleaned(values: Mapping[str, Any], row: models.Model) -> dict[str, Any]:
 
 
 def clean_settings(settings: Any) -> Any:
-    """A workspace's settings; its patterns stay, which might well match their own text."""
+    """A workspace's settings. What the product goes by stays, whatever a pattern finds in it: the
+    patterns might well match their own text, and nothing works in the time zone `[REDACTED...`."""
     if not isinstance(settings, dict):
         return settings
-    rest = redact({key: value for key, value in settings.items() if key != SETTING})
-    return rest | ({SETTING: settings[SETTING]} if SETTING in settings else {})
+    ours = {key: value for key, value in settings.items() if is_understood(key, value)}
+    return redact({key: settings[key] for key in settings if key not in ours}) | ours
 
 
 @cache

@@ -26,6 +26,7 @@ from contacts.services.undoable import (
     name_of,
     python_value,
     row_of,
+    taken_back_whole,
     way_of,
 )
 
@@ -75,6 +76,8 @@ def _plan_revert(revision: Revision, way: Way) -> Plan:
     row = _row(revision)
     if row is None:
         return Plan(revision, False, f"The {name_of(revision)} is gone; restore it first.")
+    if taken_back_whole(revision):
+        return _plan_action(revision, row)
     derived = DERIVED | way.follows
     names = [name for name in revision.before if attname_of(row, name) not in derived]
     fixed = [name for name in names if not _editable(row, way, name)]
@@ -87,6 +90,16 @@ def _plan_revert(revision: Revision, way: Way) -> Plan:
     if all(now[name] == changes[name] for name in names):
         return Plan(revision, False, "It is as it was before already.")
     return Plan(revision, False, changes=changes, since=since)
+
+
+def _plan_action(revision: Revision, row: Any) -> Plan:
+    """It is taken back as a whole, while the row is as it left it."""
+    now = {name: funnel.plain(getattr(row, attname_of(row, name))) for name in revision.before}
+    if now == revision.before:
+        return Plan(revision, False, "It is as it was before already.")
+    if any(now[name] != revision.after.get(name) for name in now):
+        return Plan(revision, False, f"The {name_of(revision)} was changed since.")
+    return Plan(revision, False, changes=revision.before)
 
 
 def undo(
@@ -110,6 +123,9 @@ def undo(
     reason = reason or f"took back a change of {revision.created_at:%Y-%m-%d %H:%M} UTC"
     if planned.restores:
         return restore(revision, actor=actor, reason=reason)
+    if whole := taken_back_whole(revision):
+        row: VersionedRow = whole(actor, revision, reason)
+        return row
     way = way_of(revision.model)
     assert way is not None
     row = _row(revision)

@@ -27,7 +27,8 @@ class Way:
     session's messages are gone). `read` makes a part's value of what its Revisions keep, `held` is
     what they would keep of the parts of rows now, by their ids. `follows` are fields that the
     service sets by itself when another one of the same change is set. `may_restore(actor, row,
-    deletion)` raises where this one may not bring a row back.
+    deletion)` raises where this one may not bring a row back. `actions` has, by the action of a
+    Revision, what takes back a change that follows from more than its fields, and its row.
     """
 
     update: Callable[..., Any]
@@ -39,6 +40,7 @@ class Way:
     held: Callable[[Collection[uuid.UUID]], Mapping[uuid.UUID, Mapping[str, Any]]] | None = None
     follows: frozenset[str] = frozenset()
     may_restore: Callable[[Actor, Any, Revision], None] | None = None
+    actions: Mapping[str, Callable[[Actor, Revision, str], Any]] = field(default_factory=dict)
 
 
 _ways: dict[str, Way] = {}
@@ -58,6 +60,12 @@ def scope_of(model: str) -> str | None:
     """What a key needs to read (`:read`) or write (`:write`) changes of a model, if agents may."""
     way = _ways.get(model)
     return None if way is None else way.scope
+
+
+def taken_back_whole(revision: Revision) -> Callable[[Actor, Revision, str], Any] | None:
+    """What takes back a change that follows from more than its fields, where something does."""
+    way = _ways.get(revision.model)
+    return None if way is None else way.actions.get(revision.action)
 
 
 def no_parts(row: Any, before: Mapping[str, Any]) -> Sequence[funnel.Part]:

@@ -88,7 +88,8 @@ def update_workspace(
     merged = {key: value for key, value in merged.items() if value is not None}
     # Only what is being set: a key of ours that a caller had used before stays where it is.
     check_settings({key: merged[key] for key in settings or {} if key in merged})
-    wanted = {"name": workspace.name if name is None else name, "settings": merged}
+    # A name that nobody touches is not looked at: a new pattern must not stand in its own way.
+    wanted = {"settings": merged} | ({} if name is None else {"name": name})
     before = {key: getattr(workspace, key) for key in wanted}
     for key, value in wanted.items():
         setattr(workspace, key, value)

@@ -154,6 +154,7 @@ class ErasureAdmin(RunAdmin):
         return {
             "phase": PHASES[state],
             "active": state in ACTIVE,
+            "is_done": state is ErasureState.DONE,
             "report": report,
             "removed": sorted(report.get("removed", {}).items()),
             "struck": sorted(report.get("struck", {}).items()),

@@ -17,7 +17,9 @@ from contacts.models.workspace import Role
 from memory.admin.review_asked import Asked, asked, read_id
 from memory.admin.review_back import remember
 from memory.admin.review_page import page
+from memory.models import Memory
 from memory.models.duplicates import Kept
+from memory.models.memory import MemoryState
 from memory.services.contradictions import Decision as Contradicting
 from memory.services.contradictions import decide_contradiction
 from memory.services.duplicates import dismiss_duplicate
@@ -28,6 +30,10 @@ from memory.services.review import (
     merge_reviewed,
     reject_memory,
 )
+
+# Of two that contradict each other, said of the one under review.
+HOLDS = "Stays in use, in place of what it contradicts"
+GIVES_WAY = "Superseded by what it contradicts"
 
 
 def decide_view(site: AdminSite, request: HttpRequest, memory_id: uuid.UUID) -> HttpResponse:
@@ -53,12 +59,20 @@ def decide_view(site: AdminSite, request: HttpRequest, memory_id: uuid.UUID) -> 
             return page(site, request, here, typed=_typed(request), status=status)
         return HttpResponseRedirect(wanted.url(memory_id))
     if revisions:
-        remember(request, memory_id, decision.done, revisions)
+        remember(request, memory_id, _done(decision, memory_id), revisions)
     stays = action in ("edit", "dismiss")
     following = memory_id if stays else read_id(request.POST.get("next", ""))
     if not revisions:
         messages.success(request, f"{decision.done}.")
     return HttpResponseRedirect(wanted.url(following))
+
+
+def _done(decision: "Decision", memory_id: uuid.UUID) -> str:
+    """What came of it for the memory that it stands beside on the page."""
+    states = Memory.objects.filter(pk=memory_id).values_list("state", flat=True)
+    if decision.done == HOLDS and states.first() == MemoryState.SUPERSEDED:
+        return GIVES_WAY
+    return decision.done
 
 
 def _refusal(error: DomainError) -> str:
@@ -169,12 +183,8 @@ DECISIONS = {
     "keep-older": Decision("Merged", _merge(Kept.OLDER)),
     "keep-newer": Decision("Merged", _merge(Kept.NEWER)),
     "dismiss": Decision("Noted: they are two", _dismiss),
-    "against-newer": Decision(
-        "The newer one stays in use", _contradiction(Contradicting.KEEP_NEWER)
-    ),
-    "against-older": Decision(
-        "The older one stays in use", _contradiction(Contradicting.KEEP_OLDER)
-    ),
+    "against-newer": Decision(HOLDS, _contradiction(Contradicting.KEEP_NEWER)),
+    "against-older": Decision(HOLDS, _contradiction(Contradicting.KEEP_OLDER)),
     "against-both": Decision("Both are kept", _contradiction(Contradicting.KEEP_BOTH)),
     "against-none": Decision(
         "Noted: they do not contradict each other", _contradiction(Contradicting.DISMISS)

@@ -2,13 +2,14 @@
 
 A memory's sources are the memories it was derived from and its evidence; where it has neither, the
 session it was saved in. One that loses its last source goes too. One that keeps another stays, and
-loses what tied it to what goes. Nothing is written here.
+loses what tied it to what goes; but a consolidated narrative, made of all its sources' sentences,
+goes with any of them. Nothing is written here.
 """
 
 import re
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -19,11 +20,23 @@ from config.lib.db.models import WorkspaceRow
 from config.lib.wording import Words, number_in, words_of
 from contacts.models import Contact, ContactEmail, ContactPhone, Revision
 from contacts.services.addresses import Labelled, spellings
+from contacts.services.tombstones import marks_of
 from contacts.services.unreadable import texts_of
 from memory.models import Evidence, HookPayload, HookStream, Memory, MemoryAbout, MemoryLink
 from memory.models.links import Relation
+from memory.models.memory import CONSOLIDATED_METHOD
+from memory.services.about import About
 from memory.services.hook_streams import stream_mark
-from sessions.models import Handoff, Message, Notification, Ping, Session, StagedContent, Worker
+from sessions.models import (
+    Handoff,
+    Message,
+    Notification,
+    Ping,
+    Session,
+    SessionEvent,
+    StagedContent,
+    Worker,
+)
 
 Model = type[WorkspaceRow]
 AT_ONCE = 1000
@@ -38,6 +51,11 @@ _OF_SESSION: Sequence[tuple[Model, str]] = (
     (Worker, "session_id"),
     (Worker, "run_session_id"),
 )
+
+
+# Of a deleted memory.
+_KNOWN_BY = ("content_hash", "source", "external_id")
+_READ = {"text", "method", "session", "about", "links", "evidence", *_KNOWN_BY}
 
 
 @dataclass(slots=True)
@@ -55,13 +73,16 @@ class Going:
     marks: set[tuple[str, ...]] = field(default_factory=set)
     phrases: set[Words] = field(default_factory=set)
     terms: set[Words] = field(default_factory=set)
+    # Rows that are gone already, and whose history alone has them.
+    deleted: set[uuid.UUID] = field(default_factory=set)
     copies_only: bool = False
 
     def ids(self, model: Model) -> set[uuid.UUID]:
         return self.rows.get(model, set()) | self.below.get(model, set())
 
     def every_id(self) -> set[uuid.UUID]:
-        return {pk for part in (self.rows, self.below) for ids in part.values() for pk in ids}
+        there = {pk for part in (self.rows, self.below) for ids in part.values() for pk in ids}
+        return there | self.deleted
 
     def counts(self) -> dict[str, int]:
         found: Counter[str] = Counter()
@@ -187,7 +208,9 @@ def follow(going: Going) -> None:
             candidates |= set(derived.values_list("source_id", flat=True))
         candidates -= going.rows[Memory]
         looked_at |= candidates
-        alone = without_source(going, candidates)
+        # A narrative is made of all its sources' sentences.
+        told = Memory.objects.filter(pk__in=candidates, method=CONSOLIDATED_METHOD)
+        alone = without_source(going, candidates) | set(told.values_list("pk", flat=True))
         if not alone:
             break
         before = set(going.rows[Memory])
@@ -198,6 +221,64 @@ def follow(going: Going) -> None:
     going.evidence |= set(kept.values_list("pk", flat=True))
     for model, ids in list(going.rows.items()):
         _go_below(going, model, ids)
+
+
+# --- What is gone already ---------------------------------------------------------------------
+
+
+def add_deleted(going: Going) -> None:
+    """What was deleted before, and would go if it were there: its history has it still, and would
+    bring it back. Rows of a session, and memories all of whose sources go."""
+    gone = Revision.objects.filter(after={}, erased_at=None).exclude(before={})
+    sessions = [str(pk) for pk in going.rows[Session]]
+    for model, name in _OF_SESSION if sessions else ():
+        key = f"before__{name.removesuffix('_id')}__in"
+        found = gone.filter(model=model._meta.label_lower, **{key: sessions})
+        going.deleted |= set(found.values_list("object_id", flat=True))
+    found = gone.filter(model=Memory._meta.label_lower).values_list("object_id", "before")
+    waiting = {
+        pk: {name: before[name] for name in _READ & before.keys()}
+        for pk, before in found.iterator(chunk_size=AT_ONCE)
+    }
+    for some in in_parts(waiting):
+        for pk in Memory.objects.filter(pk__any_of=some).values_list("pk", flat=True):
+            del waiting[pk]  # restored since
+    while more := {pk for pk, before in waiting.items() if _would_go(going, pk, before)}:
+        for pk in more:
+            before = waiting.pop(pk)
+            going.deleted.add(pk)
+            going.marks |= set(marks_of(Memory(pk=pk, **_known_by(before))))
+            _say(going, str(before.get("text", "")))
+
+
+def _would_go(going: Going, pk: uuid.UUID, before: Mapping[str, Any]) -> bool:
+    contacts = {
+        one.contact_id for value in before.get("about", []) if (one := About.read(value)).contact_id
+    }
+    if contacts and contacts <= going.rows[Contact]:
+        return True
+    derived = {
+        uuid.UUID(link["target"])
+        for link in before.get("links", [])
+        if link["relation"] == Relation.DERIVED_FROM and link["source"] == str(pk)
+    }
+    if before.get("method") == CONSOLIDATED_METHOD and derived & (
+        going.rows[Memory] | going.deleted
+    ):
+        return True
+    said = {
+        str(one.get("message") or one.get("event") or "")
+        for one in before.get("evidence", [])
+        if any(one.get(name) for name in ("message", "event", "task", "mission", "uri"))
+    }
+    if derived or said:
+        going_ids = {str(one) for one in going.ids(Message) | going.ids(SessionEvent)}
+        return derived <= going.rows[Memory] | going.deleted and said <= going_ids
+    return before.get("session") in {str(one) for one in going.rows[Session]}
+
+
+def _known_by(before: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(before[name]) for name in _KNOWN_BY if before.get(name)}
 
 
 def _rest_on(sessions: Sequence[uuid.UUID]) -> Any:

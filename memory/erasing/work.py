@@ -33,6 +33,7 @@ from memory.erasing.going import (
     Going,
     Model,
     add_contacts,
+    add_deleted,
     add_memories,
     add_session,
     follow,
@@ -51,7 +52,7 @@ from memory.models import (
     Receipt,
     SearchFeedback,
 )
-from memory.services import passages
+from memory.services import consolidation, passages
 from memory.verify.report import patient_scope
 from sessions.models import Mission, Session
 
@@ -96,6 +97,7 @@ class Found:
             before = len(going.rows[Memory])
             self._statements(erasure)
             follow(going)
+        add_deleted(going)
         phrases = Phrases(going.phrases)
         for model in sweep.swept(going.copies_only) if phrases else ():
             progress(f"looking through {model._meta.verbose_name_plural}")
@@ -277,6 +279,7 @@ def _forget_mentions(found: Found, actor: Actor) -> None:
         }
         if any(value != getattr(result, name) for name, value in lists.items()):
             GoldenResult.objects.filter(pk=result.pk).update(**lists)
+    consolidation.forget(names, actor=actor)
     Mission.objects.filter(session_id__in=found.going.ids(Session)).update(
         output_summary="", error=""
     )

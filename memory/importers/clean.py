@@ -89,8 +89,6 @@ class Cleaner:
         """A text or JSON value without secrets, storable."""
         if isinstance(value, str):
             text = storable.text(value)
-            if len(text) < SHORTEST_SECRET:
-                return text
             return self._counted(text, redact_text(text, personal=personal))
         if value and isinstance(value, (dict, list)):
             clean = storable.json(value)

@@ -48,7 +48,8 @@ def check_release(actor: Actor, memory: Memory) -> None:
     )
     if put_away is not None and put_away.action == "expire":
         return
-    if put_away is None or put_away.actor_kind != "key" or put_away.action == "unlearn":
+    by_agent = put_away is not None and put_away.actor_kind == "key"
+    if not by_agent or put_away.action in ("unlearn", "consolidate"):
         raise Forbidden(
             "This memory was taken out of use by a person or for a reason that stands; an agent "
             "cannot bring it back. Save a new one.",

@@ -26,9 +26,11 @@ from config.lib.errors import Conflict
 from config.lib.jobs import Job
 from config.lib.redact import redact_text
 from config.lib.scope import current_workspace_id, workspace_scope
+from config.lib.wording import ERASED
 from contacts.models import Revision
 from contacts.preferences import preferences
 from contacts.services import funnel
+from contacts.services.seals import erase_bodies
 from memory.models import ConsolidationRun, Memory, MemoryLink
 from memory.models.consolidation import ConsolidationState
 from memory.models.links import Relation
@@ -61,6 +63,7 @@ MOST_GROUPS, MOST_SOURCES = 50, 100
 MOST_SOURCE_TEXT = 4_000
 LOST = timedelta(minutes=5)
 _FIXED = METHOD + "fixed"
+_LISTS = ("sources", "told")
 _EVENT_TYPES = {
     Kind.DECISION: "decision",
     Kind.LEARNING_PATTERN: "pattern_identified",
@@ -106,11 +109,12 @@ def consolidate_job(workspace_id: uuid.UUID) -> Job:
 # --- Planning -------------------------------------------------------------------------------------
 
 
-def plan(*, hides: bool) -> Plan:
-    """What there is to tell, oldest first, at most MOST_GROUPS of it. In a scope. Index
-    memory_unconsolidated."""
-    groups = [*_of_sessions(MOST_GROUPS)]
-    groups += _of_days(MOST_GROUPS - len(groups))
+def plan(*, hides: bool, again: bool = True) -> Plan:
+    """What there is to tell, oldest first, at most MOST_GROUPS of it; without `again` nothing that
+    a person did not want told. In a scope. Index memory_unconsolidated."""
+    untold = _untold() if again else _untold().exclude(pk__in=_unwanted())
+    groups = [*_of_sessions(untold, MOST_GROUPS)]
+    groups += _of_days(untold, MOST_GROUPS - len(groups))
     would_hide = of = 0
     if hides and groups:
         ids = [pk for group in groups for pk in group.sources]
@@ -129,22 +133,28 @@ def _untold() -> QuerySet[Memory]:
     )
 
 
+def _unwanted() -> set[str]:
+    """What runs told that were taken back, or would have told that were dismissed."""
+    states = (ConsolidationState.REVERTED, ConsolidationState.DISMISSED)
+    runs = ConsolidationRun.objects.filter(state__in=states).values_list("groups", flat=True)
+    return {pk for groups in runs for group in groups for pk in group["sources"]}
+
+
 def _hidden(rows: QuerySet[Memory]) -> QuerySet[Memory]:
     """What a run may archive: nothing that a person vouched for or pinned, nothing that holds."""
     return rows.filter(trust__in=UNVOUCHED, pinned=False).exclude(kind__in=STANDING)
 
 
-def _of_sessions(most: int) -> Iterable[Group]:
+def _of_sessions(untold: QuerySet[Memory], most: int) -> Iterable[Group]:
     told = (
-        _untold()
-        .filter(session__ended_at__isnull=False)
+        untold.filter(session__ended_at__isnull=False)
         .values("session_id", "project_id")
         .annotate(rows=Count("id"))
         .filter(rows__gte=LEAST_SOURCES)
         .order_by("session_id", "project_id")[:most]
     )
     for one in told:
-        rows = _untold().filter(session_id=one["session_id"], project_id=one["project_id"])
+        rows = untold.filter(session_id=one["session_id"], project_id=one["project_id"])
         session = Session.objects.get(pk=one["session_id"])
         yield Group(
             sources=_ids(rows),
@@ -154,12 +164,11 @@ def _of_sessions(most: int) -> Iterable[Group]:
         )
 
 
-def _of_days(most: int) -> list[Group]:
+def _of_days(untold: QuerySet[Memory], most: int) -> list[Group]:
     zone = preferences().timezone
     today = clock.now().astimezone(zone).date()
     told = (
-        _untold()
-        .filter(session=None)
+        untold.filter(session=None)
         .annotate(day=TruncDate("recorded_at", tzinfo=zone))
         .values("day", "project_id")
         .annotate(rows=Count("id"))
@@ -169,9 +178,7 @@ def _of_days(most: int) -> list[Group]:
     return [
         Group(
             sources=_ids(
-                _untold().filter(
-                    session=None, project_id=one["project_id"], **_on(one["day"], zone)
-                )
+                untold.filter(session=None, project_id=one["project_id"], **_on(one["day"], zone))
             ),
             title=f"{one['day']:%Y-%m-%d}",
             day=f"{one['day']:%Y-%m-%d}",
@@ -195,16 +202,19 @@ def _ids(rows: QuerySet[Memory]) -> list[str]:
 # --- Running --------------------------------------------------------------------------------------
 
 
-def begin(*, actor: Actor, hides: bool | None = None) -> ConsolidationRun | None:
-    """A planned run, for the job to do; None where there is nothing to tell. Held where it would
-    archive more than the workspace lets it. Conflict (`running`) beside another one. In a scope."""
+def begin(
+    *, actor: Actor, hides: bool | None = None, again: bool = True
+) -> ConsolidationRun | None:
+    """A planned run, for the job to do; None where there is nothing to tell, without `again`
+    nothing but what a person did not want told. Held where it would archive more than the
+    workspace lets it. Conflict (`running`) beside another one. In a scope."""
     if ConsolidationRun.objects.filter(
         state__in=(ConsolidationState.RUNNING, ConsolidationState.HELD)
     ).exists():
         raise Conflict("A consolidation runs or waits for a person already.", code="running")
     wanted = preferences().consolidation
     hides = wanted.hide if hides is None else hides
-    planned = plan(hides=hides)
+    planned = plan(hides=hides, again=again)
     if not planned.groups:
         return None
     held = ""
@@ -323,6 +333,8 @@ def _write(run_id: uuid.UUID) -> ConsolidationRun:
             continue
         memory = _narrative(run, group, rows, actor)
         group |= {"memory": str(memory.pk), "told": [str(row.pk) for row in rows]}
+        # Its words are the narrative's now, and go with it.
+        del group["draft"]
         _mark(run, rows, actor)
         made += 1
         changed += len(rows)
@@ -412,16 +424,51 @@ def revert(*, actor: Actor, run_id: uuid.UUID, reason: str = "") -> Consolidatio
     for group in written:
         _remove(group["memory"], touched, report, actor, reason)
         told = [uuid.UUID(pk) for pk in group["told"]]
-        rows = Memory.objects.filter(pk__in=told).select_for_update(no_key=True).order_by("id")
-        back: dict[uuid.UUID, dict[str, Any]] = {}
-        for row in rows:
-            back[row.pk] = {"consolidated": False}
-            if run.hides and row.state == MemoryState.ARCHIVED and row.pk not in touched:
-                back[row.pk]["state"] = MemoryState.ACTIVE
-        funnel.update_many(list(rows), back, actor=actor, action="unconsolidate")
-        report["reverted"] += len(back)
+        report["reverted"] += _untell(run, told, touched, actor)
     funnel.touch(run, reverted=report)
     return funnel.update(run, {"state": ConsolidationState.REVERTED}, actor=actor, reason=reason)
+
+
+def _untell(
+    run: ConsolidationRun, told: Sequence[uuid.UUID], touched: set[uuid.UUID], actor: Actor
+) -> int:
+    """How many of the sources of one narrative are as they were."""
+    rows = Memory.objects.filter(pk__in=told).select_for_update(no_key=True).order_by("id")
+    back: dict[uuid.UUID, dict[str, Any]] = {}
+    for row in rows:
+        back[row.pk] = {"consolidated": False}
+        if run.hides and row.state == MemoryState.ARCHIVED and row.pk not in touched:
+            back[row.pk]["state"] = MemoryState.ACTIVE
+    funnel.update_many(list(rows), back, actor=actor, action="unconsolidate")
+    return len(back)
+
+
+def forget(gone: set[str], *, actor: Actor) -> None:
+    """Of rows with these ids runs keep no word, and what a narrative that goes told beside them is
+    as it was. For the owner's login, as an erasure has it."""
+    for run in ConsolidationRun.objects.order_by("id"):
+        groups = [_without(group, gone) for group in run.groups]
+        if groups == run.groups:
+            continue
+        for group in run.groups if run.state == ConsolidationState.DONE else ():
+            if group.get("memory") in gone:
+                told = [uuid.UUID(pk) for pk in group["told"] if pk not in gone]
+                _untell(run, told, _touched(run, told), actor)
+        erase_bodies([run.pk])
+        funnel.strike([run], {"groups": groups}, actor=actor)
+
+
+def _without(group: Mapping[str, Any], gone: set[str]) -> dict[str, Any]:
+    """A group of a run without these rows, what was drafted of them, and the name of their
+    session."""
+    lists = {key: [pk for pk in group[key] if pk not in gone] for key in _LISTS if key in group}
+    named = [key for key in ("session", "memory") if group.get(key) in gone]
+    if not named and all(group[key] == left for key, left in lists.items()):
+        return dict(group)
+    kept = {key: value for key, value in group.items() if key not in ("draft", "memory")} | lists
+    if "memory" in group and "memory" not in named:
+        kept["memory"] = group["memory"]
+    return kept | ({"session": "", "title": ERASED} if "session" in named else {})
 
 
 def _remove(

@@ -82,7 +82,8 @@ def propose_for(memory: Memory, near: Sequence[Memory]) -> int:
 
 
 def link_found(newer: Memory, older: Memory, rule: str, **told: Any) -> MemoryLink | None:
-    """The link of a contradiction, None where somebody linked the two already."""
+    """The link of a contradiction, None where somebody linked the two already, another job at the
+    same moment among them."""
     if know_each_other(older, newer):
         return None
     vouched = newer.trust not in UNVOUCHED and older.trust not in UNVOUCHED
@@ -93,7 +94,9 @@ def link_found(newer: Memory, older: Memory, rule: str, **told: Any) -> MemoryLi
         # Asked of a person all the same where one has vouched for both: one of the two is wrong.
         metadata={"rule": rule, "vouched": vouched, **told},
     )
-    return funnel.create(link, actor=JOB)
+    same = MemoryLink.objects.filter(source=newer, target=older, relation=Relation.CONTRADICTS)
+    found, is_new = funnel.once(same.first, lambda: funnel.create(link, actor=JOB))
+    return found if is_new else None
 
 
 def _link(newer: Memory, older: Memory, found: Contradiction) -> None:

@@ -4,13 +4,19 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from config.lib.actor import Actor
+from config.lib.errors import Conflict
+from contacts.models import Revision
 from contacts.services import funnel
 from contacts.services.restoring import remade
 from contacts.services.undoable import Way, no_parts, undoable
 from memory.models import Evidence, GoldenQuery, Memory, MemoryLink
+from memory.models.links import Relation
 from memory.services import golden, memories
 from memory.services.about import About, about_part, held_about, still_there
 from memory.services.authority import check_restoring
+from memory.services.contradictions import reopen_contradiction
+from memory.services.supersession import restore
 
 
 def _about(values: list[str]) -> list[About]:
@@ -59,6 +65,22 @@ def _insert(rows: list[Any]) -> None:
         row.save(force_insert=True)
 
 
+def _unsupersede(actor: Actor, revision: Revision, reason: str) -> Memory:
+    """With the link that says it, and with what was decided of a contradiction by it."""
+    old = funnel.get_row(Memory, revision.object_id)
+    link = MemoryLink.objects.filter(
+        source_id=old.superseded_by_id, target=old, relation=Relation.SUPERSEDES
+    ).first()
+    if link is None:
+        raise Conflict("The link that it followed from is gone.", code="changed_since")
+    decided = link.metadata.get("contradiction")
+    if decided is not None:
+        reopen_contradiction(actor=actor, link_id=uuid.UUID(decided), reason=reason)
+    else:
+        restore(actor=actor, link=link, reason=reason)
+    return funnel.get_row(Memory, old.pk)
+
+
 def register() -> None:
     memory = Way(
         memories.update_memory,
@@ -70,6 +92,7 @@ def register() -> None:
         held=held_about,
         follows=frozenset({"expired_at"}),
         may_restore=check_restoring,
+        actions={"supersede": _unsupersede},
     )
     undoable(Memory, memory)
     query = Way(golden.update_golden, "golden_id", golden.EDITABLE, "workspace", parts=no_parts)

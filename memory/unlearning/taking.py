@@ -304,8 +304,9 @@ def _revert(revision: Revision, actor: Actor, reason: str, own: bool) -> str:
         return "" if lifted else "it rests on what is trusted as little"
     if own and revision.action == "restore":
         return _delete_again(revision, actor, reason)
-    if own and is_memory and revision.action == "unlearn" and revision.erased_at is None:
-        return _relearn(revision, actor, reason)
+    back = _BACK.get(revision.action) if is_memory and revision.erased_at is None else None
+    if back is not None and (own or revision.action != "unlearn"):
+        return _put_back(revision, actor, reason, back)
     planned = undo.plan(revision)
     if planned.why_not or planned.since:
         return planned.why_not or CHANGED
@@ -313,7 +314,11 @@ def _revert(revision: Revision, actor: Actor, reason: str, own: bool) -> str:
     return ""
 
 
-def _relearn(revision: Revision, actor: Actor, reason: str) -> str:
+# What units of work do to memories as a whole -> what takes that back.
+_BACK = {"unlearn": "relearn", "consolidate": "unconsolidate", "unconsolidate": "consolidate"}
+
+
+def _put_back(revision: Revision, actor: Actor, reason: str, action: str) -> str:
     """By the unit itself, as it was put away: no agent may, by a change of its own."""
     memory = Memory.objects.filter(pk=revision.object_id).select_for_update(no_key=True).first()
     if memory is None:
@@ -322,7 +327,7 @@ def _relearn(revision: Revision, actor: Actor, reason: str) -> str:
     if any(now.get(name) != value for name, value in revision.after.items()):
         return CHANGED
     changes = _values(Memory, revision.before)
-    funnel.update(memory, changes, actor=actor, action="relearn", reason=reason)
+    funnel.update(memory, changes, actor=actor, action=action, reason=reason)
     return ""
 
 

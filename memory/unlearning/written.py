@@ -49,7 +49,8 @@ class Written:
         """The oldest first."""
         self._db.execute("BEGIN")
         for row in revisions:
-            if row.before:
+            # Of an emptied one its action tells; what was changed stays, and is listed with why.
+            if row.before or (row.erased_at is not None and row.action != "create"):
                 self._db.execute(
                     "INSERT INTO changed VALUES (?, ?)", (row.id.hex, row.object_id.hex)
                 )
@@ -154,14 +155,14 @@ def of_units(targets: Sequence[uuid.UUID]) -> list[str]:
 def _by_revisions(found: Written, own: Q) -> None:
     """Index revision_actor; of runs, the record since they began."""
     found.own = own
-    rows = Revision.objects.filter(own, erased_at=None)
+    rows = Revision.objects.filter(own)
     if found.unit.since is not None:
         rows = rows.filter(created_at__gte=found.unit.since)
     found.add(_told(rows))
 
 
 def _told(rows: Any) -> Iterator[Revision]:
-    found = rows.order_by("id").only("id", "model", "object_id", "action", "before")
+    found = rows.order_by("id").only("id", "model", "object_id", "action", "before", "erased_at")
     return iter(found.iterator(chunk_size=2000))
 
 

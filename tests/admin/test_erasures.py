@@ -31,6 +31,8 @@ def test_an_owner_looks_types_and_erases(alice, workspace):
     shown = alice.get(page).content.decode()
     assert short_id(memory.pk) in shown
     assert "What remains" in shown
+    assert "would go</span>" in shown
+    assert "removed</span>" not in shown
     run = url(Erasure, "run", row.pk)
     told = alice.post(run, {"confirm": "no"}, follow=True).content.decode()
     assert "nothing was done" in told

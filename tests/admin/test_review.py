@@ -430,12 +430,20 @@ def test_a_contradiction_is_decided_here_and_taken_back(workspace, rita):
         link = link_found(new, old, "changed_value", words=["14", "90"])
     text = page(rita, f"?at={new.pk}")
     assert "They differ in one value. “14”, then “90”." in text
-    assert "This one holds" in text
-    decide(rita, new, "against-newer", link=str(link.pk))
+    assert "What is under review holds" in text
+    decide(rita, new, "against-newer", link=str(link.pk), _reason="Asked the operators")
+    assert "Stays in use, in place of what it contradicts<" in page(rita)
     assert now(workspace, old).superseded_by_id == new.pk
     assert listed(rita) == []
-    back(rita)
+    with workspace_scope(workspace.id):
+        said = Revision.objects.get(object_id=old.pk, action="supersede")
+    assert said.reason == "Asked the operators"
+    # By its history, whoever decided, however long ago.
+    rita.post(reverse("admin:contacts_revision_undo", args=[said.pk]))
     assert now(workspace, old).state == "active"
     assert len(listed(rita)) == 2
+    decide(rita, old, "against-newer", link=str(link.pk))
+    assert "Superseded by what it contradicts<" in page(rita)
+    back(rita)
     decide(rita, old, "against-none", link=str(link.pk))
     assert listed(rita) == []

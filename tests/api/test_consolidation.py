@@ -14,6 +14,7 @@ from memory.models import ConsolidationRun, Memory, MemoryLink
 from memory.selectors_attention import needs_attention
 from memory.services import consolidation
 from memory.services.memories import update_memory
+from memory.tasks_consolidation import begin_consolidations
 from sessions.services.sessions import end_session
 from tests.api.caller import caller, made, problem
 from tests.factories import ALICE, make_memory, make_session
@@ -100,6 +101,32 @@ def test_a_day_without_a_session_is_told_per_project(workspace, rows):
     assert sum(row.consolidated for row in rows(Memory)) == 3
 
 
+def test_it_is_unlearned_and_brought_back_by_a_key(workspace, admin_key, episodes, rows):
+    """What its narrative told is in use again, though no agent may release it by hand."""
+
+    def now():
+        return {pk: (row.state, row.consolidated) for pk, row in of(rows, episodes).items()}
+
+    settle(workspace, most_share=1)
+    before = now()
+    run = begun(admin_key, workspace, hide=True)
+    told = now()
+    (narrative,) = rows(Memory, method="consolidated")
+    eraser = caller(workspace, agent="steward", scopes=["erase", "memories:write"])
+    unit = made(eraser.post("/unlearnings", {"kind": "run", "target_id": run["id"]}))
+    assert unit["preview"]["reverted"] == {"memory": 3}
+    path = f"/unlearnings/{unit['id']}"
+    made(eraser.call("POST", f"{path}/run", if_match="*"))
+    assert now() == before
+    assert rows(Memory, pk=narrative.pk)[0].state == "archived"
+    made(eraser.call("POST", f"{path}/undo", if_match="*"))
+    assert now() == told
+    assert rows(Memory, pk=narrative.pk)[0].state == "active"
+    hidden = next(pk for pk, (state, _) in told.items() if state == "archived")
+    answer = eraser.patch(f"/memories/{hidden}", {"state": "active"}, if_match="*")
+    assert problem(answer, 403)["code"] == "put_away"
+
+
 def test_it_is_taken_back_as_a_whole(workspace, admin_key, episodes, rows):
     before = {pk: (row.state, row.consolidated) for pk, row in of(rows, episodes).items()}
     settle(workspace, most_share=1)
@@ -117,6 +144,11 @@ def test_it_is_taken_back_as_a_whole(workspace, admin_key, episodes, rows):
     assert rows(MemoryLink) == []
     answer = admin_key.post(f"/consolidations/{run['id']}/revert")
     assert problem(answer, 409)["code"] == "not_done"
+    # Not again by night; whoever asks for it has it.
+    settle(workspace, enabled=True)
+    begin_consolidations(0)
+    assert len(rows(ConsolidationRun)) == 1
+    assert made(admin_key.post("/consolidations"))["outcome"] == "begun"
 
 
 def test_a_narrative_that_somebody_changed_stays(workspace, admin_key, episodes, rows):

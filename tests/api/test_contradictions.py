@@ -9,9 +9,11 @@ from config.lib.scope import workspace_scope
 from memory import tasks
 from memory.models import Memory, MemoryLink
 from memory.selectors_review import ReviewFilter, Why, review_queue
+from memory.services import contradictions
 from memory.services.contradictions import (
     Decision,
     decide_contradiction,
+    link_found,
     reopen_contradiction,
 )
 from memory.services.duplicates import propose
@@ -146,6 +148,17 @@ def test_a_job_finds_them_and_nothing_leaves_use(api, workspace, contradicted):
     assert (told["older"]["id"], told["newer"]["id"]) == (old, new)
     assert (told["rule"], told["words"]) == ("changed_value", ["15", "17"])
     assert propose(workspace.id) == (0, False)
+
+
+def test_what_another_job_found_at_the_same_moment_is_there_once(
+    workspace, contradicted, monkeypatch
+):
+    """Its link was not committed when this one looked for it."""
+    _, _, link = contradicted
+    monkeypatch.setattr(contradictions, "know_each_other", lambda one, other: False)
+    with workspace_scope(workspace.id):
+        assert link_found(link.source, link.target, "changed_value") is None
+    assert len(links_of(workspace, relation="contradicts")) == 1
 
 
 def test_keeping_one_supersedes_the_other_and_is_taken_back(api, workspace, contradicted):

@@ -6,7 +6,8 @@ import pytest
 
 from config.lib.redact import MARK, redact, redact_text
 from config.lib.scope import workspace_scope
-from contacts.models import Contact, Revision
+from contacts.models import Contact, Revision, Workspace
+from contacts.services.redaction import forget_extra
 from memory.models import Memory, Receipt
 from sessions.models import PingChannel
 from tests.api.caller import caller, made, wrong_fields
@@ -69,6 +70,9 @@ def test_what_is_sent_twice_is_found_again_and_so_is_a_leaked_secret(api, rows):
 
 def test_a_workspace_adds_patterns_of_its_own(api, rows, other_workspace):
     made(set_redaction(api, patterns={"badge": "BADGE-[0-9]{6}", "word": "tulip"}))
+    assert MARK.fullmatch(
+        made(api.post("/memories", {"text": "x", "data": {"a": "tulip"}}))["data"]["a"]
+    )
     text = made(api.post("/memories", {"text": "BADGE-123456 likes a tulip"}))["text"]
     assert re.fullmatch(r"\[REDACTED:badge:\w{8}\] likes a \[REDACTED:word:\w{8}\]", text)
     body = made(api.post("/tasks", {"title": "t", "metadata": {"BADGE-123456": ["a tulip"]}}))
@@ -95,12 +99,37 @@ def test_a_workspace_adds_patterns_of_its_own(api, rows, other_workspace):
         ({"patterns": {"A b": "x"}}, ".patterns.A b", "name"),
         ({"patterns": {"a": 1}}, ".patterns.a", "text"),
         ({"patterns": {f"a{n}": "x" for n in range(21)}}, ".patterns", "20"),
+        ({"patterns": {"a": "."}}, ".patterns.a", "ordinary"),
+        ({"patterns": {"a": "[A-Z]{2,3}"}}, ".patterns.a", "'UTC'"),
         ({"personal": ["name"]}, ".personal", "email"),
         ({"other": 1}, "", "patterns"),
     ],
 )
 def test_a_setting_that_cannot_be_gone_by_is_refused(api, setting, path, why):
     assert why in wrong_fields(set_redaction(api, **setting))[f"settings.redaction{path}"]
+
+
+def test_a_pattern_never_takes_what_the_workspace_goes_by(api):
+    """Its name and its settings are written again with each change of one of them."""
+    made(api.patch("/workspace", {"name": "Tulips", "settings": {"timezone": "Europe/Vienna"}}))
+    made(set_redaction(api, patterns={"city": "Vienna", "flower": "Tulips?"}))
+    held = made(
+        api.patch("/workspace", {"settings": {"retention": {"receipts": 3}, "mine": "Vienna"}})
+    )
+    assert held["name"] == "Tulips"
+    assert held["settings"]["timezone"] == "Europe/Vienna"
+    assert held["settings"]["retention"] == {"receipts": 3}
+    assert len(marks(held["settings"]["mine"])) == 1
+
+
+def test_a_pattern_of_before_that_takes_everything_can_be_taken_back(api, rows, workspace):
+    with workspace_scope(workspace.id):
+        settings = {"timezone": "UTC", "redaction": {"patterns": {"all": "."}}}
+        Workspace.objects.filter(pk=workspace.id).update(settings=settings)
+    forget_extra(workspace.id)
+    assert "[REDACTED:all" in made(api.post("/tasks", {"title": "anything"}))["title"]
+    made(api.patch("/workspace", {"settings": {"redaction": None}}))
+    assert made(api.post("/tasks", {"title": "tulip"}))["title"] == "tulip"
 
 
 def test_no_pattern_takes_more_than_its_time(api):

@@ -46,6 +46,22 @@ def test_a_change_is_taken_back_by_the_models_own_rules(api):
     assert made(api.get(path))["tags"] == ["deploy"]
 
 
+def test_a_superseding_is_taken_back_with_its_link(api):
+    old, new = (
+        made(api.post("/memories", {"text": f"Logs are kept for {days} days"})) for days in (14, 90)
+    )
+    before = made(api.get(f"/memories/{old['id']}"))
+    link = {"target_id": old["id"], "relation": "supersedes"}
+    made(api.post(f"/memories/{new['id']}/links", link))
+    made(undo(api, changes(api, old["id"])[0]))
+    now = made(api.get(f"/memories/{old['id']}"))
+    same = ("state", "valid_to", "superseded_at", "superseded_by_id")
+    assert [now[name] for name in same] == [before[name] for name in same]
+    assert all_items(api, f"/memories/{old['id']}/links") == []
+    refused = problem(undo(api, changes(api, old["id"])[1]), 409)
+    assert refused["detail"] == "It is as it was before already."
+
+
 def test_what_was_changed_once_more_is_not_overwritten_unasked(api):
     task = made(api.post("/tasks", {"title": "Paint the shed"}))
     edit(api, f"/tasks/{task['id']}", title="Paint the barn", description="red")

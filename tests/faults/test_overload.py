@@ -1,7 +1,9 @@
 """More than a process can do: who is refused is told so at once, and probes are answered."""
 
 import concurrent.futures
+import contextlib
 import http.client
+import socket
 import time
 from collections.abc import Callable, Iterator
 
@@ -12,7 +14,7 @@ from django.db import OperationalError, connection
 
 from config.db.base import DatabaseWrapper
 from config.embedded.temporary import TemporaryUrls
-from config.lib.admission import Admission
+from config.lib.admission import SPARE_THREADS, Admission
 from memory.search import ask
 from tests.api.caller import Caller, caller, made, problem
 from tests.faults.serving import eventually
@@ -85,6 +87,23 @@ def test_a_pool_held_by_slow_requests_refuses_others_and_answers_probes(
         holder.rollback()
         assert [one.result()[0] for one in slow] == [201] * POOL
     assert ask_server("GET", "/api/v1/me")[0] == 200
+
+
+def test_clients_that_stop_in_a_body_that_nobody_reads_keep_no_probe_waiting(server, ask_server):
+    """Five for each thread; the web server would wait two minutes for the rest of their bodies."""
+    head = b"POST /api/v1/memories HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
+    began = time.monotonic()
+    with contextlib.ExitStack() as stopped:
+        links = []
+        for _ in range(5 * (THREADS + SPARE_THREADS)):
+            link = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+            link.sendall(head)
+            links.append(stopped.enter_context(link))
+        answers = [link.recv(12) for link in links]
+        status, _, _ = ask_server("GET", "/livez")
+    assert set(answers) <= {b"HTTP/1.1 401", b"HTTP/1.1 503"}
+    assert status == 200
+    assert time.monotonic() - began < 25
 
 
 def waiting_for_locks(watcher: psycopg.Connection) -> int:

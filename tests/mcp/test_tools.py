@@ -56,7 +56,7 @@ def test_there_are_twelve_and_each_says_when_to_use_it(agent):
         assert "$ref" not in str(tool["inputSchema"])
         assert "response_format" in tool["inputSchema"]["properties"]
     # All that a model reads of them, beside its task.
-    assert sum(tokens_of([t["description"], t["inputSchema"]]) for t in listed) < 12_000
+    assert sum(tokens_of([t["description"], t["inputSchema"]]) for t in listed) < 12_200
 
 
 def test_the_page_on_mcp_names_them_all_with_their_scopes():
@@ -307,6 +307,35 @@ def test_every_kind_can_be_read(workspace, agent):
     known = agent.call("memory_get", kind="contact", id=str(contact.id))["known"]
     assert known[0]["text"] == "Ada likes zinnias."
     assert agent.call("contact_find", query="ada")["known"][0]["id"] == memory["id"]
+
+
+def test_history_is_read_and_a_change_taken_back(agent, workspace):
+    memory = agent.call("memory_save", text="Roses need water.", response_format="detailed")
+    whole = memory["memory"]["id"]
+    tail = whole.replace("-", "")[-12:]
+    agent.call("memory_update", id=tail, version=1, text="Roses need wine.")
+    last, first = agent.call("memory_get", id=tail, history=True)["changes"]
+    assert (last["action"], last["channel"]) == ("update", "mcp")
+    assert last["before"]["text"] == "Roses need water."
+    assert agent.call("memory_get", id=tail, as_of=first["at"])["row"] is None
+    then = agent.call("memory_get", id=whole, as_of="2100-01-01T00:00:00Z")["row"]
+    assert then["text"] == "Roses need wine."
+    agent.call("memory_update", operation="undo", id=last["id"], version=None)
+    assert agent.call("memory_get", id=tail)["row"]["text"] == "Roses need water."
+    agent.call("memory_update", operation="delete", id=tail, version=None)
+    page = agent.call("memory_get", id=whole, history=True, limit=1, response_format="detailed")
+    assert page["changes"][0]["action"] == "delete"
+    assert page["next_cursor"]
+    undone = agent.call(
+        "memory_update", operation="undo", id=page["changes"][0]["id"], version=None
+    )["undone"]
+    assert undone["restored"] is True
+    assert agent.call("memory_get", id=tail)["row"]["text"] == "Roses need water."
+    # Of any kind, each under its own scope.
+    task = agent.call("task_manage", operation="create", title="Buy a hose")["task"]
+    assert agent.call("memory_get", kind="task", id=task["id"], history=True)["changes"]
+    poor = agent_of(workspace, "poor", scopes=["memories:read", "memories:write"])
+    assert "work:read" in poor.fails("memory_get", kind="task", id=task["id"], history=True)
 
 
 # --- Size -------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from contacts.models.erasure import ErasureKind, ErasureState
 from contacts.services import idempotency, seals, undo
 from contacts.services.addresses import Labelled
 from contacts.services.contacts import create_contact
+from contacts.services.workspaces import update_workspace
 from memory import verify
 from memory.erasing import work
 from memory.importers.registry import SOURCES
@@ -33,7 +34,7 @@ from memory.models import (
 )
 from memory.search.funnel import search
 from memory.search.schemas import SearchQuery
-from memory.services import erasures, lessons
+from memory.services import consolidation, erasures, lessons
 from memory.services.about import About
 from memory.services.golden import pin_receipt
 from memory.services.hook_streams import is_erased
@@ -51,7 +52,8 @@ from memory.verify.report import Options
 from sessions.models import Message, RawLine, Session
 from sessions.services.events import NewEvent, append_events
 from sessions.services.handoffs import create_handoff
-from sessions.services.pings import create_ping
+from sessions.services.pings import create_ping, delete_ping
+from sessions.services.sessions import end_session
 from sessions.services.tasks import create_task
 from sessions.services.threads import NewMessage, append_messages
 from sessions.services.workers import spawn_worker
@@ -347,6 +349,71 @@ def test_a_memory_with_another_source_stays_and_loses_the_one(workspace, owner_u
         assert left == {both.id, more.id}
         assert [one.uri for one in Evidence.objects.filter(memory=both)] == ["https://a.b"]
     assert row.preview["losing"] == row.report["losing"] == 2
+
+
+def test_what_was_deleted_before_is_in_no_history_either(workspace, owner_url, dumped):
+    with workspace_scope(workspace.id):
+        session, other = make_session(name="Pots"), make_session(name="Keys")
+        contact = create_contact(actor=ALICE, fields={"name": "Ada"})
+        plain = make_memory("The gardener hid it.", session_id=session.id)
+        derived = make_memory("Gardeners hide things.")
+        link_memories(
+            actor=ALICE, source_id=derived.id, target_id=plain.id, relation="derived_from"
+        )
+        about, _ = create_memory(
+            actor=ALICE, new=NewMemory(text="She owns a gander.", about=[About(contact.id)])
+        )
+        stays = make_memory("The goose is elsewhere.", session_id=other.id)
+        ping, _ = create_ping(actor=ALICE, message="Where is the gardenia?", session_id=session.id)
+        for memory in (derived, plain, about, stays):
+            delete_memory(actor=ALICE, memory_id=memory.id)
+        delete_ping(actor=ALICE, ping_id=ping.id)
+        deleted = Revision.objects.get(object_id=plain.id, action="delete")
+    erase(workspace, ErasureKind.SESSION, session.id)
+    erase(workspace, ErasureKind.CONTACT, contact.id)
+    said = dumped()
+    assert not [word for word in ("gardener", "gardenia", "gander") if word in said]
+    assert "the goose is" in said
+    with workspace_scope(workspace.id), pytest.raises(Conflict):
+        undo.undo(actor=ALICE, revision_id=deleted.pk)
+
+
+TOLD = (
+    "Zorblatt lost the pot. The gardener was told of it at noon.",
+    "We decided to lock the greenhouse at night.",
+    "The lock was changed by the caretaker on Tuesday.",
+    "The caretaker keeps the second key in the office.",
+)
+
+
+@pytest.mark.parametrize("kind", [ErasureKind.MEMORY, ErasureKind.SESSION])
+def test_a_narrative_goes_and_the_rest_is_untold(workspace, owner_url, dumped, kind):
+    """A part of a memory's sentences stands in it, which nobody would find by the whole text."""
+    with workspace_scope(workspace.id):
+        session = make_session(name="The zorblatt affair")
+        episodes = [
+            make_memory(text, kind="observation", trust="agent", session_id=session.id)
+            for text in TOLD
+        ]
+        end_session(actor=ALICE, session_id=session.id)
+        update_workspace(actor=ALICE, settings={"consolidation": {"most_share": 1}})
+        consolidation.begin(actor=ALICE, hides=True)
+    run = consolidation.work(workspace.id)
+    assert run is not None
+    assert "gardener" not in str(run.groups)
+    with workspace_scope(workspace.id):
+        assert Memory.objects.get(method="consolidated")
+    erase(workspace, kind, session.id if kind == ErasureKind.SESSION else episodes[0].id)
+    said = dumped()
+    assert "the gardener was told" not in said
+    with workspace_scope(workspace.id):
+        left = {one.text: (one.state, one.consolidated) for one in Memory.objects.all()}
+    if kind == ErasureKind.SESSION:
+        assert "zorblatt" not in said
+        assert "second key" not in said
+        assert left == {}
+    else:
+        assert left == dict.fromkeys(TOLD[1:], ("active", False))
 
 
 def test_what_was_erased_is_not_restored_nor_sent_again(workspace, owner_url):

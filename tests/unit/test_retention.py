@@ -15,9 +15,11 @@ from psycopg import sql
 
 from config.lib import clock
 from config.lib.clock import Told
+from config.lib.db.owner import as_owner
 from config.lib.errors import Conflict, Invalid
 from config.lib.scope import workspace_scope
 from contacts.models import Revision, UsageDay
+from contacts.scopes import AGENT_SCOPES
 from contacts.services import seals, undo
 from contacts.services.workspaces import update_workspace
 from memory import verify
@@ -38,6 +40,7 @@ from sessions.services.notifications import acknowledge_notifications, notify
 from sessions.services.sessions import end_session
 from sessions.services.transcripts import keep_raw_lines, known_line_keys
 from sessions.services.workers import spawn_worker
+from tests.api.caller import caller, made
 from tests.factories import ALICE, make_key, make_memory, make_session, make_workspace
 
 AGO = timedelta(days=100)
@@ -320,3 +323,21 @@ def test_other_workspaces_are_left_alone(old):
     retain(other.id)
     assert "ended pump 1" in texts(old, SessionEvent, "text")
     assert texts(old, HookPayload, "id") == texts(old, Receipt, "id") == []
+
+
+def test_what_it_made_goes_though_retention_emptied_its_history(workspace, owner_url):
+    api = caller(workspace)
+    agent = caller(workspace, agent="codex", scopes=AGENT_SCOPES)
+    mine = made(api.post("/tasks", {"title": "Water the pump"}))
+    made(agent.patch(f"/tasks/{mine['id']}", {"title": "Sell the pump"}, if_match="*"))
+    memory = made(agent.post("/memories", {"text": "The pump eats seedlings."}))
+    key = made(agent.get("/me"))["key"]["id"]
+    with as_owner("retain"), workspace_scope(workspace.id):
+        seals.empty(Revision.objects.filter(actor_id=key))
+    unit = made(api.post("/unlearnings", {"kind": "key", "target_id": key}))
+    assert unit["preview"]["archived"] == {"memory": 1}
+    (kept,) = unit["preview"]["kept"]
+    assert (kept["id"], kept["why"]) == (mine["id"], "What it was has been erased.")
+    for what, state in (("run", "archived"), ("undo", "active")):
+        made(api.call("POST", f"/unlearnings/{unit['id']}/{what}", if_match="*"))
+        assert made(api.get(f"/memories/{memory['id']}"))["state"] == state

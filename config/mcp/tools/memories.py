@@ -11,6 +11,7 @@ from config.mcp.brief import TOKENS, fitted, picked
 from config.mcp.rest import ANY_VERSION, Call
 from config.mcp.schemas import Arguments, Writing, read
 from config.mcp.tool import Result, Tool, is_detailed
+from contacts.api.revisions import UndoIn, UndoOut, undo_change
 from memory.api import memories as rest
 from memory.api.search import post_search
 from memory.models.memory import Kind, MemoryState, Trust
@@ -200,7 +201,11 @@ SAVE = Tool(
 class MemoryUpdate(_Said):
     id: RowId
     version: Version = Field(..., ge=1, description=VERSION)
-    operation: Literal["change", "delete"] = "change"
+    operation: Literal["change", "delete", "undo"] = Field(
+        "change",
+        description="undo: a change of any row, by its id (memory_get history=true), version null; "
+        "restores what it deleted",
+    )
     text: Text | None = Field(None, min_length=1, max_length=100_000)
     state: Literal[MemoryState.ACTIVE, MemoryState.ARCHIVED, MemoryState.QUARANTINED] | None = (
         Field(None, description="archived: no longer found unless asked for")
@@ -211,6 +216,7 @@ class MemoryUpdate(_Said):
 class MemoryUpdated(Output):
     memory: MemoryOut
     deleted: str
+    undone: UndoOut
 
 
 def update(call: Call, given: MemoryUpdate) -> dict[str, Any]:
@@ -218,6 +224,10 @@ def update(call: Call, given: MemoryUpdate) -> dict[str, Any]:
     if given.operation == "delete":
         call.ask(rest.delete_memory, given.id, reason=given.reason, version=version)
         return {"deleted": given.id}
+    if given.operation == "undo":
+        return {
+            "undone": call.ask(undo_change, given.id, UndoIn(over=False, reason=given.reason or ""))
+        }
     sent = given.fields("text", "state", "reason") | _placed(call, given)
     if not sent.keys() - {"reason"}:
         raise Invalid({"text": "say what is to change: text, kind, tags, state, ..."})

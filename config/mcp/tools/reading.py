@@ -1,5 +1,6 @@
-"""memory_get: one thing in full, whatever it is."""
+"""memory_get: one thing in full, whatever it is; or what its history says."""
 
+import uuid
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Literal
@@ -7,13 +8,15 @@ from typing import Any, Literal
 from pydantic import Field
 
 from config.lib.cursor import write_cursor
-from config.lib.schema import Output, Text
+from config.lib.ids import read_id
+from config.lib.schema import Moment, Output, Text
 from config.mcp.brief import fitted, picked, short
 from config.mcp.rest import Call
 from config.mcp.schemas import Arguments, paging
 from config.mcp.tool import Tool, is_detailed
 from config.mcp.tools.sessions import BRIEF as SESSION
 from contacts.api.contacts import read_contact
+from contacts.api.revisions import AsOfQuery, ChangeOut, get_object_as_of, list_object_history
 from memory.api.known import list_known
 from memory.api.memories import get_memory
 from memory.schemas import KnownOut
@@ -47,6 +50,7 @@ SAID = ("id", "idx", "role", "content", "occurred_at")
 BEFORE = 3
 # Of a session's threads; detailed shows more.
 THREADS = 3
+CHANGE = ("id", "at", "action", "actor_label", "channel", "before", "after", "reason")
 THREAD = ("id", "name", "status", "message_count", "last_message_at", "opening")
 
 
@@ -78,11 +82,13 @@ class Get(Arguments):
     kind: Readable = Field(
         Readable.MEMORY, description="As the hit says. mission: a schedule; run: one run of it"
     )
-    cursor: Text | None = Field(
-        None, max_length=2000, description="next_cursor of a transcript's page before"
-    )
-    limit: int = Field(10, ge=1, le=100, description="Messages on a page")
+    cursor: Text | None = Field(None, max_length=2000, description="next_cursor of a page")
+    limit: int = Field(10, ge=1, le=100, description="Of messages or changes")
     order: Literal["asc", "desc"] = Field("asc", description="desc: a thread's last message first")
+    history: bool = Field(
+        False, description="Its changes, newest first; of a deleted row by its whole id"
+    )
+    as_of: Moment | None = Field(None, description="What it was then")
     wait_seconds: float = Field(
         0, ge=0, le=MAX_WAIT_SECONDS, description="Of a ping: until it is answered"
     )
@@ -90,7 +96,10 @@ class Get(Arguments):
 
 class Got(Output):
     kind: Readable
-    row: dict[str, Any] = Field(description="As REST has it, of the kind")
+    row: dict[str, Any] | None = Field(
+        description="As REST has it, of the kind; as_of: what was recorded, null before and after"
+    )
+    changes: list[ChangeOut]
     threads: list[ThreadOut]
     messages: list[MessageOut]
     known: list[KnownOut]
@@ -122,6 +131,8 @@ _BRIEFS = {Readable.SESSION: SESSION, Readable.SUMMARY: SESSION}
 
 
 def get(call: Call, given: Get) -> dict[str, Any]:
+    if given.history or given.as_of:
+        return _recorded(call, given)
     waiting: dict[str, Any] = {"wait": given.wait_seconds} if given.kind is Readable.PING else {}
     row = call.ask(ROWS[given.kind], given.id, **waiting)
     beside = _beside(call, given, row)
@@ -133,6 +144,29 @@ def get(call: Call, given: Get) -> dict[str, Any]:
             "kind": given.kind.value,
             "row": picked(row, names, cut),
             **{name: _brief(name, value, cut) for name, value in beside.items()},
+        }
+    )
+
+
+def _recorded(call: Call, given: Get) -> dict[str, Any]:
+    """What history says of a row. It knows whole ids; of what is there, any does."""
+    named = given.id
+    if not isinstance(read_id(named), uuid.UUID):
+        named = call.ask(ROWS[given.kind], named)["id"]
+    if given.as_of is not None:
+        then = call.ask(get_object_as_of, named, AsOfQuery(at=given.as_of))["values"]
+        if is_detailed(given):
+            return {"kind": given.kind.value, "row": then}
+        return fitted(lambda cut: {"kind": given.kind.value, "row": short(then, cut)})
+    found = call.ask(list_object_history, named, paging(given.limit, given.cursor))
+    changes, following = found["items"], found["next_cursor"]
+    if is_detailed(given):
+        return {"kind": given.kind.value, "changes": changes, "next_cursor": following}
+    return fitted(
+        lambda cut: {
+            "kind": given.kind.value,
+            "changes": [picked(one, CHANGE, cut) for one in changes],
+            **({"next_cursor": following} if following else {}),
         }
     )
 
