@@ -9,7 +9,7 @@ goes with any of them. Nothing is written here.
 import re
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -287,11 +287,13 @@ def _rest_on(sessions: Sequence[uuid.UUID]) -> Any:
     )
 
 
-def without_source(going: Going, ids: set[uuid.UUID]) -> set[uuid.UUID]:
-    """Those of `ids` that keep none."""
+def without_source(
+    going: Going, ids: set[uuid.UUID], by: Collection[str] = (Relation.DERIVED_FROM,)
+) -> set[uuid.UUID]:
+    """Those of `ids` that keep none, where links `by` lead to sources."""
     kept: set[uuid.UUID] = set()
     some = list(ids)
-    links = MemoryLink.objects.filter(source_id__in=some, relation=Relation.DERIVED_FROM)
+    links = MemoryLink.objects.filter(source_id__in=some, relation__in=by)
     for source, target in links.values_list("source_id", "target_id"):
         if target not in going.rows[Memory]:
             kept.add(source)

@@ -25,11 +25,11 @@ from memory.erasing.going import Going, without_source
 from memory.importers.kinds import ORDER
 from memory.importers.settler import IMPORT_RUN
 from memory.models import Learning, Memory, MemoryDuplicate, MemoryLink, Passage, Unlearning
-from memory.models.links import Relation
 from memory.models.memory import MemoryState
 from memory.models.unlearning import UnlearningKind
 from memory.services.memories import delete_memory
 from memory.services.repeats import forget_key
+from memory.services.trust import DERIVING
 from memory.unlearning import links
 from memory.unlearning.report import Report, named
 from memory.unlearning.written import BATCH, Written
@@ -251,10 +251,10 @@ def _derived(ids: set[uuid.UUID]) -> tuple[set[uuid.UUID], set[uuid.UUID]]:
     waiting, seen = set(ids), set()
     while waiting:
         links = MemoryLink.objects.filter(
-            target_id__in=waiting, relation=Relation.DERIVED_FROM, source__state=MemoryState.ACTIVE
+            target_id__in=waiting, relation__in=DERIVING, source__state=MemoryState.ACTIVE
         )
         seen |= set(links.values_list("source_id", flat=True)) - going.rows[Memory]
-        waiting = without_source(going, seen)
+        waiting = without_source(going, seen, DERIVING)
         going.rows[Memory] |= waiting
         seen -= waiting
     return going.rows[Memory] - ids, seen

@@ -211,6 +211,29 @@ def test_what_was_derived_by_a_job_goes_along(agent):
     assert set(states().values()) == {MemoryState.ACTIVE}
 
 
+def test_what_names_it_as_its_only_parent_goes_along(agent):
+    """As an agent says where a thought is from: over REST, MCP and of another program's store."""
+    poison, sound = remembered(agent, "The pump eats seedlings."), make_memory("Pumps hum.")
+    codex = Actor("key", str(uuid.uuid4()), "other", "api", agent_id=make_agent("other").id)
+
+    def thought(text, *parents):
+        new = NewMemory(text=text, parents=[one.id for one in parents])
+        return create_memory(actor=codex, new=new)[0]
+
+    follows = thought("Keep seedlings off the pump.", poison)
+    thought("Move the seedlings.", follows)
+    thought("Pumps hum at night.", sound, poison)
+    before = everything()
+    unit = unlearn(agent)
+    run_unlearning(actor=ALICE, unlearning_id=unit.pk)
+    assert states() == {
+        "The pump eats seedlings.": "archived", "Keep seedlings off the pump.": "archived",
+        "Move the seedlings.": "archived", "Pumps hum.": "active", "Pumps hum at night.": "active",
+    }  # fmt: skip
+    undo_unlearning(actor=ALICE, unlearning_id=unit.pk)
+    assert everything() == before
+
+
 def test_a_session_loses_what_was_remembered_in_it_but_not_what_a_person_saved(agent):
     session = make_session(actor=agent, agent=make_agent("codex"))
     remembered(agent, "Said in it.", session_id=session.id)
