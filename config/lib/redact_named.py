@@ -34,9 +34,11 @@ def _joined(names: tuple[str, ...]) -> str:
 
 
 _NAME = re.compile(
-    rf"(?i:{_joined(_WHOLE)}|(?:[\w .-]{{0,60}}[-_ .])?(?:{_joined(_ENDINGS)}))"
+    # What is done with one: a page, a limit, a right.
+    r"(?!(?i:(?:change|forgot|reset)[-_ .]?password)\Z)"
+    rf"(?:(?i:{_joined(_WHOLE)}|(?:[\w .-]{{0,60}}[-_ .])?(?:{_joined(_ENDINGS)}))"
     rf"|[A-Z0-9_]{{0,60}}(?:{VARIABLES})"
-    rf"|[\w.-]{{0,60}}[a-z0-9](?:{'|'.join(n.title().replace(' ', '') for n in _ENDINGS)})"
+    rf"|[\w.-]{{0,60}}[a-z0-9](?:{'|'.join(n.title().replace(' ', '') for n in _ENDINGS)}))"
 )
 LONGEST_NAME = 120
 # What stands where a value would: a type, the name of what belongs there, a sign in a table of
@@ -197,15 +199,18 @@ def _paired(text: str, mark: Mark) -> str:
 
 # What says that one of them is worth its time, in RE2: without counted repeats, which make an
 # automaton of many states.
-_SEP = r"[\\\"'`]*\s*(?:[:=]|%3[ad]|%22)"
+# White space and letters are those that `re` knows; RE2's own are those of ASCII.
+SPACES, _LETTERS = r"\s\x0b\x1c-\x1f\x{85}\p{Z}", r"\p{L}\p{N}_"
+_SPACE, _IN_NAME = f"[{SPACES}]", f"[{_LETTERS} .-]"
+_SEP = rf"[\\\"'`]*{_SPACE}*(?:[:=]|%3[ad]|%22)"
 PLAIN: Mapping[str, Callable[[str, Mark], str]] = {
-    rf"(?i){_WORDS}{_SEP}|-[\w-]*{_WORDS}\s": _assigned,
-    rf"(?i)(?:{_WORDS}|authorization|cookie|credentials)'\s*:\s*'": _quoted,
-    r"(?i)authorization[\"']?\s*[:=]": _headers,
-    r"(?i)cookie2?[\"']?\s*:": _cookies,
+    rf"(?i){_WORDS}{_SEP}|-[{_LETTERS}-]*{_WORDS}{_SPACE}": _assigned,
+    rf"(?i)(?:{_WORDS}|authorization|cookie|credentials)'{_SPACE}*:{_SPACE}*'": _quoted,
+    rf"(?i)authorization[\"']?{_SPACE}*[:=]": _headers,
+    rf"(?i)cookie2?[\"']?{_SPACE}*:": _cookies,
     r"\bcurl\b": _curl,
-    rf"(?i)(?:name|key|header){_SEP}[\\\"'\s]*[\w .-]*"
+    rf"(?i)(?:name|key|header){_SEP}[\\\"'{SPACES}]*{_IN_NAME}*"
     rf"(?:{_WORDS}|authorization|cookie|credentials)": _paired,
 }
 # In JSON a name may stand as a value of its own.
-PAIRS = rf"(?i)\"[\w .-]*(?:{_WORDS}|authorization|cookies?|credentials)\"\s*[,}}:\]]"
+PAIRS = rf"(?i)\"{_IN_NAME}*(?:{_WORDS}|authorization|cookies?|credentials)\"{_SPACE}*[,}}:\]]"

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import models
 
 from config.lib.patterns import NOTHING, Extra, read_extra
-from config.lib.redact import SHORTEST_SECRET, redact
+from config.lib.redact import SHORTEST_SECRET, all_clean, redact
 from config.lib.scope import in_scope, workspace_scope
 from contacts.models import Workspace
 from contacts.preferences import is_understood
@@ -69,12 +69,14 @@ def forget_extra(workspace_id: uuid.UUID) -> None:
 def clean(row: models.Model, *, only: Iterable[str] | None = None) -> None:
     """Take the secrets out of a row's texts and JSON, in place."""
     names = None if only is None else frozenset(only)
-    for attname, name, personal in _fields(type(row)):
-        if names is not None and name not in names and attname not in names:
-            continue
-        value = getattr(row, attname)
-        if not value:
-            continue
+    values = [
+        (attname, personal, value)
+        for attname, name, personal in _fields(type(row))
+        if (names is None or name in names or attname in names) and (value := getattr(row, attname))
+    ]
+    if all_clean(value for _, _, value in values):
+        values = []
+    for attname, personal, value in values:
         try:
             redacted = redact(value, personal=personal)
         except RecursionError:

@@ -4,7 +4,10 @@ import json
 from html import escape
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from config.lib import redact as redact_module
 from config.lib.patterns import NOTHING
 from config.lib.recalled import (
     CLOSE,
@@ -13,7 +16,7 @@ from config.lib.recalled import (
     ends_without_recalled,
     without_recalled,
 )
-from config.lib.redact import may_hold_secrets, redact, redact_text, redacting_for
+from config.lib.redact import all_clean, may_hold_secrets, redact, redact_text, redacting_for
 from config.lib.redact_named import is_secret_name
 from tests.factories import nowhere
 from tests.redaction import PEM, SECRETS, unhashed
@@ -24,6 +27,37 @@ def test_a_secret_is_known_by_its_form(kind, secret):
     text = f"before {secret} after"
     assert redact_text(text) == f"before [REDACTED:{kind}] after"
     assert may_hold_secrets(json.dumps(text))
+
+
+PIECES = (
+    "://", r":\/\/", "%3A%2F%2F", "user", ":", "%3a", "hunter22xyz", "@", "%40", "/", " ", "\n",
+    r"\n", "\x0b", "\u00a0", '"', "'", "<", ">", "&", "=", "host", "postgres", "mongodb+srv",
+    "0a1b2c3d4e5f6g7h8i9j", "[REDACTED:", "]", "Bearer", "DB_PASSWORD", "ghp_", "\u00e9",
+    "%20", "?", "#", "\t", "\u2028", "password", "api_key", "--token", "Authorization", "Cookie",
+    "a=b2c3d4e5f6", "curl", "-u", "name", "value", "key", "\\", "{", "}", ",", "sk-",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=16).map("".join))
+@settings(max_examples=500)
+def test_the_first_look_at_a_text_passes_over_nothing(text):
+    """It says which forms are looked for; whatever one of them finds, it has to have said so."""
+    looked_for = redact_module._worth_a_look(text)
+    for number, form in enumerate(redact_module._ALL):
+        assert number in looked_for or form(text) == text
+
+
+@pytest.mark.parametrize(("kind", "secret"), SECRETS.items(), ids=SECRETS)
+def test_many_values_are_looked_at_at_once(kind, secret):
+    clean = ["see https://example.org:8080/a@b", ["tag"], {"note": "plain", "n": 3}]
+    assert all_clean(clean)
+    assert not all_clean([*clean, f"before {secret} after"])
+    assert not all_clean([{"deep": [{"in": secret}]}, *clean])
+
+
+def test_a_name_of_a_secret_or_what_has_no_json_is_looked_at_closer():
+    assert not all_clean(["plain", {"password": "plain words"}])
+    assert not all_clean(["plain", {"token": object()}])
 
 
 @pytest.mark.parametrize(("kind", "secret"), SECRETS.items(), ids=SECRETS)
@@ -173,11 +207,12 @@ def test_a_keys_name_says_that_its_value_is_a_secret():
     for name in (
         "DB_PASSWORD", "PGPASSWORD", "GITHUB_TOKEN", "WEBHOOK_SECRET", "db.password",
         "stripeApiKey", "X-Auth-Token", "aws_session_token", "aws_secret_access_key",
+        "RESET_TOKEN", "new-password",
     ):  # fmt: skip
         assert is_secret_name(name), name
     for name in (
         "next_page_token", "eos_token", "MAX_TOKENS", "access_key_id", "secretary", "public_key",
-        "idempotency_key", "passwords_seen", "x" * 500,
+        "idempotency_key", "passwords_seen", "x" * 500, "reset_password", "changePassword",
     ):  # fmt: skip
         assert not is_secret_name(name), name
     assert may_hold_secrets('{"client_secret": "x"}')
