@@ -416,6 +416,36 @@ def test_a_narrative_goes_and_the_rest_is_untold(workspace, owner_url, dumped, k
         assert left == dict.fromkeys(TOLD[1:], ("active", False))
 
 
+def test_a_narrative_that_is_being_written_does_not_tell_of_it(
+    workspace, owner_url, dumped, monkeypatch
+):
+    """The draft was made of it, and is stored after it is gone."""
+    with workspace_scope(workspace.id):
+        session = make_session(name="Greenhouse")
+        episodes = [
+            make_memory(text, kind="observation", trust="agent", session_id=session.id)
+            for text in TOLD
+        ]
+        end_session(actor=ALICE, session_id=session.id)
+        consolidation.begin(actor=ALICE)
+    drafting, erased = consolidation._draft, []
+
+    def drafted(*args):
+        made = drafting(*args)
+        if not erased:
+            erased.append(episodes[0].id)
+            erase(workspace, ErasureKind.MEMORY, episodes[0].id)
+        return made
+
+    monkeypatch.setattr(consolidation, "_draft", drafted)
+    consolidation.work(workspace.id)
+    assert erased
+    assert "gardener" not in dumped()
+    with workspace_scope(workspace.id):
+        narrative = Memory.objects.get(method="consolidated")
+    assert "second key" in narrative.text
+
+
 def test_what_was_erased_is_not_restored_nor_sent_again(workspace, owner_url):
     with workspace_scope(workspace.id):
         agent = make_agent()
