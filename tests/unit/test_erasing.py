@@ -378,6 +378,18 @@ def test_what_was_deleted_before_is_in_no_history_either(workspace, owner_url, d
         undo.undo(actor=ALICE, revision_id=deleted.pk)
 
 
+def test_of_what_was_deleted_twice_the_last_time_tells_whose_it_was(workspace, owner_url, dumped):
+    with workspace_scope(workspace.id):
+        gone, stays = make_session(), make_session()
+        memory = make_memory("The gosling sleeps in the barn", session_id=gone.id)
+        delete_memory(actor=ALICE, memory_id=memory.id)
+        undo.undo(actor=ALICE, revision_id=Revision.objects.get(action="delete").pk)
+        update_memory(actor=ALICE, memory_id=memory.id, changes={"session_id": stays.id})
+        delete_memory(actor=ALICE, memory_id=memory.id)
+    erase(workspace, ErasureKind.SESSION, gone.id)
+    assert "gosling sleeps" in dumped()
+
+
 TOLD = (
     "Zorblatt lost the pot. The gardener was told of it at noon.",
     "We decided to lock the greenhouse at night.",
