@@ -17,6 +17,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
 
 from django.conf import settings
 from django.urls import get_resolver
+from gunicorn.http import parser  # type: ignore[import-untyped]
 from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
 from config.embedded.lifeline import grace_seconds, watch_lifeline
@@ -60,9 +61,14 @@ proc_name = "remembrancer"
 # refused, and for the first byte of a connection. gunicorn's own 5 s have no setting, and a few
 # dozen clients that stop in the middle kept all threads by them, also those that answer probes.
 gthread.DEFAULT_WORKER_DATA_TIMEOUT = 1.0
+# As much as may be sent, not 64 kB: who still sends when the connection is closed sees that, and
+# not the answer.
+parser._DRAIN_MAX_BYTES = settings.MAX_BODY_BYTES
 # After that it closes the connection, and lingers for the rest once more: for 2 s each, one after
 # the other, in the thread that accepts all others.
-gthread.util.close_graceful = partial(gthread.util.close_graceful, timeout=0.01)
+gthread.util.close_graceful = partial(
+    gthread.util.close_graceful, timeout=0.01, max_drain=settings.MAX_BODY_BYTES
+)
 # A client that sends nothing for so long, or takes as long for a piece of the answer, is gone.
 STALL_SECONDS = 30.0
 

@@ -1,9 +1,11 @@
 """The edges of a web request: its id, its size, and the transaction it works in."""
 
+import contextlib
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -26,6 +28,8 @@ API = "/api/"
 PROBES = {"/livez", "/readyz", "/metrics"}
 # Of a body that is too large; who sends more has a broken connection.
 DISCARDED_BYTES, DISCARD_SECONDS = 128 * 1024 * 1024, 5.0
+# Who sends nothing of it for so long has stopped, and is answered.
+STOPPED_SECONDS = 1.0
 # The same request again, after a deadlock or a serialisation failure undid it.
 MAX_ATTEMPTS = 3
 
@@ -128,12 +132,27 @@ def _discard(request: HttpRequest, length: int) -> None:
     """Read a refused body away, within bounds: a client that still sends when the connection is
     closed sees a broken pipe instead of the answer."""
     left, until = min(length, DISCARDED_BYTES), time.monotonic() + DISCARD_SECONDS
-    source = request.META["wsgi.input"]
-    while left > 0 and time.monotonic() < until:
-        read = len(source.read(min(left, 65_536)))
-        if not read:
-            return
-        left -= read
+    source, sock = request.META["wsgi.input"], request.META.get("gunicorn.socket")
+    with _patient_for(STOPPED_SECONDS, sock), contextlib.suppress(TimeoutError):
+        while left > 0 and time.monotonic() < until:
+            read = len(source.read(min(left, 8_192)))
+            if not read:
+                return
+            left -= read
+
+
+@contextlib.contextmanager
+def _patient_for(seconds: float, sock: Any) -> Iterator[None]:
+    """Reading from `sock`, where there is one, waits no longer for something to come."""
+    if sock is None:
+        yield
+        return
+    before = sock.gettimeout()
+    sock.settimeout(seconds)
+    try:
+        yield
+    finally:
+        sock.settimeout(before)
 
 
 class ApiEdge:

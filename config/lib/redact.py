@@ -93,7 +93,7 @@ def _looks() -> Any:
 _LOOK, _OF_HINT = _looks(), list(_BY_HINT.values())
 # Of these also a number is a secret; of `token` it is a count.
 _NUMERIC = re.compile("pass", re.IGNORECASE)
-_KEY = re.compile(rf'"([\w .-]{{2,{LONGEST_NAME}}})\\*"\s*:')
+_KEY = re.compile(rf'"([\w .-]{{2,{LONGEST_NAME}}})\\*"(?:\s|\\[nrt])*:')
 # A key in JSON that stands in a text, itself perhaps in a text of JSON, with a text as its value.
 _KEYED = re.compile(rf'"([\w .-]{{2,{LONGEST_NAME}}})(\\*)"\s*:\s*(?:\[\s*)?\2"')
 _VALUE, _ESCAPED_VALUE = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL), re.compile(r'[^"]*')

@@ -3,7 +3,7 @@
 A table, and what is asked about a text first. Not for names, which redact_named.py knows.
 """
 
-from config.lib.redact_named import SPACES, VARIABLES
+from config.lib.redact_named import SPACE, VARIABLES
 
 # Kind, the literals of which one stands in every secret of this form, and the form. No form takes
 # more than a bounded number of steps for each place where it may begin: texts come from anybody.
@@ -103,10 +103,9 @@ BROAD = {
     "xox": r"xox[a-eoprs]-",
     "shp": r"shp(?:at|ca|pa|ss)_",
     # Most addresses have no `@` before their path.
-    "://": r":(?://|\\/\\/)[^\s/\"'<>]*@|%3[Aa]%2[Ff]%2[Ff][^\s\"'<>]*%40",
+    "://": r":\\*/\\*/[^\s/\"'<>]*@|%3[Aa]%2[Ff]%2[Ff][^\s\"'<>]*%40",
     "sql://": r"(?i:sql|postgres|mariadb|mongodb|redis|amqps?)[+\w]*://",
-    # A line feed may be written as two letters, where the text is one of JSON.
-    "bearer": rf"(?i:bearer|basic)(?:[{SPACES}]|\\[nrt])",
+    "bearer": rf"(?i:bearer|basic){SPACE}",
 }
 
 # What may stand right before a form, and ends in a letter or digit all the same: a line end that

@@ -94,7 +94,7 @@ _COOKIES = re.compile(
 )
 _COOKIE = re.compile(r"([^\s=;]{1,200})=([^\s=;][^\s;]{3,4000})")
 _ATTRIBUTES = frozenset({"path", "domain", "expires", "max-age", "samesite", "priority", "version"})
-_CURL = re.compile(r"\bcurl\b[^\n|;]{1,400}")
+_CURL = re.compile(r"(?:\b|(?<=\\[nrt]))curl\b[^\n|;]{1,400}")
 _USER = re.compile(r"(\s(?:-u|--user)[ =]?[\"']?[^\s:\"'$<{]{1,64}:)([^\s\"'$<{]{6,200})")
 # As HAR files, Kubernetes and tables of settings have it: the name is a value itself.
 _PAIRED = re.compile(
@@ -198,19 +198,28 @@ def _paired(text: str, mark: Mark) -> str:
 
 
 # What says that one of them is worth its time, in RE2: without counted repeats, which make an
-# automaton of many states.
+# automaton of many states. It is asked of texts, and of the JSON that texts stand in.
+# Names by their ends, and as many as `is_secret_name` knows.
+_NAMED = _joined(
+    tuple(
+        name
+        for name in (*_WHOLE, *_ENDINGS)
+        if not any(name != end and name.endswith(end) for end in (*_WHOLE, *_ENDINGS))
+    )
+)
 # White space and letters are those that `re` knows; RE2's own are those of ASCII.
-SPACES, _LETTERS = r"\s\x0b\x1c-\x1f\x{85}\p{Z}", r"\p{L}\p{N}_"
-_SPACE, _IN_NAME = f"[{SPACES}]", f"[{_LETTERS} .-]"
-_SEP = rf"[\\\"'`]*{_SPACE}*(?:[:=]|%3[ad]|%22)"
+_SPACES, _LETTERS = r"\s\x0b\x1c-\x1f\x{85}\p{Z}", r"\p{L}\p{N}_"
+# In JSON, white space may be written as letters.
+SPACE = rf"(?:[{_SPACES}]|\\[bfnrt]|\\u00[01][0-9a-fA-F])"
+_IN_NAME = f"[{_LETTERS} .-]"
+_SEP = rf"[\\\"'`]*{SPACE}*(?:[:=]|%3[ad]|%22)"
 PLAIN: Mapping[str, Callable[[str, Mark], str]] = {
-    rf"(?i){_WORDS}{_SEP}|-[{_LETTERS}-]*{_WORDS}{_SPACE}": _assigned,
-    rf"(?i)(?:{_WORDS}|authorization|cookie|credentials)'{_SPACE}*:{_SPACE}*'": _quoted,
-    rf"(?i)authorization[\"']?{_SPACE}*[:=]": _headers,
-    rf"(?i)cookie2?[\"']?{_SPACE}*:": _cookies,
-    r"\bcurl\b": _curl,
-    rf"(?i)(?:name|key|header){_SEP}[\\\"'{SPACES}]*{_IN_NAME}*"
-    rf"(?:{_WORDS}|authorization|cookie|credentials)": _paired,
+    rf"(?i){_WORDS}{_SEP}|-[{_LETTERS}.-]*{_WORDS}{SPACE}": _assigned,
+    rf"(?i)(?:{_NAMED})'{SPACE}*:{SPACE}*'": _quoted,
+    rf"(?i)authorization\\*[\"']?{SPACE}*[:=]": _headers,
+    rf"(?i)cookie2?\\*[\"']?{SPACE}*:": _cookies,
+    rf"(?:\b|{SPACE})curl\b": _curl,
+    rf"(?i)(?:name|key|header){_SEP}(?:[\\\"']|{SPACE})*{_IN_NAME}*(?:{_NAMED})": _paired,
 }
 # In JSON a name may stand as a value of its own.
-PAIRS = rf"(?i)\"{_IN_NAME}*(?:{_WORDS}|authorization|cookies?|credentials)\"{_SPACE}*[,}}:\]]"
+PAIRS = rf"(?i)\"{_IN_NAME}*(?:{_NAMED}|cookies)\"{SPACE}*[,}}:\]]"

@@ -235,10 +235,10 @@ def add_deleted(going: Going) -> None:
         key = f"before__{name.removesuffix('_id')}__in"
         found = gone.filter(model=model._meta.label_lower, **{key: sessions})
         going.deleted |= set(found.values_list("object_id", flat=True))
-    found = gone.filter(model=Memory._meta.label_lower).values_list("object_id", "before")
+    found = gone.filter(model=Memory._meta.label_lower).order_by("id")  # the last one tells
     waiting = {
         pk: {name: before[name] for name in _READ & before.keys()}
-        for pk, before in found.iterator(chunk_size=AT_ONCE)
+        for pk, before in found.values_list("object_id", "before").iterator(chunk_size=AT_ONCE)
     }
     for some in in_parts(waiting):
         for pk in Memory.objects.filter(pk__any_of=some).values_list("pk", flat=True):

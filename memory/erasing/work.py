@@ -182,6 +182,7 @@ def carry_out(
     with as_owner(WHAT) as runtime, patient_scope(workspace_id):
         tell = _teller(runtime, workspace_id, erasure_id, progress)
         erasure = funnel.get_row(Erasure, erasure_id)
+        consolidation.hold()
         found = Found(erasure, tell)
         report = found.told()
         # While the rows are there to say what they are known by.

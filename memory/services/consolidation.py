@@ -64,6 +64,7 @@ MOST_SOURCE_TEXT = 4_000
 LOST = timedelta(minutes=5)
 _FIXED = METHOD + "fixed"
 _LISTS = ("sources", "told")
+_OF_DRAFT = ("draft", "read", "memory")
 _EVENT_TYPES = {
     Kind.DECISION: "decision",
     Kind.LEARNING_PATTERN: "pattern_identified",
@@ -262,28 +263,42 @@ def _decide(
 
 def work(workspace_id: uuid.UUID) -> ConsolidationRun | None:
     """Do the run that goes on in a workspace, from where it stopped. Outside any scope."""
-    with workspace_scope(workspace_id):
-        run = ConsolidationRun.objects.filter(state=ConsolidationState.RUNNING).first()
-    if run is None:
-        return None
-    for place, group in enumerate(run.groups):
-        if "draft" in group:
-            continue
+    while True:
         with workspace_scope(workspace_id):
-            material = _material(group)
-        draft, method = _draft(material, run.pk)
+            run = ConsolidationRun.objects.filter(state=ConsolidationState.RUNNING).first()
+            if run is None:
+                return None
+            place = next((at for at, one in enumerate(run.groups) if "draft" not in one), None)
+            if place is None:
+                run = _write(run.pk)
+                if run.state == ConsolidationState.RUNNING:
+                    continue  # of something that was told there are other sources now
+                return run
+            group = run.groups[place]
+            rows = list(_still_to_tell(run, group))
+        told = len(rows) >= LEAST_SOURCES
+        draft, method = _draft(_material(group, rows), run.pk) if told else (None, run.method)
         with workspace_scope(workspace_id):
             run = _locked(run.pk)
             if run.state != ConsolidationState.RUNNING:
                 return run
-            run.groups[place]["draft"] = asdict(draft)
+            if run.groups[place] != group:
+                continue  # some of it was erased meanwhile, and is in the draft
+            drafted = {
+                "draft": asdict(draft) if draft else {},
+                "read": [str(one.pk) for one in rows],
+            }
+            run.groups[place] = group | drafted
             funnel.touch(run, groups=run.groups, beat_at=clock.now(), method=method[:60])
-    with workspace_scope(workspace_id):
-        return _write(run.pk)
 
 
-def _material(group: Mapping[str, Any]) -> Material:
-    rows = Memory.objects.filter(pk__in=group["sources"]).order_by("recorded_at", "id")
+def _still_to_tell(run: ConsolidationRun, group: Mapping[str, Any]) -> QuerySet[Memory]:
+    """Its sources without what was changed, told or taken away since the run was planned."""
+    rows = _untold().filter(pk__in=group["sources"], updated_at__lte=run.started_at)
+    return rows.order_by("recorded_at", "id")
+
+
+def _material(group: Mapping[str, Any], rows: Sequence[Memory]) -> Material:
     said = [
         Said(
             at=row.recorded_at,
@@ -316,28 +331,33 @@ def _draft(material: Material, run_id: uuid.UUID) -> tuple[Draft, str]:
 
 
 def _write(run_id: uuid.UUID) -> ConsolidationRun:
-    """All of it, or nothing. What was changed, told or taken away since it was read is left out."""
+    """All of it, or nothing. What was changed, told or taken away since is left out, also of what
+    is said: where something was since it was drafted, that is to be drafted again, and the run goes
+    on."""
     run = _locked(run_id)
     if run.state != ConsolidationState.RUNNING:
         return run
     actor = _actor(run)
-    made = changed = 0
+    found = []
     for group in run.groups:
-        rows = list(
-            _untold()
-            .filter(pk__in=group["sources"], updated_at__lte=run.started_at)
-            .select_for_update(no_key=True)
-            .order_by("id")
-        )
-        if len(rows) < LEAST_SOURCES:
-            continue
-        memory = _narrative(run, group, rows, actor)
-        group |= {"memory": str(memory.pk), "told": [str(row.pk) for row in rows]}
+        rows = list(_still_to_tell(run, group).order_by("id").select_for_update(no_key=True))
+        if {str(row.pk) for row in rows} != set(group.get("read", ())):
+            group.pop("draft", None)
+        found.append((group, rows))
+    if any("draft" not in group for group in run.groups):
+        funnel.touch(run, groups=run.groups)
+        return run
+    made = changed = 0
+    for group, rows in found:
+        if len(rows) >= LEAST_SOURCES:
+            memory = _narrative(run, group, rows, actor)
+            group |= {"memory": str(memory.pk), "told": [str(row.pk) for row in rows]}
+            _mark(run, rows, actor)
+            made += 1
+            changed += len(rows)
         # Its words are the narrative's now, and go with it.
         del group["draft"]
-        _mark(run, rows, actor)
-        made += 1
-        changed += len(rows)
+        group.pop("read", None)
     funnel.touch(run, groups=run.groups, made=made, changed=changed, ended_at=clock.now())
     return funnel.update(run, {"state": ConsolidationState.DONE}, actor=actor)
 
@@ -443,10 +463,16 @@ def _untell(
     return len(back)
 
 
+def hold() -> None:
+    """Until this transaction is over no run writes what it has drafted."""
+    running = ConsolidationRun.objects.filter(state=ConsolidationState.RUNNING)
+    list(running.select_for_update(no_key=True).values_list("pk"))
+
+
 def forget(gone: set[str], *, actor: Actor) -> None:
     """Of rows with these ids runs keep no word, and what a narrative that goes told beside them is
     as it was. For the owner's login, as an erasure has it."""
-    for run in ConsolidationRun.objects.order_by("id"):
+    for run in ConsolidationRun.objects.select_for_update(no_key=True).order_by("id"):
         groups = [_without(group, gone) for group in run.groups]
         if groups == run.groups:
             continue
@@ -465,7 +491,7 @@ def _without(group: Mapping[str, Any], gone: set[str]) -> dict[str, Any]:
     named = [key for key in ("session", "memory") if group.get(key) in gone]
     if not named and all(group[key] == left for key, left in lists.items()):
         return dict(group)
-    kept = {key: value for key, value in group.items() if key not in ("draft", "memory")} | lists
+    kept = {key: value for key, value in group.items() if key not in _OF_DRAFT} | lists
     if "memory" in group and "memory" not in named:
         kept["memory"] = group["memory"]
     return kept | ({"session": "", "title": ERASED} if "session" in named else {})

@@ -13,7 +13,7 @@ from contacts.services.workspaces import update_workspace
 from memory.models import ConsolidationRun, Memory, MemoryLink
 from memory.selectors_attention import needs_attention
 from memory.services import consolidation
-from memory.services.memories import update_memory
+from memory.services.memories import delete_memory, update_memory
 from memory.tasks_consolidation import begin_consolidations
 from sessions.services.sessions import end_session
 from tests.api.caller import caller, made, problem
@@ -205,6 +205,32 @@ def test_what_changed_meanwhile_is_not_told(workspace, admin_key, episodes, rows
     consolidation.work(workspace.id)
     (run,) = rows(ConsolidationRun)
     assert (run.state, run.made) == ("done", 0)
+
+
+def test_what_is_changed_while_it_is_told_is_not_told(workspace, admin_key, rows, monkeypatch):
+    """The words that were read before stand in the draft."""
+    with workspace_scope(workspace.id):
+        session = make_session()
+        told = [
+            make_memory(f"The {what} is red.", kind="observation", session_id=session.id)
+            for what in ("rose", "wine", "brick", "fox")
+        ]
+        end_session(actor=ALICE, session_id=session.id)
+    made(admin_key.post("/consolidations"))
+    drafting, drafts = consolidation._draft, []
+
+    def drafted(*args):
+        draft = drafting(*args)
+        if not drafts:
+            with workspace_scope(workspace.id):
+                delete_memory(actor=ALICE, memory_id=told[3].pk)
+        drafts.append(draft)
+        return draft
+
+    monkeypatch.setattr(consolidation, "_draft", drafted)
+    consolidation.work(workspace.id)
+    (narrative,) = rows(Memory, method="consolidated")
+    assert ("rose" in narrative.text, "fox" in narrative.text, len(drafts)) == (True, False, 2)
 
 
 def test_it_is_off_until_the_workspace_wants_it(workspace, episodes, rows):

@@ -89,9 +89,14 @@ def test_a_pool_held_by_slow_requests_refuses_others_and_answers_probes(
     assert ask_server("GET", "/api/v1/me")[0] == 200
 
 
-def test_clients_that_stop_in_a_body_that_nobody_reads_keep_no_probe_waiting(server, ask_server):
+@pytest.mark.parametrize(("length", "status"), [(1000, b"401"), (10**9, b"413")])
+def test_clients_that_stop_in_a_body_that_nobody_reads_keep_no_probe_waiting(
+    server, ask_server, length, status
+):
     """Five for each thread; the web server would wait two minutes for the rest of their bodies."""
-    head = b"POST /api/v1/memories HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
+    head = (
+        b"POST /api/v1/memories HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n{" % length
+    )
     began = time.monotonic()
     with contextlib.ExitStack() as stopped:
         links = []
@@ -100,10 +105,23 @@ def test_clients_that_stop_in_a_body_that_nobody_reads_keep_no_probe_waiting(ser
             link.sendall(head)
             links.append(stopped.enter_context(link))
         answers = [link.recv(12) for link in links]
-        status, _, _ = ask_server("GET", "/livez")
-    assert set(answers) <= {b"HTTP/1.1 401", b"HTTP/1.1 503"}
-    assert status == 200
+        alive, _, _ = ask_server("GET", "/livez")
+    assert set(answers) <= {b"HTTP/1.1 " + status, b"HTTP/1.1 503"}
+    assert alive == 200
     assert time.monotonic() - began < 25
+
+
+def test_who_still_sends_a_body_that_is_refused_can_send_it_and_read_why(server):
+    """Most clients send all of it before they read; a closed connection is all that they saw."""
+    head = b"POST /api/v1/memories HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as link:
+        link.sendall(head + b"x" * 100_000)
+        assert link.recv(12) == b"HTTP/1.1 401"
+        for _ in range(19):
+            link.sendall(b"x" * 100_000)
+        link.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answers = b"".join(iter(lambda: link.recv(65_536), b""))
+    assert b"HTTP/1.1 200" in answers
 
 
 def waiting_for_locks(watcher: psycopg.Connection) -> int:

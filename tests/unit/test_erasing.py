@@ -378,6 +378,18 @@ def test_what_was_deleted_before_is_in_no_history_either(workspace, owner_url, d
         undo.undo(actor=ALICE, revision_id=deleted.pk)
 
 
+def test_of_what_was_deleted_twice_the_last_time_tells_whose_it_was(workspace, owner_url, dumped):
+    with workspace_scope(workspace.id):
+        gone, stays = make_session(), make_session()
+        memory = make_memory("The gosling sleeps in the barn", session_id=gone.id)
+        delete_memory(actor=ALICE, memory_id=memory.id)
+        undo.undo(actor=ALICE, revision_id=Revision.objects.get(action="delete").pk)
+        update_memory(actor=ALICE, memory_id=memory.id, changes={"session_id": stays.id})
+        delete_memory(actor=ALICE, memory_id=memory.id)
+    erase(workspace, ErasureKind.SESSION, gone.id)
+    assert "gosling sleeps" in dumped()
+
+
 TOLD = (
     "Zorblatt lost the pot. The gardener was told of it at noon.",
     "We decided to lock the greenhouse at night.",
@@ -414,6 +426,36 @@ def test_a_narrative_goes_and_the_rest_is_untold(workspace, owner_url, dumped, k
         assert left == {}
     else:
         assert left == dict.fromkeys(TOLD[1:], ("active", False))
+
+
+def test_a_narrative_that_is_being_written_does_not_tell_of_it(
+    workspace, owner_url, dumped, monkeypatch
+):
+    """The draft was made of it, and is stored after it is gone."""
+    with workspace_scope(workspace.id):
+        session = make_session(name="Greenhouse")
+        episodes = [
+            make_memory(text, kind="observation", trust="agent", session_id=session.id)
+            for text in TOLD
+        ]
+        end_session(actor=ALICE, session_id=session.id)
+        consolidation.begin(actor=ALICE)
+    drafting, erased = consolidation._draft, []
+
+    def drafted(*args):
+        made = drafting(*args)
+        if not erased:
+            erased.append(episodes[0].id)
+            erase(workspace, ErasureKind.MEMORY, episodes[0].id)
+        return made
+
+    monkeypatch.setattr(consolidation, "_draft", drafted)
+    consolidation.work(workspace.id)
+    assert erased
+    assert "gardener" not in dumped()
+    with workspace_scope(workspace.id):
+        narrative = Memory.objects.get(method="consolidated")
+    assert "second key" in narrative.text
 
 
 def test_what_was_erased_is_not_restored_nor_sent_again(workspace, owner_url):

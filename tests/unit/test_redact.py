@@ -17,7 +17,7 @@ from config.lib.recalled import (
     without_recalled,
 )
 from config.lib.redact import all_clean, may_hold_secrets, redact, redact_text, redacting_for
-from config.lib.redact_named import is_secret_name
+from config.lib.redact_named import _ENDINGS, _WHOLE, is_secret_name
 from tests.factories import nowhere
 from tests.redaction import PEM, SECRETS, unhashed
 
@@ -45,6 +45,40 @@ def test_the_first_look_at_a_text_passes_over_nothing(text):
     looked_for = redact_module._worth_a_look(text)
     for number, form in enumerate(redact_module._ALL):
         assert number in looked_for or form(text) == text
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=16).map("".join))
+@settings(max_examples=500)
+def test_what_json_makes_of_a_text_hides_nothing_from_the_first_look(text):
+    """A line end or a tab is letters there, and so is what stands before a slash or a quote."""
+    for value in ({"said": text}, ["a", text], {"name": text, "value": "hunter22xyz"}):
+        assert redact(value) == redact_module._walked(value, False)
+
+
+@pytest.mark.parametrize("joined", ["", " ", "-", "_", "."])
+@pytest.mark.parametrize("name", [*_WHOLE, *_ENDINGS])
+def test_a_name_that_stands_as_a_value_of_its_own_is_known_as_one_that_is_a_key(name, joined):
+    name = name.replace(" ", joined)
+    for value in ([name, "hunter22xyz"], {"name": name, "value": "hunter22xyz"}):
+        assert "hunter22xyz" not in json.dumps(redact(value))
+    assert "hunter22xyz" not in redact_text(f"{{'{name}': 'hunter22xyz'}}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cd here\ncurl -u vera:hunter22xyz https://example.org",
+        "cd here\\ncurl -u vera:hunter22xyz https://example.org",
+        "run\n--password\thunter22xyz",
+        "password\t= hunter22xyz",
+        "Cookie\t: session=hunter22xyz",
+        '"password"\n: "hunter22xyz"',
+        r"{'at': 'https:\/\/vera:hunter22xyz@example.org'}",
+    ],
+)
+def test_white_space_before_a_secret_in_json_hides_it_from_nobody(text):
+    assert "hunter22xyz" not in json.dumps(redact({"said": text}))
+    assert "hunter22xyz" not in redact_text(text)
 
 
 @pytest.mark.parametrize(("kind", "secret"), SECRETS.items(), ids=SECRETS)
