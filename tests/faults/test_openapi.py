@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from config.embedded.temporary import temporary_server
+from sessions.services.waiting import MAX_WAIT_SECONDS
 from tests.gunicorn import WebServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -59,6 +60,8 @@ def test_the_document_tells_the_truth(
             *("--header", f"Authorization: Bearer {token}", "--checks", "all"),
             *("--phases", phases, *bound, "--generation-deterministic"),
             *("--wait-for-schema", "60", "--request-timeout", "60", "--warnings", "off"),
+            # Who asks to wait for something new is not answered before.
+            *("--max-response-time", str(MAX_WAIT_SECONDS + 10)),
             *("--max-failures", "20", "--no-color"),
         ],
         cwd=tmp_path,
