@@ -74,9 +74,8 @@ def clean(row: models.Model, *, only: Iterable[str] | None = None) -> None:
         for attname, name, personal in _fields(type(row))
         if (names is None or name in names or attname in names) and (value := getattr(row, attname))
     ]
-    if all_clean(value for _, _, value in values):
-        values = []
-    for attname, personal, value in values:
+    clean_already = all_clean(value for _, _, value in values)
+    for attname, personal, value in () if clean_already else values:
         try:
             redacted = redact(value, personal=personal)
         except RecursionError:

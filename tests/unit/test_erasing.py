@@ -398,16 +398,21 @@ TOLD = (
 )
 
 
+def closed_session(name):
+    """(a session that ended, what was remembered in it)."""
+    session = make_session(name=name)
+    episodes = [
+        make_memory(text, kind="observation", trust="agent", session_id=session.id) for text in TOLD
+    ]
+    end_session(actor=ALICE, session_id=session.id)
+    return session, episodes
+
+
 @pytest.mark.parametrize("kind", [ErasureKind.MEMORY, ErasureKind.SESSION])
 def test_a_narrative_goes_and_the_rest_is_untold(workspace, owner_url, dumped, kind):
     """A part of a memory's sentences stands in it, which nobody would find by the whole text."""
     with workspace_scope(workspace.id):
-        session = make_session(name="The zorblatt affair")
-        episodes = [
-            make_memory(text, kind="observation", trust="agent", session_id=session.id)
-            for text in TOLD
-        ]
-        end_session(actor=ALICE, session_id=session.id)
+        session, episodes = closed_session("The zorblatt affair")
         update_workspace(actor=ALICE, settings={"consolidation": {"most_share": 1}})
         consolidation.begin(actor=ALICE, hides=True)
     run = consolidation.work(workspace.id)
@@ -433,12 +438,7 @@ def test_a_narrative_that_is_being_written_does_not_tell_of_it(
 ):
     """The draft was made of it, and is stored after it is gone."""
     with workspace_scope(workspace.id):
-        session = make_session(name="Greenhouse")
-        episodes = [
-            make_memory(text, kind="observation", trust="agent", session_id=session.id)
-            for text in TOLD
-        ]
-        end_session(actor=ALICE, session_id=session.id)
+        _, episodes = closed_session("Greenhouse")
         consolidation.begin(actor=ALICE)
     drafting, erased = consolidation._draft, []
 
