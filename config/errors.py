@@ -15,6 +15,7 @@ from psycopg_pool import PoolTimeout
 
 from config.lib import errors
 from config.lib.body import UnreadableBody
+from config.lib.db.again import RETRYABLE, may_succeed_again
 from config.lib.redact import redact_text
 from contacts.api.auth import Unauthorized
 from contacts.api.edge import Replay
@@ -57,11 +58,6 @@ STATUS: dict[type[errors.DomainError | errors.Exhausted], int] = {
     errors.OverBudget: 429,
     PreconditionRequired: 428,
 }
-# The transaction was undone through no fault of its own; the same request may well succeed.
-RETRYABLE = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
-# Services look before they write, so these say that somebody wrote in between: looking again finds
-# the row that is there now, or that one is gone, and answers better than a constraint's name.
-OVERTAKEN = (psycopg.errors.UniqueViolation, psycopg.errors.ForeignKeyViolation)
 
 
 def problem(
@@ -185,11 +181,6 @@ def as_problem(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     detail, code = details.get(response.status_code, (response.reason_phrase, ""))
     kept = {name: response.headers[name] for name in ("Allow",) if name in response.headers}
     return problem(request, response.status_code, detail, code=code, headers=kept)
-
-
-def may_succeed_again(error: Exception) -> bool:
-    """Whether the same work, done once more, may well end otherwise."""
-    return isinstance(error.__cause__ or error, RETRYABLE + OVERTAKEN)
 
 
 def database_problem(request: HttpRequest, error: Exception) -> HttpResponse:

@@ -16,6 +16,7 @@ from config import errors
 from config.health import livez, metrics, readyz
 from config.lib.admission import Admission
 from config.lib.body import BROKEN_BODY
+from config.lib.db.again import MAX_ATTEMPTS
 from config.lib.redact import redact_text, redacting_for
 from config.lib.writing import tallied
 from contacts.api.edge import Edge
@@ -30,8 +31,6 @@ PROBES = {"/livez", "/readyz", "/metrics"}
 DISCARDED_BYTES, DISCARD_SECONDS = 128 * 1024 * 1024, 5.0
 # Who sends nothing of it for so long has stopped, and is answered.
 STOPPED_SECONDS = 1.0
-# The same request again, after a deadlock or a serialisation failure undid it.
-MAX_ATTEMPTS = 3
 
 
 class RequestId:

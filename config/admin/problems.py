@@ -12,7 +12,8 @@ from django.middleware.csrf import get_token
 from django.template.loader import render_to_string
 from psycopg_pool import PoolTimeout
 
-from config.errors import RETRYABLE, STATUS
+from config.errors import STATUS
+from config.lib.db.again import RETRYABLE
 from config.lib.errors import DomainError, Exhausted
 from contacts.admin.access import entry_of
 

@@ -12,10 +12,9 @@ from django.db import Error as DatabaseError
 from django.db import transaction
 from django.http import HttpRequest
 
-from config import errors
 from config.lib.body import parse_json
+from config.lib.db.again import MAX_ATTEMPTS, may_succeed_again
 from config.mcp.brief import as_json
-from config.middleware import MAX_ATTEMPTS
 from contacts.api.auth import KeyAuth, check_scope
 from contacts.api.edge import Edge, Principal
 from contacts.services import idempotency
@@ -102,7 +101,7 @@ class Call:
                 return answer
             except DatabaseError as error:
                 self.roll_back()
-                if attempt == MAX_ATTEMPTS or not errors.may_succeed_again(error):
+                if attempt == MAX_ATTEMPTS or not may_succeed_again(error):
                     raise
             except BaseException:
                 self.roll_back()

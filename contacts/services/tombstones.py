@@ -6,6 +6,9 @@ it. A statement that says an erased term is refused too. Other rows may say it, 
 talking; but where an import brings them, the text that says it is struck. Not for erasing
 (memory/erasing).
 
+Whoever asks holds a lock of the workspace until the transaction is over, and an erasure that has
+set its tombstones waits for those that hold it (`under_way`): they may not have seen them.
+
 Digests are HMAC-SHA-256 under a key made of SECRET_KEY and the workspace's id: they tell nothing to
 who has only the database, and match nowhere else. With another SECRET_KEY they match nothing.
 """
@@ -25,9 +28,22 @@ from config.lib.scope import current_workspace_id
 from config.lib.wording import ERASED, Words, readings, texts_in
 from contacts.models import Erasure, Tombstone
 
+# The lock in a statement of its own: what is read after it sees what was committed before it.
 _LOOK = (
+    "SELECT pg_advisory_xact_lock_shared(%s); "
     "SELECT digest, words, erasure_id FROM contacts_tombstone "
     "WHERE workspace_id = %s AND (digest = ANY(%s) OR words > 0)"
+)
+# A lock by a number of 64 bits is listed in two halves.
+_UNDER_WAY = (
+    "WITH lock AS (SELECT %s::int8 AS number) "
+    "SELECT DISTINCT virtualtransaction FROM pg_locks, lock "
+    "WHERE database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+    "AND pid <> pg_backend_pid() AND granted AND ("
+    "locktype = 'advisory' AND objsubid = 1 "
+    "AND (classid::int8 << 32) | objid::int8 = lock.number "
+    "OR locktype = 'relation' AND mode = 'RowExclusiveLock' "
+    "AND relation = ANY (%s::regclass[]::oid[]))"
 )
 # What says something of the world; by label, since memories lie in an app above.
 STATEMENTS = frozenset({"memory.memory", "contacts.contact"})
@@ -91,8 +107,21 @@ def bury(erasure: Erasure, *, marks: Iterable[tuple[str, ...]], terms: Iterable[
 def are_buried(marks: Iterable[tuple[str, ...]]) -> bool:
     """Whether any of these was erased. Index tombstone_digest_unique."""
     key = _key()
-    wanted = [_digest(key, mark) for mark in marks]
-    return Tombstone.objects.filter(digest__in=wanted).exists()
+    return bool(_Found(key, {_digest(key, mark) for mark in marks}).whole)
+
+
+def _lock(workspace_id: uuid.UUID) -> int:
+    """The number of the workspace's advisory lock, signed: the random half of its id."""
+    return int.from_bytes(workspace_id.bytes[8:], signed=True)
+
+
+def under_way(workspace_id: uuid.UUID, models: Iterable[type[models.Model]]) -> set[str]:
+    """The transactions, as the server numbers them, that have asked for the workspace's tombstones,
+    or written to the tables of `models`, and are not over. Not this one; outside any scope."""
+    tables = [model._meta.db_table for model in models]
+    with connection.cursor() as cursor:
+        cursor.execute(_UNDER_WAY, [_lock(workspace_id), tables])
+        return {number for (number,) in cursor.fetchall()}
 
 
 def count_kept_away(refusal: Erased) -> None:
@@ -173,7 +202,9 @@ class _Found:
     def __init__(self, key: bytes, wanted: set[bytes]) -> None:
         with connection.cursor() as cursor:
             # Before each write, so not through the ORM, which takes longer than the look-up.
-            cursor.execute(_LOOK, [current_workspace_id(), list(wanted)])
+            workspace_id = current_workspace_id()
+            cursor.execute(_LOOK, [_lock(workspace_id), workspace_id, list(wanted)])
+            cursor.nextset()
             held = cursor.fetchall()
         self.any = bool(held)
         self.whole = {erasure for found, _, erasure in held if bytes(found) in wanted}

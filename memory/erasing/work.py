@@ -1,25 +1,27 @@
-"""Looking at what an erasure would do, and doing it: one transaction, by the owner's login.
+"""Looking at what an erasure would do, and doing it, by the owner's login.
 
-Outside any scope; each opens its own. One that died left nothing done, and is begun again.
+In two transactions: its tombstones first, so that nothing more of it is written; then, when those
+who were writing before are done, all the rest. Outside any scope; each opens its own. One that died
+removed nothing, and is begun again.
 """
 
+import time
 import uuid
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 
 from config.lib import clock
 from config.lib.actor import Actor
+from config.lib.db.models import WorkspaceRow
 from config.lib.db.owner import as_owner
-from config.lib.errors import NotFound
-from config.lib.wording import Phrases, number_in, words_of
+from config.lib.errors import Conflict
+from config.lib.wording import Phrases
 from contacts.models import (
     Contact,
-    ContactEmail,
-    ContactPhone,
     ContactTag,
     Erasure,
     IdempotencyKey,
@@ -29,17 +31,8 @@ from contacts.models import (
 from contacts.models.erasure import ErasureKind, ErasureState
 from contacts.services import funnel, seals, tombstones
 from memory.erasing import sweep
-from memory.erasing.going import (
-    Going,
-    Model,
-    add_contacts,
-    add_deleted,
-    add_memories,
-    add_session,
-    follow,
-    in_parts,
-    name_contacts,
-)
+from memory.erasing.found import Found, Progress, what_goes
+from memory.erasing.going import Going, in_parts
 from memory.erasing.indexes import reindex
 from memory.importers import uploads
 from memory.models import (
@@ -60,98 +53,14 @@ from sessions.models import Mission, Session
 NAMED = 50
 AT_ONCE = 500
 WHAT = "erase"
-Progress = Callable[[str], None]
-
-
-class Found:
-    """What an erasure comes to: rows that go, and those in which its words are struck."""
-
-    def __init__(self, erasure: Erasure, progress: Progress) -> None:
-        self.going = Going()
-        self.hits: dict[Model, list[uuid.UUID]] = {}
-        self.revisions: list[uuid.UUID] = []
-        self.answers: list[uuid.UUID] = []
-        self.removed_too: dict[Model, set[uuid.UUID]] = {}
-        self._find(erasure, progress)
-
-    def _find(self, erasure: Erasure, progress: Progress) -> None:
-        going, target = self.going, erasure.target_id or uuid.UUID(int=0)
-        match ErasureKind(erasure.kind):
-            case ErasureKind.MEMORY:
-                _there(Memory, target)
-                add_memories(going, [target])
-            case ErasureKind.SESSION:
-                _there(Session, target)
-                add_session(going, target)
-            case ErasureKind.CONTACT:
-                _there(Contact, target)
-                add_contacts(going, [target])
-                name_contacts(going)
-            case ErasureKind.TERM:
-                said = words_of(erasure.wanted)
-                going.terms |= {said, words_of(number_in(said))}
-                going.terms.discard(())
-                going.phrases |= going.terms
-        before = -1
-        while before != len(going.rows[Memory]):
-            before = len(going.rows[Memory])
-            self._statements(erasure)
-            follow(going)
-        add_deleted(going)
-        phrases = Phrases(going.phrases)
-        for model in sweep.swept(going.copies_only) if phrases else ():
-            progress(f"looking through {model._meta.verbose_name_plural}")
-            mine = going.ids(model)
-            found = [row.pk for row in sweep.rows_saying(model, phrases) if row.pk not in mine]
-            if not found:
-                continue
-            if model in (ContactEmail, ContactPhone):
-                self.removed_too[model] = set(found)
-            else:
-                self.hits[model] = found
-        progress("looking through changes")
-        if phrases:
-            self.revisions = list(sweep.revisions_saying(phrases))
-        self.answers = list(sweep.answers_saying(phrases, going.every_id()))
-
-    def _statements(self, erasure: Erasure) -> None:
-        """Memories that say it go, and of a term whoever is called so."""
-        going = self.going
-        if going.copies_only:
-            return
-        phrases = Phrases(going.phrases)
-        saying = {row.pk for row in sweep.rows_saying(Memory, phrases)}
-        if erasure.kind == ErasureKind.TERM:
-            name = [Contact._meta.get_field("name")]
-            people = {row.pk for row in sweep.rows_saying(Contact, phrases, name)}
-            for model in (ContactEmail, ContactPhone):
-                people |= {row.contact_id for row in sweep.rows_saying(model, phrases)}
-            add_contacts(going, people)
-            saying |= {row.memory_id for row in sweep.rows_saying(Evidence, phrases)}
-        add_memories(going, saying)
-
-    def told(self) -> dict[str, Any]:
-        """Counts by table, as a report has them."""
-        counts: Counter[str] = Counter(self.going.counts())
-        for model, ids in self.removed_too.items():
-            counts[str(model._meta.verbose_name)] += len(ids)
-        counts["evidence"] += len(self.going.evidence)
-        counts["kept answer"] += len(self.answers)
-        return {
-            "removed": dict(sorted((+counts).items())),
-            "struck": {str(model._meta.verbose_name): len(ids) for model, ids in self.hits.items()},
-            "losing": len(self.going.losing),
-        }
-
-
-def _there(model: Model, pk: uuid.UUID) -> None:
-    if not model.objects.filter(pk=pk).exists():
-        raise NotFound(str(model._meta.verbose_name), pk)
+# How long it waits for those who were writing; imports write in batches of seconds.
+OUTLAST_SECONDS = 600.0
+LOOK_SECONDS, TELL_SECONDS = 0.05, 10.0
 
 
 def look(erasure: Erasure, progress: Progress = lambda text: None) -> dict[str, Any]:
     """What it would do; in a scope, as whoever. Nothing is written."""
-    found = Found(erasure, progress)
+    found = Found(what_goes(erasure), progress)
     touched = set(found.revisions)
     for some in in_parts(found.going.every_id()):
         rows = Revision.objects.filter(object_id__any_of=some, erased_at=None)
@@ -179,30 +88,58 @@ def carry_out(
     """Do it, in the name of `actor`; the report. How far it is stands on the erasure, and is told
     to `progress`. Outside any scope. Conflict `no_owner_login`, NotFound where it is gone by now.
     """
-    with as_owner(WHAT) as runtime, patient_scope(workspace_id):
+    with as_owner(WHAT) as runtime:
         tell = _teller(runtime, workspace_id, erasure_id, progress)
-        erasure = funnel.get_row(Erasure, erasure_id)
-        consolidation.hold()
-        found = Found(erasure, tell)
-        report = found.told()
-        # While the rows are there to say what they are known by.
-        marks = found.going.marks | set(_marks(found.going))
-        tell("emptying changes")
-        report["revisions"] = _empty(found)
-        tell("looking for mentions")
-        _forget_mentions(found, actor)
-        tell("striking words")
-        _strike(found, actor)
-        tell("removing")
-        _remove(found, actor)
-        tell("burying")
-        report["tombstones"] = tombstones.bury(erasure, marks=marks, terms=found.going.terms)
-        report["remains"] = remains(erasure)
-        now = clock.now()
-        funnel.touch(erasure, report=report, progress="", ended_at=now, beat_at=now)
-        funnel.update(
-            erasure, {"state": ErasureState.DONE, "wanted": ""}, actor=actor, action="done"
-        )
+        with patient_scope(workspace_id):
+            erasure = funnel.get_row(Erasure, erasure_id)
+            tell("burying")
+            _bury(erasure, what_goes(erasure))
+        tell("waiting for writers")
+        _outlast_writers(workspace_id, tell)
+        with patient_scope(workspace_id):
+            return _carry_out(erasure_id, actor, tell)
+
+
+def _outlast_writers(workspace_id: uuid.UUID, tell: Progress) -> None:
+    """Until all are done who may not have seen the tombstones, so that what they wrote is found.
+    Conflict `writers` when that takes too long."""
+    written = [model for model in apps.get_models() if issubclass(model, WorkspaceRow)]
+    waiting = tombstones.under_way(workspace_id, written)
+    until, telling = time.monotonic() + OUTLAST_SECONDS, time.monotonic() + TELL_SECONDS
+    while waiting:
+        now = time.monotonic()
+        if now > until:
+            raise Conflict(
+                f"What was being written {OUTLAST_SECONDS / 60:.0f} minutes ago is not done yet "
+                "(a long import, or a transaction that was forgotten); nothing was removed.",
+                code="writers",
+            )
+        if now > telling:
+            telling = now + TELL_SECONDS
+            tell("waiting for writers")
+        time.sleep(LOOK_SECONDS)
+        waiting &= tombstones.under_way(workspace_id, written)
+
+
+def _carry_out(erasure_id: uuid.UUID, actor: Actor, tell: Progress) -> dict[str, Any]:
+    erasure = funnel.get_row(Erasure, erasure_id)
+    consolidation.hold()
+    found = Found(what_goes(erasure, held=True), tell)
+    report = found.told()
+    # While the rows are there to say what they are known by.
+    report["tombstones"] = _bury(erasure, found.going)
+    tell("emptying changes")
+    report["revisions"] = _empty(found)
+    tell("looking for mentions")
+    _forget_mentions(found, actor)
+    tell("striking words")
+    _strike(found, actor)
+    tell("removing")
+    _remove(found, actor)
+    report["remains"] = remains(erasure)
+    now = clock.now()
+    funnel.touch(erasure, report=report, progress="", ended_at=now, beat_at=now)
+    funnel.update(erasure, {"state": ErasureState.DONE, "wanted": ""}, actor=actor, action="done")
     return report
 
 
@@ -226,6 +163,11 @@ def _teller(
             )
 
     return tell
+
+
+def _bury(erasure: Erasure, going: Going) -> int:
+    marks = going.marks | set(_marks(going))
+    return tombstones.bury(erasure, marks=marks, terms=going.terms)
 
 
 def _marks(going: Going) -> Iterable[tuple[str, ...]]:

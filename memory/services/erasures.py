@@ -12,6 +12,7 @@ from django.db import DatabaseError
 
 from config.lib import clock
 from config.lib.actor import Actor, Kind
+from config.lib.db.again import again
 from config.lib.errors import Conflict, DomainError, Invalid
 from config.lib.ids import short_id
 from config.lib.jobs import Job
@@ -185,7 +186,7 @@ def look_now(workspace_id: uuid.UUID, erasure_id: uuid.UUID) -> dict[str, Any]:
 
 def run_now(workspace_id: uuid.UUID, erasure: Erasure) -> dict[str, Any]:
     """Carry out one that was begun; the report."""
-    return work.carry_out(workspace_id, erasure.pk, actor=_actor(erasure))
+    return again(lambda: work.carry_out(workspace_id, erasure.pk, actor=_actor(erasure)))
 
 
 def _actor(erasure: Erasure) -> Actor:
@@ -197,6 +198,8 @@ def _fail(workspace_id: uuid.UUID, erasure_id: uuid.UUID, why: str) -> None:
     with workspace_scope(workspace_id):
         erasure = funnel.get_row(Erasure, erasure_id, lock=True)
         if erasure.state in ACTIVE:
+            # What is there still may be written again.
+            Tombstone.objects.filter(erasure=erasure).delete()
             funnel.touch(erasure, error=why[:1000], ended_at=clock.now())
             changes = {"state": ErasureState.FAILED}
             funnel.update(erasure, changes, actor=_actor(erasure), action="fail")

@@ -1,0 +1,230 @@
+"""What others write while something is being erased: found and removed, or refused."""
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import psycopg
+import pytest
+from django.db import OperationalError, connection
+
+from config.lib.errors import Erased
+from config.lib.scope import set_local, workspace_scope
+from contacts.models import Erasure, Tombstone
+from contacts.models.erasure import ErasureKind, ErasureState
+from contacts.services import tombstones
+from memory.erasing import work
+from memory.models import Memory, MemoryLink
+from memory.services import erasures
+from memory.services.memories import NewEvidence, NewMemory, create_memory, link_memories
+from sessions.models import Message
+from sessions.services.threads import NewMessage, append_messages
+from tests.factories import ALICE, make_agent, make_memory, make_session, make_thread
+from tests.unit.test_erasing import check_whole, dumped, erase, owner_url
+
+__all__ = ["dumped", "owner_url"]
+
+SAID = "The zorblatt key lies under the copper pot."
+
+
+class Writer:
+    """Somebody whose transaction has written and is not over before `end`."""
+
+    def __init__(self, workspace, write):
+        self.workspace, self.write = workspace, write
+        self.wrote, self.may_end = threading.Event(), threading.Event()
+        self.pool = ThreadPoolExecutor(1)
+        self.over: Future[None] = self.pool.submit(self.run)
+        assert self.wrote.wait(10), self.over.exception(0)
+
+    def run(self):
+        try:
+            with workspace_scope(self.workspace.id):
+                self.write()
+                self.wrote.set()
+                assert self.may_end.wait(20)
+        finally:
+            connection.close()
+
+    def end(self):
+        self.may_end.set()
+        self.over.result(10)
+        self.pool.shutdown()
+
+
+@pytest.fixture
+def late(monkeypatch):
+    """`late(writer)`: it ends when the erasure has been seen to wait for it."""
+    waited_for = []
+
+    def _late(writer):
+        under_way = tombstones.under_way
+
+        def looking(*given):
+            found = under_way(*given)
+            if not writer.may_end.is_set():
+                waited_for.append(bool(found))
+                writer.end()
+            return found
+
+        monkeypatch.setattr(tombstones, "under_way", looking)
+
+    yield _late
+    assert waited_for == [True]
+
+
+def remember():
+    make_memory(SAID)
+
+
+def append():
+    thread = make_thread(make_session(agent=make_agent("late")))
+    said = [NewMessage(role="user", content=SAID)]
+    append_messages(actor=ALICE, thread_id=thread.id, messages=said)
+
+
+@pytest.mark.parametrize("write", [remember, append])
+def test_what_was_being_written_is_found(workspace, owner_url, dumped, late, write):
+    late(Writer(workspace, write))
+    erase(workspace, ErasureKind.TERM, term="zorblatt")
+    with workspace_scope(workspace.id):
+        assert not Memory.objects.exists()
+        assert [row.content for row in Message.objects.all()] == ["[erased]"] * (write is append)
+    assert "zorblatt" not in dumped()
+    check_whole(workspace)
+
+
+def test_who_has_only_looked_for_tombstones_is_waited_for(workspace, owner_url, late):
+    def look():
+        tombstones.guard([Memory(text=SAID, content_hash="0" * 64)], actor=ALICE)
+
+    late(Writer(workspace, look))
+    erase(workspace, ErasureKind.TERM, term="zorblatt")
+
+
+def test_what_was_being_derived_is_found(workspace, owner_url, dumped, late):
+    with workspace_scope(workspace.id):
+        memory = make_memory(SAID)
+
+    def derive():
+        after = make_memory("Pots hide much.")
+        link_memories(actor=ALICE, source_id=after.id, target_id=memory.id, relation="derived_from")
+
+    late(Writer(workspace, derive))
+    erase(workspace, ErasureKind.MEMORY, memory.id)
+    assert "pots hide much" not in dumped()
+
+
+def test_the_same_words_elsewhere_are_found(workspace, owner_url, dumped, late):
+    """With a source of its own: said twice without, it is one memory anyway."""
+    with workspace_scope(workspace.id):
+        memory = make_memory(SAID)
+    new = NewMemory(SAID, evidence=[NewEvidence(uri="https://a.b")])
+    late(Writer(workspace, lambda: create_memory(actor=ALICE, new=new)))
+    row = erase(workspace, ErasureKind.MEMORY, memory.id)
+    assert row.report["removed"]["memory"] == 2
+    assert "copper pot" not in dumped()
+
+
+def test_of_a_session_what_was_being_appended_goes(workspace, owner_url, dumped, late):
+    with workspace_scope(workspace.id):
+        session = make_session()
+        thread = make_thread(session)
+
+    def say_more():
+        said = [NewMessage(role="user", content=SAID)]
+        append_messages(actor=ALICE, thread_id=thread.id, messages=said)
+        create_memory(actor=ALICE, new=NewMemory(SAID, {"session_id": session.id}))
+
+    late(Writer(workspace, say_more))
+    row = erase(workspace, ErasureKind.SESSION, session.id)
+    assert (row.preview["removed"].get("message"), row.report["removed"]["message"]) == (None, 1)
+    assert "zorblatt" not in dumped()
+
+
+def test_what_comes_later_is_refused_before_the_rows_are_gone(
+    workspace, owner_url, monkeypatch, dumped
+):
+    with workspace_scope(workspace.id):
+        memory = make_memory(SAID)
+    outlast, empty = work._outlast_writers, work._empty
+
+    def write():
+        """A sentence that says it, and what follows from a row that goes."""
+        with workspace_scope(workspace.id), pytest.raises(Erased):
+            make_memory("Ask Zorblatt.")
+
+    def derive():
+        try:
+            with workspace_scope(workspace.id):
+                set_local("lock_timeout", "50ms")
+                after = make_memory("Pots hide much.")
+                link_memories(
+                    actor=ALICE, source_id=after.id, target_id=memory.id, relation="derived_from"
+                )
+        finally:
+            connection.close()
+
+    def elsewhere(*given):
+        with ThreadPoolExecutor(1) as pool, pytest.raises(OperationalError) as refused:
+            pool.submit(derive).result(10)
+        assert isinstance(refused.value.__cause__, psycopg.errors.LockNotAvailable)
+        return empty(*given)
+
+    def waiting(*given):
+        write()
+        return outlast(*given)
+
+    monkeypatch.setattr(work, "_outlast_writers", waiting)
+    monkeypatch.setattr(work, "_empty", elsewhere)
+    erase(workspace, ErasureKind.TERM, term="zorblatt")
+    with workspace_scope(workspace.id):
+        assert not MemoryLink.objects.exists()
+    assert "zorblatt" not in dumped()
+    assert "pots hide" not in dumped()
+
+
+def begun(workspace):
+    """An erasure of the word that was begun, its job not run yet."""
+    with workspace_scope(workspace.id):
+        row = erasures.propose_erasure(
+            actor=ALICE, kind=ErasureKind.TERM, term="zorblatt", job=False
+        )
+    erasures.work_erasure(workspace.id, row.pk)
+    with workspace_scope(workspace.id):
+        return erasures.begin_erasure(actor=ALICE, erasure_id=row.pk, confirm="zorblatt", job=False)
+
+
+def test_a_writer_who_never_ends_stops_it_and_nothing_is_kept_away(
+    workspace, owner_url, monkeypatch
+):
+    row = begun(workspace)
+    monkeypatch.setattr(work, "OUTLAST_SECONDS", 0.0)
+    writer = Writer(workspace, remember)
+    erasures.work_erasure(workspace.id, row.pk)
+    writer.end()
+    with workspace_scope(workspace.id):
+        row = Erasure.objects.get(pk=row.pk)
+        assert row.state == ErasureState.FAILED
+        assert "nothing was removed" in row.error
+        assert not Tombstone.objects.exists()
+        assert Memory.objects.get().text == SAID
+        make_memory("Ask Zorblatt.")
+
+
+def test_a_deadlock_is_one_more_try(workspace, owner_url, monkeypatch, dumped):
+    row, tried, remove = begun(workspace), [], work._remove
+    with workspace_scope(workspace.id):
+        make_memory(SAID)
+
+    def losing(*given):
+        tried.append(1)
+        if len(tried) < 3:
+            raise OperationalError from psycopg.errors.DeadlockDetected()
+        remove(*given)
+
+    monkeypatch.setattr(work, "_remove", losing)
+    erasures.work_erasure(workspace.id, row.pk)
+    with workspace_scope(workspace.id):
+        assert Erasure.objects.get(pk=row.pk).state == ErasureState.DONE
+    assert len(tried) == 3
+    assert "zorblatt" not in dumped()
