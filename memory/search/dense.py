@@ -102,7 +102,7 @@ def nearest(
     thorough: bool = True,
 ) -> dict[str, float]:
     """passage -> cosine of the `most` nearest that pass the filter, alone or beside another leg;
-    ids as text.
+    ids as text, in no order.
 
     Never fewer than there are: what the approximate search may have missed under a narrow filter
     is looked for exactly. Not so where `thorough` is false: then a filter does not make it slower.
@@ -146,12 +146,13 @@ def _width(figures: Corpus, most: int, beside: bool) -> int:
 def _approximate(
     vector: str, space_id: uuid.UUID, width: int, narrowed: Filter, condition: str, most: int
 ) -> dict[str, float]:
-    """Index passage_vectors, or another of the slot and length. strict_order: the rows come
-    nearest first, as the limit expects."""
+    """Index passage_vectors, or another of the slot and length. relaxed_order: where other
+    workspaces' rows take most away, what is found late may be nearer than what was found before,
+    and the strict order would leave it out."""
     place = place_of(space_id)
     column, n = f"p.{place.columns.vector}", int(place.dimensions)
     settings = (
-        "SET LOCAL hnsw.iterative_scan = strict_order",
+        "SET LOCAL hnsw.iterative_scan = relaxed_order",
         f"SET LOCAL hnsw.ef_search = {width:d}",
         f"SET LOCAL hnsw.max_scan_tuples = {MOST_SCANNED:d}",
     )
