@@ -33,8 +33,8 @@ from memory.search.vectors import NOT_ASKED, QueryVector
 
 # From each leg. Chunks of one row share a place in the answer, and a hit may be first in one leg
 # only, so more than are asked for.
-LEAST_CANDIDATES = 120
-CANDIDATES_PER_HIT = 5
+LEAST_CANDIDATES = 60
+CANDIDATES_PER_HIT = 3
 # Where the chunks of a few long rows are all that was found, so many times as many are looked for,
 # up to so many.
 WIDENED, MOST_CANDIDATES = 6, 5000
