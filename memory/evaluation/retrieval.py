@@ -56,9 +56,11 @@ def measure(
     modes: Iterable[SearchMode],
     *,
     actor: Actor,
+    limit: int = THREAD_HITS,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Report:
-    """Load each group, ask its queries in each mode, remove it again. Opens its own scopes.
+    """Load each group, ask its queries in each mode for `limit` hits, remove it again. Opens its
+    own scopes.
 
     Raises Conflict where nobody may remove workspaces again.
     """
@@ -69,11 +71,15 @@ def measure(
         with scratch_workspace(group, actor=actor) as scratch:
             for mode in modes:
                 progress(f"{group.id}, {number} of {len(dataset.groups)}: {mode.value}")
-                report.outcomes.setdefault(mode, []).extend(_ask(group, scratch, mode, report))
+                report.outcomes.setdefault(mode, []).extend(
+                    _ask(group, scratch, mode, limit, report)
+                )
     return report
 
 
-def _ask(group: Group, scratch: Scratch, mode: SearchMode, report: Report) -> Iterable[Outcome]:
+def _ask(
+    group: Group, scratch: Scratch, mode: SearchMode, limit: int, report: Report
+) -> Iterable[Outcome]:
     # What stands in no thread is one of its own.
     thread_of = {d.id: d.thread or f"alone {d.id}" for d in group.documents}
     for asked in group.queries:
@@ -82,7 +88,7 @@ def _ask(group: Group, scratch: Scratch, mode: SearchMode, report: Report) -> It
                 "q": asked.q,
                 "mode": mode,
                 "kinds": KINDS,
-                "limit": THREAD_HITS,
+                "limit": limit,
                 "asked_at": asked.time,
             }
         )

@@ -21,8 +21,8 @@ from memory.search.filters import Filter
 from memory.search.lexical import Words, asked_of
 from memory.search.ranking import FIGURES, Row, Rows
 
-# Rows whose surroundings are looked at, unless more are to be given: the others would hardly come
-# into an answer (80 of them, and 40 below, answer the three corpora no better).
+# Rows whose surroundings are looked at, unless more are to be given. With 100 LoCoMo is answered
+# .004 better, in 27 ms instead of 21 at 100,000 passages: common words are looked for more often.
 LEAST_ROWS = 60
 # Of these the messages beside them become candidates themselves.
 MOST_SPREAD = 30

@@ -88,8 +88,9 @@ class Snippets:
         lower = run.lower()
         if lower in self._exact:
             return lower
-        if lower == run and run.isalpha():
-            return self._stem(run)
+        if run.isalpha() and lower[1:] == run[1:]:
+            # One word, at the most with a capital: nothing to split.
+            return self._stem(lower)
         # As PostgreSQL's parser splits it, and as lexical_text does beside.
         names = [*_NAME.findall(run), *_PIECE.findall(run), *parts_of(run)]
         for word in dict.fromkeys((lower, *(name.lower() for name in names))):

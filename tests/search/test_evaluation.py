@@ -10,6 +10,7 @@ from django.db import connection
 
 from config.lib.scope import workspace_scope
 from contacts.models import Workspace
+from memory.evaluation import retrieval
 from memory.evaluation.datasets import DatasetError, read_dataset
 from memory.evaluation.metrics import mean, of_query
 from memory.models import Passage
@@ -145,6 +146,18 @@ def test_the_command_measures_and_leaves_nothing(workspace, embedder, tmp_path, 
         assert not Passage.objects.exists()
         cursor.execute("SELECT count(*) FROM contacts_workspace")
         assert cursor.fetchone() == (1,)
+
+
+@pytest.mark.usefixtures("owner_login")
+def test_as_many_hits_are_asked_for_as_is_said(workspace, embedder, tmp_path, monkeypatch, capsys):
+    data, asked, ask = write(tmp_path / "tiny.json", GENERAL), [], retrieval.ask
+    monkeypatch.setattr(retrieval, "ask", lambda of, query: asked.append(query) or ask(of, query))
+    command = "benchmark", "retrieval", "--data", str(data), "--mode", "lexical"
+    for more in ((), ("--limit", "20")):
+        call_command(*command, *more)
+    assert [query.limit for query in asked] == [100, 100, 20, 20]
+    with pytest.raises(CommandError, match="limit"):
+        call_command(*command, "--limit", "5")
 
 
 @pytest.mark.usefixtures("owner_login")

@@ -11,10 +11,11 @@ from django.core.management.base import CommandError
 from contacts.management.shell import ShellCommand, shell_actor
 from contacts.models import Workspace
 from contacts.selectors import get_workspace
+from memory.evaluation import metrics
 from memory.evaluation.ablation import ablate
 from memory.evaluation.datasets import Dataset, DatasetError, read_dataset
-from memory.evaluation.retrieval import Report, measure
-from memory.search.schemas import SearchMode
+from memory.evaluation.retrieval import THREAD_HITS, Report, measure
+from memory.search.schemas import MAX_LIMIT, SearchMode
 from memory.services.golden import golden_line, golden_report
 
 SHOWN = ("frac@5", "frac@10", "frac@20", "any@10", "all@10", "mrr", "ndcg@10")
@@ -32,6 +33,15 @@ class Command(ShellCommand):
         retrieval.add_argument("--data", type=Path, required=True, help="the data set's file")
         modes = [mode.value for mode in SearchMode]
         retrieval.add_argument("--mode", choices=modes, help="without: each of them")
+        retrieval.add_argument(
+            "--limit",
+            type=int,
+            choices=range(metrics.DEEPEST, MAX_LIMIT + 1),
+            metavar="HITS",
+            default=THREAD_HITS,
+            help=f"hits asked for, {metrics.DEEPEST} to {MAX_LIMIT} (default: %(default)s); for "
+            "fewer, fewer candidates are ranked and threads are seen less deep",
+        )
         retrieval.add_argument(
             "--ablate", action="store_true", help="what each part of hybrid ranking is worth"
         )
@@ -54,7 +64,11 @@ class Command(ShellCommand):
             return
         modes = [SearchMode(options["mode"])] if options["mode"] else list(SearchMode)
         report = measure(
-            dataset, modes, actor=shell_actor("benchmark"), progress=self._progress(options)
+            dataset,
+            modes,
+            actor=shell_actor("benchmark"),
+            limit=options["limit"],
+            progress=self._progress(options),
         )
         if options["json"]:
             self.stdout.write(json.dumps(report.as_dict(), indent=2))
