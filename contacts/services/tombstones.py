@@ -15,6 +15,7 @@ who has only the database, and match nowhere else. With another SECRET_KEY they 
 
 import hmac
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -110,9 +111,9 @@ def are_buried(marks: Iterable[tuple[str, ...]]) -> bool:
     return bool(_Found(key, {_digest(key, mark) for mark in marks}).whole)
 
 
-def _lock(workspace_id: uuid.UUID) -> int:
-    """The number of the workspace's advisory lock, signed: the random half of its id."""
-    return int.from_bytes(workspace_id.bytes[8:], signed=True)
+def lock_of(pk: uuid.UUID) -> int:
+    """The number of a row's advisory lock, signed: the random half of its id."""
+    return int.from_bytes(pk.bytes[8:], signed=True)
 
 
 def under_way(workspace_id: uuid.UUID, models: Iterable[type[models.Model]]) -> set[str]:
@@ -120,7 +121,7 @@ def under_way(workspace_id: uuid.UUID, models: Iterable[type[models.Model]]) -> 
     or written to the tables of `models`, and are not over. Not this one; outside any scope."""
     tables = [model._meta.db_table for model in models]
     with connection.cursor() as cursor:
-        cursor.execute(_UNDER_WAY, [_lock(workspace_id), tables])
+        cursor.execute(_UNDER_WAY, [lock_of(workspace_id), tables])
         return {number for (number,) in cursor.fetchall()}
 
 
@@ -203,14 +204,14 @@ class _Found:
         with connection.cursor() as cursor:
             # Before each write, so not through the ORM, which takes longer than the look-up.
             workspace_id = current_workspace_id()
-            cursor.execute(_LOOK, [_lock(workspace_id), workspace_id, list(wanted)])
+            cursor.execute(_LOOK, [lock_of(workspace_id), workspace_id, list(wanted)])
             cursor.nextset()
             held = cursor.fetchall()
         self.any = bool(held)
         self.whole = {erasure for found, _, erasure in held if bytes(found) in wanted}
         self.terms = _Terms(
             key,
-            {bytes(found): erasure for found, words, erasure in held if words},
+            [(bytes(found), erasure) for found, words, erasure in held if words],
             sorted({words for _, words, _ in held if words}),
         )
 
@@ -219,10 +220,12 @@ class _Terms:
     """Terms of which only digests are known: every run of as many words is hashed and compared."""
 
     def __init__(
-        self, key: bytes, digests: Mapping[bytes, uuid.UUID], lengths: Sequence[int]
+        self, key: bytes, digests: Iterable[tuple[bytes, uuid.UUID]], lengths: Sequence[int]
     ) -> None:
         self.key = key
-        self.digests = digests
+        self.digests: dict[bytes, set[uuid.UUID]] = defaultdict(set)
+        for digest, erasure in digests:
+            self.digests[digest].add(erasure)
         self.lengths = lengths
 
     def said_in(self, value: Any) -> set[uuid.UUID]:
@@ -240,7 +243,7 @@ class _Terms:
                 "".join(pieces[i : i + n]) for n in self.lengths for i in range(len(pieces) - n + 1)
             }
         hashed = (_hashed(self.key, head + run) for run in runs)
-        return {self.digests[one] for one in hashed if one in self.digests}
+        return {one for digest in hashed if digest in self.digests for one in self.digests[digest]}
 
     def strike(self, value: Any) -> Any:
         if isinstance(value, str):

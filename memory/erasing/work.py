@@ -13,6 +13,7 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
+from django.db import connection
 
 from config.lib import clock
 from config.lib.actor import Actor
@@ -61,10 +62,7 @@ LOOK_SECONDS, TELL_SECONDS = 0.05, 10.0
 def look(erasure: Erasure, progress: Progress = lambda text: None) -> dict[str, Any]:
     """What it would do; in a scope, as whoever. Nothing is written."""
     found = Found(what_goes(erasure), progress)
-    touched = set(found.revisions)
-    for some in in_parts(found.going.every_id()):
-        rows = Revision.objects.filter(object_id__any_of=some, erased_at=None)
-        touched |= set(rows.values_list("pk", flat=True))
+    found.find_changes(progress)
     named = [
         {"model": model._meta.label_lower, "id": str(pk)}
         for model in (Memory, Contact, Session)
@@ -72,7 +70,7 @@ def look(erasure: Erasure, progress: Progress = lambda text: None) -> dict[str, 
     ]
     return {
         **found.told(),
-        "revisions": len(touched),
+        "revisions": len(found.revisions),
         "named": named[:NAMED],
         "remains": remains(erasure),
     }
@@ -121,21 +119,34 @@ def _outlast_writers(workspace_id: uuid.UUID, tell: Progress) -> None:
         waiting &= tombstones.under_way(workspace_id, written)
 
 
+def take(erasure_id: uuid.UUID, *, wait: bool = True) -> bool:
+    """Whether nobody else removes what this one is about, or says that it failed, until the
+    transaction is over: a shell may be at it, and the job that believes it lost. The row itself
+    is not locked: how far it is is written on it."""
+    look = "SELECT pg_advisory_xact_lock(%s)" if wait else "SELECT pg_try_advisory_xact_lock(%s)"
+    with connection.cursor() as cursor:
+        cursor.execute(look, [tombstones.lock_of(erasure_id)])
+        return wait or bool(cursor.fetchone()[0])
+
+
 def _carry_out(erasure_id: uuid.UUID, actor: Actor, tell: Progress) -> dict[str, Any]:
+    take(erasure_id)
     erasure = funnel.get_row(Erasure, erasure_id)
+    if erasure.state != ErasureState.RUNNING:
+        raise Conflict("Another process has carried it out, or given it up.", code="wrong_state")
     consolidation.hold()
     found = Found(what_goes(erasure, held=True), tell)
-    report = found.told()
     # While the rows are there to say what they are known by.
-    report["tombstones"] = _bury(erasure, found.going)
-    tell("emptying changes")
-    report["revisions"] = _empty(found)
+    buried = _bury(erasure, found.going)
     tell("looking for mentions")
     _forget_mentions(found, actor)
     tell("striking words")
     _strike(found, actor)
     tell("removing")
     _remove(found, actor)
+    found.find_changes(tell, but=actor.request_id)
+    tell("emptying changes")
+    report = {"revisions": _empty(found), "tombstones": buried, **found.told()}
     report["remains"] = remains(erasure)
     now = clock.now()
     funnel.touch(erasure, report=report, progress="", ended_at=now, beat_at=now)
@@ -184,10 +195,11 @@ def _marks(going: Going) -> Iterable[tuple[str, ...]]:
 
 
 def _empty(found: Found) -> int:
-    emptied = seals.erase_bodies(sorted(found.going.every_id()))
-    for some in in_parts(found.revisions):
-        emptied += seals.empty(Revision.objects.filter(pk__any_of=some, erased_at=None))
-    return emptied
+    """And the answers that were kept."""
+    for some in in_parts(found.answers):
+        IdempotencyKey.objects.filter(pk__any_of=some).delete()
+    changes = (Revision.objects.filter(pk__any_of=some) for some in in_parts(found.revisions))
+    return sum(seals.empty(rows.filter(erased_at=None)) for rows in changes)
 
 
 def _forget_mentions(found: Found, actor: Actor) -> None:
@@ -199,8 +211,6 @@ def _forget_mentions(found: Found, actor: Actor) -> None:
         # By a digest of the words: whoever guesses them could tell that they were there.
         Lesson.objects.filter(memory_id__in=some).delete()
         Lesson.objects.filter(session_id__in=some).delete()
-    for some in in_parts(found.answers):
-        IdempotencyKey.objects.filter(pk__any_of=some).delete()
     Receipt.objects.filter(pk__in=found.going.receipts).delete()
     for pk, hits in Receipt.objects.values_list("pk", "hits").iterator(chunk_size=AT_ONCE):
         left = [hit for hit in hits if str(hit.get("id", "")) not in names]
@@ -209,7 +219,7 @@ def _forget_mentions(found: Found, actor: Actor) -> None:
     for query in GoldenQuery.objects.all():
         expected = [one for one in query.expected if one not in names]
         if not expected and query.expected:
-            seals.erase_bodies([query.pk])
+            found.going.deleted.add(query.pk)
             funnel.erase([query], actor=actor)
         elif len(expected) < len(query.expected):
             funnel.strike([query], {"expected": expected}, actor=actor)
@@ -222,7 +232,7 @@ def _forget_mentions(found: Found, actor: Actor) -> None:
         }
         if any(value != getattr(result, name) for name, value in lists.items()):
             GoldenResult.objects.filter(pk=result.pk).update(**lists)
-    consolidation.forget(names, actor=actor)
+    found.going.deleted |= consolidation.forget(names, actor=actor)
     Mission.objects.filter(session_id__in=found.going.ids(Session)).update(
         output_summary="", error=""
     )

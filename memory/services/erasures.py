@@ -196,6 +196,8 @@ def _actor(erasure: Erasure) -> Actor:
 
 def _fail(workspace_id: uuid.UUID, erasure_id: uuid.UUID, why: str) -> None:
     with workspace_scope(workspace_id):
+        if not work.take(erasure_id, wait=False):
+            return  # another process is removing it
         erasure = funnel.get_row(Erasure, erasure_id, lock=True)
         if erasure.state in ACTIVE:
             # What is there still may be written again.
