@@ -24,10 +24,11 @@ from django.conf import settings
 from django.db import connection, models
 
 from config.lib.actor import Actor
-from config.lib.errors import Erased
+from config.lib.errors import Conflict, Erased
 from config.lib.scope import current_workspace_id
 from config.lib.wording import ERASED, Words, readings, texts_in
 from contacts.models import Erasure, Tombstone
+from contacts.models.erasure import ErasureState
 
 # The lock in a statement of its own: what is read after it sees what was committed before it.
 _LOOK = (
@@ -123,6 +124,43 @@ def under_way(workspace_id: uuid.UUID, models: Iterable[type[models.Model]]) -> 
     with connection.cursor() as cursor:
         cursor.execute(_UNDER_WAY, [lock_of(workspace_id), tables])
         return {number for (number,) in cursor.fetchall()}
+
+
+def take(erasure_id: uuid.UUID) -> None:
+    """Nobody else removes what it is about until the transaction is over, nor writes what must not
+    be written meanwhile (`keep_off`): a shell may be at it, and the job that believes it lost. The
+    row is not locked by this: how far it is is written on it."""
+    _ask("SELECT pg_advisory_xact_lock(%s)", erasure_id)
+
+
+def keep_off(erasure_id: uuid.UUID) -> bool:
+    """Whether nobody removes what an erasure is about, nor will before the transaction is over."""
+    return bool(_ask("SELECT pg_try_advisory_xact_lock_shared(%s)", erasure_id))
+
+
+def _ask(lock: str, pk: uuid.UUID) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(lock, [lock_of(pk)])
+        return cursor.fetchone()[0]
+
+
+def erased_so_far() -> int:
+    """For whoever reads, thinks about it outside of a transaction, and writes what came of it:
+    asked before reading, for `require_nothing_erased`."""
+    return Erasure.objects.filter(state=ErasureState.DONE).count()
+
+
+def require_nothing_erased(before: int) -> None:
+    """Conflict `erased_meanwhile` where what was read when so many were done may have been erased
+    since, or is just now: it would stand in what was made of it."""
+    _ask("SELECT pg_advisory_xact_lock_shared(%s)", current_workspace_id())
+    running = Erasure.objects.filter(state=ErasureState.RUNNING).values_list("pk", flat=True)
+    # In this order: one that was removing, and is not any more, is done.
+    if not all(map(keep_off, running)) or erased_so_far() != before:
+        raise Conflict(
+            "Something is being erased, or was, since this was read; do it again.",
+            code="erased_meanwhile",
+        )
 
 
 def count_kept_away(refusal: Erased) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.db import connection
 
 from config.lib import clock
 from config.lib.actor import Actor
@@ -119,18 +118,8 @@ def _outlast_writers(workspace_id: uuid.UUID, tell: Progress) -> None:
         waiting &= tombstones.under_way(workspace_id, written)
 
 
-def take(erasure_id: uuid.UUID, *, wait: bool = True) -> bool:
-    """Whether nobody else removes what this one is about, or says that it failed, until the
-    transaction is over: a shell may be at it, and the job that believes it lost. The row itself
-    is not locked: how far it is is written on it."""
-    look = "SELECT pg_advisory_xact_lock(%s)" if wait else "SELECT pg_try_advisory_xact_lock(%s)"
-    with connection.cursor() as cursor:
-        cursor.execute(look, [tombstones.lock_of(erasure_id)])
-        return wait or bool(cursor.fetchone()[0])
-
-
 def _carry_out(erasure_id: uuid.UUID, actor: Actor, tell: Progress) -> dict[str, Any]:
-    take(erasure_id)
+    tombstones.take(erasure_id)
     erasure = funnel.get_row(Erasure, erasure_id)
     if erasure.state != ErasureState.RUNNING:
         raise Conflict("Another process has carried it out, or given it up.", code="wrong_state")

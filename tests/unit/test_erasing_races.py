@@ -2,23 +2,28 @@
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 import psycopg
 import pytest
 from django.db import OperationalError, connection
+from django.utils.module_loading import import_string
 
-from config.lib.errors import Erased
+from config.lib import clock
+from config.lib.errors import Conflict, Erased
 from config.lib.scope import set_local, workspace_scope
 from contacts.models import Erasure, Tombstone
 from contacts.models.erasure import ErasureKind, ErasureState
 from contacts.services import funnel, tombstones
 from contacts.services.contacts import create_contact
 from memory.erasing import found, work
-from memory.models import Memory, MemoryLink
+from memory.models import Learning, Memory, MemoryLink
 from memory.services import erasures
+from memory.services.learning import learn_session
 from memory.services.memories import NewEvidence, NewMemory, create_memory, link_memories
-from sessions.models import Message
-from sessions.services.sessions import delete_session
+from memory.services.summaries import summarize_session
+from sessions.models import Message, Session
+from sessions.services.sessions import delete_session, end_session
 from sessions.services.tasks import create_task, delete_task
 from sessions.services.threads import NewMessage, append_messages
 from tests.factories import ALICE, make_agent, make_memory, make_session, make_thread
@@ -389,3 +394,58 @@ def test_a_deadlock_is_one_more_try(workspace, owner_url, monkeypatch, dumped):
         assert Erasure.objects.get(pk=row.pk).state == ErasureState.DONE
     assert len(tried) == 3
     assert "zorblatt" not in dumped()
+
+
+def talk(workspace):
+    """A session in which it was said, and that has ended."""
+    with workspace_scope(workspace.id):
+        session = make_session()
+        said = [
+            NewMessage(role="user", content="Remember: the Zorblatt key lies under a pot."),
+            NewMessage(role="assistant", content="We decided to leave the Zorblatt key there."),
+        ]
+        append_messages(actor=ALICE, thread_id=make_thread(session).id, messages=said)
+        end_session(actor=ALICE, session_id=session.id)
+        Learning.objects.update(due_at=clock.now())
+    return session
+
+
+def summarize(workspace, session):
+    with suppress(Conflict):
+        summarize_session(workspace_id=workspace.id, actor=ALICE, session=str(session.id))
+
+
+def learn(workspace, session):
+    learn_session(workspace.id, session.id)
+
+
+@pytest.mark.parametrize(
+    ("make", "step"), [(summarize, "summaries._draft"), (learn, "learning._findings")]
+)
+def test_what_was_thought_of_before_is_not_written_after(
+    workspace, owner_url, monkeypatch, dumped, make, step
+):
+    session, row = talk(workspace), begun(workspace)
+    place = f"memory.services.{step}"
+    think = import_string(place)
+
+    def thinking(*given):
+        thought = think(*given)
+        thought = thought if isinstance(thought, tuple) else list(thought)
+        assert run(workspace, row).state == ErasureState.DONE
+        return thought
+
+    monkeypatch.setattr(place, thinking)
+    make(workspace, session)
+    assert "zorblatt" not in dumped()
+    monkeypatch.setattr(place, think)
+    make(workspace, session)
+    with workspace_scope(workspace.id):
+        assert Session.objects.get(pk=session.pk).summary
+
+
+def test_what_is_thought_of_waits_for_no_erasure_that_removes_nothing_yet(workspace, owner_url):
+    session, _ = talk(workspace), begun(workspace)
+    learn(workspace, session)
+    with workspace_scope(workspace.id):
+        assert Session.objects.get(pk=session.pk).summary
