@@ -6,6 +6,7 @@ In a scope, as whoever. Nothing is written; rows are locked where that is asked 
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from config.lib.errors import NotFound
@@ -126,15 +127,20 @@ class Found:
             else:
                 self.hits[model] = found
 
-    def find_changes(self, progress: Progress, *, but: str = "") -> None:
-        """Changes that say it or are of what goes, but those of the request `but`, and answers.
-        When it is carried out, last: whoever changes a row that was struck or removed has done so
-        before, or waits until that is committed."""
+    def find_changes(
+        self, progress: Progress, *, but: str = "", since: datetime | None = None
+    ) -> None:
+        """Changes (`since` then) that say it or are of what goes, but those of the request `but`,
+        and answers. When it is carried out, last: whoever changes a row that was struck or removed
+        has done so before, or waits until that is committed."""
         progress("looking through changes")
         phrases, ids = Phrases(self.going.phrases), self.going.every_id()
-        found = set(sweep.revisions_saying(phrases)) if phrases else set()
+        changes = Revision.objects.filter(erased_at=None)
+        if since is not None:
+            changes = changes.filter(created_at__gte=since)
+        found = set(sweep.revisions_saying(phrases, changes)) if phrases else set()
         for some in in_parts(ids):
-            rows = Revision.objects.filter(object_id__any_of=some, erased_at=None)
+            rows = changes.filter(object_id__any_of=some)
             found |= set(rows.values_list("pk", flat=True))
         for some in in_parts(found) if but else ():
             own = Revision.objects.filter(pk__any_of=some, request_id=but)

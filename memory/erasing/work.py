@@ -1,18 +1,21 @@
 """Looking at what an erasure would do, and doing it, by the owner's login.
 
 In two transactions: its tombstones first, so that nothing more of it is written; then, when those
-who were writing before are done, all the rest. Outside any scope; each opens its own. One that died
-removed nothing, and is begun again.
+who were writing before are done, all the rest. A third looks at what was written meanwhile. Outside
+any scope; each opens its own. One that died before the end of the second removed nothing, and is
+begun again.
 """
 
+import contextlib
 import time
 import uuid
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
+from django.db import DatabaseError
 
 from config.lib import clock
 from config.lib.actor import Actor
@@ -56,6 +59,8 @@ WHAT = "erase"
 # How long it waits for those who were writing; imports write in batches of seconds.
 OUTLAST_SECONDS = 600.0
 LOOK_SECONDS, TELL_SECONDS = 0.05, 10.0
+# Of the processes that write.
+CLOCKS_DIFFER = timedelta(minutes=10)
 
 
 def look(erasure: Erasure, progress: Progress = lambda text: None) -> dict[str, Any]:
@@ -92,9 +97,22 @@ def carry_out(
             tell("burying")
             _bury(erasure, what_goes(erasure))
         tell("waiting for writers")
+        began = clock.now() - CLOCKS_DIFFER
         _outlast_writers(workspace_id, tell)
         with patient_scope(workspace_id):
-            return _carry_out(erasure_id, actor, tell)
+            found, report = _carry_out(erasure_id, actor, tell)
+        _look_again(workspace_id, found, actor, began)
+        return report
+
+
+def _look_again(workspace_id: uuid.UUID, found: Found, actor: Actor, began: datetime) -> None:
+    """Whoever had read what went, and wrote an answer or a change that says it while the rest was
+    removed, was not seen. It is done already, whatever comes of this."""
+    with contextlib.suppress(Conflict, DatabaseError):
+        _outlast_writers(workspace_id, lambda text: None)
+        with patient_scope(workspace_id):
+            found.find_changes(lambda text: None, but=actor.request_id, since=began)
+            _empty(found)
 
 
 def _outlast_writers(workspace_id: uuid.UUID, tell: Progress) -> None:
@@ -118,7 +136,7 @@ def _outlast_writers(workspace_id: uuid.UUID, tell: Progress) -> None:
         waiting &= tombstones.under_way(workspace_id, written)
 
 
-def _carry_out(erasure_id: uuid.UUID, actor: Actor, tell: Progress) -> dict[str, Any]:
+def _carry_out(erasure_id: uuid.UUID, actor: Actor, tell: Progress) -> tuple[Found, dict[str, Any]]:
     tombstones.take(erasure_id)
     erasure = funnel.get_row(Erasure, erasure_id)
     if erasure.state != ErasureState.RUNNING:
@@ -140,7 +158,7 @@ def _carry_out(erasure_id: uuid.UUID, actor: Actor, tell: Progress) -> dict[str,
     now = clock.now()
     funnel.touch(erasure, report=report, progress="", ended_at=now, beat_at=now)
     funnel.update(erasure, {"state": ErasureState.DONE, "wanted": ""}, actor=actor, action="done")
-    return report
+    return found, report
 
 
 def _teller(

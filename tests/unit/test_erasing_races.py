@@ -12,9 +12,9 @@ from django.utils.module_loading import import_string
 from config.lib import clock
 from config.lib.errors import Conflict, Erased
 from config.lib.scope import set_local, workspace_scope
-from contacts.models import Erasure, Tombstone
+from contacts.models import Erasure, IdempotencyKey, Tombstone
 from contacts.models.erasure import ErasureKind, ErasureState
-from contacts.services import funnel, tombstones
+from contacts.services import funnel, idempotency, tombstones
 from contacts.services.contacts import create_contact
 from memory.erasing import found, work
 from memory.models import Learning, Memory, MemoryLink
@@ -26,7 +26,7 @@ from sessions.models import Message, Session
 from sessions.services.sessions import delete_session, end_session
 from sessions.services.tasks import create_task, delete_task
 from sessions.services.threads import NewMessage, append_messages
-from tests.factories import ALICE, make_agent, make_memory, make_session, make_thread
+from tests.factories import ALICE, make_agent, make_memory, make_session, make_thread, nowhere
 from tests.unit.test_erasing import check_whole, dumped, erase, owner_url
 
 __all__ = ["dumped", "owner_url"]
@@ -188,6 +188,7 @@ def test_what_comes_later_is_refused_before_the_rows_are_gone(
         link_memories(actor=ALICE, source_id=after.id, target_id=memory.id, relation="derived_from")
 
     def deriving(*given):
+        monkeypatch.setattr(work, "_empty", empty)
         assert_locked(elsewhere(workspace, derive))
         return empty(*given)
 
@@ -225,6 +226,33 @@ def test_what_is_deleted_meanwhile_leaves_nothing_in_the_history(
         return strike(*given)
 
     monkeypatch.setattr(work, "_strike", before)
+    erase(workspace, ErasureKind.TERM, term="zorblatt")
+    assert "zorblatt" not in dumped()
+    check_whole(workspace)
+
+
+def test_what_others_had_read_before_stands_in_no_answer_or_change(
+    workspace, owner_url, monkeypatch, dumped
+):
+    with workspace_scope(workspace.id):
+        task, _ = create_task(actor=ALICE, title="Ask Zorblatt")
+    empty = work._empty
+
+    def answer():
+        idempotency.begin(api_key_id=nowhere(), key="k", digest=b"x" * 32)
+        key = IdempotencyKey.objects.get()
+        idempotency.finish(
+            api_key_id=key.api_key_id, key="k", status=200, headers={}, body=b'["Ask Zorblatt"]'
+        )
+        funnel.record(task, "told", actor=ALICE, before={"title": task.title}, after={})
+
+    def emptying(given):
+        done = empty(given)
+        monkeypatch.setattr(work, "_empty", empty)
+        assert elsewhere(workspace, answer) is None
+        return done
+
+    monkeypatch.setattr(work, "_empty", emptying)
     erase(workspace, ErasureKind.TERM, term="zorblatt")
     assert "zorblatt" not in dumped()
     check_whole(workspace)
