@@ -328,7 +328,7 @@ def backups_kept() -> str:
         return "There are no backups that this installation knows of."
     newest = kept.first()
     assert newest is not None
-    said = f"{count:,} backups in {settings.BACKUP_DIR} were made before, the last on "
+    said = f"Backups in {settings.BACKUP_DIR} made before: {count:,}, the last on "
     said += f"{newest.started_at:%Y-%m-%d %H:%M} UTC"
     if settings.BACKUP_KEEP and settings.BACKUP_HOURS:
         days = timedelta(hours=settings.BACKUP_HOURS * settings.BACKUP_KEEP)

@@ -88,10 +88,12 @@ def begin_erasure(
     expected_version: int | None = None,
     job: bool = True,
 ) -> Erasure:
-    """Erase from now on, in the name of `actor`; it is not undone. Conflict from another state,
-    Invalid where `confirm` is not what `confirmation_of` says."""
+    """Erase from now on, in the name of `actor`; it is not undone. Conflict from another state and
+    where looking at it failed, Invalid where `confirm` is not what `confirmation_of` says."""
     erasure = funnel.get_row(Erasure, erasure_id, lock=True)
     _require(erasure, *WAITING)
+    if not erasure.preview:
+        raise Conflict("It was not seen what this would remove; ask anew.", code="wrong_state")
     if not confirm or confirm.strip() != confirmation_of(erasure):
         raise Invalid({"confirm": "is not the term, or the end of the row's id; nothing was done"})
     changes = {
