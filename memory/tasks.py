@@ -138,20 +138,31 @@ def forget_answers(timestamp: int) -> None:
             IdempotencyKey.objects.filter(created_at__lt=before).delete()
 
 
-# Soon: a job that died holds its lock, and no other of that lock runs until it is gone.
 @app.periodic(cron="7-59/10 * * * *")
 @app.task(
     name="memory.forget_jobs", queue=queue.QUEUE, queueing_lock="forget_jobs", pass_context=True
 )
 async def forget_jobs(context: JobContext, timestamp: int) -> None:
-    """Delete finished jobs of every queue after a day, and those that died with their worker: what
-    they were about is found by their sweeps."""
-    manager = context.app.job_manager
-    await manager.delete_old_jobs(
+    """Delete finished jobs of every queue after a day."""
+    await context.app.job_manager.delete_old_jobs(
         nb_hours=FINISHED_JOB_HOURS,
         include_failed=True,
         include_cancelled=True,
         include_aborted=True,
     )
+
+
+# Soon: a job that died holds its lock, and no other of that lock runs until it is gone.
+@app.periodic(cron="* * * * *")
+@app.task(
+    name="memory.forget_dead_jobs",
+    queue=queue.QUEUE,
+    queueing_lock="forget_dead_jobs",
+    pass_context=True,
+)
+async def forget_dead_jobs(context: JobContext, timestamp: int) -> None:
+    """Delete jobs of every queue that died with their worker: what they were about is found by
+    their sweeps."""
+    manager = context.app.job_manager
     for job in await manager.get_stalled_jobs():
         await manager.finish_job(job, status=Status.ABORTED, delete_job=True)

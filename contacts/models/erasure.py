@@ -83,8 +83,11 @@ class Tombstone(WorkspaceRow):
 
     class Meta(WorkspaceRow.Meta):
         constraints = [
-            # whether something was erased
-            models.UniqueConstraint(fields=["workspace", "digest"], name="tombstone_digest_unique"),
+            # whether something was erased; by two erasures, each has one of its own, and what
+            # becomes of the one takes nothing from the other
+            models.UniqueConstraint(
+                fields=["workspace", "digest", "erasure"], name="tombstone_digest_unique"
+            ),
         ]
         indexes = [
             # an erasure's, and the cascade from it

@@ -15,6 +15,7 @@ who has only the database, and match nowhere else. With another SECRET_KEY they 
 
 import hmac
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -23,10 +24,11 @@ from django.conf import settings
 from django.db import connection, models
 
 from config.lib.actor import Actor
-from config.lib.errors import Erased
+from config.lib.errors import Conflict, Erased
 from config.lib.scope import current_workspace_id
 from config.lib.wording import ERASED, Words, readings, texts_in
 from contacts.models import Erasure, Tombstone
+from contacts.models.erasure import ErasureState
 
 # The lock in a statement of its own: what is read after it sees what was committed before it.
 _LOOK = (
@@ -110,9 +112,9 @@ def are_buried(marks: Iterable[tuple[str, ...]]) -> bool:
     return bool(_Found(key, {_digest(key, mark) for mark in marks}).whole)
 
 
-def _lock(workspace_id: uuid.UUID) -> int:
-    """The number of the workspace's advisory lock, signed: the random half of its id."""
-    return int.from_bytes(workspace_id.bytes[8:], signed=True)
+def lock_of(pk: uuid.UUID) -> int:
+    """The number of a row's advisory lock, signed: the random half of its id."""
+    return int.from_bytes(pk.bytes[8:], signed=True)
 
 
 def under_way(workspace_id: uuid.UUID, models: Iterable[type[models.Model]]) -> set[str]:
@@ -120,8 +122,45 @@ def under_way(workspace_id: uuid.UUID, models: Iterable[type[models.Model]]) -> 
     or written to the tables of `models`, and are not over. Not this one; outside any scope."""
     tables = [model._meta.db_table for model in models]
     with connection.cursor() as cursor:
-        cursor.execute(_UNDER_WAY, [_lock(workspace_id), tables])
+        cursor.execute(_UNDER_WAY, [lock_of(workspace_id), tables])
         return {number for (number,) in cursor.fetchall()}
+
+
+def take(erasure_id: uuid.UUID) -> None:
+    """Nobody else removes what it is about until the transaction is over, nor writes what must not
+    be written meanwhile (`keep_off`): a shell may be at it, and the job that believes it lost. The
+    row is not locked by this: how far it is is written on it."""
+    _ask("SELECT pg_advisory_xact_lock(%s)", erasure_id)
+
+
+def keep_off(erasure_id: uuid.UUID) -> bool:
+    """Whether nobody removes what an erasure is about, nor will before the transaction is over."""
+    return bool(_ask("SELECT pg_try_advisory_xact_lock_shared(%s)", erasure_id))
+
+
+def _ask(lock: str, pk: uuid.UUID) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(lock, [lock_of(pk)])
+        return cursor.fetchone()[0]
+
+
+def erased_so_far() -> int:
+    """For whoever reads, thinks about it outside of a transaction, and writes what came of it:
+    asked before reading, for `require_nothing_erased`."""
+    return Erasure.objects.filter(state=ErasureState.DONE).count()
+
+
+def require_nothing_erased(before: int) -> None:
+    """Conflict `erased_meanwhile` where what was read when so many were done may have been erased
+    since, or is just now: it would stand in what was made of it."""
+    _ask("SELECT pg_advisory_xact_lock_shared(%s)", current_workspace_id())
+    running = Erasure.objects.filter(state=ErasureState.RUNNING).values_list("pk", flat=True)
+    # In this order: one that was removing, and is not any more, is done.
+    if not all(map(keep_off, running)) or erased_so_far() != before:
+        raise Conflict(
+            "Something is being erased, or was, since this was read; do it again.",
+            code="erased_meanwhile",
+        )
 
 
 def count_kept_away(refusal: Erased) -> None:
@@ -203,14 +242,14 @@ class _Found:
         with connection.cursor() as cursor:
             # Before each write, so not through the ORM, which takes longer than the look-up.
             workspace_id = current_workspace_id()
-            cursor.execute(_LOOK, [_lock(workspace_id), workspace_id, list(wanted)])
+            cursor.execute(_LOOK, [lock_of(workspace_id), workspace_id, list(wanted)])
             cursor.nextset()
             held = cursor.fetchall()
         self.any = bool(held)
         self.whole = {erasure for found, _, erasure in held if bytes(found) in wanted}
         self.terms = _Terms(
             key,
-            {bytes(found): erasure for found, words, erasure in held if words},
+            [(bytes(found), erasure) for found, words, erasure in held if words],
             sorted({words for _, words, _ in held if words}),
         )
 
@@ -219,10 +258,12 @@ class _Terms:
     """Terms of which only digests are known: every run of as many words is hashed and compared."""
 
     def __init__(
-        self, key: bytes, digests: Mapping[bytes, uuid.UUID], lengths: Sequence[int]
+        self, key: bytes, digests: Iterable[tuple[bytes, uuid.UUID]], lengths: Sequence[int]
     ) -> None:
         self.key = key
-        self.digests = digests
+        self.digests: dict[bytes, set[uuid.UUID]] = defaultdict(set)
+        for digest, erasure in digests:
+            self.digests[digest].add(erasure)
         self.lengths = lengths
 
     def said_in(self, value: Any) -> set[uuid.UUID]:
@@ -240,7 +281,7 @@ class _Terms:
                 "".join(pieces[i : i + n]) for n in self.lengths for i in range(len(pieces) - n + 1)
             }
         hashed = (_hashed(self.key, head + run) for run in runs)
-        return {self.digests[one] for one in hashed if one in self.digests}
+        return {one for digest in hashed if digest in self.digests for one in self.digests[digest]}
 
     def strike(self, value: Any) -> Any:
         if isinstance(value, str):

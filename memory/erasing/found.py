@@ -5,12 +5,13 @@ In a scope, as whoever. Nothing is written; rows are locked where that is asked 
 
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from config.lib.errors import NotFound
 from config.lib.wording import Phrases, number_in, words_of
-from contacts.models import Contact, ContactEmail, ContactPhone, Erasure
+from contacts.models import Contact, ContactEmail, ContactPhone, Erasure, Revision
 from contacts.models.erasure import ErasureKind
 from memory.erasing import sweep
 from memory.erasing.going import (
@@ -34,16 +35,19 @@ def what_goes(erasure: Erasure, *, held: bool = False) -> Going:
     """The rows that go, and what is looked for in others. `held`: locked, so that nothing is tied
     to them until the transaction is over."""
     going, target = Going(), erasure.target_id or uuid.UUID(int=0)
+    # Held before it is read: what is said in it, and what hangs on it, is all there is to be.
     match ErasureKind(erasure.kind):
         case ErasureKind.MEMORY:
-            _there(Memory, target)
+            _there(Memory, target, held)
             add_memories(going, [target])
         case ErasureKind.SESSION:
-            _there(Session, target)
+            _there(Session, target, held)
             add_session(going, target)
         case ErasureKind.CONTACT:
-            _there(Contact, target)
+            _there(Contact, target, held)
             add_contacts(going, [target])
+            if held:
+                _hold(going.rows)
             name_contacts(going)
         case ErasureKind.TERM:
             said = words_of(erasure.wanted)
@@ -54,30 +58,33 @@ def what_goes(erasure: Erasure, *, held: bool = False) -> Going:
     while before != sum(map(len, going.rows.values())):
         before = sum(map(len, going.rows.values()))
         if held:
-            _hold(going)
+            _hold(going.rows)
         _add_statements(erasure, going)
         follow(going)
     add_deleted(going)
     return going
 
 
-def _there(model: Model, pk: uuid.UUID) -> None:
+def _there(model: Model, pk: uuid.UUID, held: bool) -> None:
+    if held:
+        _hold({model: {pk}})
     if not model.objects.filter(pk=pk).exists():
         raise NotFound(str(model._meta.verbose_name), pk)
 
 
-def _hold(going: Going) -> None:
+def _hold(rows: Mapping[Model, set[uuid.UUID]]) -> None:
     """Threads before their sessions, each in the order of its id, as those who append lock them."""
-    sessions = going.rows[Session]
+    sessions = rows.get(Session, set())
     threads = Thread.objects.filter(session_id__in=sessions).values_list("pk", flat=True)
-    rows = going.rows
-    for model, ids in (
-        (Thread, set(threads)), (Session, sessions), (Contact, rows[Contact]),
-        (Memory, rows[Memory]),
-    ):  # fmt: skip
-        for some in in_parts(ids):
-            locked = model.objects.filter(pk__any_of=some).order_by("pk").select_for_update()
-            list(locked.values_list("pk"))
+    lock_rows(Thread, threads)
+    for model in (Session, Contact, Memory):
+        lock_rows(model, rows.get(model, ()))
+
+
+def lock_rows(model: Model, ids: Iterable[uuid.UUID]) -> None:
+    for some in in_parts(ids):
+        locked = model.objects.filter(pk__any_of=some).order_by("pk").select_for_update()
+        list(locked.values_list("pk"))
 
 
 def _add_statements(erasure: Erasure, going: Going) -> None:
@@ -102,12 +109,12 @@ class Found:
     def __init__(self, going: Going, progress: Progress) -> None:
         self.going = going
         self.hits: dict[Model, list[uuid.UUID]] = {}
-        self.revisions: list[uuid.UUID] = []
+        self.revisions: set[uuid.UUID] = set()
         self.answers: list[uuid.UUID] = []
         self.removed_too: dict[Model, set[uuid.UUID]] = {}
-        self._find(progress)
+        self._find_rows(progress)
 
-    def _find(self, progress: Progress) -> None:
+    def _find_rows(self, progress: Progress) -> None:
         going, phrases = self.going, Phrases(self.going.phrases)
         for model in sweep.swept(going.copies_only) if phrases else ():
             progress(f"looking through {model._meta.verbose_name_plural}")
@@ -119,10 +126,27 @@ class Found:
                 self.removed_too[model] = set(found)
             else:
                 self.hits[model] = found
+
+    def find_changes(
+        self, progress: Progress, *, but: str = "", since: datetime | None = None
+    ) -> None:
+        """Changes (`since` then) that say it or are of what goes, but those of the request `but`,
+        and answers. When it is carried out, last: whoever changes a row that was struck or removed
+        has done so before, or waits until that is committed."""
         progress("looking through changes")
-        if phrases:
-            self.revisions = list(sweep.revisions_saying(phrases))
-        self.answers = list(sweep.answers_saying(phrases, going.every_id()))
+        phrases, ids = Phrases(self.going.phrases), self.going.every_id()
+        changes = Revision.objects.filter(erased_at=None)
+        if since is not None:
+            changes = changes.filter(created_at__gte=since)
+        found = set(sweep.revisions_saying(phrases, changes)) if phrases else set()
+        for some in in_parts(ids):
+            rows = changes.filter(object_id__any_of=some)
+            found |= set(rows.values_list("pk", flat=True))
+        for some in in_parts(found) if but else ():
+            own = Revision.objects.filter(pk__any_of=some, request_id=but)
+            found = found.difference(own.values_list("pk", flat=True))
+        self.revisions = found
+        self.answers = list(sweep.answers_saying(phrases, ids))
 
     def told(self) -> dict[str, Any]:
         """Counts by table, as a report has them."""

@@ -73,7 +73,7 @@ class Going:
     marks: set[tuple[str, ...]] = field(default_factory=set)
     phrases: set[Words] = field(default_factory=set)
     terms: set[Words] = field(default_factory=set)
-    # Rows that are gone already, and whose history alone has them.
+    # Rows that are gone already, whose history alone has them; and others whose history says it.
     deleted: set[uuid.UUID] = field(default_factory=set)
     copies_only: bool = False
 

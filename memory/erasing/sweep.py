@@ -151,10 +151,10 @@ def _struck_line(raw: str, phrases: Phrases) -> dict[str, Any]:
     return {"raw": line, "digest": hashlib.sha256(line.encode()).digest()}
 
 
-def revisions_saying(phrases: Phrases) -> Iterator[uuid.UUID]:
+def revisions_saying(phrases: Phrases, changes: models.QuerySet[Revision]) -> Iterator[uuid.UUID]:
     wanted = ("before", "after", "reason", "actor_label")
     fields = [Revision._meta.get_field(name) for name in wanted]
-    rows = Revision.objects.filter(_may_say(fields, phrases), erased_at=None)
+    rows = changes.filter(_may_say(fields, phrases))
     values = rows.order_by("pk").values_list("pk", *wanted)
     for pk, *texts in values.iterator(chunk_size=AT_ONCE):
         if phrases.are_in_any(texts):

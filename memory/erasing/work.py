@@ -1,18 +1,21 @@
 """Looking at what an erasure would do, and doing it, by the owner's login.
 
 In two transactions: its tombstones first, so that nothing more of it is written; then, when those
-who were writing before are done, all the rest. Outside any scope; each opens its own. One that died
-removed nothing, and is begun again.
+who were writing before are done, all the rest. A third looks at what was written meanwhile. Outside
+any scope; each opens its own. One that died before the end of the second removed nothing, and is
+begun again.
 """
 
+import contextlib
 import time
 import uuid
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
+from django.db import DatabaseError
 
 from config.lib import clock
 from config.lib.actor import Actor
@@ -56,15 +59,14 @@ WHAT = "erase"
 # How long it waits for those who were writing; imports write in batches of seconds.
 OUTLAST_SECONDS = 600.0
 LOOK_SECONDS, TELL_SECONDS = 0.05, 10.0
+# Of the processes that write.
+CLOCKS_DIFFER = timedelta(minutes=10)
 
 
 def look(erasure: Erasure, progress: Progress = lambda text: None) -> dict[str, Any]:
     """What it would do; in a scope, as whoever. Nothing is written."""
     found = Found(what_goes(erasure), progress)
-    touched = set(found.revisions)
-    for some in in_parts(found.going.every_id()):
-        rows = Revision.objects.filter(object_id__any_of=some, erased_at=None)
-        touched |= set(rows.values_list("pk", flat=True))
+    found.find_changes(progress)
     named = [
         {"model": model._meta.label_lower, "id": str(pk)}
         for model in (Memory, Contact, Session)
@@ -72,7 +74,7 @@ def look(erasure: Erasure, progress: Progress = lambda text: None) -> dict[str, 
     ]
     return {
         **found.told(),
-        "revisions": len(touched),
+        "revisions": len(found.revisions),
         "named": named[:NAMED],
         "remains": remains(erasure),
     }
@@ -95,9 +97,22 @@ def carry_out(
             tell("burying")
             _bury(erasure, what_goes(erasure))
         tell("waiting for writers")
+        began = clock.now() - CLOCKS_DIFFER
         _outlast_writers(workspace_id, tell)
         with patient_scope(workspace_id):
-            return _carry_out(erasure_id, actor, tell)
+            found, report = _carry_out(erasure_id, actor, tell)
+        _look_again(workspace_id, found, actor, began)
+        return report
+
+
+def _look_again(workspace_id: uuid.UUID, found: Found, actor: Actor, began: datetime) -> None:
+    """Whoever had read what went, and wrote an answer or a change that says it while the rest was
+    removed, was not seen. It is done already, whatever comes of this."""
+    with contextlib.suppress(Conflict, DatabaseError):
+        _outlast_writers(workspace_id, lambda text: None)
+        with patient_scope(workspace_id):
+            found.find_changes(lambda text: None, but=actor.request_id, since=began)
+            _empty(found)
 
 
 def _outlast_writers(workspace_id: uuid.UUID, tell: Progress) -> None:
@@ -121,26 +136,29 @@ def _outlast_writers(workspace_id: uuid.UUID, tell: Progress) -> None:
         waiting &= tombstones.under_way(workspace_id, written)
 
 
-def _carry_out(erasure_id: uuid.UUID, actor: Actor, tell: Progress) -> dict[str, Any]:
+def _carry_out(erasure_id: uuid.UUID, actor: Actor, tell: Progress) -> tuple[Found, dict[str, Any]]:
+    tombstones.take(erasure_id)
     erasure = funnel.get_row(Erasure, erasure_id)
+    if erasure.state != ErasureState.RUNNING:
+        raise Conflict("Another process has carried it out, or given it up.", code="wrong_state")
     consolidation.hold()
     found = Found(what_goes(erasure, held=True), tell)
-    report = found.told()
     # While the rows are there to say what they are known by.
-    report["tombstones"] = _bury(erasure, found.going)
-    tell("emptying changes")
-    report["revisions"] = _empty(found)
+    buried = _bury(erasure, found.going)
     tell("looking for mentions")
     _forget_mentions(found, actor)
     tell("striking words")
     _strike(found, actor)
     tell("removing")
     _remove(found, actor)
+    found.find_changes(tell, but=actor.request_id)
+    tell("emptying changes")
+    report = {"revisions": _empty(found), "tombstones": buried, **found.told()}
     report["remains"] = remains(erasure)
     now = clock.now()
     funnel.touch(erasure, report=report, progress="", ended_at=now, beat_at=now)
     funnel.update(erasure, {"state": ErasureState.DONE, "wanted": ""}, actor=actor, action="done")
-    return report
+    return found, report
 
 
 def _teller(
@@ -184,10 +202,11 @@ def _marks(going: Going) -> Iterable[tuple[str, ...]]:
 
 
 def _empty(found: Found) -> int:
-    emptied = seals.erase_bodies(sorted(found.going.every_id()))
-    for some in in_parts(found.revisions):
-        emptied += seals.empty(Revision.objects.filter(pk__any_of=some, erased_at=None))
-    return emptied
+    """And the answers that were kept."""
+    for some in in_parts(found.answers):
+        IdempotencyKey.objects.filter(pk__any_of=some).delete()
+    changes = (Revision.objects.filter(pk__any_of=some) for some in in_parts(found.revisions))
+    return sum(seals.empty(rows.filter(erased_at=None)) for rows in changes)
 
 
 def _forget_mentions(found: Found, actor: Actor) -> None:
@@ -199,8 +218,6 @@ def _forget_mentions(found: Found, actor: Actor) -> None:
         # By a digest of the words: whoever guesses them could tell that they were there.
         Lesson.objects.filter(memory_id__in=some).delete()
         Lesson.objects.filter(session_id__in=some).delete()
-    for some in in_parts(found.answers):
-        IdempotencyKey.objects.filter(pk__any_of=some).delete()
     Receipt.objects.filter(pk__in=found.going.receipts).delete()
     for pk, hits in Receipt.objects.values_list("pk", "hits").iterator(chunk_size=AT_ONCE):
         left = [hit for hit in hits if str(hit.get("id", "")) not in names]
@@ -209,7 +226,7 @@ def _forget_mentions(found: Found, actor: Actor) -> None:
     for query in GoldenQuery.objects.all():
         expected = [one for one in query.expected if one not in names]
         if not expected and query.expected:
-            seals.erase_bodies([query.pk])
+            found.going.deleted.add(query.pk)
             funnel.erase([query], actor=actor)
         elif len(expected) < len(query.expected):
             funnel.strike([query], {"expected": expected}, actor=actor)
@@ -222,7 +239,7 @@ def _forget_mentions(found: Found, actor: Actor) -> None:
         }
         if any(value != getattr(result, name) for name, value in lists.items()):
             GoldenResult.objects.filter(pk=result.pk).update(**lists)
-    consolidation.forget(names, actor=actor)
+    found.going.deleted |= consolidation.forget(names, actor=actor)
     Mission.objects.filter(session_id__in=found.going.ids(Session)).update(
         output_summary="", error=""
     )
@@ -311,7 +328,7 @@ def backups_kept() -> str:
         return "There are no backups that this installation knows of."
     newest = kept.first()
     assert newest is not None
-    said = f"{count:,} backups in {settings.BACKUP_DIR} were made before, the last on "
+    said = f"Backups in {settings.BACKUP_DIR} made before: {count:,}, the last on "
     said += f"{newest.started_at:%Y-%m-%d %H:%M} UTC"
     if settings.BACKUP_KEEP and settings.BACKUP_HOURS:
         days = timedelta(hours=settings.BACKUP_HOURS * settings.BACKUP_KEEP)

@@ -30,7 +30,6 @@ from config.lib.wording import ERASED
 from contacts.models import Revision
 from contacts.preferences import preferences
 from contacts.services import funnel
-from contacts.services.seals import erase_bodies
 from memory.models import ConsolidationRun, Memory, MemoryLink
 from memory.models.consolidation import ConsolidationState
 from memory.models.links import Relation
@@ -469,9 +468,11 @@ def hold() -> None:
     list(running.select_for_update(no_key=True).values_list("pk"))
 
 
-def forget(gone: set[str], *, actor: Actor) -> None:
+def forget(gone: set[str], *, actor: Actor) -> set[uuid.UUID]:
     """Of rows with these ids runs keep no word, and what a narrative that goes told beside them is
-    as it was. For the owner's login, as an erasure has it."""
+    as it was. The runs of which that is so: the caller empties their history. For the owner's
+    login, as an erasure has it."""
+    forgetting = set()
     for run in ConsolidationRun.objects.select_for_update(no_key=True).order_by("id"):
         groups = [_without(group, gone) for group in run.groups]
         if groups == run.groups:
@@ -480,8 +481,9 @@ def forget(gone: set[str], *, actor: Actor) -> None:
             if group.get("memory") in gone:
                 told = [uuid.UUID(pk) for pk in group["told"] if pk not in gone]
                 _untell(run, told, _touched(run, told), actor)
-        erase_bodies([run.pk])
+        forgetting.add(run.pk)
         funnel.strike([run], {"groups": groups}, actor=actor)
+    return forgetting
 
 
 def _without(group: Mapping[str, Any], gone: set[str]) -> dict[str, Any]:

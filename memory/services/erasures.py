@@ -20,7 +20,7 @@ from config.lib.scope import current_workspace_id, workspace_scope
 from config.lib.wording import words_of
 from contacts.models import Contact, Erasure, Tombstone
 from contacts.models.erasure import ACTIVE, ErasureKind, ErasureState
-from contacts.services import funnel
+from contacts.services import funnel, tombstones
 from memory.erasing import work
 from memory.models import Memory
 from memory.verify.report import patient_scope
@@ -88,10 +88,12 @@ def begin_erasure(
     expected_version: int | None = None,
     job: bool = True,
 ) -> Erasure:
-    """Erase from now on, in the name of `actor`; it is not undone. Conflict from another state,
-    Invalid where `confirm` is not what `confirmation_of` says."""
+    """Erase from now on, in the name of `actor`; it is not undone. Conflict from another state and
+    where looking at it failed, Invalid where `confirm` is not what `confirmation_of` says."""
     erasure = funnel.get_row(Erasure, erasure_id, lock=True)
     _require(erasure, *WAITING)
+    if not erasure.preview:
+        raise Conflict("It was not seen what this would remove; ask anew.", code="wrong_state")
     if not confirm or confirm.strip() != confirmation_of(erasure):
         raise Invalid({"confirm": "is not the term, or the end of the row's id; nothing was done"})
     changes = {
@@ -196,6 +198,8 @@ def _actor(erasure: Erasure) -> Actor:
 
 def _fail(workspace_id: uuid.UUID, erasure_id: uuid.UUID, why: str) -> None:
     with workspace_scope(workspace_id):
+        if not tombstones.keep_off(erasure_id):
+            return  # another process is removing what it is about
         erasure = funnel.get_row(Erasure, erasure_id, lock=True)
         if erasure.state in ACTIVE:
             # What is there still may be written again.

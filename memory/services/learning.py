@@ -23,7 +23,7 @@ from config.lib.errors import Conflict, DomainError
 from config.lib.phrases import read_phrases
 from config.lib.recalled import ends_without_recalled, without_recalled
 from config.lib.scope import current_workspace_id, workspace_scope
-from contacts.services import funnel
+from contacts.services import funnel, tombstones
 from memory.learning import prose, rules
 from memory.learning.tools import Call, troubles_of
 from memory.models import Learning, Lesson
@@ -64,6 +64,7 @@ class _Read:
     session: Session
     threads: dict[str, int]
     seq: int
+    erased: int
     messages: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
@@ -130,11 +131,12 @@ def learn_again(workspace_id: uuid.UUID) -> int:
 
 
 def _read(session_id: uuid.UUID) -> _Read | None:
+    erased = tombstones.erased_so_far()
     place = Learning.objects.filter(session_id=session_id).first()
     session = Session.objects.select_related("agent").filter(pk=session_id).first()
     if place is None or session is None or place.due_at is None:
         return None
-    read = _Read(place, session, dict(place.threads), place.seq)
+    read = _Read(place, session, dict(place.threads), place.seq, erased)
     _read_messages(read)
     _read_events(read)
     if read.more:
@@ -292,8 +294,10 @@ def _of_calls(calls: Sequence[Call]) -> Iterable[Finding]:
 
 def _write(read: _Read, findings: Sequence[Finding]) -> bool:
     """Whether there is more to read. Raises Conflict, which undoes it all, where somebody else has
-    looked meanwhile: the place is locked last, since whoever writes to the session marks it."""
+    looked or erased meanwhile: the place is locked last, since whoever writes to the session marks
+    it."""
     session = read.session
+    tombstones.require_nothing_erased(read.erased)
     fixes = Lesson.objects.filter(session_id=session.pk, rule=FIXED).count()
     for finding in findings:
         if finding.rule == FIXED and fixes >= MOST_FIXES:

@@ -22,7 +22,7 @@ from config.lib.jobs import Job
 from config.lib.recalled import ends_without_recalled, without_recalled
 from config.lib.redact import redact_text
 from config.lib.scope import workspace_scope
-from contacts.services import funnel
+from contacts.services import funnel, tombstones
 from memory.endpoints.chat import MOST_ANSWER_TOKENS
 from memory.learning.asking import (
     MOST_CHARACTERS,
@@ -68,6 +68,7 @@ class _Slice:
     place: Learning
     session: Session
     threads: dict[str, int]
+    erased: int
     lines: list[Line] = field(default_factory=list)
     messages: list[tuple[uuid.UUID, datetime]] = field(default_factory=list)
     more: bool = False
@@ -154,11 +155,12 @@ def propose_for(workspace_id: uuid.UUID, session_id: uuid.UUID) -> None:
 def _read(session_id: uuid.UUID) -> _Slice | None:
     """What people and agents said to each other since the last time, as much as one question
     holds. Indexes thread_session, message_idx_unique."""
+    erased = tombstones.erased_so_far()
     place = Learning.objects.filter(session_id=session_id).first()
     session = Session.objects.select_related("agent").filter(pk=session_id).first()
     if place is None or session is None or place.model_due_at is None:
         return None
-    part = _Slice(place, session, dict(place.model_threads))
+    part = _Slice(place, session, dict(place.model_threads), erased)
     threads = Thread.objects.filter(session_id=session_id, parent=None, message_count__gt=0)
     room = MOST_CHARACTERS
     for thread_id, count in threads.order_by("created_at", "id").values_list("id", "message_count")[
@@ -199,6 +201,7 @@ def _own(head: str, tail: str, length: int) -> str:
 
 
 def _write(part: _Slice, proposals: Sequence[Proposal], method: str) -> None:
+    tombstones.require_nothing_erased(part.erased)
     for one in proposals:
         message_id, at = part.messages[one.line]
         keep(

@@ -30,10 +30,10 @@ __all__ = ["dumped", "owner_url"]
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
-# Before it writes, when its tombstones stand, when those who were writing are done, when all
-# changes are emptied, when all words are struck, and before its end.
+# Before it writes, when its tombstones stand, when those who were writing are done, when all words
+# are struck, when all rows are removed, and before its end.
 STEPS = (
-    "work.tombstones.bury", "work._outlast_writers", "work._empty", "work._strike", "work._remove",
+    "work.tombstones.bury", "work._outlast_writers", "work._strike", "work._remove", "work._empty",
     "work.remains",
 )  # fmt: skip
 # It says that it is there, and goes no further.

@@ -521,6 +521,23 @@ def test_it_is_meant_and_can_be_lifted(workspace, owner_url, settings):
         make_memory("A zorblatt KEY, again.")
 
 
+def test_what_could_not_be_looked_at_is_not_erased(workspace, owner_url):
+    with workspace_scope(workspace.id):
+        memory = make_memory(SECRET)
+        row = erasures.propose_erasure(
+            actor=ALICE, kind=ErasureKind.MEMORY, target_id=memory.id, job=False
+        )
+        delete_memory(actor=ALICE, memory_id=memory.id)
+    erasures.work_erasure(workspace.id, row.pk)
+    with workspace_scope(workspace.id):
+        row.refresh_from_db()
+        assert row.state == ErasureState.FAILED
+        confirm = erasures.confirmation_of(row)
+        with pytest.raises(Conflict):
+            erasures.begin_erasure(actor=ALICE, erasure_id=row.pk, confirm=confirm, job=False)
+        erasures.drop_erasure(actor=ALICE, erasure_id=row.pk)
+
+
 def test_a_failure_removes_nothing(workspace, owner_url, monkeypatch):
     session, _ = say(workspace, SECRET)
     monkeypatch.setattr(work, "_strike", lambda found, actor: 1 / 0)
@@ -529,11 +546,15 @@ def test_a_failure_removes_nothing(workspace, owner_url, monkeypatch):
         row = erasures.propose_erasure(
             actor=ALICE, kind=ErasureKind.SESSION, target_id=session.id, job=False
         )
+    erasures.work_erasure(workspace.id, row.pk)
+    with workspace_scope(workspace.id):
+        confirm = erasures.confirmation_of(row)
+        erasures.begin_erasure(actor=ALICE, erasure_id=row.pk, confirm=confirm, job=False)
     with pytest.raises(ZeroDivisionError):
         work.carry_out(workspace.id, row.pk, actor=ALICE)
     with workspace_scope(workspace.id):
         assert Revision.objects.filter(erased_at__isnull=False).count() == 0
-        had[Revision] += 1
+        had[Revision] += 3
         assert {model: model.objects.count() for model in had} == had
 
 

@@ -2,23 +2,31 @@
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 import psycopg
 import pytest
 from django.db import OperationalError, connection
+from django.utils.module_loading import import_string
 
-from config.lib.errors import Erased
+from config.lib import clock
+from config.lib.errors import Conflict, Erased
 from config.lib.scope import set_local, workspace_scope
-from contacts.models import Erasure, Tombstone
+from contacts.models import Erasure, IdempotencyKey, Tombstone
 from contacts.models.erasure import ErasureKind, ErasureState
-from contacts.services import tombstones
-from memory.erasing import work
-from memory.models import Memory, MemoryLink
+from contacts.services import funnel, idempotency, tombstones
+from contacts.services.contacts import create_contact
+from memory.erasing import found, work
+from memory.models import Learning, Memory, MemoryLink
 from memory.services import erasures
+from memory.services.learning import learn_session
 from memory.services.memories import NewEvidence, NewMemory, create_memory, link_memories
-from sessions.models import Message
+from memory.services.summaries import summarize_session
+from sessions.models import Message, Session
+from sessions.services.sessions import delete_session, end_session
+from sessions.services.tasks import create_task, delete_task
 from sessions.services.threads import NewMessage, append_messages
-from tests.factories import ALICE, make_agent, make_memory, make_session, make_thread
+from tests.factories import ALICE, make_agent, make_memory, make_session, make_thread, nowhere
 from tests.unit.test_erasing import check_whole, dumped, erase, owner_url
 
 __all__ = ["dumped", "owner_url"]
@@ -49,6 +57,28 @@ class Writer:
         self.may_end.set()
         self.over.result(10)
         self.pool.shutdown()
+
+
+def elsewhere(workspace, write):
+    """Done by somebody else who waits for no lock; what it was refused with."""
+
+    def run():
+        try:
+            with workspace_scope(workspace.id):
+                set_local("lock_timeout", "50ms")
+                write()
+        except Exception as error:
+            return error
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(run).result(10)
+
+
+def assert_locked(refused):
+    assert isinstance(refused, OperationalError), refused
+    assert isinstance(refused.__cause__, psycopg.errors.LockNotAvailable)
 
 
 @pytest.fixture
@@ -154,20 +184,12 @@ def test_what_comes_later_is_refused_before_the_rows_are_gone(
             make_memory("Ask Zorblatt.")
 
     def derive():
-        try:
-            with workspace_scope(workspace.id):
-                set_local("lock_timeout", "50ms")
-                after = make_memory("Pots hide much.")
-                link_memories(
-                    actor=ALICE, source_id=after.id, target_id=memory.id, relation="derived_from"
-                )
-        finally:
-            connection.close()
+        after = make_memory("Pots hide much.")
+        link_memories(actor=ALICE, source_id=after.id, target_id=memory.id, relation="derived_from")
 
-    def elsewhere(*given):
-        with ThreadPoolExecutor(1) as pool, pytest.raises(OperationalError) as refused:
-            pool.submit(derive).result(10)
-        assert isinstance(refused.value.__cause__, psycopg.errors.LockNotAvailable)
+    def deriving(*given):
+        monkeypatch.setattr(work, "_empty", empty)
+        assert_locked(elsewhere(workspace, derive))
         return empty(*given)
 
     def waiting(*given):
@@ -175,7 +197,7 @@ def test_what_comes_later_is_refused_before_the_rows_are_gone(
         return outlast(*given)
 
     monkeypatch.setattr(work, "_outlast_writers", waiting)
-    monkeypatch.setattr(work, "_empty", elsewhere)
+    monkeypatch.setattr(work, "_empty", deriving)
     erase(workspace, ErasureKind.TERM, term="zorblatt")
     with workspace_scope(workspace.id):
         assert not MemoryLink.objects.exists()
@@ -183,15 +205,187 @@ def test_what_comes_later_is_refused_before_the_rows_are_gone(
     assert "pots hide" not in dumped()
 
 
-def begun(workspace):
-    """An erasure of the word that was begun, its job not run yet."""
+@pytest.mark.parametrize("delete", [delete_task, delete_session])
+def test_what_is_deleted_meanwhile_leaves_nothing_in_the_history(
+    workspace, owner_url, monkeypatch, dumped, delete
+):
+    """It is not among the changes that were there before; what it was would be."""
+    with workspace_scope(workspace.id):
+        if delete is delete_task:
+            row = create_task(actor=ALICE, title="Ask Zorblatt")[0]
+        else:
+            row = make_session(name="Asking Zorblatt")
+    name = "task_id" if delete is delete_task else "session_id"
+    strike = work._strike
+
+    def remove():
+        delete(actor=ALICE, **{name: row.pk})
+
+    def before(*given):
+        assert elsewhere(workspace, remove) is None
+        return strike(*given)
+
+    monkeypatch.setattr(work, "_strike", before)
+    erase(workspace, ErasureKind.TERM, term="zorblatt")
+    assert "zorblatt" not in dumped()
+    check_whole(workspace)
+
+
+def test_what_others_had_read_before_stands_in_no_answer_or_change(
+    workspace, owner_url, monkeypatch, dumped
+):
+    with workspace_scope(workspace.id):
+        task, _ = create_task(actor=ALICE, title="Ask Zorblatt")
+    empty = work._empty
+
+    def answer():
+        idempotency.begin(api_key_id=nowhere(), key="k", digest=b"x" * 32)
+        key = IdempotencyKey.objects.get()
+        idempotency.finish(
+            api_key_id=key.api_key_id, key="k", status=200, headers={}, body=b'["Ask Zorblatt"]'
+        )
+        funnel.record(task, "told", actor=ALICE, before={"title": task.title}, after={})
+
+    def emptying(given):
+        done = empty(given)
+        monkeypatch.setattr(work, "_empty", empty)
+        assert elsewhere(workspace, answer) is None
+        return done
+
+    monkeypatch.setattr(work, "_empty", emptying)
+    erase(workspace, ErasureKind.TERM, term="zorblatt")
+    assert "zorblatt" not in dumped()
+    check_whole(workspace)
+
+
+@pytest.mark.parametrize("kind", [ErasureKind.MEMORY, ErasureKind.SESSION, ErasureKind.CONTACT])
+def test_what_is_looked_at_is_held_before(workspace, owner_url, monkeypatch, kind):
+    with workspace_scope(workspace.id):
+        row = {
+            ErasureKind.MEMORY: lambda: make_memory(SAID),
+            ErasureKind.SESSION: make_session,
+            ErasureKind.CONTACT: lambda: create_contact(actor=ALICE, fields={"name": "Ada Kern"}),
+        }[kind]()
+    reading = {
+        ErasureKind.MEMORY: "add_memories",
+        ErasureKind.SESSION: "add_session",
+        ErasureKind.CONTACT: "name_contacts",
+    }[kind]
+    read, carried = getattr(found, reading), work._carry_out
+    refused = []
+
+    def change():
+        funnel.get_row(erasures.TARGETS[kind], row.pk, lock=True)
+
+    def looking(*given):
+        refused.append(elsewhere(workspace, change))
+        return read(*given)
+
+    def carrying(*given):
+        monkeypatch.setattr(found, reading, looking)
+        return carried(*given)
+
+    monkeypatch.setattr(work, "_carry_out", carrying)
+    erase(workspace, kind, row.pk)
+    assert_locked(refused[0])
+
+
+def begun(workspace, kind=ErasureKind.TERM, target=None, term="zorblatt"):
+    """An erasure that was begun, its job not run yet."""
     with workspace_scope(workspace.id):
         row = erasures.propose_erasure(
-            actor=ALICE, kind=ErasureKind.TERM, term="zorblatt", job=False
+            actor=ALICE, kind=kind, target_id=target, term="" if target else term, job=False
         )
     erasures.work_erasure(workspace.id, row.pk)
     with workspace_scope(workspace.id):
-        return erasures.begin_erasure(actor=ALICE, erasure_id=row.pk, confirm="zorblatt", job=False)
+        row.refresh_from_db()
+        confirm = erasures.confirmation_of(row)
+        return erasures.begin_erasure(actor=ALICE, erasure_id=row.pk, confirm=confirm, job=False)
+
+
+def meanwhile(monkeypatch, name, act):
+    """`act` once, before a step of the work."""
+    step, acted = getattr(work, name), []
+
+    def first(*given):
+        if not acted:
+            acted.append(1)
+            act()
+        return step(*given)
+
+    monkeypatch.setattr(work, name, first)
+
+
+def run(workspace, row):
+    """As a process of its own."""
+
+    def _run():
+        try:
+            erasures.work_erasure(workspace.id, row.pk)
+            return state_of(workspace, row)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(_run).result(20)
+
+
+def state_of(workspace, row):
+    with workspace_scope(workspace.id):
+        return Erasure.objects.get(pk=row.pk)
+
+
+def test_one_that_fails_takes_nothing_from_another_of_the_same(workspace, owner_url, monkeypatch):
+    with workspace_scope(workspace.id):
+        memory = make_memory(SAID)
+    first = begun(workspace, ErasureKind.MEMORY, memory.id)
+    second = begun(workspace, ErasureKind.MEMORY, memory.id)
+    meanwhile(monkeypatch, "_outlast_writers", lambda: run(workspace, second))
+    assert run(workspace, first).state == ErasureState.FAILED
+    assert state_of(workspace, second).state == ErasureState.DONE
+    with workspace_scope(workspace.id), pytest.raises(Erased):
+        make_memory(SAID)
+
+
+def test_lifting_one_lifts_no_other_of_the_same(workspace, owner_url):
+    terms = [begun(workspace), begun(workspace)]
+    for row in terms:
+        assert run(workspace, row).state == ErasureState.DONE
+    for row in terms:
+        with workspace_scope(workspace.id), pytest.raises(Erased):
+            make_memory(SAID)
+        with workspace_scope(workspace.id):
+            erasures.lift_erasure(actor=ALICE, erasure_id=row.pk)
+    with workspace_scope(workspace.id):
+        make_memory(SAID)
+
+
+def test_two_processes_at_the_same_one_are_one(workspace, owner_url, monkeypatch, dumped):
+    """A shell's, whose step takes so long that the job believes it lost."""
+    with workspace_scope(workspace.id):
+        make_memory(SAID)
+    row = begun(workspace)
+    meanwhile(monkeypatch, "_outlast_writers", lambda: run(workspace, row))
+    report = run(workspace, row).report
+    assert (report["removed"]["memory"], report["tombstones"]) == (1, 3)
+    with workspace_scope(workspace.id):
+        assert Tombstone.objects.count() == 3
+    assert "zorblatt" not in dumped()
+
+
+def test_one_that_is_being_removed_has_not_failed_elsewhere(workspace, owner_url, monkeypatch):
+    with workspace_scope(workspace.id):
+        make_memory(SAID)
+    row = begun(workspace)
+
+    def give_up():
+        monkeypatch.setattr(work, "OUTLAST_SECONDS", 0.0)
+        assert run(workspace, row).state == ErasureState.RUNNING
+
+    meanwhile(monkeypatch, "_remove", give_up)
+    assert run(workspace, row).state == ErasureState.DONE
+    with workspace_scope(workspace.id):
+        assert Tombstone.objects.count() == 3
 
 
 def test_a_writer_who_never_ends_stops_it_and_nothing_is_kept_away(
@@ -228,3 +422,58 @@ def test_a_deadlock_is_one_more_try(workspace, owner_url, monkeypatch, dumped):
         assert Erasure.objects.get(pk=row.pk).state == ErasureState.DONE
     assert len(tried) == 3
     assert "zorblatt" not in dumped()
+
+
+def talk(workspace):
+    """A session in which it was said, and that has ended."""
+    with workspace_scope(workspace.id):
+        session = make_session()
+        said = [
+            NewMessage(role="user", content="Remember: the Zorblatt key lies under a pot."),
+            NewMessage(role="assistant", content="We decided to leave the Zorblatt key there."),
+        ]
+        append_messages(actor=ALICE, thread_id=make_thread(session).id, messages=said)
+        end_session(actor=ALICE, session_id=session.id)
+        Learning.objects.update(due_at=clock.now())
+    return session
+
+
+def summarize(workspace, session):
+    with suppress(Conflict):
+        summarize_session(workspace_id=workspace.id, actor=ALICE, session=str(session.id))
+
+
+def learn(workspace, session):
+    learn_session(workspace.id, session.id)
+
+
+@pytest.mark.parametrize(
+    ("make", "step"), [(summarize, "summaries._draft"), (learn, "learning._findings")]
+)
+def test_what_was_thought_of_before_is_not_written_after(
+    workspace, owner_url, monkeypatch, dumped, make, step
+):
+    session, row = talk(workspace), begun(workspace)
+    place = f"memory.services.{step}"
+    think = import_string(place)
+
+    def thinking(*given):
+        thought = think(*given)
+        thought = thought if isinstance(thought, tuple) else list(thought)
+        assert run(workspace, row).state == ErasureState.DONE
+        return thought
+
+    monkeypatch.setattr(place, thinking)
+    make(workspace, session)
+    assert "zorblatt" not in dumped()
+    monkeypatch.setattr(place, think)
+    make(workspace, session)
+    with workspace_scope(workspace.id):
+        assert Session.objects.get(pk=session.pk).summary
+
+
+def test_what_is_thought_of_waits_for_no_erasure_that_removes_nothing_yet(workspace, owner_url):
+    session, _ = talk(workspace), begun(workspace)
+    learn(workspace, session)
+    with workspace_scope(workspace.id):
+        assert Session.objects.get(pk=session.pk).summary
