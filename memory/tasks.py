@@ -14,6 +14,7 @@ from procrastinate.contrib.django import app
 from procrastinate.jobs import Status
 
 from config.lib import clock
+from config.lib.db.again import again
 from config.lib.room import needs_room
 from config.lib.scope import workspace_scope
 from contacts.models import IdempotencyKey, Workspace
@@ -112,7 +113,8 @@ def propose_duplicates(workspace_id: str) -> None:
     workspace, end = uuid.UUID(workspace_id), time.monotonic() + COMPARING_SECONDS
     more = True
     while more and time.monotonic() < end:
-        _, more = duplicates.propose(workspace)
+        # One of two that are alike may go before the pair is written.
+        _, more = again(lambda: duplicates.propose(workspace))
     if more:
         # Nobody waits for this; searches and embedding have the processor in between.
         queue.defer_comparing(workspace, in_seconds=COMPARING_SECONDS)

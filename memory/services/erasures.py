@@ -3,6 +3,7 @@
 What is removed, and how, is in memory/erasing; here is who asked, and what state it is in.
 """
 
+import traceback
 import uuid
 from datetime import timedelta
 from typing import Any, cast
@@ -168,10 +169,16 @@ def work_erasure(workspace_id: uuid.UUID, erasure_id: uuid.UUID) -> None:
             run_now(workspace_id, erasure)
     except DomainError as error:
         _fail(workspace_id, erasure_id, error.detail)
-    except DatabaseError as error:
+    except Exception as error:
         # Its message may quote a row.
-        log.error("erasure_failed", erasure=str(erasure_id), error=type(error).__name__)
-        _fail(workspace_id, erasure_id, "The database refused it; nothing was removed.")
+        kind, lines = type(error).__name__, traceback.format_tb(error.__traceback__)
+        log.error("erasure_failed", erasure=str(erasure_id), error=kind, where=lines[-3:])
+        who = (
+            "The database refused"
+            if isinstance(error, DatabaseError)
+            else f"A fault ({kind}) ended"
+        )
+        _fail(workspace_id, erasure_id, f"{who} it; nothing was removed.")
 
 
 def look_now(workspace_id: uuid.UUID, erasure_id: uuid.UUID) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """The same memory again is counted; nearly the same is proposed, and merged by somebody only."""
 
 # ruff: noqa: F811  (fixtures of the search tests, by their names)
+import psycopg
 import pytest
+from django.db import IntegrityError
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from config.lib.scope import workspace_scope
@@ -390,3 +392,22 @@ def test_the_thresholds_on_real_sentences(workspace):
     with workspace_scope(workspace.id):
         pairs = MemoryDuplicate.objects.select_related("older", "newer")
         assert {(row.older.text, row.newer.text) for row in pairs} == set(near)
+
+
+def test_what_goes_while_it_is_compared_is_no_failure(workspace, settings, monkeypatch):
+    settings.EMBEDDING_PROVIDER = "none"
+    compare, tried = duplicates.contradictions.propose_for, []
+
+    def gone_at_first(*given):
+        tried.append(1)
+        if len(tried) == 1:
+            raise IntegrityError from psycopg.errors.ForeignKeyViolation()
+        return compare(*given)
+
+    monkeypatch.setattr(duplicates.contradictions, "propose_for", gone_at_first)
+    with workspace_scope(workspace.id):
+        make_memory(TABS)
+    tasks.propose_duplicates(str(workspace.id))
+    assert len(tried) == 2
+    with workspace_scope(workspace.id):
+        assert not Memory.objects.filter(compared_at=None).exists()
