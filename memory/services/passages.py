@@ -86,18 +86,15 @@ def index_events(rows: Sequence[SessionEvent], actor: Actor) -> None:
 
 def index_memories(rows: Sequence[Memory], actor: Actor) -> None:
     """Their text, and their state, trust and validity, which searches filter by."""
-    wanted = sources.of_memories(rows, lane_of(rows, actor))
-    _replace(PassageKind.MEMORY, [row.id for row in rows], wanted)
+    _follow(PassageKind.MEMORY, rows, sources.of_memories(rows, lane_of(rows, actor)))
 
 
 def index_projects(rows: Sequence[Project], actor: Actor) -> None:
-    wanted = sources.of_projects(rows, lane_of(rows, actor))
-    _replace(PassageKind.PROJECT, [row.id for row in rows], wanted)
+    _follow(PassageKind.PROJECT, rows, sources.of_projects(rows, lane_of(rows, actor)))
 
 
 def index_tasks(rows: Sequence[Task], actor: Actor) -> None:
-    wanted = sources.of_tasks(rows, lane_of(rows, actor))
-    _replace(PassageKind.TASK, [row.id for row in rows], wanted)
+    _follow(PassageKind.TASK, rows, sources.of_tasks(rows, lane_of(rows, actor)))
 
 
 def index_contacts(rows: Sequence[Contact], actor: Actor) -> None:
@@ -107,8 +104,7 @@ def index_contacts(rows: Sequence[Contact], actor: Actor) -> None:
 
 def index_sessions(rows: Sequence[Session], actor: Actor) -> None:
     """A session's name and summary, and the project it moved to on all that it holds."""
-    wanted = sources.of_sessions(rows, lane_of(rows, actor))
-    _replace(PassageKind.SUMMARY, [row.id for row in rows], wanted)
+    _follow(PassageKind.SUMMARY, rows, sources.of_sessions(rows, lane_of(rows, actor)))
     for row in rows:
         if row.version > 1:
             inside = Passage.objects.filter(
@@ -182,6 +178,16 @@ def _append(passages: Sequence[NewPassage]) -> None:
             cursor.execute(_INSERT, [workspace_id, now, workspace_id, rows])
     if any(None in (passage.embedding, passage.second_embedding) for passage in passages):
         defer_embedding(workspace_id, Lane(passages[0].lane))
+
+
+def _follow(
+    kind: PassageKind, rows: Sequence[VersionedRow], wanted: Sequence[NewPassage]
+) -> None:
+    """Make `wanted` the passages of rows that were written: new ones have none yet."""
+    older = {row.pk for row in rows if row.version > 1}
+    if older:
+        _replace(kind, list(older), [one for one in wanted if one.of in older])
+    _append([one for one in wanted if one.of not in older])
 
 
 def _replace(kind: PassageKind, ids: Sequence[uuid.UUID], wanted: Sequence[NewPassage]) -> None:
