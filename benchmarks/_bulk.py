@@ -44,12 +44,9 @@ class Streams:
         shared = {"workspace_id": messages[0].workspace_id, "created_at": messages[0].created_at}
         shared["space_id"] = space_id
         for passage, vector in zip(passages, vectors, strict=True):
-            own = shared | {"of_message_id": passage.of, "embedding": HalfVector(vector)}
+            own = shared | {"of_message_id": passage["of"], "embedding": HalfVector(vector)}
             self._passage.write_row(
-                [
-                    own[name] if name in own else getattr(passage, name, None)
-                    for name in self._of_passage
-                ]
+                [own[name] if name in own else passage.get(name) for name in self._of_passage]
             )
         self.messages += len(messages)
         self.passages += len(passages)

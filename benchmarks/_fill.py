@@ -243,7 +243,7 @@ class Part:
             threads._count([(thread, rows)], now, self.actor, spoken=False)
             passages = of_messages(rows, lane_of(rows, self.actor))
         topics = dict(zip((row.id for row in rows), (t for t, _ in self.texts), strict=True))
-        made = vectors.make([topics[p.of] for p in passages], [p.text for p in passages])
+        made = vectors.make([topics[p["of"]] for p in passages], [p["text"] for p in passages])
         into.write(rows, passages, made, space_id)
 
     def _new_messages(self) -> list[Any]:

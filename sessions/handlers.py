@@ -7,5 +7,5 @@ from sessions.services import mission_runs
 
 def register() -> None:
     """Once per process, when the apps are ready."""
-    on_changed(Worker, mission_runs.follow_workers)
+    on_changed(Worker, mission_runs.follow_workers, answers=True)
     on_deleting(Worker, mission_runs.release_missions)

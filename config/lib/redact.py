@@ -178,7 +178,7 @@ def redact_text(text: str, *, personal: bool = False, ask: bool = True) -> str:
     though it be cut off. `personal` says that personal data goes too, where the workspace has
     asked for that; without `ask` the database is not asked what it has asked for."""
     if len(text) >= SHORTEST_SECRET:
-        if '"' in text and _names_one(_KEYED, text):
+        if '"' in text and _names_one(text):
             text = _without_named(text)
         for number in _worth_a_look(text):
             text = _ALL[number](text)
@@ -192,7 +192,10 @@ def redact_text(text: str, *, personal: bool = False, ask: bool = True) -> str:
 
 def _worth_a_look(text: str) -> list[int]:
     """The forms that may be in it, in their order."""
-    return sorted({number for hint in _hints_in(text) for number in _OF_HINT[hint]})
+    hints = _hints_in(text)
+    if not hints and '"' not in text:
+        _note_clean(text)
+    return sorted({number for hint in hints for number in _OF_HINT[hint]})
 
 
 def _hints_in(text: str) -> Sequence[int]:
@@ -200,8 +203,8 @@ def _hints_in(text: str) -> Sequence[int]:
     return _LOOK.Match(text.encode("utf-8", "replace")) or ()
 
 
-def _names_one(keys: re.Pattern[str], text: str) -> bool:
-    return any(is_secret_name(key[1]) for key in keys.finditer(text))
+def _names_one(text: str) -> bool:
+    return any(is_secret_name(key[1]) for key in _KEYED.finditer(text))
 
 
 def _without_named(text: str) -> str:
@@ -263,12 +266,37 @@ def all_clean(values: Iterable[Any], *, personal: bool = True) -> bool:
     if any(True for _ in current_extra().finders(personal=personal)):
         return False
     try:
-        text = "\n".join(
+        texts = [
             value if isinstance(value, str) else orjson.dumps(value).decode() for value in values
-        )
+        ]
     except (TypeError, UnicodeDecodeError):
         return False
-    return not _hinted(text)
+    found = _found_clean.get()
+    if found is not None:
+        texts = [text for text in texts if text not in found]
+    return not texts or not _hinted("\n".join(texts))
+
+
+_found_clean: ContextVar[set[str] | None] = ContextVar("found_clean", default=None)
+
+
+@contextmanager
+def looking_once(found: set[str] | None = None) -> Iterator[set[str]]:
+    """Until the block ends, for this thread of work: a text, or a JSON value's, in which `redact`
+    or `may_hold_secrets` found nothing is not looked through again for the row that it is in.
+    They are kept in `found`, for a thread that goes on with the same texts."""
+    known = set() if found is None else found
+    token = _found_clean.set(known)
+    try:
+        yield known
+    finally:
+        _found_clean.reset(token)
+
+
+def _note_clean(text: str) -> None:
+    found = _found_clean.get()
+    if found is not None:
+        found.add(text)
 
 
 def _walked(value: Any, personal: bool) -> Any:
@@ -335,11 +363,14 @@ def _cookies(items: Any) -> Any:
 
 def may_hold_secrets(text: str) -> bool:
     """Whether a line of JSON is worth reading for secrets. False is certain, True is not."""
-    return _hinted(text) or any(True for _ in current_extra().finders(personal=True))
+    if _hinted(text) or any(True for _ in current_extra().finders(personal=True)):
+        return True
+    _note_clean(text)
+    return False
 
 
 def _hinted(text: str) -> bool:
-    return bool(_hints_in(text) or ('"' in text and _names_one(_KEY, text)))
+    return bool(_hints_in(text) or ('"' in text and any(map(is_secret_name, _KEY.findall(text)))))
 
 
 def taken_out(before: Any, after: Any) -> int:

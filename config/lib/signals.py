@@ -2,6 +2,9 @@
 
 Handlers run in the writer's transaction, so what they derive (a message's passage) commits or
 rolls back with it. Not for anything slow: a handler that needs time defers a job on commit.
+
+Of new rows they run while the server still inserts these, where all handlers of a model can: one
+that goes by what the database answers (how many rows an update found) cannot, and says `answers`.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +18,7 @@ from config.lib.actor import Actor
 Handler = Callable[[Sequence[Any], Actor], None]
 _changed: dict[type[Model], list[Handler]] = {}
 _deleting: dict[type[Model], list[Handler]] = {}
+_answered: set[type[Model]] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +38,11 @@ class References:
 _references: dict[type[Model], dict[str, References]] = {}
 
 
-def on_changed(model: type[Model], handler: Handler) -> None:
+def on_changed(model: type[Model], handler: Handler, *, answers: bool = False) -> None:
     """Call `handler(rows, actor)` after rows of `model` are written. Once per handler."""
     _add(_changed, model, handler)
+    if answers:
+        _answered.add(model)
 
 
 def on_deleting(model: type[Model], handler: Handler) -> None:
@@ -55,6 +61,11 @@ def changed(rows: Sequence[Model], actor: Actor) -> None:
     if rows:
         for handler in _changed.get(type(rows[0]), ()):
             handler(rows, actor)
+
+
+def needs_answers(model: type[Model]) -> bool:
+    """Whether a handler of the model's changes goes by what the database answers."""
+    return model in _answered
 
 
 def deleting(rows: Sequence[Model], actor: Actor) -> None:

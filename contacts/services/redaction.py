@@ -7,7 +7,7 @@ names are looked up as they are stored. This is the wall behind that: no row is 
 import time
 import uuid
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from django.db import models
@@ -69,12 +69,13 @@ def forget_extra(workspace_id: uuid.UUID) -> None:
 def clean(row: models.Model, *, only: Iterable[str] | None = None) -> None:
     """Take the secrets out of a row's texts and JSON, in place."""
     names = None if only is None else frozenset(only)
+    fields = _fields(type(row)) if names is None else _fields_of(type(row), names)
     values = [
         (attname, personal, value)
-        for attname, name, personal in _fields(type(row))
-        if (names is None or name in names or attname in names) and (value := getattr(row, attname))
+        for attname, _, personal in fields
+        if (value := getattr(row, attname))
     ]
-    clean_already = all_clean(value for _, _, value in values)
+    clean_already = not values or all_clean(value for _, _, value in values)
     for attname, personal, value in () if clean_already else values:
         try:
             redacted = redact(value, personal=personal)
@@ -114,6 +115,14 @@ def _fields(model: type[models.Model]) -> tuple[tuple[str, str, bool], ...]:
         for field in model._meta.concrete_fields
         if f"{model._meta.label_lower}.{field.name}" not in EXEMPT and _may_hold_one(field)
     )
+
+
+@lru_cache(maxsize=1000)
+def _fields_of(
+    model: type[models.Model], names: frozenset[str]
+) -> tuple[tuple[str, str, bool], ...]:
+    """Those that are named, or whose attributes are."""
+    return tuple(one for one in _fields(model) if one[0] in names or one[1] in names)
 
 
 @cache

@@ -36,6 +36,13 @@ _LOOK = (
     "SELECT digest, words, erasure_id FROM contacts_tombstone "
     "WHERE workspace_id = %s AND (digest = ANY(%s) OR words > 0)"
 )
+# The same of a workspace that has none, as most: what is asked for need not be made, nor sent.
+_ANY = (
+    "SELECT pg_advisory_xact_lock_shared(%s); "
+    "SELECT EXISTS (SELECT FROM contacts_tombstone WHERE workspace_id = %s)"
+)
+# Of more rows than this it pays to ask that first.
+FEW = 10
 # A lock by a number of 64 bits is listed in two halves.
 _UNDER_WAY = (
     "WITH lock AS (SELECT %s::int8 AS number) "
@@ -182,6 +189,8 @@ def guard(
     values of each, by its id. Indexes tombstone_digest_unique, tombstone_terms."""
     if not rows:
         return
+    if len(rows) > FEW and not _any():
+        return
     key = _key()
     wanted = {_digest(key, mark) for row in rows for mark in marks_of(row)}
     found = _Found(key, wanted)
@@ -233,6 +242,15 @@ def without_terms(values: Any, *, actor: Actor) -> Any:
         return values
     found = _Found(_key(), set())
     return found.terms.strike(values) if found.any else values
+
+
+def _any() -> bool:
+    """Whether the workspace has tombstones at all."""
+    with connection.cursor() as cursor:
+        workspace_id = current_workspace_id()
+        cursor.execute(_ANY, [_lock(workspace_id), workspace_id])
+        cursor.nextset()
+        return bool(cursor.fetchall()[0][0])
 
 
 class _Found:

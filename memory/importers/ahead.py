@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 # Of Python's threads, in seconds. By its default the writer waits 5 ms for the reader whenever a
 # statement comes back, which with a dozen of them is as long as the database takes for a batch.
-SWITCH = 0.0005
+SWITCH = 0.0001
 _USUAL = sys.getswitchinterval()
 
 

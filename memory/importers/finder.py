@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from config.lib.actor import Actor
-from config.lib.ids import new_id
+from config.lib.scope import current_workspace_id
 from contacts.services.agents import ensure_agent
 from memory.importers.joined import sources_of
 from memory.importers.kinds import Ids
+from memory.importers.made import make_row
 from memory.importers.planned import SKIPPED, Planned
 from memory.importers.problems import Code, Finding
 from memory.importers.rows import Model, Ref
@@ -50,8 +51,7 @@ class Finder:
                 continue
             first[key] = one
             row = there.get(key)
-            one.is_new = row is None
-            one.row = row if row is not None else model(id=new_id())
+            self._take(one, row)
             self.known[model, key] = one.row.pk
 
     def _there(self, model: Model, keys: list[str]) -> dict[str, Any]:
@@ -80,8 +80,16 @@ class Finder:
                 continue
             first[identity] = one
             row = there.get(identity)
-            one.is_new = row is None
-            one.row = row if row is not None else model(id=new_id())
+            self._take(one, row)
+
+    def _take(self, one: Planned, row: Any) -> None:
+        """The row that is there, or a new one."""
+        one.is_new = row is None
+        if row is None:
+            if one.draft.made is None:
+                one.draft.made = make_row(one.draft, self.source, current_workspace_id())
+            row = one.draft.made.row
+        one.row = row
 
     def resolve(self, group: list[Planned]) -> None:
         refs = {ref for one in group for ref in one.draft.refs.values()}

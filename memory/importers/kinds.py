@@ -45,16 +45,7 @@ def _contact(contact: Any) -> None:
     contact.sort_name = sort_name(contact.name)
 
 
-def _session(session: Any) -> None:
-    if not session.conversation_id:
-        session.conversation_id = new_conversation_id(session.role, session.started_at)
-
-
-_PREPARED: Mapping[Model, Callable[[Any], None]] = {
-    Memory: _memory,
-    Contact: _contact,
-    Session: _session,
-}
+_PREPARED: Mapping[Model, Callable[[Any], None]] = {Memory: _memory, Contact: _contact}
 # Fields that follow from another one, when that is changed.
 _FOLLOWS: Mapping[Model, Mapping[str, Callable[[Any], dict[str, Any]]]] = {
     Memory: {"text": lambda text: {"content_hash": content_hash(text)}},
@@ -62,8 +53,15 @@ _FOLLOWS: Mapping[Model, Mapping[str, Callable[[Any], dict[str, Any]]]] = {
 }
 
 
+def complete(row: WorkspaceRow) -> None:
+    """Fill what of a new row only the database knows: a conversation is named by the workspace's
+    days."""
+    if isinstance(row, Session) and not row.conversation_id:
+        row.conversation_id = new_conversation_id(row.role, row.started_at)
+
+
 def prepare(row: WorkspaceRow) -> None:
-    """Fill what follows from a new row's other fields."""
+    """Fill what follows from a new row's other fields. Touches no database."""
     prepared = _PREPARED.get(type(row))
     if prepared is not None:
         prepared(row)

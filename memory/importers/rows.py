@@ -36,7 +36,8 @@ class Draft:
     `once` names fields that are set when the row is made and not compared afterwards: counters that
     go on here, and what was inferred. `parts` are what lies in rows of its own (emails, phones and
     tags of a contact). `also` counts rows of other tables that went into this one. A reference in
-    `needed` that is not there leaves the whole row out.
+    `needed` that is not there leaves the whole row out. `made` is the row that it becomes where it
+    is new, where that is made already.
     """
 
     model: Model
@@ -50,6 +51,15 @@ class Draft:
     parts: Mapping[str, Any] = field(default_factory=dict)
     also: Counter[str] = field(default_factory=Counter)
     links: list["Link"] = field(default_factory=list)
+    made: "Made | None" = None
+
+
+@dataclass(slots=True)
+class Made:
+    """A new row with its values, and what is wrong with them by the field's path (made.py)."""
+
+    row: WorkspaceRow
+    problems: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +90,9 @@ class Work(Protocol):
 
     def write(self, actor: Actor) -> "Tally":
         """Write what is new, in the frame's transaction."""
+
+    def texts(self) -> Iterable[str]:
+        """What is searched for once it is written, as far as that is known before."""
 
     def here(self) -> "Tally":
         """What of it is there, for verification: each table's rows as `unchanged`."""

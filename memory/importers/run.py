@@ -21,7 +21,7 @@ from config.lib.actor import Actor
 from config.lib.disk import database_is_full, says_full
 from config.lib.errors import Erased, NoRoom
 from config.lib.ids import new_id
-from config.lib.redact import current_extra, redact_text, redacting_for
+from config.lib.redact import current_extra, looking_once, redact_text, redacting_for
 from config.lib.scope import set_local, workspace_scope
 from config.lib.spans import span
 from contacts.services import funnel
@@ -30,6 +30,7 @@ from memory.importers.archon import ARCHON
 from memory.importers.archon.live import is_address
 from memory.importers.check import check, numbered
 from memory.importers.joined import drop_told_twice
+from memory.importers.made import make_row
 from memory.importers.problems import Code, Finding, SourceError
 from memory.importers.report import ImportReport
 from memory.importers.rows import Entry
@@ -165,8 +166,8 @@ class _Run:
         for problem in self.reading.problems:
             report.problems.add(problem)
         try:
-            for batch, cut in ahead(self._batches()):
-                with cut_before(cut):
+            for batch, cut, clean in ahead(self._batches()):
+                with cut_before(cut), looking_once(clean):
                     self._store(batch, row)
                 self.progress(report, self._line("read"))
             for table, rows in self.reading.totals.items():
@@ -218,16 +219,25 @@ class _Run:
         funnel.append([run], actor=self.actor)
         return run
 
-    def _batches(self) -> Iterator[tuple[list[Entry], Cut]]:
+    def _batches(self) -> Iterator[tuple[list[Entry], Cut, set[str]]]:
+        """Each with the chunks of its texts, and the texts that hold no secrets."""
         for batch in _batches(self.reading.entries()):
             cut: Cut = {}
-            for entry in batch:
-                if not self._is_older(entry):
-                    self.writer.cleaner.clean(entry)
-                    # What is there already is not cut again.
-                    if self.writer.makes_rows:
-                        cut_texts(entry, cut)
-            yield batch, cut
+            with looking_once() as clean:
+                for entry in batch:
+                    if not self._is_older(entry):
+                        self._prepare(entry, cut)
+            yield batch, cut, clean
+
+    def _prepare(self, entry: Entry, cut: Cut) -> None:
+        """All that needs no database: the reader has time for it, while that works."""
+        self.writer.cleaner.clean(entry)
+        # What is there already is neither cut nor made again.
+        if self.writer.makes_rows:
+            # Its own row; further drafts are most often of rows that others name too.
+            for draft in entry.drafts[:1]:
+                draft.made = make_row(draft, self.source.name, self.steps.workspace_id)
+            cut_texts(entry, cut)
 
     def _is_older(self, entry: Entry) -> bool:
         return self.since is not None and entry.at is not None and entry.at < self.since
@@ -269,6 +279,7 @@ class _Run:
                 self.report.table(table).note(outcome, rows)
         for name, rows in tally.made.items():
             self.report.rows[name] += rows
+        self.writer.makes_rows = tally.made.total() > 0
         for problem in tally.problems:
             self.report.problems.add(problem)
         self.report.redacted += tally.redacted

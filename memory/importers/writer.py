@@ -7,20 +7,21 @@ transaction of each batch.
 
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import DataError, IntegrityError, transaction
 
 from config.lib.actor import Actor
-from config.lib.db.models import SourcedRow, VersionedRow
+from config.lib.db.models import VersionedRow
 from config.lib.errors import DomainError, Invalid
 from contacts.services import funnel
 from memory.importers.appender import Appender
 from memory.importers.clean import Cleaner
 from memory.importers.finder import Finder
 from memory.importers.joined import is_joined, joined_sessions
-from memory.importers.kinds import follow, order_of, parts_of, prepare
+from memory.importers.kinds import complete, follow, order_of, parts_of
+from memory.importers.made import set_late
 from memory.importers.planned import (
     ACTION,
     CREATED,
@@ -168,23 +169,21 @@ class Writer:
         return True
 
     def _fill(self, model: Model, one: Planned) -> bool:
-        """Values onto a new row; what cannot be stored is left at its default, or the row out."""
-        row = one.row
-        if isinstance(row, SourcedRow):
-            row.source, row.external_id = self.source, one.draft.key
-        for name, value in one.draft.values.items():
-            setattr(row, name, value)
+        """References onto a new row; what of it cannot be stored is left at its default, or the
+        row out."""
+        row, made = one.row, one.draft.made
         for name, target in one.keys.items():
             setattr(row, attname(model, name), target)
+        problems = dict(made.problems) if made is not None else {}
         try:
-            prepare(row)
-            funnel.check(row)
+            complete(row)
+            funnel.check(row, only=set_late(model))
         except Invalid as error:
-            return self._fall_back(model, one, error)
-        return True
+            problems |= error.errors
+        return not problems or self._fall_back(model, one, problems)
 
-    def _fall_back(self, model: Model, one: Planned, error: Invalid) -> bool:
-        for name, problem in error.errors.items():
+    def _fall_back(self, model: Model, one: Planned, problems: Mapping[str, str]) -> bool:
+        for name, problem in problems.items():
             plain = name.split(".")[0].split("[")[0]
             found: Any = model._meta.get_field(plain)
             given = one.draft.values.get(plain)

@@ -217,9 +217,10 @@ def _walk(metadata: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         above, items = todo.popleft()
         for key in sorted(items):
             path, value = f"{above}{key}", items[key]
+            if value is None or path in seen or len(path) > MOST_PATH:
+                continue
             keys = path.split(".")
-            wrong = value is None or path in seen or not all(keys)
-            if wrong or len(keys) > MOST_DEPTH or len(path) > MOST_PATH:
+            if len(keys) > MOST_DEPTH or "" in keys:
                 continue
             seen.add(path)
             yield path, value

@@ -6,16 +6,14 @@ sources (`manage.py reindex`). Not for what a passage says (sources.py).
 """
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
-import orjson
 from django.db import IntegrityError, connection
 
 from config.lib import clock
 from config.lib.actor import Actor
-from config.lib.db.bulk import bound_cursor, update_values
+from config.lib.db.bulk import as_json, bound_cursor, update_values
 from config.lib.db.models import VersionedRow
 from config.lib.scope import current_workspace_id, workspace_scope
 from contacts.models import Contact
@@ -86,18 +84,15 @@ def index_events(rows: Sequence[SessionEvent], actor: Actor) -> None:
 
 def index_memories(rows: Sequence[Memory], actor: Actor) -> None:
     """Their text, and their state, trust and validity, which searches filter by."""
-    wanted = sources.of_memories(rows, lane_of(rows, actor))
-    _replace(PassageKind.MEMORY, [row.id for row in rows], wanted)
+    _follow(PassageKind.MEMORY, rows, sources.of_memories(rows, lane_of(rows, actor)))
 
 
 def index_projects(rows: Sequence[Project], actor: Actor) -> None:
-    wanted = sources.of_projects(rows, lane_of(rows, actor))
-    _replace(PassageKind.PROJECT, [row.id for row in rows], wanted)
+    _follow(PassageKind.PROJECT, rows, sources.of_projects(rows, lane_of(rows, actor)))
 
 
 def index_tasks(rows: Sequence[Task], actor: Actor) -> None:
-    wanted = sources.of_tasks(rows, lane_of(rows, actor))
-    _replace(PassageKind.TASK, [row.id for row in rows], wanted)
+    _follow(PassageKind.TASK, rows, sources.of_tasks(rows, lane_of(rows, actor)))
 
 
 def index_contacts(rows: Sequence[Contact], actor: Actor) -> None:
@@ -107,8 +102,7 @@ def index_contacts(rows: Sequence[Contact], actor: Actor) -> None:
 
 def index_sessions(rows: Sequence[Session], actor: Actor) -> None:
     """A session's name and summary, and the project it moved to on all that it holds."""
-    wanted = sources.of_sessions(rows, lane_of(rows, actor))
-    _replace(PassageKind.SUMMARY, [row.id for row in rows], wanted)
+    _follow(PassageKind.SUMMARY, rows, sources.of_sessions(rows, lane_of(rows, actor)))
     for row in rows:
         if row.version > 1:
             inside = Passage.objects.filter(
@@ -178,10 +172,18 @@ def _append(passages: Sequence[NewPassage]) -> None:
     workspace_id, now = current_workspace_id(), clock.now()
     with bound_cursor() as cursor:
         for start in range(0, len(passages), INSERT_ROWS):
-            rows = orjson.dumps(passages[start : start + INSERT_ROWS]).decode()
+            rows = as_json(passages[start : start + INSERT_ROWS])
             cursor.execute(_INSERT, [workspace_id, now, workspace_id, rows])
-    if any(None in (passage.embedding, passage.second_embedding) for passage in passages):
-        defer_embedding(workspace_id, Lane(passages[0].lane))
+    if any(None in (one["embedding"], one["second_embedding"]) for one in passages):
+        defer_embedding(workspace_id, Lane(passages[0]["lane"]))
+
+
+def _follow(kind: PassageKind, rows: Sequence[VersionedRow], wanted: Sequence[NewPassage]) -> None:
+    """Make `wanted` the passages of rows that were written: new ones have none yet."""
+    older = {row.pk for row in rows if row.version > 1}
+    if older:
+        _replace(kind, list(older), [one for one in wanted if one["of"] in older])
+    _append([one for one in wanted if one["of"] not in older])
 
 
 def _replace(kind: PassageKind, ids: Sequence[uuid.UUID], wanted: Sequence[NewPassage]) -> None:
@@ -193,7 +195,7 @@ def _replace(kind: PassageKind, ids: Sequence[uuid.UUID], wanted: Sequence[NewPa
     column = SOURCES[kind]
     new: dict[uuid.UUID, list[NewPassage]] = {source: [] for source in ids}
     for passage in wanted:
-        new[passage.of].append(passage)
+        new[passage["of"]].append(passage)
     old: dict[uuid.UUID, list[Passage]] = {source: [] for source in ids}
     there = Passage.objects.filter(**{f"{column}__in": list(ids)}).order_by("chunk")
     for row in there.defer("embedding", "second_embedding", "tsv"):
@@ -202,7 +204,7 @@ def _replace(kind: PassageKind, ids: Sequence[uuid.UUID], wanted: Sequence[NewPa
     gone: list[uuid.UUID] = []
     copied: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for source in ids:
-        if [row.text for row in old[source]] == [passage.text for passage in new[source]]:
+        if [row.text for row in old[source]] == [passage["text"] for passage in new[source]]:
             for row, passage in zip(old[source], new[source], strict=True):
                 changed = _changed(row, passage)
                 if changed:
@@ -215,16 +217,22 @@ def _replace(kind: PassageKind, ids: Sequence[uuid.UUID], wanted: Sequence[NewPa
     if gone:
         kept = _vectors(gone)
         Passage.objects.filter(pk__in=gone).delete()
-        inserted = [replace(p, **kept.get((p.of, p.text), {})) for p in inserted]
+        inserted = [_with_vectors(one, kept) for one in inserted]
     _append(inserted)
 
 
 def _changed(row: Passage, passage: NewPassage) -> dict[str, Any]:
     """What of a row is to be written; a row that did not change is not: its index entries would
     all be made again."""
-    return {
-        name: value for name in COPIED if getattr(row, name) != (value := getattr(passage, name))
-    }
+    values: Mapping[str, Any] = passage
+    return {name: values[name] for name in COPIED if getattr(row, name) != values[name]}
+
+
+def _with_vectors(
+    passage: NewPassage, kept: Mapping[tuple[uuid.UUID, str], Mapping[str, Any]]
+) -> NewPassage:
+    made: Any = {**passage, **kept.get((passage["of"], passage["text"]), {})}
+    return cast(NewPassage, made)
 
 
 def _vectors(ids: Sequence[uuid.UUID]) -> dict[tuple[uuid.UUID, str], dict[str, Any]]:

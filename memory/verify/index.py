@@ -157,7 +157,7 @@ def _sources(workspace_id: uuid.UUID, options: Options) -> Check:
             with patient_scope(workspace_id):
                 ids = _without_passages(workspace_id, model, last)
                 rows = _rows(model, ids, lock=options.fix)
-                due = {passage.of for passage in make(rows, Lane.BULK)}
+                due = {passage["of"] for passage in make(rows, Lane.BULK)}
                 wanting = [row for row in rows if row.pk in due]
                 if options.fix and wanting:
                     reindex(model, wanting)

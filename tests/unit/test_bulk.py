@@ -4,12 +4,14 @@ import datetime
 import uuid
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from config.lib.db.bulk import insert_rows, update_values
+from config.lib.errors import Erased
 from contacts.models import Contact, Revision
-from contacts.services import funnel
+from contacts.models.erasure import Erasure, ErasureKind, ErasureState
+from contacts.services import funnel, tombstones
 from tests.factories import ALICE
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +57,18 @@ def test_rows_changed_together_have_the_revisions_of_rows_changed_alone(scoped):
 
     assert history(rows) == history(alone)
     assert len(history(rows)) == 3
+
+
+def test_of_many_rows_too_one_that_was_erased_is_refused(scoped):
+    rows = [contact(n) for n in range(tombstones.FEW + 2)]
+    erasure = Erasure.objects.create(kind=ErasureKind.CONTACT, state=ErasureState.DONE)
+    tombstones.bury(erasure, marks=tombstones.marks_of(rows[3]))
+    with pytest.raises(Erased), transaction.atomic():
+        funnel.create_many(rows, actor=ALICE)
+    assert not Contact.objects.filter(pk__in=[row.pk for row in rows]).exists()
+    del rows[3]
+    funnel.create_many(rows, actor=ALICE)
+    assert Contact.objects.filter(pk__in=[row.pk for row in rows]).count() == len(rows)
 
 
 def test_many_keys_are_looked_up_by_the_index_of_those_that_are_not_empty(scoped):

@@ -114,6 +114,14 @@ def test_json_problems_name_the_path():
     assert list(caught.value.errors) == ["metadata.a[0].b"]
 
 
+def test_a_null_in_json_hides_nothing_else():
+    """Of both nothing but `null` is left in what is written quickest."""
+    agent = make_agent()
+    with pytest.raises(Invalid, match=r"metadata\.b: is NaN"):
+        funnel.update(agent, {"metadata": {"a": None, "b": float("nan")}}, actor=ALICE)
+    funnel.update(make_agent("b"), {"metadata": {"a": None, "b": 2**70}}, actor=ALICE)
+
+
 def test_json_too_deep_is_refused():
     deep: object = 1
     for _ in range(200):

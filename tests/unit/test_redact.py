@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.lib import redact as redact_module
-from config.lib.patterns import NOTHING
+from config.lib.patterns import NOTHING, read_extra
 from config.lib.recalled import (
     CLOSE,
     OPEN,
@@ -16,10 +16,17 @@ from config.lib.recalled import (
     ends_without_recalled,
     without_recalled,
 )
-from config.lib.redact import all_clean, may_hold_secrets, redact, redact_text, redacting_for
+from config.lib.redact import (
+    all_clean,
+    looking_once,
+    may_hold_secrets,
+    redact,
+    redact_text,
+    redacting_for,
+)
 from config.lib.redact_named import _ENDINGS, _WHOLE, is_secret_name
 from tests.factories import nowhere
-from tests.redaction import PEM, SECRETS, unhashed
+from tests.redaction import BADGE, BADGES, PEM, SECRETS, unhashed
 
 
 @pytest.mark.parametrize(("kind", "secret"), SECRETS.items(), ids=SECRETS)
@@ -324,3 +331,32 @@ def test_recalled_text_is_taken_out_as_gemini_escapes_it():
     assert without_recalled(hooked) == "When?"
     others = f"<hook_context>{block}\nBe brief.</hook_context>\n\nWhen?"
     assert without_recalled(others) == "<hook_context>\nBe brief.</hook_context>\n\nWhen?"
+
+
+def test_what_holds_no_secret_is_looked_through_once(monkeypatch):
+    plain, told = "The seedlings need water at noon.", {"plant": ["fern", "moss"]}
+    secret = f"before {SECRETS['github-token']} after"
+    with looking_once() as found:
+        assert redact_text(plain) == plain
+        assert redact_text(secret) != secret
+        assert redact_text('the "password"') == 'the "password"'
+        assert not may_hold_secrets(json.dumps(told, separators=(",", ":")))
+        assert may_hold_secrets(json.dumps(secret))
+        assert found == {plain, '{"plant":["fern","moss"]}'}
+        assert not all_clean([plain, told, secret])
+        assert not all_clean([plain, {"password": "hunter22"}])
+    with looking_once(found):
+        monkeypatch.setattr(redact_module, "_hinted", None)
+        assert all_clean([plain, told])
+        with pytest.raises(TypeError):
+            all_clean([plain, "another"])
+    with pytest.raises(TypeError):
+        all_clean([plain])
+
+
+def test_what_a_workspace_looks_for_is_looked_for_though_there_was_nothing_else():
+    with (
+        looking_once({BADGE}),
+        redacting_for(nowhere(), read_extra({"patterns": {"badge": BADGES}})),
+    ):
+        assert not all_clean([BADGE])

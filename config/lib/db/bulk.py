@@ -17,6 +17,7 @@ import orjson
 from django.db import connection, models
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.backends.utils import CursorWrapper
+from psycopg.types.json import Json
 
 from config.lib.scope import current_workspace_id
 
@@ -43,7 +44,7 @@ def insert_values(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) 
     with bound_cursor() as cursor:
         for start in range(0, len(rows), STATEMENT_ROWS):
             part = rows[start : start + STATEMENT_ROWS]
-            cursor.execute(sql, [_dump([{c: row[a] for a, c in names} for row in part])])
+            cursor.execute(sql, [as_json([{c: row[a] for a, c in names} for row in part])])
 
 
 def update_values(
@@ -62,7 +63,7 @@ def update_values(
     with bound_cursor() as cursor:
         for start in range(0, len(rows), STATEMENT_ROWS):
             part = rows[start : start + STATEMENT_ROWS]
-            values = _dump([{c: row[a] for a, c in sent} for row in part])
+            values = as_json([{c: row[a] for a, c in sent} for row in part])
             ids = [row["id"] for row in part]
             cursor.execute(sql, [values, current_workspace_id(), ids])
             written += cursor.rowcount
@@ -126,12 +127,17 @@ def _statement(model: type[models.Model]) -> tuple[str, list[tuple[str, str]]]:
     return sql, list(names.items())
 
 
-def _dump(rows: list[dict[str, Any]]) -> str:
+def as_json(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Rows as one parameter, which is not copied once more."""
+    return Json(rows, dumps=_dump)
+
+
+def _dump(rows: Any) -> bytes:
     try:
-        return orjson.dumps(rows, default=_plain).decode()
+        return orjson.dumps(rows, default=_plain)
     except TypeError:
         # An integer of more than 64 bits, which JSON and jsonb can hold.
-        return json.dumps(rows, default=_plain, ensure_ascii=False)
+        return json.dumps(rows, default=_plain, ensure_ascii=False).encode()
 
 
 def _plain(value: Any) -> Any:

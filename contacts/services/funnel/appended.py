@@ -1,10 +1,11 @@
 """Append-only rows, which are their own history: through the same checks, without a Revision."""
 
+import contextlib
 from collections.abc import Sequence
 
 from config.lib.actor import Actor
-from config.lib.db.bulk import insert_rows
-from config.lib.signals import changed
+from config.lib.db.bulk import insert_rows, pipelined
+from config.lib.signals import changed, needs_answers
 from config.lib.writing import admit
 from contacts.services import tombstones
 from contacts.services.funnel.checks import check
@@ -26,8 +27,9 @@ def append(
         if actor.channel == "import":
             # Others append what is said now, and nothing of it has a name by which it was erased.
             tombstones.guard(rows, actor=actor)
-        insert_rows(rows)
-        changed(rows, actor)
+        with contextlib.nullcontext() if needs_answers(type(rows[0])) else pipelined():
+            insert_rows(rows)
+            changed(rows, actor)
 
 
 def append_once(row: R, *, actor: Actor) -> bool:

@@ -3,7 +3,7 @@ thousands of rows."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -20,13 +20,11 @@ EMPTY = "must not be empty"
 def check(row: models.Model, *, only: Iterable[str] | None = None, prefix: str = "") -> None:
     """Take the secrets out of a row, in place, and raise Invalid naming every field that cannot be
     stored as it is. No row is written without it."""
-    names = None if only is None else set(only)
+    names = None if only is None else frozenset(only)
     redaction.clean(row, only=names)
     errors: dict[str, str] = {}
-    for rule in _rules(type(row)):
+    for rule in _rules(type(row)) if names is None else _rules_of(type(row), names):
         field = rule.field
-        if names is not None and field.name not in names and field.attname not in names:
-            continue
         value = getattr(row, field.attname)
         if value is None and rule.nullable:
             continue
@@ -54,6 +52,12 @@ class _Rule:
 def _rules(model: type[models.Model]) -> list[_Rule]:
     fields = model._meta.concrete_fields
     return [_rule(field) for field in fields if not isinstance(field, models.GeneratedField)]
+
+
+@lru_cache(maxsize=1000)
+def _rules_of(model: type[models.Model], names: frozenset[str]) -> list[_Rule]:
+    """Those of fields that are named, or whose attributes are."""
+    return [one for one in _rules(model) if {one.field.name, one.field.attname} & names]
 
 
 def _rule(field: Any) -> _Rule:

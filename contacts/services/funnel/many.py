@@ -9,7 +9,7 @@ from config.lib import clock
 from config.lib.actor import Actor
 from config.lib.db.bulk import insert_rows, insert_values, pipelined, update_values
 from config.lib.errors import Conflict
-from config.lib.signals import changed, deleting
+from config.lib.signals import changed, deleting, needs_answers
 from config.lib.writing import admit
 from contacts.models import Revision
 from contacts.services import tombstones
@@ -35,7 +35,8 @@ def create_many(
     of_row = parts or {}
     held = {pk: [part.after for part in those] for pk, those in of_row.items()}
     tombstones.guard(rows, actor=actor, parts=held)
-    with contextlib.nullcontext() if of_row else pipelined():
+    waits = bool(of_row) or needs_answers(type(rows[0]))
+    with contextlib.nullcontext() if waits else pipelined():
         insert_rows(rows)
         if write_parts is not None:
             write_parts()
@@ -43,8 +44,10 @@ def create_many(
             for row in rows:
                 for part in of_row.get(row.pk, ()):
                     part.write()
+        # What follows from the rows takes the server longest, the Revisions take Python longest:
+        # these are made while it works on that.
+        changed(rows, actor)
         record_many(rows, action, actor=actor, reason=reason, parts=of_row)
-    changed(rows, actor)
 
 
 def put_back(rows: Sequence[R], *, actor: Actor, recorded: bool) -> None:

@@ -183,6 +183,15 @@ class _Group:
         tables = {LINES: +Counter(skipped=lines), SESSIONS: +Counter(skipped=len(self.ended))}
         return Tally(tables, problems=[finding.of(SESSIONS, store.files.session_id)])
 
+    def texts(self) -> Iterator[str]:
+        for _, batch in self.batches:
+            for item in batch.items:
+                # The words of an event in a message's line are found there.
+                if item.message is not None:
+                    yield item.message.content
+                else:
+                    yield from (event.text for event in item.events)
+
     def here(self) -> Tally:
         stores = [store for store, _ in (*self.batches, *self.ended)]
         rows = Session.objects.filter(

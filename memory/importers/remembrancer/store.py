@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -89,6 +89,9 @@ class Batch:
             problems=self.problems,
             redacted=self.redacted,
         )
+
+    def texts(self) -> Iterable[str]:
+        return ()
 
     def here(self) -> Tally:
         ids = []
@@ -269,6 +272,9 @@ class Last:
                 found = Finding(Code.DANGLING, f"{attname} {target} is not there", "left empty")
                 problems.append(found.of(kind_of(model), str(row_id)))
         return Tally(problems=problems)
+
+    def texts(self) -> Iterable[str]:
+        return ()
 
     def here(self) -> Tally:
         return Tally()

@@ -6,7 +6,7 @@ Cards have identities of their own (UID, emails, numbers), so they are written b
 import contextlib
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,6 +116,9 @@ class _Cards:
         cards["skipped"] = len(refused)
         made = Counter({"contact": outcomes["created"]})
         return Tally({CARDS: +cards}, +made, [*self.findings, *left_out, *refused])
+
+    def texts(self) -> Iterable[str]:
+        return ()
 
     def here(self) -> Tally:
         return Tally({CARDS: Counter(unchanged=cards_here(self.pieces))})
