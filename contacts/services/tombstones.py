@@ -248,7 +248,7 @@ def _any() -> bool:
     """Whether the workspace has tombstones at all."""
     with connection.cursor() as cursor:
         workspace_id = current_workspace_id()
-        cursor.execute(_ANY, [_lock(workspace_id), workspace_id])
+        cursor.execute(_ANY, [lock_of(workspace_id), workspace_id])
         cursor.nextset()
         return bool(cursor.fetchall()[0][0])
 

@@ -123,9 +123,11 @@ def test_what_was_being_written_is_found(workspace, owner_url, dumped, late, wri
     check_whole(workspace)
 
 
-def test_who_has_only_looked_for_tombstones_is_waited_for(workspace, owner_url, late):
+@pytest.mark.parametrize("rows", [1, tombstones.FEW + 1])
+def test_who_has_only_looked_for_tombstones_is_waited_for(workspace, owner_url, late, rows):
     def look():
-        tombstones.guard([Memory(text=SAID, content_hash="0" * 64)], actor=ALICE)
+        asked = [Memory(text=SAID, content_hash="0" * 64) for _ in range(rows)]
+        tombstones.guard(asked, actor=ALICE)
 
     late(Writer(workspace, look))
     erase(workspace, ErasureKind.TERM, term="zorblatt")
