@@ -5,6 +5,7 @@ passages, except for their vectors (embedding.py). Everything here can be made a
 sources (`manage.py reindex`). Not for what a passage says (sources.py).
 """
 
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -15,8 +16,10 @@ from config.lib import clock
 from config.lib.actor import Actor
 from config.lib.db.bulk import as_json, bound_cursor, update_values
 from config.lib.db.models import VersionedRow
+from config.lib.errors import Conflict
 from config.lib.scope import current_workspace_id, workspace_scope
 from contacts.models import Contact
+from contacts.services import tombstones
 from memory.models import Memory, Passage
 from memory.models.passage import COLUMNS, Lane, PassageKind, Slot
 from memory.services import sources
@@ -27,6 +30,8 @@ from sessions.models import Message, Project, Session, SessionEvent, Task
 # More rows than a person or an agent writes by hand: nobody waits for their vectors.
 BULK_ROWS = 50
 INSERT_ROWS = 1000
+# Between two looks whether an erasure is over.
+ERASING_SECONDS = 1.0
 # What a change of the source copies onto its passages, where the text stays the same.
 COPIED = (
     "lexical", "token_count", "asks", "memory_kind", "tags", "session_id", "agent_id", "project_id",
@@ -133,7 +138,8 @@ def reindex_workspace(workspace_id: uuid.UUID, *, batch: int = 500) -> int:
     """Make every passage of a workspace again, a transaction for each batch; how many there are.
 
     Outside any scope. Rows are taken in the order of their ids; what is written meanwhile is
-    indexed by its own writer.
+    indexed by its own writer. It waits while something is being erased, since append-only rows
+    cannot be locked by this role: what they said before would be written again.
     """
     total = 0
     for model in sources.MAKERS:
@@ -141,6 +147,8 @@ def reindex_workspace(workspace_id: uuid.UUID, *, batch: int = 500) -> int:
         while True:
             try:
                 with workspace_scope(workspace_id):
+                    # One that begins after this waits for the end of this transaction.
+                    tombstones.require_nothing_erased(tombstones.erased_so_far())
                     rows = model.objects.order_by("id")
                     if issubclass(model, VersionedRow):
                         rows = rows.select_for_update(no_key=True)
@@ -151,7 +159,12 @@ def reindex_workspace(workspace_id: uuid.UUID, *, batch: int = 500) -> int:
                         break
                     made = reindex(model, found)
             except IntegrityError:
-                # Append-only rows cannot be locked by this role: one of these went meanwhile.
+                # One of the append-only rows went meanwhile.
+                continue
+            except Conflict as error:
+                if error.code != "erased_meanwhile":
+                    raise
+                time.sleep(ERASING_SECONDS)
                 continue
             total += made
             last = found[-1].id

@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -18,7 +19,7 @@ from contacts.services import funnel, idempotency, tombstones
 from contacts.services.contacts import create_contact
 from memory.erasing import found, work
 from memory.models import Learning, Memory, MemoryLink
-from memory.services import erasures
+from memory.services import erasures, passages
 from memory.services.learning import learn_session
 from memory.services.memories import NewEvidence, NewMemory, create_memory, link_memories
 from memory.services.summaries import summarize_session
@@ -479,3 +480,30 @@ def test_what_is_thought_of_waits_for_no_erasure_that_removes_nothing_yet(worksp
     learn(workspace, session)
     with workspace_scope(workspace.id):
         assert Session.objects.get(pk=session.pk).summary
+
+
+def test_indexing_anew_waits_for_what_is_being_removed(workspace, owner_url, monkeypatch, dumped):
+    """What it has read of a message may be what the erasure is striking just then."""
+    with workspace_scope(workspace.id):
+        append()
+    slept, empty = threading.Event(), work._empty
+    over: list[Future[int]] = []
+    monkeypatch.setattr(passages, "time", SimpleNamespace(sleep=lambda seconds: slept.set()))
+
+    def index():
+        try:
+            return passages.reindex_workspace(workspace.id)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def emptying(*given):
+            over.append(pool.submit(index))
+            assert slept.wait(10), over[0].exception(0)
+            return empty(*given)
+
+        monkeypatch.setattr(work, "_empty", emptying)
+        erase(workspace, ErasureKind.TERM, term="zorblatt")
+        assert over[0].result(10) == 1
+    assert "zorblatt" not in dumped()
