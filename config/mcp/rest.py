@@ -8,12 +8,11 @@ from functools import cache
 from importlib import import_module
 from typing import Any, TypeVar
 
-from django.db import Error as DatabaseError
 from django.db import transaction
 from django.http import HttpRequest
 
 from config.lib.body import parse_json
-from config.lib.db.again import MAX_ATTEMPTS, may_succeed_again
+from config.lib.db.again import again
 from config.mcp.brief import as_json
 from contacts.api.auth import KeyAuth, check_scope
 from contacts.api.edge import Edge, Principal
@@ -94,19 +93,17 @@ class Call:
 
         With `key`, done once: sent again with the same `digest`, the first answer comes back.
         """
-        for attempt in range(1, MAX_ATTEMPTS + 1):
+
+        def attempt() -> T:
             try:
                 answer = work() if key is None else self._once(work, key, digest)
                 self.commit()
-                return answer
-            except DatabaseError as error:
-                self.roll_back()
-                if attempt == MAX_ATTEMPTS or not may_succeed_again(error):
-                    raise
             except BaseException:
                 self.roll_back()
                 raise
-        raise AssertionError("unreachable")
+            return answer
+
+        return again(attempt)
 
     def _once(self, work: Callable[[], Any], key: str, digest: bytes) -> Any:
         self.enter()

@@ -160,14 +160,26 @@ def erased_so_far() -> int:
 def require_nothing_erased(before: int) -> None:
     """Conflict `erased_meanwhile` where what was read when so many were done may have been erased
     since, or is just now: it would stand in what was made of it."""
+    require_nothing_erasing()
+    # After that: one that was removing, and is not any more, is done.
+    if erased_so_far() != before:
+        raise _meanwhile()
+
+
+def require_nothing_erasing() -> None:
+    """Conflict `erased_meanwhile` while something is removed; what is to be removed after this
+    waits for the end of the transaction."""
     _ask("SELECT pg_advisory_xact_lock_shared(%s)", current_workspace_id())
     running = Erasure.objects.filter(state=ErasureState.RUNNING).values_list("pk", flat=True)
-    # In this order: one that was removing, and is not any more, is done.
-    if not all(map(keep_off, running)) or erased_so_far() != before:
-        raise Conflict(
-            "Something is being erased, or was, since this was read; do it again.",
-            code="erased_meanwhile",
-        )
+    if not all(map(keep_off, running)):
+        raise _meanwhile()
+
+
+def _meanwhile() -> Conflict:
+    return Conflict(
+        "Something is being erased, or was, since this was read; do it again.",
+        code="erased_meanwhile",
+    )
 
 
 def count_kept_away(refusal: Erased) -> None:

@@ -173,12 +173,9 @@ def work_erasure(workspace_id: uuid.UUID, erasure_id: uuid.UUID) -> None:
         # Its message may quote a row.
         kind, lines = type(error).__name__, traceback.format_tb(error.__traceback__)
         log.error("erasure_failed", erasure=str(erasure_id), error=kind, where=lines[-3:])
-        who = (
-            "The database refused"
-            if isinstance(error, DatabaseError)
-            else f"A fault ({kind}) ended"
-        )
-        _fail(workspace_id, erasure_id, f"{who} it; nothing was removed.")
+        refused = isinstance(error, DatabaseError)
+        said = "The database refused it" if refused else f"A fault ended it ({kind})"
+        _fail(workspace_id, erasure_id, f"{said}; nothing was removed.")
 
 
 def look_now(workspace_id: uuid.UUID, erasure_id: uuid.UUID) -> dict[str, Any]:

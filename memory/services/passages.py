@@ -147,8 +147,7 @@ def reindex_workspace(workspace_id: uuid.UUID, *, batch: int = 500) -> int:
         while True:
             try:
                 with workspace_scope(workspace_id):
-                    # One that begins after this waits for the end of this transaction.
-                    tombstones.require_nothing_erased(tombstones.erased_so_far())
+                    tombstones.require_nothing_erasing()
                     rows = model.objects.order_by("id")
                     if issubclass(model, VersionedRow):
                         rows = rows.select_for_update(no_key=True)
