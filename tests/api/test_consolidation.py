@@ -13,6 +13,7 @@ from contacts.services.workspaces import update_workspace
 from memory.models import ConsolidationRun, Memory, MemoryLink
 from memory.selectors_attention import needs_attention
 from memory.services import consolidation
+from memory.services.consolidation import working, writing
 from memory.services.memories import delete_memory, update_memory
 from memory.tasks_consolidation import begin_consolidations
 from sessions.services.sessions import end_session
@@ -185,7 +186,7 @@ def test_a_run_that_died_goes_on_and_writes_all_or_nothing(
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patched:
-        patched.setattr(consolidation, "_mark", dies)
+        patched.setattr(writing, "_mark", dies)
         with pytest.raises(RuntimeError):
             consolidation.work(workspace.id)
     assert rows(Memory, method="consolidated") == []
@@ -193,7 +194,7 @@ def test_a_run_that_died_goes_on_and_writes_all_or_nothing(
     assert (run.state, "draft" in run.groups[0]) == ("running", True)
     with monkeypatch.context() as patched:
         # The draft is there: nothing is thought of twice.
-        patched.setattr(consolidation, "_draft", dies)
+        patched.setattr(working, "draft_of", dies)
         consolidation.work(workspace.id)
     assert len(rows(Memory, method="consolidated")) == 1
 
@@ -217,7 +218,7 @@ def test_what_is_changed_while_it_is_told_is_not_told(workspace, admin_key, rows
         ]
         end_session(actor=ALICE, session_id=session.id)
     made(admin_key.post("/consolidations"))
-    drafting, drafts = consolidation._draft, []
+    drafting, drafts = working.draft_of, []
 
     def drafted(*args):
         draft = drafting(*args)
@@ -227,7 +228,7 @@ def test_what_is_changed_while_it_is_told_is_not_told(workspace, admin_key, rows
         drafts.append(draft)
         return draft
 
-    monkeypatch.setattr(consolidation, "_draft", drafted)
+    monkeypatch.setattr(working, "draft_of", drafted)
     consolidation.work(workspace.id)
     (narrative,) = rows(Memory, method="consolidated")
     assert ("rose" in narrative.text, "fox" in narrative.text, len(drafts)) == (True, False, 2)

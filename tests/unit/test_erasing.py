@@ -36,6 +36,7 @@ from memory.search.funnel import search
 from memory.search.schemas import SearchQuery
 from memory.services import consolidation, erasures, lessons
 from memory.services.about import About
+from memory.services.consolidation import working
 from memory.services.golden import pin_receipt
 from memory.services.hook_streams import is_erased
 from memory.services.lessons import Finding
@@ -440,7 +441,7 @@ def test_a_narrative_that_is_being_written_does_not_tell_of_it(
     with workspace_scope(workspace.id):
         _, episodes = closed_session("Greenhouse")
         consolidation.begin(actor=ALICE)
-    drafting, erased = consolidation._draft, []
+    drafting, erased = working.draft_of, []
 
     def drafted(*args):
         made = drafting(*args)
@@ -449,7 +450,7 @@ def test_a_narrative_that_is_being_written_does_not_tell_of_it(
             erase(workspace, ErasureKind.MEMORY, episodes[0].id)
         return made
 
-    monkeypatch.setattr(consolidation, "_draft", drafted)
+    monkeypatch.setattr(working, "draft_of", drafted)
     consolidation.work(workspace.id)
     assert erased
     assert "gardener" not in dumped()
