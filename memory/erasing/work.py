@@ -32,7 +32,7 @@ from contacts.models import (
     Tag,
 )
 from contacts.models.erasure import ErasureKind, ErasureState
-from contacts.services import funnel, seals, tombstones
+from contacts.services import erasing, funnel, seals, tombstones
 from memory.erasing import sweep
 from memory.erasing.found import Found, Progress, what_goes
 from memory.erasing.going import Going, in_parts
@@ -119,7 +119,7 @@ def _outlast_writers(workspace_id: uuid.UUID, tell: Progress) -> None:
     """Until all are done who may not have seen the tombstones, so that what they wrote is found.
     Conflict `writers` when that takes too long."""
     written = [model for model in apps.get_models() if issubclass(model, WorkspaceRow)]
-    waiting = tombstones.under_way(workspace_id, written)
+    waiting = erasing.under_way(workspace_id, written)
     until, telling = time.monotonic() + OUTLAST_SECONDS, time.monotonic() + TELL_SECONDS
     while waiting:
         now = time.monotonic()
@@ -133,11 +133,11 @@ def _outlast_writers(workspace_id: uuid.UUID, tell: Progress) -> None:
             telling = now + TELL_SECONDS
             tell("waiting for writers")
         time.sleep(LOOK_SECONDS)
-        waiting &= tombstones.under_way(workspace_id, written)
+        waiting &= erasing.under_way(workspace_id, written)
 
 
 def _carry_out(erasure_id: uuid.UUID, actor: Actor, tell: Progress) -> tuple[Found, dict[str, Any]]:
-    tombstones.take(erasure_id)
+    erasing.take(erasure_id)
     erasure = funnel.get_row(Erasure, erasure_id)
     if erasure.state != ErasureState.RUNNING:
         raise Conflict("Another process has carried it out, or given it up.", code="wrong_state")

@@ -21,7 +21,7 @@ from config.lib.scope import current_workspace_id, workspace_scope
 from config.lib.wording import words_of
 from contacts.models import Contact, Erasure, Tombstone
 from contacts.models.erasure import ACTIVE, ErasureKind, ErasureState
-from contacts.services import funnel, tombstones
+from contacts.services import erasing, funnel
 from memory.erasing import work
 from memory.models import Memory
 from memory.verify.report import patient_scope
@@ -202,7 +202,7 @@ def _actor(erasure: Erasure) -> Actor:
 
 def _fail(workspace_id: uuid.UUID, erasure_id: uuid.UUID, why: str) -> None:
     with workspace_scope(workspace_id):
-        if not tombstones.keep_off(erasure_id):
+        if not erasing.keep_off(erasure_id):
             return  # another process is removing what it is about
         erasure = funnel.get_row(Erasure, erasure_id, lock=True)
         if erasure.state in ACTIVE:

@@ -24,7 +24,7 @@ from config.lib.actor import Actor
 from config.lib.errors import Erased
 from config.lib.ids import read_id
 from contacts.services import funnel
-from contacts.services.tombstones import count_kept_away
+from contacts.services.erasing import count_kept_away
 from memory.models import Memory, MemoryAbout
 from memory.models.links import Relation
 from memory.models.memory import Kind

@@ -23,7 +23,7 @@ from config.lib.errors import Conflict, DomainError
 from config.lib.phrases import read_phrases
 from config.lib.recalled import ends_without_recalled, without_recalled
 from config.lib.scope import current_workspace_id, workspace_scope
-from contacts.services import funnel, tombstones
+from contacts.services import erasing, funnel
 from memory.learning import prose, rules
 from memory.learning.tools import Call, troubles_of
 from memory.models import Learning, Lesson
@@ -131,7 +131,7 @@ def learn_again(workspace_id: uuid.UUID) -> int:
 
 
 def _read(session_id: uuid.UUID) -> _Read | None:
-    erased = tombstones.erased_so_far()
+    erased = erasing.erased_so_far()
     place = Learning.objects.filter(session_id=session_id).first()
     session = Session.objects.select_related("agent").filter(pk=session_id).first()
     if place is None or session is None or place.due_at is None:
@@ -297,7 +297,7 @@ def _write(read: _Read, findings: Sequence[Finding]) -> bool:
     looked or erased meanwhile: the place is locked last, since whoever writes to the session marks
     it."""
     session = read.session
-    tombstones.require_nothing_erased(read.erased)
+    erasing.require_nothing_erased(read.erased)
     fixes = Lesson.objects.filter(session_id=session.pk, rule=FIXED).count()
     for finding in findings:
         if finding.rule == FIXED and fixes >= MOST_FIXES:

@@ -16,7 +16,7 @@ from config.lib import clock
 from config.lib.errors import Erased
 from config.lib.redact import redact_text
 from contacts.services import funnel
-from contacts.services.tombstones import count_kept_away
+from contacts.services.erasing import count_kept_away
 from memory.importers.storable import Storable
 from memory.models import Evidence, Lesson, Memory
 from memory.models.memory import MemoryState, Trust

@@ -19,7 +19,7 @@ from config.lib.db.models import VersionedRow
 from config.lib.errors import Conflict
 from config.lib.scope import current_workspace_id, workspace_scope
 from contacts.models import Contact
-from contacts.services import tombstones
+from contacts.services import erasing
 from memory.models import Memory, Passage
 from memory.models.passage import COLUMNS, Lane, PassageKind, Slot
 from memory.services import sources
@@ -147,7 +147,7 @@ def reindex_workspace(workspace_id: uuid.UUID, *, batch: int = 500) -> int:
         while True:
             try:
                 with workspace_scope(workspace_id):
-                    tombstones.require_nothing_erasing()
+                    erasing.require_nothing_erasing()
                     rows = model.objects.order_by("id")
                     if issubclass(model, VersionedRow):
                         rows = rows.select_for_update(no_key=True)

@@ -22,7 +22,7 @@ from config.lib.jobs import Job
 from config.lib.recalled import ends_without_recalled, without_recalled
 from config.lib.redact import redact_text
 from config.lib.scope import workspace_scope
-from contacts.services import funnel, tombstones
+from contacts.services import erasing, funnel
 from memory.endpoints.chat import MOST_ANSWER_TOKENS
 from memory.learning.asking import (
     MOST_CHARACTERS,
@@ -155,7 +155,7 @@ def propose_for(workspace_id: uuid.UUID, session_id: uuid.UUID) -> None:
 def _read(session_id: uuid.UUID) -> _Slice | None:
     """What people and agents said to each other since the last time, as much as one question
     holds. Indexes thread_session, message_idx_unique."""
-    erased = tombstones.erased_so_far()
+    erased = erasing.erased_so_far()
     place = Learning.objects.filter(session_id=session_id).first()
     session = Session.objects.select_related("agent").filter(pk=session_id).first()
     if place is None or session is None or place.model_due_at is None:
@@ -201,7 +201,7 @@ def _own(head: str, tail: str, length: int) -> str:
 
 
 def _write(part: _Slice, proposals: Sequence[Proposal], method: str) -> None:
-    tombstones.require_nothing_erased(part.erased)
+    erasing.require_nothing_erased(part.erased)
     for one in proposals:
         message_id, at = part.messages[one.line]
         keep(

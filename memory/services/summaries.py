@@ -17,7 +17,7 @@ import structlog
 from config.lib.actor import Actor
 from config.lib.errors import BadGateway, Conflict, Unavailable
 from config.lib.scope import workspace_scope
-from contacts.services import funnel, tombstones
+from contacts.services import erasing, funnel
 from memory.summaries import Draft, Material, SummaryError, get_summarizer
 from memory.summaries.base import Facts
 from memory.summaries.extractive import ExtractiveSummarizer
@@ -42,14 +42,14 @@ def summarize_session(*, workspace_id: uuid.UUID, actor: Actor, session: str) ->
     BadGateway where its answer is of no use. Whatever is raised, the session is as it was.
     """
     with workspace_scope(workspace_id):
-        erased = tombstones.erased_so_far()
+        erased = erasing.erased_so_far()
         row = get_session(session)
         material, facts = read_material(row), read_facts(row)
     if material.is_empty:
         raise Conflict("There is nothing to summarise in this session.", code="nothing_said")
     draft, method = _draft(material, row.id)
     with workspace_scope(workspace_id):
-        tombstones.require_nothing_erased(erased)
+        erasing.require_nothing_erased(erased)
         now = funnel.get_row(Session, row.id, lock=True)
         # Other changes (its end, its name) take nothing from the summary, and it nothing from them.
         if (now.summary, now.summary_data) != (row.summary, row.summary_data):

@@ -15,7 +15,7 @@ from config.lib.errors import Conflict, Erased
 from config.lib.scope import set_local, workspace_scope
 from contacts.models import Erasure, IdempotencyKey, Tombstone
 from contacts.models.erasure import ErasureKind, ErasureState
-from contacts.services import funnel, idempotency, tombstones
+from contacts.services import erasing, funnel, idempotency, tombstones
 from contacts.services.contacts import create_contact
 from memory.erasing import found, work
 from memory.models import Learning, Memory, MemoryLink
@@ -88,7 +88,7 @@ def late(monkeypatch):
     waited_for = []
 
     def _late(writer):
-        under_way = tombstones.under_way
+        under_way = erasing.under_way
 
         def looking(*given):
             found = under_way(*given)
@@ -97,7 +97,7 @@ def late(monkeypatch):
                 writer.end()
             return found
 
-        monkeypatch.setattr(tombstones, "under_way", looking)
+        monkeypatch.setattr(erasing, "under_way", looking)
 
     yield _late
     assert waited_for == [True]
