@@ -33,6 +33,7 @@ from sessions.models import (
     StagedContent,
     Thread,
 )
+from tests.importers import small
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 TABLES = {
@@ -425,3 +426,47 @@ def test_what_a_report_shows_can_be_stored_and_holds_no_secret():
     assert TOKEN not in problem.reason
     assert problem.reason.endswith("\ufffd\ufffd")
     assert problem.key == "key\ufffd"
+
+
+@pytest.mark.parametrize("said", ["the same", "another text"])
+@pytest.mark.parametrize("source", [small.amp, small.experience_store, small.life_engine])
+def test_rows_that_come_twice_add_up(workspace, tmp_path, source, said):
+    """As in a file whose tables lost their keys: the first stands, and the others are told of."""
+    path = tmp_path / ("raw_store.db" if source is small.experience_store else "store.db")
+    source(path)
+    with sqlite3.connect(path) as db:
+        for (table,) in db.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table'"
+        ).fetchall():
+            columns = ", ".join(
+                f"replace({name}, 'somebody', 'another')"
+                if said == "another text" and name in ("text", "content", "prompt", "name")
+                else name
+                for _, name, *_ in db.execute(f"PRAGMA table_info({table})")
+            )
+            db.execute(f"INSERT INTO {table} SELECT {columns} FROM {table}")
+    name = source.__name__.replace("_", "-")
+    for outcome in ("created", "unchanged"):
+        report = run_import(workspace_id=workspace.id, source=SOURCES[name], where=str(path))
+        assert report.checked is not None
+        assert report.checked.differences == []
+        assert report.sum("read") == report.sum(outcome) + report.sum("skipped")
+    assert any("has come before" in problem.reason for problem in report.problems)
+
+
+def test_a_batch_is_counted_whatever_its_items_are(workspace, tmp_path):
+    items = [
+        {"id": "one", "runId": "a"},
+        {"id": None, "runId": "b"}, {"id": "two", "runId": "b"},
+        {"id": " ", "runId": "c"},
+        {"id": "one", "runId": "d"},
+    ]  # fmt: skip
+    batches = [{"runId": key, "createdAt": AT} for key in ("a", "b", "c", "d", "d", "e", None)]
+    rows: Rows = {"sessions": [], "iterations": [], "batches": batches, "batch_items": items}
+    path = make(tmp_path / "amp.db", "amp", rows)
+    report = run_import(workspace_id=workspace.id, source=SOURCES["amp"], where=str(path))
+    assert report.checked is not None
+    assert report.checked.differences == []
+    counts = report.counts()
+    assert [counts[table]["read"] for table in ("batches", "batch_items")] == [7, 5]
+    assert [counts[table]["created"] for table in ("batches", "batch_items")] == [2, 2]

@@ -382,6 +382,12 @@ def empty_batch(row: Row) -> Entry:
     return Entry("batches", f.text("runId"), findings=f.findings)
 
 
+def batch_again(row: Row) -> Entry:
+    f = Fields(row)
+    f.find(Code.DUPLICATE, "its id has come before", "the first one stands")
+    return Entry("batches", f.text("runId"), findings=f.findings)
+
+
 def missing_session(key: str, rows: int, agent: str, at: Any) -> Entry:
     """A stand-in for a session that rows name and that is not there: nothing of them is lost."""
     f = Fields({"at": at})

@@ -356,7 +356,11 @@ class Reader:
             more = (
                 ", b.createdAt AS batch_created, b.defaultsJson AS batch_defaults, b.runId AS batch"
             )
-            joined = " LEFT JOIN batches b ON b.runId = i.runId"
+            # Of several with one runId the first: beside min() SQLite gives that row's columns.
+            joined = (
+                " LEFT JOIN (SELECT *, min(rowid) FROM batches GROUP BY runId) b"
+                " ON b.runId = i.runId"
+            )
             sql = (
                 f"SELECT i.*{more if batches else ''} FROM batch_items i"  # noqa: S608
                 f"{joined if batches else ''} ORDER BY i.runId, i.rowid"
@@ -364,11 +368,24 @@ class Reader:
             before = None
             for row in self.database.rows(sql):
                 batch = row.get("batch")
-                yield mapping.batch_item(row, int(batch is not None and batch != before))
-                before = batch
+                entry = mapping.batch_item(row, int(batch is not None and batch != before))
+                yield entry
+                if entry.drafts:
+                    before = batch
         if batches:
-            alone = " WHERE NOT EXISTS (SELECT 1 FROM batch_items i WHERE i.runId = b.runId)"
-            for row in self.database.rows(f"SELECT * FROM batches b{alone if items else ''}"):  # noqa: S608
+            first = "SELECT min(rowid) FROM batches GROUP BY runId"
+            again = f"runId IS NOT NULL AND rowid NOT IN ({first})"
+            for row in self.database.rows(f"SELECT * FROM batches WHERE {again}"):  # noqa: S608
+                yield mapping.batch_again(row)
+            alone = ""
+            if self._has("batch_items", "id", "runId"):
+                alone = (
+                    " AND NOT EXISTS (SELECT 1 FROM batch_items i "
+                    "WHERE i.runId = b.runId AND trim(i.id) <> '')"
+                )
+            for row in self.database.rows(
+                f"SELECT * FROM batches b WHERE NOT ({again}){alone}"  # noqa: S608
+            ):
                 yield mapping.empty_batch(row)
 
     # --- Shapes ---------------------------------------------------------------------------
