@@ -8,10 +8,13 @@ from memory.hooks.forms import PATH_LIMIT, Form, Kind, Payload
 def _common(payload: Payload) -> dict[str, Any]:
     roots = payload.get("workspace_roots")
     root = roots[0] if isinstance(roots, list) and roots and isinstance(roots[0], str) else ""
+    generation, model = payload.id("generation_id"), payload.name("model")
     return {
         "cwd": payload.text("cwd", limit=PATH_LIMIT) or payload.clean.text(root)[:PATH_LIMIT],
-        "model": payload.name("model"),
-        "prompt_id": payload.id("generation_id"),
+        # Its SDK says this with tool calls.
+        "model": "" if model == "unknown" else model,
+        # Its SDK names all of a conversation's alike: the same words said again are a prompt more.
+        "prompt_id": "" if generation == payload.id("conversation_id") else generation,
         "context_percent": payload.percent("context_usage_percent"),
     }
 

@@ -70,6 +70,11 @@ CASES = [
      {"kind": Kind.TOOL_RESULT, "tool": "Shell", "tool_result": "ok", "duration_ms": 3.0}),
     ("cursor", {**CURSOR, "hook_event_name": "preCompact", "context_usage_percent": 85},
      {"kind": Kind.COMPACTION, "context_percent": 85.0, "prompt_id": "gen-3"}),
+    # As its SDK says them.
+    ("cursor", {**CURSOR, "hook_event_name": "beforeSubmitPrompt", "prompt": "Go on",
+                "generation_id": CURSOR["conversation_id"]},
+     {"kind": Kind.PROMPT, "text": "Go on", "prompt_id": ""}),
+    ("cursor", {**CURSOR, "hook_event_name": "postToolUse", "model": "unknown"}, {"model": ""}),
     ("cursor", {**CURSOR, "hook_event_name": "sessionEnd", "reason": "error"},
      {"kind": Kind.SESSION_END, "outcome": "failure"}),
     ("opencode", bus("session.created", info={"id": "ses_1", "title": "Ferns"}),
