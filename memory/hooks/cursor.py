@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from config.lib.body import UnreadableBody, parse_json
 from memory.hooks.forms import PATH_LIMIT, Form, Kind, Payload
 
 
@@ -45,8 +46,24 @@ def _call(payload: Payload) -> Form:
 
 
 def _result(payload: Payload) -> Form:
-    found = payload.get("tool_output")
-    return Form(Kind.TOOL_RESULT, tool_result=found, **_tool(payload), **_common(payload))
+    found = _answer(payload.get("tool_output"))
+    failed = isinstance(found, dict) and (
+        found.get("isError") is True or found.get("exitCode") not in (0, None)
+    )
+    return Form(
+        Kind.TOOL_RESULT, tool_result=found, is_error=failed, **_tool(payload), **_common(payload)
+    )
+
+
+def _answer(found: Any) -> Any:
+    """What a tool answered, which comes as the text of a JSON object ({"output": ..., "exitCode":
+    1}, an MCP tool's {"content": ..., "isError": true}), or as it is."""
+    if not isinstance(found, str) or not found.startswith("{"):
+        return found
+    try:
+        return parse_json(found.encode(errors="replace"))
+    except UnreadableBody:
+        return found
 
 
 def _failure(payload: Payload) -> Form:

@@ -54,6 +54,7 @@ def test_a_session_of_cursor_and_its_resume_are_known(cursor, backend, rows, kno
     backend.plan = {
         "When does the pump start?": [
             Call("shell", {"command": "echo it is noon"}),
+            Call("shell", {"command": "ls nowhere"}),
             Call("subagent_start", {"subagent_id": "s1", "subagent_type": "explore", "task": "A"}),
             Call("subagent_stop", {"subagent_id": "s1", "status": "completed", "summary": "Wet."}),
             Call("pre_compact", {"trigger": "auto"}),
@@ -85,9 +86,13 @@ def test_a_session_of_cursor_and_its_resume_are_known(cursor, backend, rows, kno
     ]
     again = ["session_start", "user_prompt", "tool_use", "tool_result", "turn_end", "session_end"]
     looked = ["subagent_start", "subagent_stop", "compaction"]
-    assert rows.events(session) == again[:4] + looked + again[4:] + again * 2
-    used = [row.data["tool"] for row in rows(SessionEvent, event_type="tool_use")]
-    assert used == ["Shell", "MCP:memory_search", "MCP:memory_search"]
+    assert rows.events(session) == again[:4] + again[2:4] + looked + again[4:] + again * 2
+    used = [
+        (row.data["tool"], row.data["is_error"])
+        for row in rows(SessionEvent, event_type="tool_result")
+    ]
+    search = ("MCP:memory_search", False)
+    assert used == [("Shell", False), ("Shell", True), search, search]
     assert rows.mapped()
     # Listed and called.
     assert backend.told("remembrancer", "notify_human")

@@ -70,6 +70,13 @@ CASES = [
      {"kind": Kind.TOOL_RESULT, "tool": "Shell", "tool_result": "ok", "duration_ms": 3.0}),
     ("cursor", {**CURSOR, "hook_event_name": "preCompact", "context_usage_percent": 85},
      {"kind": Kind.COMPACTION, "context_percent": 85.0, "prompt_id": "gen-3"}),
+    ("cursor", {**CURSOR, "hook_event_name": "postToolUse", "tool_name": "Shell",
+                "tool_output": '{"output": "no such folder", "exitCode": 1}'},
+     {"tool_result": {"output": "no such folder", "exitCode": 1}, "is_error": True}),
+    ("cursor", {**CURSOR, "hook_event_name": "postToolUse", "tool_name": "MCP:memory_get",
+                "tool_output": '{"content": [], "isError": true}'}, {"is_error": True}),
+    ("cursor", {**CURSOR, "hook_event_name": "postToolUse", "tool_output": '{"output": "cut o'},
+     {"tool_result": '{"output": "cut o', "is_error": False}),
     # As its SDK says them.
     ("cursor", {**CURSOR, "hook_event_name": "beforeSubmitPrompt", "prompt": "Go on",
                 "generation_id": CURSOR["conversation_id"]},
