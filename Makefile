@@ -54,7 +54,7 @@ test-mcp: $(VENV)/.test  ## Ask the MCP server what others' conformance suite an
 REAL := var/agents
 REAL_PACKAGES := node@22.23.3 @anthropic-ai/claude-code@2.1.330 @openai/codex@0.169.0 \
 	@google/gemini-cli@0.61.0 opencode-ai@1.18.33 @cursor/sdk@1.0.32 \
-	typescript@7.0.2 @types/node@22.20.5
+	@ampcode/cli@0.0.1790142911-g7618fb typescript@7.0.2 @types/node@22.20.5
 
 test-real: $(VENV)/.test  ## Let real agents work with our plugins, against a model that tests play
 	@if ! command -v npm >/dev/null 2>&1; then \

@@ -3,7 +3,7 @@
 from typing import Any
 
 from config.lib.body import UnreadableBody, parse_json
-from memory.hooks.forms import PATH_LIMIT, Form, Kind, Payload
+from memory.hooks.forms import PATH_LIMIT, Form, Kind, Payload, says_failed
 
 
 def _common(payload: Payload) -> dict[str, Any]:
@@ -47,11 +47,12 @@ def _call(payload: Payload) -> Form:
 
 def _result(payload: Payload) -> Form:
     found = _answer(payload.get("tool_output"))
-    failed = isinstance(found, dict) and (
-        found.get("isError") is True or found.get("exitCode") not in (0, None)
-    )
     return Form(
-        Kind.TOOL_RESULT, tool_result=found, is_error=failed, **_tool(payload), **_common(payload)
+        Kind.TOOL_RESULT,
+        tool_result=found,
+        is_error=says_failed(found),
+        **_tool(payload),
+        **_common(payload),
     )
 
 
