@@ -50,10 +50,11 @@ test-mcp: $(VENV)/.test  ## Ask the MCP server what others' conformance suite an
 		MCP_NPM=$(CURDIR)/$(NPM) $(BIN)/python -m pytest tests/mcp/test_npm.py; \
 	fi
 
-# Agents as users run them, each at the version that was tried; about a gigabyte.
+# Agents as users run them, each at the version that was tried; one and a half gigabytes.
 REAL := var/agents
 REAL_PACKAGES := node@22.23.3 @anthropic-ai/claude-code@2.1.330 @openai/codex@0.169.0 \
-	@google/gemini-cli@0.61.0 opencode-ai@1.18.33 typescript@7.0.2 @types/node@22.20.5
+	@google/gemini-cli@0.61.0 opencode-ai@1.18.33 @cursor/sdk@1.0.32 \
+	@ampcode/cli@0.0.1790142911-g7618fb typescript@7.0.2 @types/node@22.20.5
 
 test-real: $(VENV)/.test  ## Let real agents work with our plugins, against a model that tests play
 	@if ! command -v npm >/dev/null 2>&1; then \

@@ -10,6 +10,7 @@ import { randomUUID } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { homedir, hostname } from "node:os"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 
 const WAIT_MS = 1500
 const SEND_MS = 10_000
@@ -163,6 +164,18 @@ type Answer = { message: { content: string; display: boolean } } | undefined
 type Amp = {
   on<E extends keyof Events>(event: E, handler: (event: Events[E]) => Promise<Answer>): unknown
   onDispose?: (work: () => Promise<void>) => unknown
+  system?: { workspaceRoot?: { toString(): string } | null }
+}
+
+// The folder that Amp works in: its plugins run in their own. Undefined where it has none open.
+function folder(amp: Amp): string | undefined {
+  const root = amp.system?.workspaceRoot
+  if (root === undefined) return process.cwd()
+  try {
+    return fileURLToPath(String(root))
+  } catch {
+    return undefined
+  }
 }
 
 function lastWords(messages: Events["agent.end"]["messages"]): string {
@@ -189,7 +202,7 @@ export default function remembrancer(amp: Amp): void {
   const { send, flush } = outbox(`${found.url}/api/v1/hooks/amp`, found.key)
   const begun = new Map<string, Promise<string>>() // by thread: what was recalled at its start
   const open = new Set<string>()
-  const cwd = process.cwd()
+  const cwd = folder(amp)
 
   on("session.start", ({ thread }) => {
     open.add(thread.id)

@@ -27,7 +27,7 @@ AGENTS = ("claude-code", "codex", "cursor", "gemini", "opencode", "amp", "generi
 CONTEXT_AT = {
     "claude-code": ("SessionStart", "UserPromptSubmit"),
     "codex": ("SessionStart", "UserPromptSubmit"),
-    "cursor": ("sessionStart",),
+    "cursor": ("sessionStart", "beforeSubmitPrompt"),
     "gemini": ("SessionStart", "BeforeAgent"),
     "opencode": ("session.created", "chat.message"),
     "amp": ("session.start", "agent.start"),

@@ -5,7 +5,7 @@
 
 from typing import Any
 
-from memory.hooks.forms import PATH_LIMIT, Form, Kind, Payload
+from memory.hooks.forms import PATH_LIMIT, Form, Kind, Payload, says_failed
 
 SESSION = ("thread.id", "threadID", "thread_id", "session_id")
 EVENT = ("event", "hook_event_name")
@@ -44,7 +44,7 @@ def _call(payload: Payload) -> Form:
 
 def _result(payload: Payload) -> Form:
     output = payload.get("output")
-    failed = payload.get("status") == "error"
+    failed = payload.get("status") == "error" or says_failed(output)
     found = payload.get("error") if failed and output is None else output
     return Form(
         Kind.TOOL_RESULT, tool_result=found, is_error=failed, **_tool(payload), **_common(payload)

@@ -2,16 +2,20 @@
 
 from typing import Any
 
-from memory.hooks.forms import PATH_LIMIT, Form, Kind, Payload
+from config.lib.body import UnreadableBody, parse_json
+from memory.hooks.forms import PATH_LIMIT, Form, Kind, Payload, says_failed
 
 
 def _common(payload: Payload) -> dict[str, Any]:
     roots = payload.get("workspace_roots")
     root = roots[0] if isinstance(roots, list) and roots and isinstance(roots[0], str) else ""
+    generation, model = payload.id("generation_id"), payload.name("model")
     return {
         "cwd": payload.text("cwd", limit=PATH_LIMIT) or payload.clean.text(root)[:PATH_LIMIT],
-        "model": payload.name("model"),
-        "prompt_id": payload.id("generation_id"),
+        # Its SDK says this with tool calls.
+        "model": "" if model == "unknown" else model,
+        # Its SDK names all of a conversation's alike: the same words said again are a prompt more.
+        "prompt_id": "" if generation == payload.id("conversation_id") else generation,
         "context_percent": payload.percent("context_usage_percent"),
     }
 
@@ -42,8 +46,25 @@ def _call(payload: Payload) -> Form:
 
 
 def _result(payload: Payload) -> Form:
-    found = payload.get("tool_output")
-    return Form(Kind.TOOL_RESULT, tool_result=found, **_tool(payload), **_common(payload))
+    found = _answer(payload.get("tool_output"))
+    return Form(
+        Kind.TOOL_RESULT,
+        tool_result=found,
+        is_error=says_failed(found),
+        **_tool(payload),
+        **_common(payload),
+    )
+
+
+def _answer(found: Any) -> Any:
+    """What a tool answered, which comes as the text of a JSON object ({"output": ..., "exitCode":
+    1}, an MCP tool's {"content": ..., "isError": true}), or as it is."""
+    if not isinstance(found, str) or not found.startswith("{"):
+        return found
+    try:
+        return parse_json(found.encode(errors="replace"))
+    except UnreadableBody:
+        return found
 
 
 def _failure(payload: Payload) -> Form:

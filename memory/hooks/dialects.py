@@ -65,7 +65,12 @@ DIALECTS: dict[str, Dialect] = {
     for dialect in (
         _dialect("claude-code", claude_code, context_at=_HOOKS, answer=hook_json.answer),
         _dialect("codex", codex, context_at=_HOOKS, answer=hook_json.answer),
-        _dialect("cursor", cursor, context_at=("sessionStart",), answer=cursor.answer),
+        _dialect(
+            "cursor",
+            cursor,
+            context_at=("sessionStart", "beforeSubmitPrompt"),
+            answer=cursor.answer,
+        ),
         _dialect(
             "gemini", gemini, context_at=("SessionStart", "BeforeAgent"), answer=hook_json.answer
         ),

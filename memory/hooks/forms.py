@@ -76,6 +76,14 @@ class Form:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
+def says_failed(answer: Any) -> bool:
+    """Whether what a tool answered says itself that it failed: a shell's exit code, or MCP's flag.
+    Cursor and Amp count the call as done then."""
+    return isinstance(answer, Mapping) and (
+        answer.get("isError") is True or answer.get("exitCode") not in (0, None)
+    )
+
+
 class Payload:
     """A payload's values by path (`event.properties.info.id`), read without ever failing."""
 

@@ -639,7 +639,8 @@ def test_the_store_does_not_feed_on_itself(send, rows, workspace):
         ("gemini", {**GEMINI, "hook_event_name": "BeforeAgent"}, "hook"),
         ("generic", {"session_id": "g", "event": "prompt"}, "plain"),
         ("amp", {"thread": {"id": "T-1"}, "event": "agent.start"}, "plain"),
-        ("cursor", {**CURSOR, "hook_event_name": "beforeSubmitPrompt"}, "none"),
+        ("cursor", {**CURSOR, "hook_event_name": "beforeSubmitPrompt"}, "cursor"),
+        ("cursor", {**CURSOR, "hook_event_name": "afterAgentResponse"}, "none"),
     ],
 )
 def test_each_agent_is_answered_in_its_own_form(send, workspace, agent, payload, shape):
@@ -649,8 +650,9 @@ def test_each_agent_is_answered_in_its_own_form(send, workspace, agent, payload,
     if shape == "none":
         assert answer == {}
         return
-    told = answer if shape == "plain" else answer["hookSpecificOutput"]
-    assert "starts at noon" in told["additionalContext"]
+    told = answer["hookSpecificOutput"] if shape == "hook" else answer
+    key = "additional_context" if shape == "cursor" else "additionalContext"
+    assert "starts at noon" in told[key]
     if shape == "hook":
         assert told["hookEventName"] == payload["hook_event_name"]
 
