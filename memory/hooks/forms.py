@@ -79,9 +79,10 @@ class Form:
 def says_failed(answer: Any) -> bool:
     """Whether what a tool answered says itself that it failed: a shell's exit code, or MCP's flag.
     Cursor and Amp count the call as done then."""
-    return isinstance(answer, Mapping) and (
-        answer.get("isError") is True or answer.get("exitCode") not in (0, None)
-    )
+    if not isinstance(answer, Mapping):
+        return False
+    code = answer.get("exitCode")
+    return answer.get("isError") is True or (isinstance(code, int) and code != 0)
 
 
 class Payload:

@@ -75,6 +75,8 @@ CASES = [
      {"tool_result": {"output": "no such folder", "exitCode": 1}, "is_error": True}),
     ("cursor", {**CURSOR, "hook_event_name": "postToolUse", "tool_name": "MCP:memory_get",
                 "tool_output": '{"content": [], "isError": true}'}, {"is_error": True}),
+    ("cursor", {**CURSOR, "hook_event_name": "postToolUse",
+                "tool_output": '{"exitCode": "0", "isError": "no"}'}, {"is_error": False}),
     ("cursor", {**CURSOR, "hook_event_name": "postToolUse", "tool_output": '{"output": "cut o'},
      {"tool_result": '{"output": "cut o', "is_error": False}),
     # As its SDK says them.
