@@ -25,7 +25,7 @@ from config.lib.redact import current_extra, looking_once, redact_text, redactin
 from config.lib.scope import set_local, workspace_scope
 from config.lib.spans import span
 from contacts.services import funnel
-from memory.importers.ahead import ahead
+from memory.importers.ahead import ahead, give_way
 from memory.importers.archon import ARCHON
 from memory.importers.archon.live import is_address
 from memory.importers.check import check, numbered
@@ -225,6 +225,7 @@ class _Run:
             cut: Cut = {}
             with looking_once() as clean:
                 for entry in batch:
+                    give_way()
                     if not self._is_older(entry):
                         self._prepare(entry, cut)
             yield batch, cut, clean
@@ -335,6 +336,7 @@ def _batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
     batch: list[Entry] = []
     size = 0
     for entry in numbered(entries):
+        give_way()
         if entry.work is not None:
             if batch:
                 yield batch

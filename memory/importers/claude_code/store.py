@@ -12,6 +12,7 @@ from typing import Any
 from config.lib import clock
 from config.lib.redact import redact_text
 from contacts.models.agent import AgentKind
+from memory.importers.ahead import give_way
 from memory.importers.claude_code.files import SessionFiles
 from memory.importers.claude_code.messages import command_line, spoken_text
 from memory.importers.claude_code.records import (
@@ -143,6 +144,7 @@ def batches(reader: SessionReader) -> Iterator[Batch]:
     items: list[Item] = []
     size = 0
     for item in reader:
+        give_way()
         items.append(item)
         size += item.line.length
         if len(items) >= BATCH_LINES or size >= BATCH_BYTES:
