@@ -5,6 +5,7 @@ set, and checked, when it is written (writer.py).
 """
 
 import uuid
+from dataclasses import replace
 from functools import cache
 
 from django.db import models
@@ -14,8 +15,10 @@ from config.lib.errors import Invalid
 from config.lib.ids import new_id
 from contacts.services import funnel
 from memory.importers.kinds import prepare
-from memory.importers.rows import Draft, Made, Model
+from memory.importers.rows import Appended, Draft, Made, Model
 from sessions.models import Session
+from sessions.services import events, threads
+from sessions.services.events import NewEvent
 
 
 def make_row(draft: Draft, source: str, workspace_id: uuid.UUID) -> Made:
@@ -31,6 +34,17 @@ def make_row(draft: Draft, source: str, workspace_id: uuid.UUID) -> Made:
     except Invalid as error:
         return Made(row, dict(error.errors))
     return Made(row)
+
+
+def make_appended(appended: Appended, workspace_id: uuid.UUID) -> Appended:
+    """With the rows that its messages or events become."""
+    rows = tuple(
+        events.made(one, workspace_id)
+        if isinstance(one, NewEvent)
+        else threads.made(one, workspace_id)
+        for one in appended.rows
+    )
+    return replace(appended, rows=rows)
 
 
 @cache

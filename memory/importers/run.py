@@ -30,7 +30,7 @@ from memory.importers.archon import ARCHON
 from memory.importers.archon.live import is_address
 from memory.importers.check import check, numbered
 from memory.importers.joined import drop_told_twice
-from memory.importers.made import make_row
+from memory.importers.made import make_appended, make_row
 from memory.importers.problems import Code, Finding, SourceError
 from memory.importers.report import ImportReport
 from memory.importers.rows import Entry
@@ -238,6 +238,9 @@ class _Run:
             # Its own row; further drafts are most often of rows that others name too.
             for draft in entry.drafts[:1]:
                 draft.made = make_row(draft, self.source.name, self.steps.workspace_id)
+            entry.appended = [make_appended(one, self.steps.workspace_id) for one in entry.appended]
+            if entry.work is not None:
+                entry.work.prepare(self.steps.workspace_id)
             cut_texts(entry, cut)
 
     def _is_older(self, entry: Entry) -> bool:

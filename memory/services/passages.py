@@ -59,7 +59,8 @@ _INSERT = f"""
            {", ".join(f"CASE WHEN x.kind = '{kind.value}' THEN x.of END" for kind in SOURCES)},
            x.kind, x.chunk, x.memory_kind, x.tags, x.session_id, x.thread_id, x.idx, x.agent_id,
            x.project_id, x.occurred_at, x.recorded_at, x.metadata, x.trust, x.state,
-           x.valid_from, x.valid_to, x.superseded_at, x.expires_at, x.text, x.lexical,
+           x.valid_from, x.valid_to, x.superseded_at, x.expires_at, x.text,
+           coalesce(x.lexical, x.text),
            x.token_count, x.asks, x.lane, x.space_id, x.embedding::halfvec,
            coalesce(x.second_space_id, (SELECT e.id FROM memory_embeddingspace e
                 WHERE e.workspace_id = %s AND e.slot = {Slot.SECOND.value}
@@ -184,10 +185,18 @@ def _append(passages: Sequence[NewPassage]) -> None:
     workspace_id, now = current_workspace_id(), clock.now()
     with bound_cursor() as cursor:
         for start in range(0, len(passages), INSERT_ROWS):
-            rows = as_json(passages[start : start + INSERT_ROWS])
+            rows = as_json([_said(one) for one in passages[start : start + INSERT_ROWS]])
             cursor.execute(_INSERT, [workspace_id, now, workspace_id, rows])
     if any(None in (one["embedding"], one["second_embedding"]) for one in passages):
         defer_embedding(workspace_id, Lane(passages[0]["lane"]))
+
+
+def _said(passage: NewPassage) -> dict[str, Any]:
+    """What the server has to read of it: not that something is null, and no text twice."""
+    said = {name: value for name, value in passage.items() if value is not None}
+    if passage["lexical"] == passage["text"]:
+        del said["lexical"]
+    return said
 
 
 def _follow(kind: PassageKind, rows: Sequence[VersionedRow], wanted: Sequence[NewPassage]) -> None:

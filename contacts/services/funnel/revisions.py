@@ -73,7 +73,9 @@ def record_many(
     common = _common(rows[0], action, actor, reason)
     for row in rows:
         after = snapshot(row)
-        held = {part.name: part.after for part in parts.get(row.pk, ()) if part.after} if parts else {}
+        held = (
+            {part.name: part.after for part in parts.get(row.pk, ()) if part.after} if parts else {}
+        )
         if held:
             after |= redaction.cleaned(held, row)
         revisions.append(_told(common, row, {}, after))

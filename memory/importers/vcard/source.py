@@ -117,6 +117,9 @@ class _Cards:
         made = Counter({"contact": outcomes["created"]})
         return Tally({CARDS: +cards}, +made, [*self.findings, *left_out, *refused])
 
+    def prepare(self, workspace_id: uuid.UUID) -> None:
+        pass
+
     def texts(self) -> Iterable[str]:
         return ()
 
