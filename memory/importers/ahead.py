@@ -19,7 +19,7 @@ from config.lib.db.waits import around_waits
 T = TypeVar("T")
 # Of Python's threads, in seconds. By its default the writer waits 5 ms for the reader whenever a
 # statement comes back, which with a dozen of them is as long as the database takes for a batch.
-SWITCH = 0.00002
+SWITCH = 0.00005
 _USUAL = sys.getswitchinterval()
 # Set while the writer waits.
 _turn: ContextVar[threading.Event | None] = ContextVar("reader_turn", default=None)

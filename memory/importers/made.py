@@ -5,8 +5,10 @@ set, and checked, when it is written (writer.py).
 """
 
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 from django.db import models
 
@@ -23,10 +25,18 @@ from sessions.services.events import NewEvent
 
 def make_row(draft: Draft, source: str, workspace_id: uuid.UUID) -> Made:
     """What cannot be stored stays on the row, and is said in `problems`."""
-    row = draft.model(id=new_id(), workspace_id=workspace_id)
-    if isinstance(row, SourcedRow):
-        row.source, row.external_id = source, draft.key
-    for name, value in draft.values.items():
+    values: dict[str, Any] = {"id": new_id(), "workspace_id": workspace_id}
+    if issubclass(draft.model, SourcedRow):
+        values |= {"source": source, "external_id": draft.key}
+    values |= draft.values
+    # All columns by their place: by their names Django takes twice as long.
+    row = draft.model(
+        *[
+            values.pop(attname) if attname in values else default()
+            for attname, default in _columns(draft.model)
+        ]
+    )
+    for name, value in values.items():
         setattr(row, name, value)
     try:
         prepare(row)
@@ -45,6 +55,19 @@ def make_appended(appended: Appended, workspace_id: uuid.UUID) -> Appended:
         for one in appended.rows
     )
     return replace(appended, rows=rows)
+
+
+@cache
+def _columns(model: Model) -> list[tuple[str, Callable[[], Any]]]:
+    """Each attribute and what makes its default."""
+    return [
+        (field.attname, _nothing if isinstance(field, models.GeneratedField) else field.get_default)
+        for field in model._meta.concrete_fields
+    ]
+
+
+def _nothing() -> Any:
+    return models.DEFERRED
 
 
 @cache
