@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import models
 
-from config.lib.db.models import SourcedRow
+from config.lib.db.models import SourcedRow, WorkspaceRow
 from config.lib.errors import Invalid
 from config.lib.ids import new_id
 from contacts.services import funnel
@@ -29,13 +29,13 @@ def make_row(draft: Draft, source: str, workspace_id: uuid.UUID) -> Made:
     if issubclass(draft.model, SourcedRow):
         values |= {"source": source, "external_id": draft.key}
     values |= draft.values
-    # All columns by their place: by their names Django takes twice as long.
-    row = draft.model(
-        *[
-            values.pop(attname) if attname in values else default()
-            for attname, default in _columns(draft.model)
-        ]
-    )
+    # All columns by their place: by their names Django takes a fifth longer.
+    columns: list[Any] = [
+        values.pop(attname) if attname in values else default()
+        for attname, default in _columns(draft.model)
+    ]
+    make: Callable[..., WorkspaceRow] = draft.model
+    row = make(*columns)
     for name, value in values.items():
         setattr(row, name, value)
     try:
