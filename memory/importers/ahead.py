@@ -10,7 +10,7 @@ import contextvars
 import queue
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -33,7 +33,7 @@ def give_way() -> None:
         turn.wait()
 
 
-def ahead(source: Iterator[T]) -> Iterator[T]:
+def ahead(source: Iterator[T]) -> Generator[T, None, None]:
     """`source`, read one item ahead in a thread. It must not touch the database."""
     done = object()
     ready: queue.Queue[Any] = queue.Queue(maxsize=1)

@@ -166,10 +166,11 @@ class _Run:
         for problem in self.reading.problems:
             report.problems.add(problem)
         try:
-            for batch, cut, clean in ahead(self._batches()):
-                with cut_before(cut), looking_once(clean):
-                    self._store(batch, row)
-                self.progress(report, self._line("read"))
+            with contextlib.closing(ahead(self._batches())) as batches:
+                for batch, cut, clean in batches:
+                    with cut_before(cut), looking_once(clean):
+                        self._store(batch, row)
+                    self.progress(report, self._line("read"))
             for table, rows in self.reading.totals.items():
                 report.table(table).total = rows
             for waiting in self.spool.batches():
