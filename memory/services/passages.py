@@ -7,10 +7,12 @@ sources (`manage.py reindex`). Not for what a passage says (sources.py).
 
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from django.db import IntegrityError, connection
+from django.db.models import Q
 
 from config.lib import clock
 from config.lib.actor import Actor
@@ -109,19 +111,17 @@ def index_contacts(rows: Sequence[Contact], actor: Actor) -> None:
 def index_sessions(rows: Sequence[Session], actor: Actor) -> None:
     """A session's name and summary, and the project it moved to on all that it holds."""
     _follow(PassageKind.SUMMARY, rows, sources.of_sessions(rows, lane_of(rows, actor)))
+    moved: dict[tuple[uuid.UUID | None, uuid.UUID], list[uuid.UUID]] = defaultdict(list)
     for row in rows:
         if row.version > 1:
-            inside = Passage.objects.filter(
-                session_id=row.id, kind__in=[PassageKind.EVENT, PassageKind.MESSAGE]
-            )
-            for copied in ("project_id", "agent_id"):
-                value = getattr(row, copied)
-                stale = (
-                    inside.exclude(**{copied: value})
-                    if value
-                    else inside.exclude(**{f"{copied}__isnull": True})
-                )
-                stale.update(**{copied: value})
+            moved[row.project_id, row.agent_id].append(row.id)
+    for (project_id, agent_id), ids in moved.items():
+        inside = Passage.objects.filter(
+            session_id__in=ids, kind__in=[PassageKind.EVENT, PassageKind.MESSAGE]
+        )
+        same_project = Q(project_id=project_id) if project_id else Q(project_id__isnull=True)
+        stale = inside.exclude(same_project & Q(agent_id=agent_id))
+        stale.update(project_id=project_id, agent_id=agent_id)
 
 
 def reindex(model: type[Any], rows: Sequence[Any], lane: Lane = Lane.BULK) -> int:
