@@ -12,6 +12,7 @@ jsonb gives 1e16 back as 10000000000000000, and both must have one digest.
 import hashlib
 import json
 import os
+import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -29,6 +30,9 @@ _CONTENT = (
     "id", "workspace_id", "created_at", "actor_kind", "actor_id", "actor_label", "channel",
     "request_id", "model", "object_id", "action", "before", "after", "reason",
 )  # fmt: skip
+_SORTED = tuple(sorted(_CONTENT))
+# What is told as it is; nearly all values are.
+_AS_IT_IS = frozenset({str, bool, type(None)})
 
 
 def new_salt() -> bytes:
@@ -42,8 +46,9 @@ def revision_digest(revision: Revision, salt: bytes) -> bytes:
 
 def content_digest(values: Mapping[str, Any], salt: bytes) -> bytes:
     """The same of a Revision's values by the names of its columns."""
-    content = {name: values[name] for name in _CONTENT}
-    return hashlib.sha256(salt + canonical(content)).digest()
+    # As `_plain` tells an object of these keys, in their order.
+    told = [[name, _plain(values[name])] for name in _SORTED]
+    return hashlib.sha256(salt + _spelled(told)).digest()
 
 
 def seal_digest(seal: RevisionSeal, members: Iterable[bytes]) -> bytes:
@@ -62,7 +67,10 @@ def seal_digest(seal: RevisionSeal, members: Iterable[bytes]) -> bytes:
 
 def canonical(value: Any) -> bytes:
     """One spelling of a JSON value, whichever way it went through the database."""
-    told = _plain(value)
+    return _spelled(_plain(value))
+
+
+def _spelled(told: Any) -> bytes:
     try:
         return orjson.dumps(told)
     except TypeError:
@@ -72,6 +80,11 @@ def canonical(value: Any) -> bytes:
 
 def _plain(value: Any) -> Any:
     """Of it nothing is left but texts, truth values, nulls, lists, and objects of one key."""
+    kind = type(value)
+    if kind in _AS_IT_IS:
+        return value
+    if kind is uuid.UUID:
+        return str(value)
     if value is None or isinstance(value, (str, bool)):
         return value
     if isinstance(value, (int, float)):
@@ -79,8 +92,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         # Pairs: no object of the caller's can look like the two kinds of mark used here.
         return [
-            [str(key), one if type(one := value[key]) is str else _plain(one)]
-            for key in sorted(value, key=str)
+            [str(key), one if type(one := value[key]) in _AS_IT_IS else _plain(one)]
+            for key in (sorted(value, key=str) if len(value) > 1 else value)
         ]
     if isinstance(value, (list, tuple)):
         return {"list": [_plain(item) for item in value]}

@@ -80,6 +80,11 @@ def parts_of(row: WorkspaceRow, wanted: Mapping[str, Any]) -> Sequence[Part]:
     return contacts.parts_of(row, wanted) if isinstance(row, Contact) and wanted else ()
 
 
+def write_new_parts(parts: Mapping[uuid.UUID, Sequence[Part]]) -> None:
+    """Those of new rows, which only contacts have, all at once."""
+    contacts.write_new_parts(parts)
+
+
 def order_of(model: Model) -> int:
     return ORDER.index(model)
 

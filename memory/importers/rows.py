@@ -4,6 +4,7 @@ A source yields an `Entry` for each of its rows, in any order. It knows nothing 
 transactions: references are names (`Ref`), and are resolved when what they name is there.
 """
 
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -90,6 +91,9 @@ class Work(Protocol):
 
     def write(self, actor: Actor) -> "Tally":
         """Write what is new, in the frame's transaction."""
+
+    def prepare(self, workspace_id: uuid.UUID) -> None:
+        """Make what it can of its rows before they are written. Touches no database."""
 
     def texts(self) -> Iterable[str]:
         """What is searched for once it is written, as far as that is known before."""

@@ -25,12 +25,12 @@ from config.lib.redact import current_extra, looking_once, redact_text, redactin
 from config.lib.scope import set_local, workspace_scope
 from config.lib.spans import span
 from contacts.services import funnel
-from memory.importers.ahead import ahead
+from memory.importers.ahead import ahead, give_way
 from memory.importers.archon import ARCHON
 from memory.importers.archon.live import is_address
 from memory.importers.check import check, numbered
 from memory.importers.joined import drop_told_twice
-from memory.importers.made import make_row
+from memory.importers.made import make_appended, make_row
 from memory.importers.problems import Code, Finding, SourceError
 from memory.importers.report import ImportReport
 from memory.importers.rows import Entry
@@ -166,10 +166,11 @@ class _Run:
         for problem in self.reading.problems:
             report.problems.add(problem)
         try:
-            for batch, cut, clean in ahead(self._batches()):
-                with cut_before(cut), looking_once(clean):
-                    self._store(batch, row)
-                self.progress(report, self._line("read"))
+            with contextlib.closing(ahead(self._batches())) as batches:
+                for batch, cut, clean in batches:
+                    with cut_before(cut), looking_once(clean):
+                        self._store(batch, row)
+                    self.progress(report, self._line("read"))
             for table, rows in self.reading.totals.items():
                 report.table(table).total = rows
             for waiting in self.spool.batches():
@@ -225,6 +226,7 @@ class _Run:
             cut: Cut = {}
             with looking_once() as clean:
                 for entry in batch:
+                    give_way()
                     if not self._is_older(entry):
                         self._prepare(entry, cut)
             yield batch, cut, clean
@@ -237,6 +239,9 @@ class _Run:
             # Its own row; further drafts are most often of rows that others name too.
             for draft in entry.drafts[:1]:
                 draft.made = make_row(draft, self.source.name, self.steps.workspace_id)
+            entry.appended = [make_appended(one, self.steps.workspace_id) for one in entry.appended]
+            if entry.work is not None:
+                entry.work.prepare(self.steps.workspace_id)
             cut_texts(entry, cut)
 
     def _is_older(self, entry: Entry) -> bool:
@@ -335,6 +340,7 @@ def _batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
     batch: list[Entry] = []
     size = 0
     for entry in numbered(entries):
+        give_way()
         if entry.work is not None:
             if batch:
                 yield batch

@@ -2,6 +2,7 @@
 time for it, while the database works. What is not foreseen here is cut when it is written."""
 
 from config.lib.recalled import without_recalled
+from memory.importers.ahead import give_way
 from memory.importers.rows import Entry
 from memory.services.sources import Cut, cut_text, said_by
 from sessions.services.events import NewEvent
@@ -21,6 +22,7 @@ def cut_texts(entry: Entry, cut: Cut) -> None:
                 _add(cut, without_recalled(row.text))
     if entry.work is not None:
         for text in entry.work.texts():
+            give_way()
             _add(cut, without_recalled(text))
 
 

@@ -20,7 +20,7 @@ from memory.importers.appender import Appender
 from memory.importers.clean import Cleaner
 from memory.importers.finder import Finder
 from memory.importers.joined import is_joined, joined_sessions
-from memory.importers.kinds import complete, follow, order_of, parts_of
+from memory.importers.kinds import complete, follow, order_of, parts_of, write_new_parts
 from memory.importers.made import set_late
 from memory.importers.planned import (
     ACTION,
@@ -139,7 +139,13 @@ class Writer:
     def _insert(self, group: Sequence[Planned]) -> None:
         parts = {one.row.pk: parts_of(one.row, one.draft.parts) for one in group if one.draft.parts}
         rows = [one.row for one in group]
-        funnel.create_many(rows, actor=self.actor, action=ACTION, parts=parts)
+        funnel.create_many(
+            rows,
+            actor=self.actor,
+            action=ACTION,
+            parts=parts,
+            write_parts=(lambda: write_new_parts(parts)) if parts else None,
+        )
 
     def _insert_one(self, model: Model, one: Planned) -> bool:
         """By itself, where the batch was refused: what points into the batch waits."""

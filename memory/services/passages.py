@@ -7,10 +7,12 @@ sources (`manage.py reindex`). Not for what a passage says (sources.py).
 
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from django.db import IntegrityError, connection
+from django.db.models import Q
 
 from config.lib import clock
 from config.lib.actor import Actor
@@ -59,7 +61,8 @@ _INSERT = f"""
            {", ".join(f"CASE WHEN x.kind = '{kind.value}' THEN x.of END" for kind in SOURCES)},
            x.kind, x.chunk, x.memory_kind, x.tags, x.session_id, x.thread_id, x.idx, x.agent_id,
            x.project_id, x.occurred_at, x.recorded_at, x.metadata, x.trust, x.state,
-           x.valid_from, x.valid_to, x.superseded_at, x.expires_at, x.text, x.lexical,
+           x.valid_from, x.valid_to, x.superseded_at, x.expires_at, x.text,
+           coalesce(x.lexical, x.text),
            x.token_count, x.asks, x.lane, x.space_id, x.embedding::halfvec,
            coalesce(x.second_space_id, (SELECT e.id FROM memory_embeddingspace e
                 WHERE e.workspace_id = %s AND e.slot = {Slot.SECOND.value}
@@ -108,19 +111,17 @@ def index_contacts(rows: Sequence[Contact], actor: Actor) -> None:
 def index_sessions(rows: Sequence[Session], actor: Actor) -> None:
     """A session's name and summary, and the project it moved to on all that it holds."""
     _follow(PassageKind.SUMMARY, rows, sources.of_sessions(rows, lane_of(rows, actor)))
+    moved: dict[tuple[uuid.UUID | None, uuid.UUID], list[uuid.UUID]] = defaultdict(list)
     for row in rows:
         if row.version > 1:
-            inside = Passage.objects.filter(
-                session_id=row.id, kind__in=[PassageKind.EVENT, PassageKind.MESSAGE]
-            )
-            for copied in ("project_id", "agent_id"):
-                value = getattr(row, copied)
-                stale = (
-                    inside.exclude(**{copied: value})
-                    if value
-                    else inside.exclude(**{f"{copied}__isnull": True})
-                )
-                stale.update(**{copied: value})
+            moved[row.project_id, row.agent_id].append(row.id)
+    for (project_id, agent_id), ids in moved.items():
+        inside = Passage.objects.filter(
+            session_id__in=ids, kind__in=[PassageKind.EVENT, PassageKind.MESSAGE]
+        )
+        same_project = Q(project_id=project_id) if project_id else Q(project_id__isnull=True)
+        stale = inside.exclude(same_project & Q(agent_id=agent_id))
+        stale.update(project_id=project_id, agent_id=agent_id)
 
 
 def reindex(model: type[Any], rows: Sequence[Any], lane: Lane = Lane.BULK) -> int:
@@ -184,10 +185,18 @@ def _append(passages: Sequence[NewPassage]) -> None:
     workspace_id, now = current_workspace_id(), clock.now()
     with bound_cursor() as cursor:
         for start in range(0, len(passages), INSERT_ROWS):
-            rows = as_json(passages[start : start + INSERT_ROWS])
+            rows = as_json([_said(one) for one in passages[start : start + INSERT_ROWS]])
             cursor.execute(_INSERT, [workspace_id, now, workspace_id, rows])
     if any(None in (one["embedding"], one["second_embedding"]) for one in passages):
         defer_embedding(workspace_id, Lane(passages[0]["lane"]))
+
+
+def _said(passage: NewPassage) -> dict[str, Any]:
+    """What the server has to read of it: not that something is null, and no text twice."""
+    said = {name: value for name, value in passage.items() if value is not None}
+    if passage["lexical"] == passage["text"]:
+        del said["lexical"]
+    return said
 
 
 def _follow(kind: PassageKind, rows: Sequence[VersionedRow], wanted: Sequence[NewPassage]) -> None:

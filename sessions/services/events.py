@@ -2,13 +2,14 @@
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from config.lib import clock
 from config.lib.actor import Actor
 from config.lib.errors import Invalid, NotFound
+from config.lib.scope import current_workspace_id
 from contacts.services import funnel
 from sessions.models import Session, SessionEvent
 from sessions.services.orphans import revive
@@ -21,13 +22,32 @@ TOOL_TYPES = frozenset({"tool_use"})
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """What a caller says of an event. Without `occurred_at` it happened now."""
+    """What a caller says of an event. Without `occurred_at` it happened now. `row` is what it
+    becomes, where that is made already (`made`)."""
 
     event_type: str
     text: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     occurred_at: datetime | None = None
     dedupe_key: str = ""
+    row: SessionEvent | None = field(default=None, compare=False, repr=False)
+
+
+# What an event is given where it is appended; all else of its row can be made before.
+PLACED = frozenset({"session", "seq", "occurred_at"})
+_OWN = frozenset(one.name for one in SessionEvent._meta.concrete_fields) - PLACED
+_SESSION: Any = SessionEvent._meta.get_field("session")
+
+
+def made(event: NewEvent, workspace_id: uuid.UUID) -> NewEvent:
+    """The same with its row, checked but for its place. Touches no database. What cannot be stored
+    comes as it is: whoever appends it is told why not."""
+    row = _unplaced(event, workspace_id)
+    try:
+        funnel.check(row, only=_OWN)
+    except Invalid:
+        return event
+    return replace(event, row=row)
 
 
 def append_events(
@@ -54,7 +74,6 @@ def append_to_sessions(
     now = clock.now()
     done: dict[uuid.UUID, tuple[list[SessionEvent], list[SessionEvent]]] = {}
     every: list[SessionEvent] = []
-    prefixes: list[str] = []
     for session_id, events in batches.items():
         session = sessions[session_id]
         seq = session.event_count
@@ -64,17 +83,13 @@ def append_to_sessions(
             row = known.get((session_id, event.dedupe_key)) if event.dedupe_key else None
             if row is None:
                 seq += 1
-                row = SessionEvent(
-                    session=session,
-                    seq=seq,
-                    event_type=event.event_type,
-                    text=event.text,
-                    data=dict(event.data),
-                    occurred_at=event.occurred_at or now,
-                    dedupe_key=event.dedupe_key,
-                )
+                row = event.row or _unplaced(event, current_workspace_id())
+                row.session_id, row.seq = session.pk, seq
+                _SESSION.set_cached_value(row, session)
+                row.occurred_at = event.occurred_at or now
                 new.append(row)
-                prefixes.append(f"events[{position}].")
+                checked = PLACED if event.row is not None else None
+                funnel.check(row, only=checked, prefix=f"events[{position}].")
                 if event.dedupe_key:
                     known[session_id, event.dedupe_key] = row
             rows.append(row)
@@ -85,9 +100,19 @@ def append_to_sessions(
         if actor.channel != "import":
             for session in written:
                 revive(actor=actor, session=session)
-        funnel.append(every, actor=actor, prefixes=prefixes)
+        funnel.append(every, actor=actor, checked=True)
         funnel.touch_each([(one, _counters(one, done[one.pk][1], now, actor)) for one in written])
     return done
+
+
+def _unplaced(event: NewEvent, workspace_id: uuid.UUID) -> SessionEvent:
+    return SessionEvent(
+        workspace_id=workspace_id,
+        event_type=event.event_type,
+        text=event.text,
+        data=dict(event.data),
+        dedupe_key=event.dedupe_key,
+    )
 
 
 def is_failure(event: SessionEvent) -> bool:

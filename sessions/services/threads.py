@@ -3,7 +3,7 @@
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from config.lib import clock
 from config.lib.actor import Actor
 from config.lib.errors import Conflict, Invalid, NotFound
 from config.lib.recalled import without_recalled
+from config.lib.scope import current_workspace_id
 from contacts.services import funnel
 from sessions.models import Message, Session, Thread
 from sessions.models.thread import OPENING
@@ -25,7 +26,7 @@ class NewMessage:
     """What a caller says of a message.
 
     `idx`, where given, must be the thread's next: an agent that lost count is told so instead of
-    writing into the wrong place.
+    writing into the wrong place. `row` is what it becomes, where that is made already (`made`).
     """
 
     role: str
@@ -38,6 +39,24 @@ class NewMessage:
     usage: Mapping[str, Any] = field(default_factory=dict)
     occurred_at: datetime | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    row: Message | None = field(default=None, compare=False, repr=False)
+
+
+# What a message is given where it is appended; all else of its row can be made before.
+PLACED = frozenset({"session", "thread", "idx", "occurred_at"})
+_OWN = frozenset(one.name for one in Message._meta.concrete_fields) - PLACED
+_SESSION: Any = Message._meta.get_field("session")
+
+
+def made(message: NewMessage, workspace_id: uuid.UUID) -> NewMessage:
+    """The same with its row, checked but for its place. Touches no database. What cannot be stored
+    comes as it is: whoever appends it is told why not."""
+    row = _unplaced(message, workspace_id)
+    try:
+        funnel.check(row, only=_OWN)
+    except Invalid:
+        return message
+    return replace(message, row=row)
 
 
 def create_thread(
@@ -127,7 +146,6 @@ def append_to_threads(
     now = clock.now()
     done: dict[uuid.UUID, tuple[list[Message], list[Message]]] = {}
     every: list[Message] = []
-    prefixes: list[str] = []
     for thread_id, messages in batches.items():
         thread = threads[thread_id]
         rows: list[Message] = []
@@ -146,14 +164,15 @@ def append_to_threads(
                     )
                 row = _row(thread, message, idx, now)
                 new.append(row)
-                prefixes.append(f"messages[{position}].")
+                checked = PLACED if message.row is not None else None
+                funnel.check(row, only=checked, prefix=f"messages[{position}].")
                 if message.native_uuid:
                     known[place] = row
             rows.append(row)
         every += new
         done[thread_id] = (rows, new)
     if every:
-        funnel.append(every, actor=actor, prefixes=prefixes)
+        funnel.append(every, actor=actor, checked=True)
         written = [(threads[thread_id], new) for thread_id, (_, new) in done.items() if new]
         _count(written, now, actor, spoken=spoken and actor.channel != "import")
     return done
@@ -192,10 +211,16 @@ def _locked(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Thread]:
 
 
 def _row(thread: Thread, message: NewMessage, idx: int, now: datetime) -> Message:
+    row = message.row or _unplaced(message, current_workspace_id())
+    row.session_id, row.thread_id, row.idx = thread.session_id, thread.pk, idx
+    _SESSION.set_cached_value(row, thread.session)
+    row.occurred_at = message.occurred_at or now
+    return row
+
+
+def _unplaced(message: NewMessage, workspace_id: uuid.UUID) -> Message:
     return Message(
-        session=thread.session,
-        thread=thread,
-        idx=idx,
+        workspace_id=workspace_id,
         role=message.role,
         content=message.content,
         blocks=[dict(block) for block in message.blocks],
@@ -203,7 +228,6 @@ def _row(thread: Thread, message: NewMessage, idx: int, now: datetime) -> Messag
         native_parent_uuid=message.native_parent_uuid,
         model=message.model,
         usage=dict(message.usage),
-        occurred_at=message.occurred_at or now,
         metadata=dict(message.metadata),
     )
 

@@ -1,6 +1,9 @@
 """While a batch is written, the next one is read and prepared: what goes wrong with one of them
 leaves the others as they are."""
 
+import contextlib
+import threading
+
 import pytest
 from django.db import connection
 
@@ -8,6 +11,7 @@ from config.lib.scope import workspace_scope
 from contacts.models import Contact
 from contacts.services.funnel import appended, many
 from memory.importers import run as frame
+from memory.importers.ahead import ahead, give_way
 from memory.importers.made import make_row
 from memory.models import ImportRun, Memory, Passage
 from sessions.models import Message
@@ -143,3 +147,42 @@ def test_what_cannot_be_stored_is_said_of_rows_that_the_reader_made(workspace, l
     with workspace_scope(workspace.id):
         field = Memory._meta.get_field("ownership")
         assert Memory.objects.get(external_id=spoilt[0]).ownership == field.get_default()
+
+
+@pytest.mark.django_db
+def test_the_reader_goes_on_while_the_writer_waits_for_the_database():
+    went_on = threading.Event()
+
+    def source():
+        yield 1
+        give_way()
+        yield 2
+        give_way()
+        went_on.set()
+
+    for item in ahead(source()):
+        if item == 2:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            assert went_on.wait(60)
+    assert "wait" not in vars(connection.connection)
+
+
+@pytest.mark.django_db
+def test_a_writer_that_stops_leaves_no_reader_behind():
+    ended = []
+
+    def source():
+        try:
+            for number in range(100):
+                give_way()
+                yield number
+        finally:
+            ended.append(True)
+
+    with pytest.raises(LookupError), contextlib.closing(ahead(source())) as items:
+        for _ in items:
+            raise LookupError
+    assert ended
+    # Without a writer nobody is given way to.
+    give_way()

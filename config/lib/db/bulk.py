@@ -44,7 +44,9 @@ def insert_values(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) 
     with bound_cursor() as cursor:
         for start in range(0, len(rows), STATEMENT_ROWS):
             part = rows[start : start + STATEMENT_ROWS]
-            cursor.execute(sql, [as_json([{c: row[a] for a, c in names} for row in part])])
+            # What is not said is null.
+            told = [{c: v for a, c in names if (v := row[a]) is not None} for row in part]
+            cursor.execute(sql, [as_json(told)])
 
 
 def update_values(

@@ -67,13 +67,18 @@ def record_many(
     parts: Mapping[uuid.UUID, Sequence[Part]] | None = None,
 ) -> None:
     """A Revision for each new row, in one statement (an import, a batch)."""
+    if not rows:
+        return
     revisions = []
+    common = _common(rows[0], action, actor, reason)
     for row in rows:
         after = snapshot(row)
-        held = {part.name: part.after for part in (parts or {}).get(row.pk, ()) if part.after}
+        held = (
+            {part.name: part.after for part in parts.get(row.pk, ()) if part.after} if parts else {}
+        )
         if held:
             after |= redaction.cleaned(held, row)
-        revisions.append(told(row, action, actor=actor, before={}, after=after, reason=reason))
+        revisions.append(_told(common, row, {}, after))
     insert_values(Revision, revisions)
 
 
@@ -127,9 +132,12 @@ def told(
     reason: str = "",
 ) -> dict[str, Any]:
     """A Revision's values. Thousands are written at once, and an object of each is never used."""
-    salt = new_salt()
-    values: dict[str, Any] = {
-        "id": new_id(),
+    return _told(_common(row, action, actor, reason), row, dict(before), dict(after))
+
+
+def _common(row: models.Model, action: str, actor: Actor, reason: str) -> dict[str, Any]:
+    """What Revisions of rows of one model say alike."""
+    return {
         "workspace_id": current_workspace_id(),
         "created_at": clock.now(),
         "actor_kind": actor.kind,
@@ -138,14 +146,24 @@ def told(
         "channel": actor.channel,
         "request_id": actor.request_id[:64],
         "model": row._meta.label_lower,
-        "object_id": row.pk,
         "action": action,
-        "before": dict(before),
-        "after": dict(after),
         "reason": redact_text(reason, personal=True),
-        "salt": salt,
         "seal_id": None,
         "erased_at": None,
+    }
+
+
+def _told(
+    common: Mapping[str, Any], row: models.Model, before: dict[str, Any], after: dict[str, Any]
+) -> dict[str, Any]:
+    salt = new_salt()
+    values: dict[str, Any] = {
+        **common,
+        "id": new_id(),
+        "object_id": row.pk,
+        "before": before,
+        "after": after,
+        "salt": salt,
     }
     values["digest"] = content_digest(values, salt)
     return values

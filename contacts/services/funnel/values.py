@@ -44,11 +44,13 @@ class Part:
 def snapshot(row: models.Model) -> dict[str, Any]:
     """A row's recorded fields as JSON values; what is still at its default is left out."""
     values: dict[str, Any] = {}
+    held = row.__dict__
     for attname, name in _recorded(type(row)):
-        value = getattr(row, attname)
+        # Only what was deferred is not at hand.
+        value = held[attname] if attname in held else getattr(row, attname)
         if not value and value in (None, "", [], {}):
             continue
-        values[name] = plain(value)
+        values[name] = value if type(value) in _JSON else plain(value)
     return values
 
 

@@ -5,7 +5,22 @@ row of a sheet first by its own id or external id. Each is taken whole or not at
 cannot be taken is reported with its place while the rest goes in.
 """
 
-from contacts.services.imports.files import cards_here, import_sheet, import_vcards, take_cards
+from contacts.services.imports.files import (
+    Read,
+    cards_here,
+    import_sheet,
+    import_vcards,
+    read_cards,
+    take_cards,
+)
 from contacts.services.imports.report import Report
 
-__all__ = ["Report", "cards_here", "import_sheet", "import_vcards", "take_cards"]
+__all__ = [
+    "Read",
+    "Report",
+    "cards_here",
+    "import_sheet",
+    "import_vcards",
+    "read_cards",
+    "take_cards",
+]

@@ -3,6 +3,7 @@
 import contextlib
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from config.lib.actor import Actor
 from config.lib.errors import DomainError, Invalid
@@ -40,20 +41,35 @@ def import_sheet(*, actor: Actor, text: str, preview: bool = False) -> Report:
     return take_all(actor, known_by_text(cards), report, preview)
 
 
-def take_cards(*, actor: Actor, pieces: Sequence[Piece], seen: dict[uuid.UUID, str]) -> Report:
-    """Some cards of a file of any size, in the caller's transaction. `seen` begins empty and is
-    passed on from call to call: it holds whom the file has named, so that two cards of one file
-    stay two people. A card that nothing tells from others is known by its own text."""
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Cards as they were read, and those that are none."""
+
+    cards: list[New]
+    refused: list[Refused]
+
+
+def read_cards(pieces: Sequence[Piece]) -> Read:
+    """Some cards of a file. A card that nothing tells from others is known by its own text. Touches
+    no database."""
     report = Report()
-    cards = known_by_text(read_pieces(pieces, report), bare=True)
-    return take_all(actor, cards, report, False, seen)
+    return Read(known_by_text(read_pieces(pieces, report), bare=True), report.refused)
+
+
+def take_cards(*, actor: Actor, read: Read, seen: dict[uuid.UUID, str]) -> Report:
+    """Some cards of a file of any size, in the caller's transaction; they are taken once. `seen`
+    begins empty and is passed on from call to call: it holds whom the file has named, so that two
+    cards of one file stay two people."""
+    report = Report()
+    report.refused += read.refused
+    return take_all(actor, read.cards, report, False, seen)
 
 
 def cards_here(pieces: Sequence[Piece]) -> int:
     """Of how many cards the contact is there."""
     region = workspace_region()
     cards = []
-    for new in known_by_text(read_pieces(pieces, Report()), bare=True):
+    for new in read_cards(pieces).cards:
         with contextlib.suppress(DomainError):
             normalise(new, region)
             cards.append(new)

@@ -5,6 +5,7 @@ sessions in one transaction, as most sessions are short.
 """
 
 import contextlib
+import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -182,6 +183,10 @@ class _Group:
         finding = Finding(Code.REFUSED, refusal.detail, "left out")
         tables = {LINES: +Counter(skipped=lines), SESSIONS: +Counter(skipped=len(self.ended))}
         return Tally(tables, problems=[finding.of(SESSIONS, store.files.session_id)])
+
+    def prepare(self, workspace_id: uuid.UUID) -> None:
+        for _, batch in self.batches:
+            batch.prepare(workspace_id)
 
     def texts(self) -> Iterator[str]:
         for _, batch in self.batches:

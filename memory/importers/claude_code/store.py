@@ -4,14 +4,16 @@ Not for finding or reading files.
 """
 
 import uuid
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from config.lib import clock
 from config.lib.redact import redact_text
+from config.lib.scope import current_workspace_id
 from contacts.models.agent import AgentKind
+from memory.importers.ahead import give_way
 from memory.importers.claude_code.files import SessionFiles
 from memory.importers.claude_code.messages import command_line, spoken_text
 from memory.importers.claude_code.records import (
@@ -25,11 +27,13 @@ from memory.importers.claude_code.session import SessionReader
 from memory.models.hooks import TraceKind
 from memory.services.hook_traces import OpenTraces
 from sessions.models import RawLine, Session
+from sessions.services import events, threads
 from sessions.services.events import NewEvent
 from sessions.services.threads import NewMessage
 from sessions.services.transcripts import Facts
 
 SOURCE = "claude-code"
+New = TypeVar("New", NewMessage, NewEvent)
 # A transaction's worth: large enough that its fixed cost is small, small enough for memory.
 BATCH_LINES = 1000
 BATCH_BYTES = 4 * 1024 * 1024
@@ -128,14 +132,40 @@ class SessionStore:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """What one line becomes. Without what only the writer knows: the session, and the time of what
+    says none."""
+
+    raw: RawLine
+    message: NewMessage | None
+    events: Sequence[NewEvent]
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """What one transaction writes, and what was known of the session when it was read."""
+    """What one transaction writes, and what was known of the session when it was read. `rows` are
+    those that are made already, by the line's key."""
 
     items: list[Item]
     threads: dict[str, ThreadRecord]
     started_at: datetime | None
     cwd: str | None
     branch: str | None
+    rows: dict[str, Rows] = field(default_factory=dict)
+
+    def prepare(self, workspace_id: uuid.UUID) -> None:
+        """Make the rows. Touches no database."""
+        files: dict[str, str] = {}
+        for item in self.items:
+            give_way()
+            self.rows[item.line.key] = _rows(item, workspace_id, files)
+
+    def rows_of(self, item: Item) -> Rows:
+        """Those that one line becomes, made now where they are not."""
+        rows = self.rows.get(item.line.key)
+        if rows is None:
+            rows = self.rows[item.line.key] = _rows(item, current_workspace_id(), {})
+        return rows
 
 
 def batches(reader: SessionReader) -> Iterator[Batch]:
@@ -143,6 +173,7 @@ def batches(reader: SessionReader) -> Iterator[Batch]:
     items: list[Item] = []
     size = 0
     for item in reader:
+        give_way()
         items.append(item)
         size += item.line.length
         if len(items) >= BATCH_LINES or size >= BATCH_BYTES:
@@ -165,21 +196,34 @@ def _batch(reader: SessionReader, items: list[Item]) -> Batch:
     return Batch(items, threads, facts.started_at or first, facts.cwd, facts.git_branch)
 
 
-def raw_line(session: Session, item: Item) -> RawLine:
-    line = item.line
-    return RawLine(
-        session=session,
+def _rows(item: Item, workspace_id: uuid.UUID, files: dict[str, str]) -> Rows:
+    """`files` has the names of those that came before, as they are kept."""
+    line, message = item.line, item.message
+    if line.file not in files:
         # The line itself was read through it.
-        file=redact_text(line.file)[-300:],
+        files[line.file] = redact_text(line.file)[-300:]
+    raw = RawLine(
+        workspace_id=workspace_id,
+        file=files[line.file],
         line_no=line.number,
         byte_offset=line.offset,
         line_key=line.key[:200],
         digest=bytes.fromhex(line.sha256),
         raw=line.raw,
     )
+    return Rows(
+        raw,
+        None if message is None else threads.made(_new_message(message), workspace_id),
+        [events.made(_new_event(item, event), workspace_id) for event in item.events],
+    )
 
 
-def new_message(record: MessageRecord, fallback: datetime) -> NewMessage:
+def timed(new: New, fallback: datetime) -> New:
+    """What says no time has that of `fallback`."""
+    return new if new.occurred_at is not None else replace(new, occurred_at=fallback)
+
+
+def _new_message(record: MessageRecord) -> NewMessage:
     return NewMessage(
         role=record.role,
         content=record.content,
@@ -188,7 +232,7 @@ def new_message(record: MessageRecord, fallback: datetime) -> NewMessage:
         native_parent_uuid=(record.native_parent_uuid or "")[:120],
         model=(record.model or "")[:120],
         usage=record.usage or {},
-        occurred_at=record.occurred_at or fallback,
+        occurred_at=record.occurred_at,
         metadata=without_empty(
             kind=str(record.kind),
             message_id=record.message_id,
@@ -233,7 +277,7 @@ def told_event(traces: OpenTraces, event: EventRecord) -> bool:
     )
 
 
-def new_event(item: Item, event: EventRecord, fallback: datetime) -> NewEvent:
+def _new_event(item: Item, event: EventRecord) -> NewEvent:
     """An event in a line that is also a message names it: its words are searched for there."""
     data = event.data
     if item.message is not None:
@@ -242,7 +286,7 @@ def new_event(item: Item, event: EventRecord, fallback: datetime) -> NewEvent:
         event_type=event.event_type,
         text=event.text,
         data=data,
-        occurred_at=event.occurred_at or fallback,
+        occurred_at=event.occurred_at,
         dedupe_key=event.dedupe_key,
     )
 

@@ -14,21 +14,19 @@ from config.lib.actor import Actor
 from config.lib.errors import NotFound
 from contacts.services import funnel
 from contacts.services.agents import ensure_agent
-from memory.importers.claude_code.records import Item, MessageRecord
+from memory.importers.claude_code.records import Item
 from memory.importers.claude_code.session import SessionReader
 from memory.importers.claude_code.store import (
     Batch,
     SessionStore,
-    new_event,
-    new_message,
-    raw_line,
+    timed,
     told,
     told_event,
     without_empty,
 )
 from memory.services.hook_streams import lock_streams
 from memory.services.hook_traces import OpenTraces
-from sessions.models import Session, Thread
+from sessions.models import RawLine, Session, Thread
 from sessions.services import transcripts
 from sessions.services.events import NewEvent, append_to_sessions
 from sessions.services.threads import NewMessage, append_to_threads, create_threads
@@ -43,7 +41,7 @@ class _Part:
     session: Session
     traces: OpenTraces | None
     new: Sequence[Item] = ()
-    messages: dict[str, list[MessageRecord]] = field(default_factory=lambda: defaultdict(list))
+    messages: dict[str, list[NewMessage]] = field(default_factory=lambda: defaultdict(list))
     events: list[NewEvent] = field(default_factory=list)
     usages: list[Mapping[str, int]] = field(default_factory=list)
 
@@ -71,7 +69,7 @@ def write_together(actor: Actor, batches: Sequence[tuple[SessionStore, Batch]]) 
         items = part.batch.items
         part.new = [item for item in items if (part.session.pk, item.line.key) not in known]
         part.store.stored.lines += len(part.new)
-        lines += [raw_line(part.session, item) for item in part.new]
+        lines += [_raw_line(part, item) for item in part.new]
     transcripts.keep_raw_lines(actor=actor, lines=lines)
     parts = [part for part in parts if part.new]
     for part in parts:
@@ -90,13 +88,21 @@ def _sort(part: _Part) -> None:
             # The hook's message stands; what it cost only the transcript knows.
             part.usages.append(message.usage or {})
             continue
-        part.messages[message.thread_key].append(message)
+        new = part.batch.rows_of(item).message
+        if new is not None:
+            part.messages[message.thread_key].append(timed(new, part.session.started_at))
     part.events = [
-        new_event(item, event, part.session.started_at)
+        timed(new, part.session.started_at)
         for item in part.new
-        for event in item.events
+        for event, new in zip(item.events, part.batch.rows_of(item).events, strict=True)
         if part.traces is None or not told_event(part.traces, event)
     ]
+
+
+def _raw_line(part: _Part, item: Item) -> RawLine:
+    row = part.batch.rows_of(item).raw
+    row.session_id = part.session.pk
+    return row
 
 
 def _write_messages(actor: Actor, parts: Sequence[_Part]) -> None:
@@ -107,7 +113,7 @@ def _write_messages(actor: Actor, parts: Sequence[_Part]) -> None:
         for key, messages in part.messages.items():
             thread_id = part.store.threads[key]
             owners[thread_id] = part
-            given[thread_id] = [new_message(one, part.session.started_at) for one in messages]
+            given[thread_id] = messages
     if given:
         done = append_to_threads(actor=actor, batches=given)
         for thread_id, (_, added) in done.items():

@@ -90,6 +90,9 @@ class Batch:
             redacted=self.redacted,
         )
 
+    def prepare(self, workspace_id: uuid.UUID) -> None:
+        pass
+
     def texts(self) -> Iterable[str]:
         return ()
 
@@ -272,6 +275,9 @@ class Last:
                 found = Finding(Code.DANGLING, f"{attname} {target} is not there", "left empty")
                 problems.append(found.of(kind_of(model), str(row_id)))
         return Tally(problems=problems)
+
+    def prepare(self, workspace_id: uuid.UUID) -> None:
+        pass
 
     def texts(self) -> Iterable[str]:
         return ()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from config.lib.actor import Actor
 from config.lib.redact import redact_text
-from contacts.services.imports import cards_here, take_cards
+from contacts.services.imports import Read, cards_here, read_cards, take_cards
 from contacts.services.vcards import Piece, split_cards
 from memory.importers.lines import check_kind
 from memory.importers.problems import Code, Finding, Problem, SourceError
@@ -89,10 +89,13 @@ class _Cards:
         self.pieces = pieces
         self.findings = findings
         self.seen = seen
+        self.read: Read | None = None
 
     def write(self, actor: Actor) -> Tally:
         seen = dict(self.seen)
-        report = take_cards(actor=actor, pieces=self.pieces, seen=seen)
+        # What was taken is changed by it: once more, they are read anew.
+        read, self.read = self.read or read_cards(self.pieces), None
+        report = take_cards(actor=actor, read=read, seen=seen)
         self.seen.update(seen)
         outcomes = Counter(one.action for one in report.taken)
         refused = [
@@ -116,6 +119,9 @@ class _Cards:
         cards["skipped"] = len(refused)
         made = Counter({"contact": outcomes["created"]})
         return Tally({CARDS: +cards}, +made, [*self.findings, *left_out, *refused])
+
+    def prepare(self, workspace_id: uuid.UUID) -> None:
+        self.read = read_cards(self.pieces)
 
     def texts(self) -> Iterable[str]:
         return ()
