@@ -169,10 +169,9 @@ type Amp = {
 
 // The folder that Amp works in: its plugins run in their own. Undefined where it has none open.
 function folder(amp: Amp): string | undefined {
-  const root = amp.system?.workspaceRoot
-  if (root === undefined) return process.cwd()
   try {
-    return fileURLToPath(String(root))
+    const root = amp.system?.workspaceRoot
+    return root === undefined ? process.cwd() : fileURLToPath(String(root))
   } catch {
     return undefined
   }

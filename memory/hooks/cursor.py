@@ -1,9 +1,13 @@
 """Cursor: hooks.json version 1. A session is what Cursor calls a conversation."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from config.lib.body import UnreadableBody, parse_json
 from memory.hooks.forms import PATH_LIMIT, Form, Kind, Payload, says_failed
+
+# Where an answer has its words. One with none of them ({"success": true}) is left as text.
+_WORDS = frozenset({"output", "stdout", "stderr", "content", "error"})
 
 
 def _common(payload: Payload) -> dict[str, Any]:
@@ -46,11 +50,13 @@ def _call(payload: Payload) -> Form:
 
 
 def _result(payload: Payload) -> Form:
-    found = _answer(payload.get("tool_output"))
+    told = payload.get("tool_output")
+    answer = _answer(told)
+    worded = not isinstance(answer, Mapping) or not _WORDS.isdisjoint(answer)
     return Form(
         Kind.TOOL_RESULT,
-        tool_result=found,
-        is_error=says_failed(found),
+        tool_result=answer if worded else told,
+        is_error=says_failed(answer) or _is_refusal(answer),
         **_tool(payload),
         **_common(payload),
     )
@@ -65,6 +71,14 @@ def _answer(found: Any) -> Any:
         return parse_json(found.encode(errors="replace"))
     except UnreadableBody:
         return found
+
+
+def _is_refusal(answer: Any) -> bool:
+    """An MCP call that came to nothing: its SDK says so of a result, not of a failure."""
+    if not isinstance(answer, Mapping):
+        return False
+    refused = answer.get("rejected") is True or answer.get("permissionDenied") is True
+    return refused or answer.keys() == {"error"}
 
 
 def _failure(payload: Payload) -> Form:

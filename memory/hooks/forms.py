@@ -82,7 +82,8 @@ def says_failed(answer: Any) -> bool:
     if not isinstance(answer, Mapping):
         return False
     code = answer.get("exitCode")
-    return answer.get("isError") is True or (isinstance(code, int) and code != 0)
+    failed = isinstance(code, (int, float)) and not isinstance(code, bool) and code != 0
+    return failed or answer.get("isError") is True
 
 
 class Payload:

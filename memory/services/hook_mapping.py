@@ -38,6 +38,8 @@ CLEARED_WITHIN = timedelta(minutes=2)
 GUESSED_ENDS = frozenset({ORPHANED, transcripts.END_REASON})
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 STATUS_LIMIT = 500
+# Where an object that a tool answered has its words, the first that has any.
+_ANSWERS = ("stdout", "stderr", "output", "content", "llmContent", "text", "error", "message")
 STATES = {
     Kind.SESSION_START: State.ACTIVE,
     Kind.PROMPT: State.ACTIVE,
@@ -396,7 +398,7 @@ class _Mapping:
 def _result_text(result: Any) -> str:
     """What a tool answered, as text: agents send a text, blocks, or an object of their own."""
     if isinstance(result, dict):
-        for name in ("stdout", "output", "content", "llmContent", "text", "error", "message"):
+        for name in _ANSWERS:
             text = result_text(result.get(name))
             if text:
                 return Storable().text(text)

@@ -102,6 +102,18 @@ def test_out_of_order_nothing_is_lost_or_doubled(send, rows):
     assert len(rows(Session)) == 1
 
 
+def test_what_cursors_tools_answered_is_read_wherever_they_say_it(send, rows):
+    call = {**CURSOR, "hook_event_name": "postToolUse", "tool_name": "any"}
+    answers = ['{"stdout": "", "stderr": "no such folder", "exitCode": 2}', '{"success": true}']
+    for number, answer in enumerate(answers):
+        send({**call, "tool_use_id": number, "tool_output": answer}, agent="cursor")
+    results = events(rows, "tool_result")
+    assert [(e.text, e.data["is_error"]) for e in results] == [
+        ("no such folder", True),
+        ('{"success": true}', False),
+    ]
+
+
 def test_a_result_without_its_call_brings_the_call(send, rows):
     read = {"file_path": "pump.py"}
     send(claude("PostToolUse", tool_name="Read", tool_input=read, tool_use_id="t1",

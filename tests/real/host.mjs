@@ -20,7 +20,9 @@ async function opencode() {
 
 async function amp() {
   const handlers = {}
+  const told = process.env.AMP_ROOT // JSON; not there as in versions that do not say it
   module.default({
+    system: told && { workspaceRoot: JSON.parse(told) },
     on: (event, handler) => (handlers[event] = handler),
     onDispose: (work) => (handlers.dispose = work),
   })

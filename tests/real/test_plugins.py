@@ -152,6 +152,23 @@ def test_while_the_server_is_away_the_agent_goes_on_and_nothing_is_lost(
     check(rows, kind)
 
 
+@pytest.mark.parametrize(
+    ("root", "cwd"),
+    [
+        ("file:///srv/green%20house", "/srv/green house"),
+        (None, ""),
+        ("https://greenhouse.example/srv", ""),
+    ],
+)
+def test_amp_works_in_the_folder_that_it_says(host, desk, server, token, rows, root, cwd):
+    settings_of(desk, server, token)
+    desk.environment["AMP_ROOT"] = json.dumps(root)
+    begin_amp(host("amp"))
+    rows.until(lambda: rows(SessionEvent, event_type="user_prompt"))
+    (session,) = rows(Session)
+    assert session.cwd == cwd
+
+
 @pytest.mark.parametrize("kind", FILES)
 @pytest.mark.parametrize(
     "wrong",
