@@ -11,10 +11,11 @@ import json
 import struct
 import threading
 import uuid
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from queue import Queue
 from typing import Any
 
+from tests.real.loopback import Loopback, body_of, send_json
 from tests.real.model import ASIDE, Plan, Step
 
 SECONDS = 15
@@ -92,53 +93,30 @@ class Socket:
         return found
 
 
-class Server:
+class Server(Loopback):
     """`added` is what plugins put beside prompts, `tools` the names of what Amp can call."""
+
+    protocol = "HTTP/1.1"
 
     def __init__(self) -> None:
         self.plan: Plan = {}
         self.added: list[str] = []
         self.tools: set[str] = set()
         self.results: list[dict[str, Any]] = []
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                server.answer(self)
-
-            do_GET = do_POST  # noqa: N815
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__()
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         if handler.headers["Upgrade"] == "websocket":
             handler.close_connection = True
             Talk(self, Socket(handler)).listen()
             return
-        asked = handler.rfile.read(int(handler.headers["Content-Length"] or 0))
+        asked = body_of(handler)
         found: Any = {}
         if handler.path.startswith("/api/internal"):
             found = {"ok": True, "result": INTERNAL.get(json.loads(asked)["method"], {})}
         elif handler.path == "/api/thread-actors":
             found = ACTOR
-        body = json.dumps(found).encode()
-        handler.send_response(200)
-        handler.send_header("Content-Type", "application/json")
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
+        send_json(handler, found)
 
 
 class Talk:

@@ -60,9 +60,8 @@ def server(transactional_db: None, database_server: TemporaryUrls) -> Iterator[W
 
 @pytest.fixture
 def model() -> Iterator[Model]:
-    fake = Model()
-    yield fake
-    fake.close()
+    with Model.serving() as fake:
+        yield fake
 
 
 @pytest.fixture

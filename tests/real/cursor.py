@@ -6,15 +6,14 @@ is as Model's: a call of `shell`, of a tool of our MCP server, or of one of HOOK
 fires when it is told to.
 """
 
-import json
 import struct
-import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from queue import Queue
 from typing import Any
 
+from tests.real.loopback import Loopback, body_of, send, send_json
 from tests.real.model import ASIDE, Call, Plan
 
 MCP_SERVER = "remembrancer"
@@ -88,44 +87,26 @@ def at(data: bytes, *places: int) -> Any:
     return data
 
 
-class Server:
+class Server(Loopback):
     """`heard` is what the agent has said, each message as it came."""
 
     def __init__(self) -> None:
         self.plan: Plan = {}
         self.heard: list[bytes] = []
         self.runs: dict[bytes, Queue[bytes]] = defaultdict(Queue)
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                server.answer(self, _body(self))
-
-            do_GET = do_POST  # noqa: N815
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__()
 
     def told(self, *words: str) -> bool:
         """Whether the agent said all these in one message."""
         return any(all(word.encode() in data for word in words) for data in self.heard)
 
-    def answer(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
-        path = handler.path
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        path, body = handler.path, body_of(handler)
         if path == "/auth/exchange_user_api_key":
-            _send(handler, "application/json", json.dumps({"accessToken": "anything"}).encode())
+            send_json(handler, {"accessToken": "anything"})
         elif path == "/v1/models":
             models = [{"id": "test", "displayName": "Test"}]
-            _send(handler, "application/json", json.dumps({"items": models}).encode())
+            send_json(handler, {"items": models})
         elif path.endswith("/RunSSE"):
             # A frame's head is five bytes.
             self.run(handler, self.runs[at(body[5:], 1)])
@@ -133,10 +114,10 @@ class Server:
             said = at(body, 4) or bytes.fromhex(at(body, 1).decode())
             self.heard.append(said)
             self.runs[at(body, 2, 1)].put(said)
-            _send(handler, "application/proto", b"")
+            send(handler, b"", "application/proto")
         else:
             # Settings of teams, plugins, telemetry: a message with nothing in it.
-            _send(handler, "application/proto", b"")
+            send(handler, b"", "application/proto")
 
     def run(self, handler: BaseHTTPRequestHandler, heard: "Queue[bytes]") -> None:
         """One prompt: what is planned for it, one step after the other."""
@@ -187,22 +168,3 @@ def _execution(step: Call, name: str, conversation: str) -> tuple[int, Fields]:
         1: f"{MCP_SERVER}-{step.name}", 2: {1: key, 2: {3: value}}, 3: name, 4: MCP_SERVER,
         5: step.name, 8: 1,
     }  # fmt: skip
-
-
-def _body(handler: BaseHTTPRequestHandler) -> bytes:
-    if handler.headers.get("Transfer-Encoding") != "chunked":
-        return handler.rfile.read(int(handler.headers["Content-Length"] or 0))
-    body = b""
-    while size := int(handler.rfile.readline(), 16):
-        body += handler.rfile.read(size)
-        handler.rfile.readline()
-    handler.rfile.readline()
-    return body
-
-
-def _send(handler: BaseHTTPRequestHandler, kind: str, body: bytes) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Type", kind)
-    handler.send_header("Content-Length", str(len(body)))
-    handler.end_headers()
-    handler.wfile.write(body)

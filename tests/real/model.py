@@ -7,14 +7,14 @@ and keeps what it was asked.
 """
 
 import json
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from config.lib.recalled import without_recalled
+from tests.real.loopback import Loopback, body_of, send_json
 
 # What a request without tools is for: a title, a summary, a guess at the next prompt.
 ASIDE = "Gardening"
@@ -46,34 +46,13 @@ class Turn:
     loading: bool = False
 
 
-class Model:
+class Model(Loopback):
     """The server. `asked` has every request's body; `said` the text of a request as one string."""
 
     def __init__(self) -> None:
         self.plan: Plan = {}
         self.asked: list[dict[str, Any]] = []
-        model = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"] or 0)) or "{}")
-                model.answer(self, body)
-
-            def do_GET(self) -> None:
-                self.send_error(404)
-
-            do_HEAD = do_GET  # noqa: N815
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__()
 
     def told(self, *words: str) -> bool:
         """Whether some one request had all these words in it."""
@@ -85,10 +64,14 @@ class Model:
 
     # --- answering ------------------------------------------------------------------------------
 
-    def answer(self, handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        if handler.command != "POST":
+            handler.send_error(404)
+            return
+        body = json.loads(body_of(handler) or "{}")
         path = handler.path.partition("?")[0]
         if path.endswith((":countTokens", "/count_tokens")):
-            _send(handler, {"input_tokens": 10, "totalTokens": 10})
+            send_json(handler, {"input_tokens": 10, "totalTokens": 10})
             return
         self.asked.append(body)
         if path.endswith("/messages"):
@@ -101,7 +84,7 @@ class Model:
             if "stream" in path:
                 _stream(handler, iter([("", content)]))
             else:
-                _send(handler, content)
+                send_json(handler, content)
         else:
             handler.send_error(404)
 
@@ -143,15 +126,6 @@ def _tools(body: dict[str, Any]) -> list[str]:
         prefix = f"{tool['name']}__" if tool.get("type") == "namespace" else ""
         found += [prefix + str(one.get("name", "")) for one in declared]
     return found
-
-
-def _send(handler: BaseHTTPRequestHandler, value: Any) -> None:
-    body = json.dumps(value).encode()
-    handler.send_response(200)
-    handler.send_header("Content-Type", "application/json")
-    handler.send_header("Content-Length", str(len(body)))
-    handler.end_headers()
-    handler.wfile.write(body)
 
 
 def _stream(handler: BaseHTTPRequestHandler, events: Iterator[tuple[str, Any]]) -> None:

@@ -29,9 +29,8 @@ class Amp:
 
 @pytest.fixture
 def backend() -> Iterator[Server]:
-    fake = Server()
-    yield fake
-    fake.close()
+    with Server.serving() as fake:
+        yield fake
 
 
 @pytest.fixture

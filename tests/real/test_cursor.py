@@ -35,9 +35,8 @@ class Cursor:
 
 @pytest.fixture
 def backend() -> Iterator[Server]:
-    fake = Server()
-    yield fake
-    fake.close()
+    with Server.serving() as fake:
+        yield fake
 
 
 @pytest.fixture
