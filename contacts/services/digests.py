@@ -80,13 +80,10 @@ def _spelled(told: Any) -> bytes:
 
 def _plain(value: Any) -> Any:
     """Of it nothing is left but texts, truth values, nulls, lists, and objects of one key."""
-    kind = type(value)
-    if kind in _AS_IT_IS:
+    if type(value) in _AS_IT_IS or isinstance(value, str):
         return value
-    if kind is uuid.UUID:
+    if isinstance(value, uuid.UUID):
         return str(value)
-    if value is None or isinstance(value, (str, bool)):
-        return value
     if isinstance(value, (int, float)):
         return {"number": _number(value)}
     if isinstance(value, dict):

@@ -376,15 +376,13 @@ def batch_item(row: Row, batches: int) -> Entry:
     return Entry("batch_items", key, [draft], findings=f.findings, at=ended or started or created)
 
 
-def empty_batch(row: Row) -> Entry:
+def left_batch(row: Row, *, again: bool) -> Entry:
+    """A batch that no item brings along: one without any, or `again` one whose id came before."""
     f = Fields(row)
-    f.find(Code.NOT_CARRIED, "a batch without items", "skipped")
-    return Entry("batches", f.text("runId"), findings=f.findings)
-
-
-def batch_again(row: Row) -> Entry:
-    f = Fields(row)
-    f.find(Code.DUPLICATE, "its id has come before", "the first one stands")
+    if again:
+        f.find(Code.DUPLICATE, "its id has come before", "the first one stands")
+    else:
+        f.find(Code.NOT_CARRIED, "a batch without items", "skipped")
     return Entry("batches", f.text("runId"), findings=f.findings)
 
 

@@ -376,7 +376,7 @@ class Reader:
             first = "SELECT min(rowid) FROM batches GROUP BY runId"
             again = f"runId IS NOT NULL AND rowid NOT IN ({first})"
             for row in self.database.rows(f"SELECT * FROM batches WHERE {again}"):  # noqa: S608
-                yield mapping.batch_again(row)
+                yield mapping.left_batch(row, again=True)
             alone = ""
             if self._has("batch_items", "id", "runId"):
                 alone = (
@@ -386,7 +386,7 @@ class Reader:
             for row in self.database.rows(
                 f"SELECT * FROM batches b WHERE NOT ({again}){alone}"  # noqa: S608
             ):
-                yield mapping.empty_batch(row)
+                yield mapping.left_batch(row, again=False)
 
     # --- Shapes ---------------------------------------------------------------------------
 
