@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import psycopg
 from django.db import connection, transaction
 from django.db.models import Expression, UUIDField
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 
 
 class ScopeError(RuntimeError):
@@ -41,6 +43,25 @@ def set_local(name: str, value: str) -> None:
         cursor.execute(f"SET LOCAL {quoted} = %s", [value])
 
 
+def _enter(workspace_id: uuid.UUID) -> None:
+    """Name the workspace, as the first statement of a transaction in the message that begins it:
+    every request and job does this, and a way to the server and back is dear."""
+    connection.ensure_connection()
+    server: Any = connection.connection
+    # By savepoint in tests; and what psycopg would say to begin with is not known here.
+    if server.info.transaction_status != TransactionStatus.IDLE or server.isolation_level:
+        set_local("app.workspace", str(workspace_id))
+        return
+    with connection.wrap_database_errors:
+        result = server.pgconn.exec_(
+            f'BEGIN; SET LOCAL "app"."workspace" = \'{workspace_id}\''.encode()
+        )
+        if server.pgconn.status != ConnStatus.OK:
+            raise psycopg.OperationalError(server.pgconn.get_error_message())
+        if result.status != ExecStatus.COMMAND_OK:
+            raise psycopg.errors.error_from_result(result, encoding=server.info.encoding)
+
+
 @contextmanager
 def workspace_scope(workspace_id: uuid.UUID) -> Iterator[None]:
     """One transaction in one workspace; an exception rolls all of it back."""
@@ -49,7 +70,7 @@ def workspace_scope(workspace_id: uuid.UUID) -> Iterator[None]:
     if not isinstance(workspace_id, uuid.UUID):
         raise ScopeError(f"a workspace id is a UUID, not {type(workspace_id).__name__}")
     with transaction.atomic(durable=True):
-        set_local("app.workspace", str(workspace_id))
+        _enter(workspace_id)
         token = _current.set(workspace_id)
         try:
             yield
