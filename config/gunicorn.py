@@ -17,6 +17,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
 
 from django.conf import settings
 from django.urls import get_resolver
+from gunicorn import glogging  # type: ignore[import-untyped]
 from gunicorn.http import parser  # type: ignore[import-untyped]
 from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
@@ -43,8 +44,16 @@ limit_request_line = 8190
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 # One socket more that could be misused, and two installations of one user would share it.
 control_socket_disable = True
-# The application logs requests with their ids; gunicorn says only what goes wrong.
-accesslog = None
+
+
+class ErrorLog(glogging.Logger):
+    """The application logs requests with their ids; gunicorn says only what goes wrong, and with a
+    `logconfig_dict` it would make a line for each request all the same."""
+
+    access_log_enabled = False
+
+
+logger_class = ErrorLog
 logconfig_dict = {
     **settings.LOGGING,
     "loggers": {
