@@ -143,14 +143,13 @@ def collect(dataset: Any, names: Sequence[str]) -> Iterator[Judged]:
 
 def judge(dataset: str, group: str, asked: Any, scratch: Any, names: Sequence[str]) -> Judged:
     from memory.evaluation.ablation import ranked_rows
+    from memory.search.ranking import NAMES
 
     rows = [one for one in ranked_rows(asked, scratch) if one.features is not None]
     gold = [n for n, one in enumerate(rows) if scratch.document_of(one.source) in asked.gold]
-    said = [one.features or {} for one in rows]
-    matrix: Any = np.array([[one[name] for name in names] for one in said], dtype="float64")
-    return Judged(
-        dataset, group, matrix.reshape(-1, len(names)), np.array(gold, int), len(asked.gold)
-    )
+    columns = [NAMES.index(name) for name in names]
+    matrix: Any = np.array([one.features for one in rows], dtype="float64").reshape(-1, len(NAMES))
+    return Judged(dataset, group, matrix[:, columns], np.array(gold, int), len(asked.gold))
 
 
 def datasets(paths: Sequence[Path], memories: Sequence[Path]) -> Iterator[Any]:

@@ -96,8 +96,8 @@ def ranked_rows(asked: Query, scratch: Scratch) -> list[Scored]:
 
 def _ordered(rows: Sequence[Scored], left_out: frozenset[str], scratch: Scratch) -> list[str]:
     def total(one: Scored) -> float:
-        seen = one.features or {}
-        return sum(WEIGHTS[name] * value for name, value in seen.items() if name not in left_out)
+        seen = zip(WEIGHTS.items(), one.features or (), strict=False)
+        return sum(weight * value for (name, weight), value in seen if name not in left_out)
 
     best = sorted(rows, key=total, reverse=True)[: metrics.DEEPEST]
     return [scratch.document_of(one.source) for one in best if one.source is not None]

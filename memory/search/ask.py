@@ -32,7 +32,8 @@ def ask(
 ) -> SearchAnswer:
     """What the workspace knows of `query`, best first. Call it outside any scope.
 
-    `tell` is called with the finished answer inside the search's last scope. `seconds` is for a
+    `tell` is called with the finished answer inside the search's last scope; its hits say what the
+    legs said of them, whether or not the caller asked to see it. `seconds` is for a
     caller who cannot wait: a vector that takes longer is done without, and a statement that does
     raises OperationalError. Raises Invalid naming the field that cannot be searched for.
     """
@@ -48,7 +49,7 @@ def ask(
             answer.rerank_unavailable = problem or None
             if tell is not None:
                 tell(answer, _ms_since(began))
-        return answer
+        return _as_asked(answer, query)
     wider = query.model_copy(update={"limit": hits_wanted(query)})
     with workspace_scope(workspace_id):
         began = time.perf_counter()
@@ -58,6 +59,14 @@ def ask(
         complete(answer, query)
         if tell is not None:
             tell(answer, _ms_since(began))
+    return _as_asked(answer, query)
+
+
+def _as_asked(answer: SearchAnswer, query: SearchQuery) -> SearchAnswer:
+    """Without what only `tell` is told."""
+    if not query.explain:
+        for hit in answer.hits:
+            hit.explain = None
     return answer
 
 

@@ -25,7 +25,7 @@ from memory.search.ground import look_around
 from memory.search.hits import make_hits
 from memory.search.lexical import Words
 from memory.search.parse import Parsed, parse
-from memory.search.ranking import NAMES, add_texts, features, probability, totals
+from memory.search.ranking import add_texts, features, probability, totals
 from memory.search.rows import Meaning, gather, read_texts
 from memory.search.schemas import DateUse, PeriodOut, SearchAnswer, SearchMode, SearchQuery
 from memory.search.scoring import Scored, by_meaning, by_words, in_order, leg_figures
@@ -274,7 +274,7 @@ def _ranked(asked: _Search, near: Iterable[str], meaning: Meaning) -> list[Score
             legs[number],
             source=row.source,
             chunks=chunks[number],
-            features=dict(zip(NAMES, values, strict=True)),
+            features=values,
             decay=decay,
         )
         for number, row, total, values, decay in zip(

@@ -53,14 +53,12 @@ def _rows(scored: Sequence[Scored], step: int) -> Iterator[tuple[Scored, dict[st
 
 
 def _hit(one: Scored, row: dict[str, Any], shown: Snippets, explain: bool) -> Hit:
-    explanation = None
-    if explain:
-        explanation = Explanation(
-            **one.legs._asdict(),
-            parts=one.features
-            and {name: round(WEIGHTS[name] * value, 4) for name, value in one.features.items()}
-            | ({"decay": round(one.decay, 4)} if one.decay else {}),
-        )
+    explanation = Explanation(**one.legs._asdict())
+    if explain and one.features is not None:
+        weighed = zip(WEIGHTS.items(), one.features, strict=True)
+        explanation.parts = {name: round(weight * seen, 4) for (name, weight), seen in weighed}
+        if one.decay:
+            explanation.parts["decay"] = round(one.decay, 4)
     values = {name: value for name, value in row.items() if name not in ("passage", "source")}
     if values["state"] == EXPIRED:
         values["state"] = MemoryState.ARCHIVED

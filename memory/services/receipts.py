@@ -96,12 +96,7 @@ def ask_and_keep(
             query=query, answer=answer, took_ms=took_ms, actor=actor, api_key_id=api_key_id
         )
 
-    told = query.model_copy(update={"explain": True})
-    answer = ask(workspace_id, told, tell=tell, seconds=seconds)
-    if not query.explain:
-        for hit in answer.hits:
-            hit.explain = None
-    return answer
+    return ask(workspace_id, query, tell=tell, seconds=seconds)
 
 
 def keep(
