@@ -28,7 +28,7 @@ def register() -> None:
     on_changed(Session, passages.index_sessions)
     on_changed(Project, passages.index_projects)
     on_changed(Task, passages.index_tasks)
-    on_changed(Contact, passages.index_contacts, answers=True)
+    on_changed(Contact, passages.index_contacts)
     on_changed(Message, learning_marks.messages_written)
     on_changed(SessionEvent, learning_marks.events_written)
     on_changed(Session, learning_marks.sessions_written)

@@ -17,6 +17,7 @@ from config.lib.db.models import WorkspaceRow
 from config.lib.db.together import read_together
 from config.lib.errors import Conflict, Invalid
 from config.lib.redact import redact
+from config.lib.scope import current_workspace_id
 from contacts.models import Contact, ContactEmail, ContactPhone, ContactTag, Tag
 from contacts.services import funnel
 from contacts.services.addresses import (
@@ -60,14 +61,20 @@ def create_contact(*, actor: Actor, fields: Mapping[str, Any]) -> Contact:
     return funnel.create(new.row, actor=actor, parts=new.parts)
 
 
-def new_contact(*, fields: Mapping[str, Any], card: Mapping[str, str] | None = None) -> NewContact:
+def new_contact(
+    *,
+    fields: Mapping[str, Any],
+    card: Mapping[str, str] | None = None,
+    workspace_id: uuid.UUID | None = None,
+) -> NewContact:
     """What `create_contact` would write, checked, for `create_contacts`. Raises Invalid.
 
-    `card` is {vcard_uid, vcard} of the card it is read from.
+    `card` is {vcard_uid, vcard} of the card it is read from. Outside a scope with `workspace_id`;
+    then its numbers begin with a plus.
     """
     fields = _known(fields, ON_CREATION)
     wanted = {name: fields.pop(name) for name in PARTS & fields.keys()}
-    contact = Contact(**fields, **(card or {}))
+    contact = Contact(workspace_id=workspace_id or current_workspace_id(), **fields, **(card or {}))
     contact.sort_name = sort_name(contact.name)
     parts = parts_of(contact, wanted)
     funnel.check(contact)
@@ -294,7 +301,12 @@ def _checked(contact: Contact, name: str, rows: Sequence[Labelled]) -> list[Labe
     model, column = _CHILDREN[name]
     found = []
     for index, one in enumerate(rows):
-        row: Any = model(contact_id=contact.pk, label=one.label, **{column: one.value})
+        row: Any = model(
+            workspace_id=contact.workspace_id,
+            contact_id=contact.pk,
+            label=one.label,
+            **{column: one.value},
+        )
         funnel.check(row, prefix=f"{name}[{index}].")
         found.append(Labelled(getattr(row, column), row.label))
     return found

@@ -140,18 +140,24 @@ def guard(
             raise Erased(what, said)
 
 
-def guard_changes(row: models.Model, changes: Mapping[str, Any], parts: Iterable[Any]) -> None:
-    """Before a statement is changed: what it would say. Erased where that may not be."""
-    if row._meta.label_lower not in STATEMENTS:
+def guard_changes(changed: Sequence[tuple[models.Model, Mapping[str, Any], Iterable[Any]]]) -> None:
+    """Before statements of one model are changed: what they would say, each with (its changes,
+    further values). Erased where that may not be."""
+    stated = [one for one in changed if one[0]._meta.label_lower in STATEMENTS]
+    if not stated or (len(stated) > FEW and not _any()):
         return
     key = _key()
-    content = changes.get("content_hash")
-    wanted = {_digest(key, ("content", str(content)))} if content else set()
-    found = _Found(key, wanted)
-    said = [value for value in changes.values() if isinstance(value, (str, dict, list))]
-    refusing = found.whole or found.terms.said_in([*said, *parts])
-    if refusing:
-        raise Erased(str(row._meta.verbose_name), refusing)
+    contents = [content for _, now, _ in stated if (content := now.get("content_hash"))]
+    found = _Found(key, {_digest(key, ("content", str(one))) for one in contents})
+    if not found.any:
+        return
+    what = str(stated[0][0]._meta.verbose_name)
+    if found.whole:
+        raise Erased(what, found.whole)
+    for _, now, further in stated:
+        said = [value for value in now.values() if isinstance(value, (str, dict, list))]
+        if refusing := found.terms.said_in([*said, *further]):
+            raise Erased(what, refusing)
 
 
 def striker(actor: Actor) -> Callable[[models.Model, Iterable[str]], None]:

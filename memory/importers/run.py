@@ -306,11 +306,14 @@ class _Run:
     def _beat(self, row: ImportRun, **more: object) -> None:
         report = self.report
         checked = {} if report.checked is None else report.checked.as_dict()
+        kept = report.problems.kept[:KEPT_PROBLEMS]
+        if len(kept) != len(row.problems):
+            # Not with each batch: the run begins with them again where it was killed.
+            more["problems"] = [problem.as_dict() for problem in kept]
         funnel.touch(
             row,
             counts=_together(self.earlier, report.counts()),
             problem_counts={str(code): n for code, n in report.problems.by_code.items()},
-            problems=[problem.as_dict() for problem in report.problems.kept[:KEPT_PROBLEMS]],
             redacted=report.redacted,
             checked=checked,
             beat_at=clock.now(),

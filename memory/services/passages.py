@@ -104,8 +104,12 @@ def index_tasks(rows: Sequence[Task], actor: Actor) -> None:
 
 
 def index_contacts(rows: Sequence[Contact], actor: Actor) -> None:
+    """Their version says nothing: what is found of them is also what their tags are called."""
     wanted = sources.of_contacts(rows, lane_of(rows, actor))
-    _replace(PassageKind.CONTACT, [row.id for row in rows], wanted)
+    if all(row.parts_made is not None for row in rows):
+        _append(wanted)
+    else:
+        _replace(PassageKind.CONTACT, [row.id for row in rows], wanted)
 
 
 def index_sessions(rows: Sequence[Session], actor: Actor) -> None:

@@ -5,15 +5,17 @@ Not for writing them (passages.py) or cutting texts (chunks.py).
 
 import contextlib
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, TypedDict
 
 from config.lib.ids import new_id
 from config.lib.recalled import without_recalled
 from contacts.models import Contact, ContactEmail, ContactPhone, ContactTag
-from contacts.services.addresses import spellings
+from contacts.services.addresses import Labelled, spellings
 from memory.models import Memory
 from memory.models.memory import MemoryState, Trust
 from memory.models.passage import EXPIRED, Lane, PassageKind
@@ -293,7 +295,7 @@ def of_tasks(rows: Sequence[Task], lane: Lane) -> list[NewPassage]:
 def of_contacts(rows: Sequence[Contact], lane: Lane) -> list[NewPassage]:
     """A contact that was merged into another says nothing of its own any more."""
     passages: list[NewPassage] = []
-    addresses = _addresses([row.id for row in rows])
+    addresses = _addresses(rows)
     for row in rows:
         if row.merged_into_id is not None:
             continue
@@ -315,22 +317,37 @@ def of_contacts(rows: Sequence[Contact], lane: Lane) -> list[NewPassage]:
     return passages
 
 
-def _addresses(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, list[str]]]:
-    """contact -> its emails and numbers as words, and its tags. Three queries for any number.
+def _addresses(rows: Sequence[Contact]) -> dict[uuid.UUID, dict[str, list[str]]]:
+    """contact -> its emails and numbers as words, and its tags. Three queries for any number, or
+    none where they are being made.
 
     A number is found however it is typed: with its plus, as digits, and as it is dialled at home.
     """
-    found: dict[uuid.UUID, dict[str, list[str]]] = {}
-    for model, column, key in (
-        (ContactEmail, "email", "words"),
-        (ContactPhone, "number", "words"),
-        (ContactTag, "tag__name", "tag"),
+    found: dict[uuid.UUID, dict[str, list[str]]] = defaultdict(dict)
+    asked = [row.id for row in rows if row.parts_made is None]
+    for name, model, column in (
+        ("emails", ContactEmail, "email"),
+        ("phones", ContactPhone, "number"),
+        ("tags", ContactTag, "tag__name"),
     ):
-        rows = model.objects.filter(contact_id__in=ids).order_by("id")
-        for contact, value in rows.values_list("contact_id", column):
-            words = spellings(value) if column == "number" else [value]
-            found.setdefault(contact, {}).setdefault(key, []).extend(words)
+        made = ((row.id, value) for row in rows for value in _made(row, name))
+        there: Iterable[tuple[uuid.UUID, str]] = ()
+        if asked:
+            held = model.objects.filter(contact_id__in=asked).order_by("id")
+            there = held.values_list("contact_id", column)
+        for contact, value in chain(made, there):
+            if name == "tags":
+                found[contact].setdefault("tag", []).append(value)
+            else:
+                words = spellings(value) if name == "phones" else [value]
+                found[contact].setdefault("words", []).extend(words)
     return found
+
+
+def _made(contact: Contact, name: str) -> Iterable[str]:
+    """Of one that is being made, without labels."""
+    given: Sequence[str] = (contact.parts_made or {}).get(name, ())
+    return given if name == "tags" else (Labelled.read(one).value for one in given)
 
 
 def of_messages(rows: Sequence[Message], lane: Lane) -> list[NewPassage]:

@@ -140,18 +140,18 @@ def note_facts(*, actor: Actor, facts: Sequence[Facts]) -> None:
         actor=actor,
         action="import",
     )
-    told: dict[frozenset[str], list[tuple[Session, dict[str, Any]]]] = defaultdict(list)
+    differing = []
     for session, one in known:
         state = State.ENDED if session.ended_at is not None else State.IDLE
-        differing = {
-            name: value
-            for name, value in {**one.telemetry, "current_state": state}.items()
-            if value is not None and getattr(session, name) != value
-        }
-        if differing:
-            differing = tombstones.without_terms(differing, actor=actor)
-            told[frozenset(differing)].append((session, differing))
-    for same in told.values():
+        told = {**one.telemetry, "current_state": state}.items()
+        differing.append({k: v for k, v in told if v is not None and getattr(session, k) != v})
+    # By the columns that are written.
+    alike: dict[frozenset[str], list[tuple[Session, dict[str, Any]]]] = defaultdict(list)
+    cleared = tombstones.without_terms(differing, actor=actor)
+    for (session, _), values in zip(known, cleared, strict=True):
+        if values:
+            alike[frozenset(values)].append((session, values))
+    for same in alike.values():
         funnel.touch_each(same)
 
 

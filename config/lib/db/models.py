@@ -62,6 +62,10 @@ class WorkspaceRow(models.Model):
     )
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
+    # While it is being made with others: what belongs to it and lies in rows of its own, by name,
+    # so that whoever is told of it need not look for that.
+    parts_made: Mapping[str, Any] | None = None
+
     objects: ClassVar[ScopedManager] = ScopedManager()
 
     class Meta:

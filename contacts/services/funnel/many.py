@@ -2,7 +2,7 @@
 
 import contextlib
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from config.lib import clock
@@ -36,7 +36,7 @@ def create_many(
     held = {pk: [part.after for part in those] for pk, those in of_row.items()}
     tombstones.guard(rows, actor=actor, parts=held)
     waits = bool(of_row) or needs_answers(type(rows[0]))
-    with contextlib.nullcontext() if waits else pipelined():
+    with _told_parts(rows, of_row), contextlib.nullcontext() if waits else pipelined():
         insert_rows(rows)
         if write_parts is not None:
             write_parts()
@@ -48,6 +48,18 @@ def create_many(
         # these are made while it works on that.
         changed(rows, actor)
         record_many(rows, action, actor=actor, reason=reason, parts=of_row)
+
+
+@contextlib.contextmanager
+def _told_parts(rows: Sequence[R], parts: Mapping[uuid.UUID, Sequence[Part]]) -> Iterator[None]:
+    for row in rows:
+        row.parts_made = {part.name: part.after for part in parts.get(row.pk, ())}
+    try:
+        yield
+    finally:
+        # From here on they may be changed.
+        for row in rows:
+            del row.parts_made
 
 
 def put_back(rows: Sequence[R], *, actor: Actor, recorded: bool) -> None:
@@ -77,15 +89,17 @@ def update_many(
     savepoint. A statement for each set of fields that differ."""
     alike: dict[tuple[str, ...], list[V]] = {}
     revisions = []
+    guarded: list[tuple[V, Mapping[str, Any], Sequence[Any]]] = []
     strike = tombstones.striker(actor)
     for row in rows:
         differing = assign(row, changes[row.pk], strike)
         if not differing.attnames:
             continue
-        tombstones.guard_changes(row, differing.now, [])
+        guarded.append((row, differing.now, ()))
         row.updated_at = clock.now()
         alike.setdefault(differing.attnames, []).append(row)
         revisions.append(told(row, action, actor=actor, before=differing.was, after=differing.now))
+    tombstones.guard_changes(guarded)
     if revisions:
         admit(len(revisions))
     for attnames, group in alike.items():

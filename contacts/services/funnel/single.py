@@ -95,7 +95,7 @@ def update(
     if not differing.attnames and not parts:
         return row
     admit()
-    tombstones.guard_changes(row, differing.now, [part.after for part in parts])
+    tombstones.guard_changes([(row, differing.now, [part.after for part in parts])])
     version, row.updated_at = row.version, clock.now()
     written = (
         type(row)

@@ -7,20 +7,24 @@ cannot be taken is reported with its place while the rest goes in.
 
 from contacts.services.imports.files import (
     Read,
+    Region,
     cards_here,
     import_sheet,
     import_vcards,
     read_cards,
+    ready_cards,
     take_cards,
 )
 from contacts.services.imports.report import Report
 
 __all__ = [
     "Read",
+    "Region",
     "Report",
     "cards_here",
     "import_sheet",
     "import_vcards",
     "read_cards",
+    "ready_cards",
     "take_cards",
 ]

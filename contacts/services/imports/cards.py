@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from config.lib.errors import Invalid
+from config.lib.errors import DomainError, Invalid
 from contacts.services.addresses import (
     Labelled,
     Unreadable,
@@ -18,6 +18,7 @@ from contacts.services.addresses import (
     readable_phones,
     text_of,
 )
+from contacts.services.contacts import NewContact
 from contacts.services.imports.report import LeftOut, Refused, Report
 from contacts.services.unreadable import but, texts_of
 from contacts.services.vcards import Card, Piece, read_card
@@ -56,7 +57,8 @@ class Addresses:
 @dataclass(slots=True)
 class New:
     """A card with its place, and what a sheet says beside it. `left_out` is what `normalise` could
-    not read of it."""
+    not read of it; `problem` is why it refused the card, and `made` the contact that the card
+    becomes where it is a new one, both where it was made ready before (taking.py)."""
 
     place: int
     line: int
@@ -65,6 +67,8 @@ class New:
     known: Mapping[str, str] = field(default_factory=dict)
     addresses: Addresses = field(default_factory=lambda: Addresses({}, {}, {}))
     left_out: Sequence[LeftOut] = ()
+    problem: DomainError | None = None
+    made: NewContact | None = None
 
 
 def read_pieces(pieces: Iterable[Piece], report: Report) -> Iterator[New]:

@@ -11,7 +11,7 @@ from contacts.services.addresses import workspace_region
 from contacts.services.imports.cards import New, known_by_text, normalise, read_pieces
 from contacts.services.imports.matching import Present, find
 from contacts.services.imports.report import Refused, Report
-from contacts.services.imports.taking import take_all
+from contacts.services.imports.taking import make_ready, take_all
 from contacts.services.sheets import read_sheet
 from contacts.services.vcards import Piece, split_cards
 
@@ -42,11 +42,20 @@ def import_sheet(*, actor: Actor, text: str, preview: bool = False) -> Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """Whose numbers without a plus are a workspace's, as it was when somebody asked."""
+
+    code: str | None
+
+
+@dataclass(slots=True)
 class Read:
-    """Cards as they were read, and those that are none."""
+    """Cards as they were read, and those that are none; `region` is that for which they are ready
+    to be taken."""
 
     cards: list[New]
     refused: list[Refused]
+    region: Region | None = None
 
 
 def read_cards(pieces: Sequence[Piece]) -> Read:
@@ -56,13 +65,28 @@ def read_cards(pieces: Sequence[Piece]) -> Read:
     return Read(known_by_text(read_pieces(pieces, report), bare=True), report.refused)
 
 
-def take_cards(*, actor: Actor, read: Read, seen: dict[uuid.UUID, str]) -> Report:
-    """Some cards of a file of any size, in the caller's transaction; they are taken once. `seen`
-    begins empty and is passed on from call to call: it holds whom the file has named, so that two
-    cards of one file stay two people."""
+def ready_cards(pieces: Sequence[Piece], region: Region, workspace_id: uuid.UUID) -> Read:
+    """The same, with all that can be done before they are taken. Touches no database."""
+    read = read_cards(pieces)
+    make_ready(read.cards, region.code, workspace_id)
+    read.region = region
+    return read
+
+
+def take_cards(
+    *, actor: Actor, pieces: Sequence[Piece], read: Read | None, seen: dict[uuid.UUID, str]
+) -> tuple[Report, Region]:
+    """Some cards of a file of any size, in the caller's transaction; (what came of them, the
+    workspace's region). `seen` begins empty and is passed on from call to call: it holds whom the
+    file has named, so that two cards of one file stay two people. `read` are the pieces' cards,
+    where those are at hand; they are taken once."""
+    region = Region(workspace_region())
+    if read is None or read.region not in (None, region):
+        read = read_cards(pieces)
     report = Report()
     report.refused += read.refused
-    return take_all(actor, read.cards, report, False, seen)
+    take_all(actor, read.cards, report, False, seen, ready=read.region is not None)
+    return report, region
 
 
 def cards_here(pieces: Sequence[Piece]) -> int:

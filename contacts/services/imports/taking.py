@@ -1,5 +1,6 @@
 """Cards taken run by run: as many at once as what is here already tells of."""
 
+import contextlib
 import uuid
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -33,8 +34,11 @@ def take_all(
     report: Report,
     preview: bool,
     seen: dict[uuid.UUID, str] | None = None,
+    *,
+    ready: bool = False,
 ) -> Report:
-    """Run by run, in one transaction; a preview takes all of it back.
+    """Run by run, in one transaction; a preview takes all of it back. `ready`: `make_ready` has
+    been here, for the workspace's region.
 
     Services check everything before they write, so what is refused has left nothing behind. Not a
     savepoint for each: a thousand of them that refer to one tag make PostgreSQL keep a list of
@@ -49,10 +53,10 @@ def take_all(
         Workspace.objects.select_for_update(no_key=True).get(pk=current_workspace_id())
         fit = []
         for new in cards:
-            try:
-                normalise(new, region)
-            except DomainError as error:
-                report.refused.append(_refused(new, error))
+            if not ready:
+                _normalise(new, region)
+            if new.problem is not None:
+                report.refused.append(_refused(new, new.problem))
             else:
                 fit.append(new)
         while fit:
@@ -62,6 +66,24 @@ def take_all(
     report.taken.sort(key=lambda one: one.place)
     report.refused.sort(key=lambda one: one.line)
     return report
+
+
+def make_ready(cards: Iterable[New], region: str | None, workspace_id: uuid.UUID) -> None:
+    """What `take_all` does with each by itself, as though all of them were new. Touches no
+    database."""
+    for new in cards:
+        _normalise(new, region)
+        if new.problem is None:
+            # Whose contact is here already need not be one that could be made.
+            with contextlib.suppress(DomainError):
+                new.made = _made(new, workspace_id)
+
+
+def _normalise(new: New, region: str | None) -> None:
+    try:
+        normalise(new, region)
+    except DomainError as error:
+        new.problem = error
 
 
 def _take_run(
@@ -81,7 +103,7 @@ def _take_run(
     for new, holder, how in found:
         try:
             if holder is None:
-                made.append((new, _made(new)))
+                made.append((new, new.made or _made(new)))
                 continue
             contact = lives[holder.pk]
             first = contact.pk not in seen
@@ -150,7 +172,7 @@ def _changed(
     return Taken(new.place, new.line, name, cast(Action, action), contact.pk, how, new.left_out)
 
 
-def _made(new: New) -> NewContact:
+def _made(new: New, workspace_id: uuid.UUID | None = None) -> NewContact:
     card = new.card
     fields: dict[str, Any] = {name: getattr(card, name) for name in FIELDS}
     fields |= {"emails": card.emails, "phones": card.phones, "tags": card.tags, **new.given}
@@ -158,7 +180,8 @@ def _made(new: New) -> NewContact:
     fields |= {name: new.known[name] for name in ("source", "external_id") if name in new.known}
     if fields.get("external_id"):
         fields.setdefault("source", "csv")
-    return new_contact(fields=fields, card={"vcard_uid": card.uid, "vcard": card.raw})
+    own = {"vcard_uid": card.uid, "vcard": card.raw}
+    return new_contact(fields=fields, card=own, workspace_id=workspace_id)
 
 
 def _created(

@@ -35,7 +35,7 @@ from sessions.services.transcripts import Facts
 SOURCE = "claude-code"
 New = TypeVar("New", NewMessage, NewEvent)
 # A transaction's worth: large enough that its fixed cost is small, small enough for memory.
-BATCH_LINES = 1000
+BATCH_LINES = 2000
 BATCH_BYTES = 4 * 1024 * 1024
 # A transcript that was written to more recently may still be going on.
 ENDED_AFTER = timedelta(hours=1)

@@ -241,21 +241,29 @@ def finish_together(actor: Actor, ended: Sequence[tuple[SessionStore, SessionRea
     transcripts.note_facts(
         actor=actor, facts=[store.facts(reader, session) for store, reader, session in known]
     )
-    for store, reader, session in known:
-        _link_to_origin(actor, store, reader.facts.forked_from, session.pk)
+    _link_to_origins(
+        actor,
+        {
+            session.pk: reader.facts.forked_from
+            for _, reader, session in known
+            if reader.facts.forked_from is not None
+        },
+        ended[0][0].source if ended else "",
+    )
     named: dict[uuid.UUID, tuple[str, uuid.UUID | None]] = {}
     for store, reader, _ in known:
         named |= store.names(reader)
     transcripts.name_threads(actor=actor, named=named)
 
 
-def _link_to_origin(
-    actor: Actor, store: SessionStore, forked_from: str | None, session_id: uuid.UUID
-) -> None:
-    """A fork's parent is the session it was copied from, where that is here."""
-    if forked_from is None:
+def _link_to_origins(actor: Actor, forked: Mapping[uuid.UUID, str], source: str) -> None:
+    """A fork's parent is the session it was copied from, where that is here. `forked` is the key of
+    that by the fork's id."""
+    if not forked:
         return
-    origin = Session.objects.filter(source=store.source, external_id=forked_from).first()
-    session = funnel.get_row(Session, session_id, lock=True)
-    if origin is not None and session.parent_id is None:
-        funnel.update(session, {"parent_id": origin.id}, actor=actor, action="import")
+    rows = Session.objects.filter(source=source, external_id__any_of=set(forked.values()))
+    origins = dict(rows.values_list("external_id", "pk"))
+    orphans = Session.objects.filter(pk__in=list(forked), parent_id=None).order_by("pk")
+    found = [row for row in orphans.select_for_update(no_key=True) if forked[row.pk] in origins]
+    parents = {row.pk: {"parent_id": origins[forked[row.pk]]} for row in found}
+    funnel.update_many(found, parents, actor=actor, action="import")

@@ -7,13 +7,21 @@ import contextlib
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from config.lib.actor import Actor
 from config.lib.redact import redact_text
-from contacts.services.imports import Read, cards_here, read_cards, take_cards
+from contacts.services.imports import (
+    Read,
+    Region,
+    cards_here,
+    read_cards,
+    ready_cards,
+    take_cards,
+)
 from contacts.services.vcards import Piece, split_cards
+from memory.importers.ahead import give_way
 from memory.importers.lines import check_kind
 from memory.importers.problems import Code, Finding, Problem, SourceError
 from memory.importers.rows import Entry, Tally
@@ -22,7 +30,7 @@ from memory.importers.storable import Storable, shown
 
 CARDS = "cards"
 # A transaction's worth, by count and by characters; it holds the workspace meanwhile.
-BATCH, BATCH_CHARS = 250, 2_000_000
+BATCH, BATCH_CHARS = 500, 2_000_000
 MAX_LINE = 1 << 20
 # Of one card with its photograph; what contacts keep of it is less.
 MAX_CARD = 8 << 20
@@ -56,7 +64,7 @@ class Reader:
         self.totals: Mapping[str, int] = {CARDS: sum(1 for file in files for _ in _pieces(file))}
 
     def entries(self) -> Iterator[Entry]:
-        seen: dict[uuid.UUID, str] = {}
+        told = _Told()
         for file in self.files:
             batch: list[Piece] = []
             findings: list[Problem] = []
@@ -67,36 +75,44 @@ class Reader:
                 findings += (one.at(shown(file), piece.line) for one in found)
                 size += len(clean.text)
                 if len(batch) == BATCH or size >= BATCH_CHARS:
-                    yield _entry(file, batch, findings, seen)
+                    yield _entry(file, batch, findings, told)
                     batch, findings, size = [], [], 0
             if batch:
-                yield _entry(file, batch, findings, seen)
+                yield _entry(file, batch, findings, told)
 
 
-def _entry(
-    file: Path, batch: list[Piece], findings: list[Problem], seen: dict[uuid.UUID, str]
-) -> Entry:
-    return Entry(CARDS, f"{shown(file)}:{batch[0].line}", work=_Cards(file, batch, findings, seen))
+@dataclass(slots=True)
+class _Told:
+    """What is known from one batch to the next: whom the files have named so far, and the
+    workspace's region, which only who writes can ask for."""
+
+    seen: dict[uuid.UUID, str] = field(default_factory=dict)
+    region: Region | None = None
+
+
+def _entry(file: Path, batch: list[Piece], findings: list[Problem], told: _Told) -> Entry:
+    return Entry(CARDS, f"{shown(file)}:{batch[0].line}", work=_Cards(file, batch, findings, told))
 
 
 class _Cards:
-    """Some cards of a file. Whom the file has named so far is known from one to the next."""
+    """Some cards of a file."""
 
     def __init__(
-        self, file: Path, pieces: list[Piece], findings: list[Problem], seen: dict[uuid.UUID, str]
+        self, file: Path, pieces: list[Piece], findings: list[Problem], told: _Told
     ) -> None:
         self.file = file
         self.pieces = pieces
         self.findings = findings
-        self.seen = seen
+        self.told = told
         self.read: Read | None = None
 
     def write(self, actor: Actor) -> Tally:
-        seen = dict(self.seen)
+        seen = dict(self.told.seen)
         # What was taken is changed by it: once more, they are read anew.
-        read, self.read = self.read or read_cards(self.pieces), None
-        report = take_cards(actor=actor, read=read, seen=seen)
-        self.seen.update(seen)
+        read, self.read = self.read, None
+        report, region = take_cards(actor=actor, pieces=self.pieces, read=read, seen=seen)
+        self.told.seen.update(seen)
+        self.told.region = region
         outcomes = Counter(one.action for one in report.taken)
         refused = [
             Problem(
@@ -121,7 +137,16 @@ class _Cards:
         return Tally({CARDS: +cards}, +made, [*self.findings, *left_out, *refused])
 
     def prepare(self, workspace_id: uuid.UUID) -> None:
-        self.read = read_cards(self.pieces)
+        region = self.told.region
+        self.read = Read([], [], region)
+        for piece in self.pieces:
+            give_way()
+            if region is None:
+                one = read_cards([piece])
+            else:
+                one = ready_cards([piece], region, workspace_id)
+            self.read.cards += one.cards
+            self.read.refused += one.refused
 
     def texts(self) -> Iterable[str]:
         return ()
