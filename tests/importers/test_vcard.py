@@ -14,6 +14,8 @@ from memory.importers.problems import Code
 from memory.importers.run import run_import
 from memory.importers.undo import undo_import
 from memory.importers.vcard import VCARD, source
+from memory.models import Passage
+from memory.services.passages import reindex_workspace
 from memory.services.unlearning import undo_unlearning
 from tests.factories import ALICE, make_workspace
 
@@ -141,6 +143,54 @@ def test_a_folder_of_cards_and_two_people_of_one_address(workspace, tmp_path, mo
     assert not report.changed
     with workspace_scope(workspace.id):
         assert sorted(Contact.objects.values_list("name", flat=True)) == ["Ann", "Bob"]
+
+
+def test_what_the_reader_made_ready_for_another_region_is_read_again(
+    workspace, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(source, "BATCH", 1)
+    path = tmp_path / "people.vcf"
+    path.write_text(
+        "".join(
+            f"BEGIN:VCARD\nVERSION:4.0\nFN:P{n}\nTEL:079 668 18 0{n}\nEND:VCARD\n" for n in range(8)
+        )
+    )
+    batches = []
+
+    def progress(report, line):
+        batches.append(line)
+        if len(batches) == 4:
+            with workspace_scope(workspace.id):
+                update_workspace(actor=ALICE, settings={"region": "CH"})
+
+    report = run_import(workspace_id=workspace.id, source=VCARD, where=str(path), progress=progress)
+    assert report.tables["cards"].created == 8
+    with workspace_scope(workspace.id):
+        people = {row.name: part_values(row)["phones"] for row in Contact.objects.all()}
+    assert people == {
+        f"P{n}": [] if n < 4 else [f"+4179668180{n}"] for n in range(8)
+    }  # fmt: skip
+
+
+def test_new_contacts_are_found_by_what_lies_in_rows_of_its_own(workspace, tmp_path, monkeypatch):
+    monkeypatch.setattr(source, "BATCH", 7)
+    rng = random.Random(11)
+    path = tmp_path / "people.vcf"
+    path.write_text("".join(card(rng) for _ in range(40)))
+    run_import(workspace_id=workspace.id, source=VCARD, where=str(path))
+
+    def indexed():
+        with workspace_scope(workspace.id):
+            rows = Passage.objects.filter(kind="contact").order_by("of_contact_id", "chunk")
+            return list(rows.values_list("of_contact_id", "text", "lexical", "tags"))
+
+    before = indexed()
+    assert any("@example.org" in lexical for _, _, lexical, _ in before)
+    assert any("41446681" in lexical for _, _, lexical, _ in before)
+    with workspace_scope(workspace.id):
+        Passage.objects.all().delete()
+    reindex_workspace(workspace.id)
+    assert indexed() == before
 
 
 def card(rng: random.Random) -> str:

@@ -6,7 +6,7 @@ import uuid
 import psycopg
 import pytest
 from django.apps import apps
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from config.lib import clock
@@ -204,6 +204,36 @@ def test_a_connection_used_again_has_no_workspace():
             set_local("app.workspace", str(workspace.id))
         cursor.execute("SELECT count(*) FROM agent_sessions_session")
         assert cursor.fetchone() == (0,)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_scope_on_a_connection_that_was_lost_says_so(workspace):
+    connection.ensure_connection()
+    pid = connection.connection.info.backend_pid
+
+    def end():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+        connection.close()
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    thread.join()
+    with pytest.raises(OperationalError, match=r"terminat|closed"), workspace_scope(workspace.id):
+        pytest.fail("there is no connection")
+    connection.close()
+    with workspace_scope(workspace.id):
+        assert Session.objects.count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_scope_begins_with_one_message_and_ends_without_its_workspace(workspace):
+    with CaptureQueriesContext(connection) as asked, workspace_scope(workspace.id):
+        assert Session.objects.count() == 0
+    assert not [query for query in asked if "SET LOCAL" in query["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nullif(current_setting('app.workspace', true), '')")
+        assert cursor.fetchone() == (None,)
 
 
 def test_upserts_name_the_composite_key(scoped):
