@@ -15,7 +15,7 @@ from config.lib.redact import redact_text
 from config.lib.scope import current_workspace_id
 from contacts.models import Revision
 from contacts.services import redaction
-from contacts.services.digests import content_digest, new_salt
+from contacts.services.digests import content_digest, new_salt, told_of
 from contacts.services.funnel.values import Part, name_of, snapshot, whole
 
 
@@ -71,6 +71,7 @@ def record_many(
         return
     revisions = []
     common = _common(rows[0], action, actor, reason)
+    alike = told_of(common)
     for row in rows:
         after = snapshot(row)
         held = (
@@ -78,7 +79,7 @@ def record_many(
         )
         if held:
             after |= redaction.cleaned(held, row)
-        revisions.append(_told(common, row, {}, after))
+        revisions.append(_told(common, row, {}, after, alike))
     insert_values(Revision, revisions)
 
 
@@ -154,8 +155,13 @@ def _common(row: models.Model, action: str, actor: Actor, reason: str) -> dict[s
 
 
 def _told(
-    common: Mapping[str, Any], row: models.Model, before: dict[str, Any], after: dict[str, Any]
+    common: Mapping[str, Any],
+    row: models.Model,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    alike: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
+    """`alike` is `told_of` what is common, where there are many."""
     salt = new_salt()
     values: dict[str, Any] = {
         **common,
@@ -165,5 +171,5 @@ def _told(
         "after": after,
         "salt": salt,
     }
-    values["digest"] = content_digest(values, salt)
+    values["digest"] = content_digest(values, salt, alike)
     return values
