@@ -158,6 +158,8 @@ class _Run:
         self.began = time.monotonic()
         # Rows by table that this run brought before it was killed.
         self.earlier: dict[str, dict[str, int]] = {}
+        # How many problems its row has of this process; none of what it found before it was killed.
+        self.kept_problems = -1
 
     def go(self, row: ImportRun, compare: int, changed: Callable[[], bool]) -> None:
         report = self.report
@@ -257,16 +259,19 @@ class _Run:
         agent wrote the same ones."""
         own = batch[0].work is not None
         for attempt in range(ATTEMPTS if own else 1):
+            written = False
             try:
                 with self.steps.step():
                     if own:
                         self._work(batch[0])
                     else:
                         self._write(batch)
+                    written = True
                     self._beat(row)
                 return
             except (IntegrityError, OperationalError):
-                if attempt == ATTEMPTS - 1 or not own:
+                # What was written is counted, and known to whoever wrote it: not twice.
+                if written or attempt == ATTEMPTS - 1 or not own:
                     raise
 
     def _work(self, entry: Entry) -> None:
@@ -307,9 +312,10 @@ class _Run:
         report = self.report
         checked = {} if report.checked is None else report.checked.as_dict()
         kept = report.problems.kept[:KEPT_PROBLEMS]
-        if len(kept) != len(row.problems):
-            # Not with each batch: the run begins with them again where it was killed.
+        if len(kept) != self.kept_problems:
+            # Not with each batch: there may be hundreds, and the same for all the rest of a run.
             more["problems"] = [problem.as_dict() for problem in kept]
+            self.kept_problems = len(kept)
         funnel.touch(
             row,
             counts=_together(self.earlier, report.counts()),
@@ -323,6 +329,8 @@ class _Run:
     def _fail(self, row: ImportRun, error: BaseException) -> None:
         # The database may be what failed.
         with contextlib.suppress(Exception), self.steps.step():
+            # What the last beat told may have been rolled back.
+            self.kept_problems = -1
             said = str(_explained(error)) or type(error).__name__
             self._beat(row, state=ImportState.FAILED, error=said[:20_000], ended_at=clock.now())
 

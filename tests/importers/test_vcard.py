@@ -4,17 +4,19 @@ import random
 import uuid
 
 import pytest
+from django.db import OperationalError
 
 from config.lib.scope import workspace_scope
 from contacts.models import Contact, Revision
 from contacts.services.contacts import create_contact, part_values
 from contacts.services.imports import taking
 from contacts.services.workspaces import update_workspace
+from memory.importers import run
 from memory.importers.problems import Code
 from memory.importers.run import run_import
 from memory.importers.undo import undo_import
 from memory.importers.vcard import VCARD, source
-from memory.models import Passage
+from memory.models import ImportRun, Passage
 from memory.services.passages import reindex_workspace
 from memory.services.unlearning import undo_unlearning
 from tests.factories import ALICE, make_workspace
@@ -143,6 +145,32 @@ def test_a_folder_of_cards_and_two_people_of_one_address(workspace, tmp_path, mo
     assert not report.changed
     with workspace_scope(workspace.id):
         assert sorted(Contact.objects.values_list("name", flat=True)) == ["Ann", "Bob"]
+
+
+def test_a_run_whose_transaction_fails_at_its_end_says_so_and_is_begun_again(
+    workspace, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(source, "BATCH", 2)
+    path = tmp_path / "people.vcf"
+    path.write_bytes(CARDS)
+    beat, reports = run._Run._beat, []
+
+    def disturbed(self, row, **more):
+        beat(self, row, **more)
+        reports.append(self.report)
+        if len(reports) == 2:
+            raise OperationalError("the server ended this connection")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run._Run, "_beat", disturbed)
+        with pytest.raises(OperationalError, match="ended this connection"):
+            run_import(workspace_id=workspace.id, source=VCARD, where=str(path))
+    with workspace_scope(workspace.id):
+        failed = ImportRun.objects.get()
+    assert failed.state == "failed"
+    assert failed.problems == [problem.as_dict() for problem in reports[1].problems.kept] != []
+    again = run_import(workspace_id=workspace.id, source=VCARD, where=str(path))
+    assert again.checked.ok, again.checked.differences
 
 
 def test_what_the_reader_made_ready_for_another_region_is_read_again(
