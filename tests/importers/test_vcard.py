@@ -221,6 +221,21 @@ def test_new_contacts_are_found_by_what_lies_in_rows_of_its_own(workspace, tmp_p
     assert indexed() == before
 
 
+def test_who_stands_in_an_address_book_more_than_once_is_found_again(workspace, tmp_path):
+    def person(*numbers):
+        lines = "".join(f"TEL:{number}\n" for number in numbers)
+        return f"BEGIN:VCARD\nVERSION:3.0\nFN:Ann\n{lines}END:VCARD\n"
+
+    path = tmp_path / "people.vcf"
+    one, other = "+41446681800", "+41446681801"
+    path.write_text(person(one) + person(other) + person(one, other))
+    for made in (3, 0, 0):
+        report = run_import(workspace_id=workspace.id, source=VCARD, where=str(path))
+        assert report.checked.ok, report.checked.differences
+        count = report.tables["cards"]
+        assert (count.created, count.unchanged) == (made, 3 - made)
+
+
 def card(rng: random.Random) -> str:
     """One of a few people, who share addresses, change their names and lose their UIDs."""
     n = rng.randrange(6)

@@ -157,7 +157,9 @@ def _the_one(rows: Iterable[Contact], card: Card, seen: Mapping[uuid.UUID, str])
     """Of those who share an address the one whose card it is, or nobody where that is not sure.
 
     A contact with a UID of its own is somebody else than a card with another UID; one that an
-    earlier card of this file is of, somebody else than a card with another name.
+    earlier card of this file is of, somebody else than a card with another name. Of several it is
+    the one that was read from this very card: else an address book in which somebody stands more
+    than once would make them anew whenever it is read.
     """
     name = sort_name(card.name)
     able = [
@@ -167,7 +169,8 @@ def _the_one(rows: Iterable[Contact], card: Card, seen: Mapping[uuid.UUID, str])
         and seen.get(row.pk, name) == name
     ]
     if len(able) > 1:
-        able = [row for row in able if row.sort_name == name]
+        own = [row for row in able if card.raw and row.vcard == card.raw]
+        able = own[:1] or [row for row in able if row.sort_name == name]
     return able[0] if len(able) == 1 else None
 
 
