@@ -12,7 +12,7 @@ import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat
 
 from config.lib.errors import Invalid
-from config.lib.redact import redact_text
+from config.lib.redact import BEGINNING, redact_text
 from config.lib.scope import current_workspace_id
 from contacts.models import Workspace
 
@@ -65,9 +65,15 @@ def folded(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
+def _casefolded(text: str) -> str:
+    """But for marks of what was redacted: in another spelling they would be taken for secrets, and
+    marked once more whenever they are written."""
+    return text.casefold().replace(BEGINNING.casefold(), BEGINNING)
+
+
 def sort_name(name: str) -> str:
     """What lists are ordered and names compared by; cut to its column, as case can lengthen it."""
-    return folded(folded(name).casefold())[:300]
+    return folded(_casefolded(folded(name)))[:300]
 
 
 def read_email(text: str) -> str:
@@ -201,7 +207,7 @@ def normal_tags(given: Iterable[str]) -> list[str]:
     errors: dict[str, str] = {}
     found: set[str] = set()
     for index, name in enumerate(names):
-        tag = folded(folded(name).casefold())
+        tag = folded(_casefolded(folded(name)))
         if any(character in tag for character in ",;"):
             errors[f"tags[{index}]"] = "holds a comma or semicolon; send two tags as two items"
         elif len(tag) > 100:

@@ -236,6 +236,24 @@ def test_who_stands_in_an_address_book_more_than_once_is_found_again(workspace, 
         assert (count.created, count.unchanged) == (made, 3 - made)
 
 
+def test_a_secret_among_tags_and_names_is_marked_once(workspace, tmp_path):
+    path = tmp_path / "people.vcf"
+    found = []
+    for note in range(3):
+        path.write_text(
+            f"BEGIN:VCARD\nVERSION:4.0\nUID:1\nFN:Ann {SECRET}\nCATEGORIES:{SECRET}\n"
+            f"NOTE:{note}\nEND:VCARD\n"
+        )
+        report = run_import(workspace_id=workspace.id, source=VCARD, where=str(path))
+        assert report.tables["cards"].skipped == 0
+        with workspace_scope(workspace.id):
+            contact = Contact.objects.get()
+            found.append((contact.name, contact.sort_name, part_values(contact)["tags"]))
+    (name, known_as, tags), *later = found
+    assert later == [found[0], found[0]]
+    assert [known_as, name] == [f"ann {tags[0]}", f"Ann {tags[0]}"]
+
+
 def card(rng: random.Random) -> str:
     """One of a few people, who share addresses, change their names and lose their UIDs."""
     n = rng.randrange(6)
