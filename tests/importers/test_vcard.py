@@ -254,6 +254,21 @@ def test_a_secret_among_tags_and_names_is_marked_once(workspace, tmp_path):
     assert [known_as, name] == [f"ann {tags[0]}", f"Ann {tags[0]}"]
 
 
+def test_a_card_that_is_refused_is_not_missed_nor_counted(workspace, tmp_path, monkeypatch):
+    monkeypatch.setattr(source, "BATCH", 1)
+    path = tmp_path / "people.vcf"
+    for name, outcome in (("Ann", "created"), ("A" * 301, "skipped"), ("Ann B.", "updated")):
+        path.write_text(
+            "".join(
+                f"BEGIN:VCARD\nVERSION:4.0\nFN:{one}\nEMAIL:{mail}\nEND:VCARD\n"
+                for one, mail in ((name, "ann@example.org"), ("Bob", "bob@example.org"))
+            )
+        )
+        report = run_import(workspace_id=workspace.id, source=VCARD, where=str(path))
+        assert getattr(report.tables["cards"], outcome) == (2 if outcome == "created" else 1)
+        assert report.checked.ok, report.checked.differences
+
+
 def card(rng: random.Random) -> str:
     """One of a few people, who share addresses, change their names and lose their UIDs."""
     n = rng.randrange(6)

@@ -62,9 +62,11 @@ class Reader:
         self.files = files
         self.problems: Sequence[Problem] = ()
         self.totals: Mapping[str, int] = {CARDS: sum(1 for file in files for _ in _pieces(file))}
+        # What was not taken, by file and place; its contact may be there all the same.
+        self.refused: set[tuple[Path, int]] = set()
 
     def entries(self) -> Iterator[Entry]:
-        told = _Told()
+        told = _Told(self.refused)
         for file in self.files:
             batch: list[Piece] = []
             findings: list[Problem] = []
@@ -84,8 +86,9 @@ class Reader:
 @dataclass(slots=True)
 class _Told:
     """What is known from one batch to the next: whom the files have named so far, and the
-    workspace's region, which only who writes can ask for."""
+    workspace's region, which only who writes can ask for. `refused` is the reader's."""
 
+    refused: set[tuple[Path, int]]
     seen: dict[uuid.UUID, str] = field(default_factory=dict)
     region: Region | None = None
 
@@ -113,6 +116,8 @@ class _Cards:
         report, region = take_cards(actor=actor, pieces=self.pieces, read=read, seen=seen)
         self.told.seen.update(seen)
         self.told.region = region
+        self.told.refused.difference_update((self.file, one.place) for one in self.pieces)
+        self.told.refused.update((self.file, one.place) for one in report.refused)
         outcomes = Counter(one.action for one in report.taken)
         refused = [
             Problem(
@@ -152,7 +157,8 @@ class _Cards:
         return ()
 
     def here(self) -> Tally:
-        return Tally({CARDS: Counter(unchanged=cards_here(self.pieces))})
+        taken = [one for one in self.pieces if (self.file, one.place) not in self.told.refused]
+        return Tally({CARDS: Counter(unchanged=cards_here(taken))})
 
 
 # --- Reading --------------------------------------------------------------------------------------
