@@ -160,6 +160,8 @@ class _Run:
         self.earlier: dict[str, dict[str, int]] = {}
         # How many problems its row has of this process; none of what it found before it was killed.
         self.kept_problems = -1
+        # Whether the source has written its rows of the batch that is being stored.
+        self.written = False
 
     def go(self, row: ImportRun, compare: int, changed: Callable[[], bool]) -> None:
         report = self.report
@@ -259,19 +261,18 @@ class _Run:
         agent wrote the same ones."""
         own = batch[0].work is not None
         for attempt in range(ATTEMPTS if own else 1):
-            written = False
+            self.written = False
             try:
                 with self.steps.step():
                     if own:
                         self._work(batch[0])
                     else:
                         self._write(batch)
-                    written = True
                     self._beat(row)
                 return
             except (IntegrityError, OperationalError):
                 # What was written is counted, and known to whoever wrote it: not twice.
-                if written or attempt == ATTEMPTS - 1 or not own:
+                if self.written or attempt == ATTEMPTS - 1 or not own:
                     raise
 
     def _work(self, entry: Entry) -> None:
@@ -279,6 +280,7 @@ class _Run:
         try:
             with transaction.atomic():
                 tally = entry.work.write(self.actor)
+                self.written = True
         except Erased as refusal:
             found = Finding(Code.REFUSED, refusal.detail, "left out")
             self.report.table(entry.table).note("skipped")

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
 
 from config.lib.scope import workspace_scope
 from contacts.models import Revision
@@ -16,7 +17,7 @@ from memory.importers.run import run_import
 from sessions.models import Message, Project, RawLine, Session, SessionEvent, Thread
 from sessions.services.sessions import update_session
 from tests.api.test_concurrency import at_once
-from tests.factories import ALICE
+from tests.factories import ALICE, make_workspace
 from tests.importers.transcripts import SESSION, assistant, call, result, user, write
 
 
@@ -279,3 +280,28 @@ def test_secrets_are_taken_out_and_counted(workspace, tmp_path):
     with workspace_scope(workspace.id):
         assert key not in str(list(RawLine.objects.values_list("raw", "file")))
         assert Message.objects.filter(content__contains="[REDACTED:anthropic-key").count() == 1
+
+
+def test_what_is_rolled_back_is_forgotten_by_who_wrote_it(db, tmp_path):
+    """A savepoint that cannot be released, as of a connection that is lost at that moment."""
+    path = write(tmp_path / "-code" / f"{SESSION}.jsonl", user("u1"), assistant("a1"))
+    releases, raised = 9, []
+    for number in range(1, releases):
+        workspace = make_workspace(f"w{number}")
+        left = iter(range(1, 1000))
+
+        def fail(execute, sql, *rest, left=left, number=number):
+            if sql.startswith("RELEASE") and next(left) == number:
+                raise OperationalError("the connection is lost")
+            return execute(sql, *rest)
+
+        try:
+            with connection.execute_wrapper(fail):
+                report = run(workspace, path.parent)
+        except OperationalError:
+            raised.append(number)
+            report = run(workspace, path.parent)
+        assert report.checked.ok, report.checked.differences
+        with workspace_scope(workspace.id):
+            assert (Session.objects.count(), Message.objects.count()) == (1, 2)
+    assert 0 < len(raised) < releases - 1

@@ -25,6 +25,7 @@ from memory.importers.claude_code.store import (
     SOURCE,
     Batch,
     SessionStore,
+    Stored,
     batches,
 )
 from memory.importers.claude_code.together import finish_together, write_together
@@ -114,40 +115,46 @@ class _Group:
         return Entry(LINES, store.files.session_id, work=self)
 
     def write(self, actor: Actor) -> Tally:
-        try:
-            with transaction.atomic():
+        with self._or_as_before():
+            try:
                 return self._write(actor)
-        except Erased as refusal:
-            apart = self._apart()
-            if len(apart) == 1:
-                return self._left_out(refusal)
-        # One of the sessions was erased here: the others are not to miss for it.
-        whole = Tally()
-        problems: list[Problem] = []
-        for one in apart:
-            tally = one.write(actor)
-            for table, outcomes in tally.tables.items():
-                whole.tables.setdefault(table, Counter()).update(outcomes)
-            whole.made.update(tally.made)
-            problems += tally.problems
-            whole.redacted += tally.redacted
-        whole.problems = problems
-        return whole
+            except Erased as refusal:
+                apart = self._apart()
+                if len(apart) == 1:
+                    return self._left_out(refusal)
+            # One of the sessions was erased here: the others are not to miss for it.
+            whole = Tally()
+            problems: list[Problem] = []
+            for one in apart:
+                tally = one.write(actor)
+                for table, outcomes in tally.tables.items():
+                    whole.tables.setdefault(table, Counter()).update(outcomes)
+                whole.made.update(tally.made)
+                problems += tally.problems
+                whole.redacted += tally.redacted
+            whole.problems = problems
+            return whole
 
-    def _write(self, actor: Actor) -> Tally:
+    @contextlib.contextmanager
+    def _or_as_before(self) -> Iterator[list[Stored]]:
+        """Stores know nothing of what is rolled back; what they knew before."""
         stores = [store for store, _ in self.batches]
         before = [(store, replace(store.stored), dict(store.threads)) for store in stores]
         try:
-            write_together(actor, self.batches)
-            found = [pair for pair in self.ended if pair[0].stored.session_id is not None]
-            finish_together(actor, found)
+            yield [stored for _, stored, _ in before]
         except BaseException:
             for store, stored, threads in before:
                 store.stored, store.threads = stored, threads
             raise
+
+    def _write(self, actor: Actor) -> Tally:
+        with self._or_as_before() as before, transaction.atomic():
+            write_together(actor, self.batches)
+            found = [pair for pair in self.ended if pair[0].stored.session_id is not None]
+            finish_together(actor, found)
         tally = Tally({LINES: Counter(), SESSIONS: Counter()})
         problems: list[Problem] = []
-        for (_, batch), (store, stored, _) in zip(self.batches, before, strict=True):
+        for (store, batch), stored in zip(self.batches, before, strict=True):
             after = store.stored
             new = after.lines - stored.lines
             tally.tables[LINES].update(created=new, unchanged=len(batch.items) - new)
