@@ -181,6 +181,7 @@ class _Run:
                 with self.steps.step():
                     self.writer.settle(waiting)
                     self._beat(row)
+                self._note_time()
                 self.progress(report, self._line("linked"))
             drop_told_twice(self.source.name, self.actor, self.steps.step)
             self.progress(report, "checking")
@@ -269,11 +270,16 @@ class _Run:
                     else:
                         self._write(batch)
                     self._beat(row)
+                self._note_time()
                 return
             except (IntegrityError, OperationalError):
                 # What was written is counted, and known to whoever wrote it: not twice.
                 if self.written or attempt == ATTEMPTS - 1 or not own:
                     raise
+
+    def _note_time(self) -> None:
+        """What the rate is of: reading, writing and linking; the check at the end is none of it."""
+        self.report.seconds = round(time.monotonic() - self.began, 3)
 
     def _work(self, entry: Entry) -> None:
         assert entry.work is not None
@@ -295,7 +301,6 @@ class _Run:
         for problem in tally.problems:
             self.report.problems.add(problem)
         self.report.redacted += tally.redacted
-        self.report.seconds = round(time.monotonic() - self.began, 3)
 
     def _write(self, batch: list[Entry]) -> None:
         fresh = []
@@ -308,7 +313,6 @@ class _Run:
             else:
                 fresh.append(entry)
         self.writer.write(fresh)
-        self.report.seconds = round(time.monotonic() - self.began, 3)
 
     def _beat(self, row: ImportRun, **more: object) -> None:
         report = self.report
