@@ -1,6 +1,5 @@
 """Bearer keys for the REST API, and the scope each operation asks for."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -24,11 +23,10 @@ class KeyAuth(HttpBearer):
     """Authentication of one operation: a live key that has `scope`. `request.auth` is a Principal.
 
     scope=None asks for any live key. detached=True ends the authentication's transaction before
-    the operation runs, for one that must compute something first (a query's embedding) and then
-    opens a workspace_scope itself; `meanwhile` is done in that transaction before it ends, and
-    spares the operation one of its own. idempotent=False is for an operation that knows by itself
-    what it was sent before, and takes no Idempotency-Key; only such a one may end the transaction
-    early. `channel` is the door that its history names.
+    the operation runs, for one that must compute something first and then opens a workspace_scope
+    itself. idempotent=False is for an operation that knows by itself what it was sent before, or
+    changes nothing by being sent again, and takes no Idempotency-Key; only such a one may end the
+    transaction early. `channel` is the door that its history names.
     """
 
     def __init__(
@@ -36,7 +34,6 @@ class KeyAuth(HttpBearer):
         scope: str | None,
         *,
         detached: bool = False,
-        meanwhile: Callable[[], object] | None = None,
         idempotent: bool = True,
         channel: Channel = "api",
     ) -> None:
@@ -44,7 +41,7 @@ class KeyAuth(HttpBearer):
         if scope is not None and scope not in SCOPES:
             raise ValueError(f"unknown scope {scope}")
         self.scope, self.detached, self.idempotent = scope, detached, idempotent
-        self.meanwhile, self.channel = meanwhile, channel
+        self.channel = channel
         # One security scheme in the OpenAPI document, whichever scope is asked for.
         self.openapi_name = "bearer"
 
@@ -69,8 +66,6 @@ class KeyAuth(HttpBearer):
         check_scope(key, self.scope)
         principal = edge.principal = Principal(key, _actor(key, request, self.channel))
         if self.detached:
-            if self.meanwhile is not None:
-                self.meanwhile()
             edge.detach()
         elif self.idempotent:
             edge.begin_idempotent(principal)

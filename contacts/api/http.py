@@ -19,7 +19,7 @@ from config.lib.cursor import DEFAULT_LIMIT, MAX_LIMIT
 from config.lib.db.models import VersionedRow, WorkspaceRow
 from config.lib.errors import DomainError, Invalid
 from config.lib.schema import Input, Output, Text
-from contacts.api.edge import Principal
+from contacts.api.edge import Edge, Principal
 
 T = TypeVar("T")
 ROOT = "/api/v1"
@@ -46,6 +46,11 @@ def whole_body(request: HttpRequest) -> bytes:
 def principal_of(request: HttpRequest) -> Principal:
     principal: Principal = request.auth  # type: ignore[attr-defined]
     return principal
+
+
+def edge_of(request: HttpRequest) -> Edge:
+    edge: Edge = request.edge  # type: ignore[attr-defined]
+    return edge
 
 
 # --- Versions ---------------------------------------------------------------------------------

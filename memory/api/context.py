@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic import ValidationError as PydanticError
 
 from contacts.api.auth import KeyAuth
-from contacts.api.http import OR_MARKDOWN, principal_of, reply
+from contacts.api.http import OR_MARKDOWN, edge_of, principal_of, reply
 from memory.search.schemas import (
     LEAST_CONTEXT,
     MAX_LIMIT,
@@ -20,7 +20,6 @@ from memory.search.schemas import (
     ContextBlock,
     SearchQuery,
 )
-from memory.search.speakers import note_speakers
 from memory.services.receipts import ask_and_keep
 
 router = Router(tags=["Search"])
@@ -59,7 +58,7 @@ class ContextQuery(Asked):
 @router.get(
     "/context",
     response=ContextBlock,
-    auth=KeyAuth("search", detached=True, meanwhile=note_speakers),
+    auth=KeyAuth("search", idempotent=False),
     operation_id="get_context",
     summary="Read what is known, as a block of text",
     openapi_extra=OR_MARKDOWN,
@@ -77,7 +76,11 @@ def get_context(request: HttpRequest, wanted: Annotated[ContextQuery, Query()]) 
         raise ValidationError(wrong) from None
     principal = principal_of(request)
     block = ask_and_keep(
-        principal.workspace_id, query, actor=principal.actor, api_key_id=principal.key.id
+        principal.workspace_id,
+        query,
+        actor=principal.actor,
+        api_key_id=principal.key.id,
+        leave=edge_of(request).detach,
     ).context
     assert block is not None  # for max_tokens is given
     if wanted.format == "markdown":

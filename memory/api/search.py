@@ -4,9 +4,8 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
 from contacts.api.auth import KeyAuth
-from contacts.api.http import principal_of, reply
+from contacts.api.http import edge_of, principal_of, reply
 from memory.search.schemas import SearchAnswer, SearchQuery
-from memory.search.speakers import note_speakers
 from memory.services.receipts import ask_and_keep
 
 router = Router(tags=["Search"])
@@ -15,7 +14,7 @@ router = Router(tags=["Search"])
 @router.post(
     "/search",
     response=SearchAnswer,
-    auth=KeyAuth("search", detached=True, meanwhile=note_speakers),
+    auth=KeyAuth("search", idempotent=False),
     operation_id="search",
     summary="Search everything",
 )
@@ -29,6 +28,10 @@ def post_search(request: HttpRequest, payload: SearchQuery) -> HttpResponse:
     """
     principal = principal_of(request)
     answer = ask_and_keep(
-        principal.workspace_id, payload, actor=principal.actor, api_key_id=principal.key.id
+        principal.workspace_id,
+        payload,
+        actor=principal.actor,
+        api_key_id=principal.key.id,
+        leave=edge_of(request).detach,
     )
     return reply(SearchAnswer, answer)

@@ -1,13 +1,15 @@
 """The way from a request to its answer, for REST, MCP, commands and measurements.
 
-The query's vectors are made outside any transaction, since that may take a network call; then
-the funnel searches in a scope of its own. Where a reranker is configured, it orders the hits
-outside of any as well, and what stands beside them is read in a second.
+The query's vectors are made outside any transaction, since that may take a network call; then the
+funnel searches in a scope of its own, or in its caller's where they were at hand. Where a reranker
+is configured, it orders the hits outside of any as well, and what stands beside them is read in a
+second.
 """
 
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from config.lib.scope import set_local, workspace_scope
 from memory.embedding import Embedder
@@ -16,8 +18,8 @@ from memory.search.parse import parse
 from memory.search.ranking import keywords
 from memory.search.rerank import hits_wanted, rerank, reranker_for
 from memory.search.schemas import SearchAnswer, SearchMode, SearchQuery
-from memory.search.speakers import speakers_of
-from memory.search.vectors import NOT_ASKED, QueryVector, embed_query
+from memory.search.speakers import note_speakers, speakers_of
+from memory.search.vectors import NOT_ASKED, QueryVector, embed_query, vectors_at_hand
 
 # Told the answer, and the milliseconds it took without the query's embedding.
 Told = Callable[[SearchAnswer, float], None]
@@ -29,8 +31,12 @@ def ask(
     *,
     tell: Told | None = None,
     seconds: float | None = None,
+    leave: Callable[[], object] | None = None,
 ) -> SearchAnswer:
-    """What the workspace knows of `query`, best first. Call it outside any scope.
+    """What the workspace knows of `query`, best first. Call it outside any scope, or with `leave`.
+
+    `leave` ends the caller's scope, which is searched in where the query's vectors are at hand, as
+    those of a repeated query are; else it is ended before they are made.
 
     `tell` is called with the finished answer inside the search's last scope; its hits say what the
     legs said of them, whether or not the caller asked to see it. `seconds` is for a
@@ -38,10 +44,17 @@ def ask(
     raises OperationalError. Raises Invalid naming the field that cannot be searched for.
     """
     query.check()
-    vector = embed(workspace_id, query, seconds=seconds)
     reranker, problem = reranker_for(query)
+    vector = None
+    if leave is not None:
+        vector = _at_hand(query)
+        if vector is None or reranker is not None:
+            leave()
+            leave = None
+    if vector is None:
+        vector = embed(workspace_id, query, seconds=seconds)
     if reranker is None:
-        with workspace_scope(workspace_id):
+        with workspace_scope(workspace_id) if leave is None else nullcontext():
             if seconds is not None:
                 set_local("statement_timeout", str(int(seconds * 1000)))
             began = time.perf_counter()
@@ -74,6 +87,19 @@ def _ms_since(began: float) -> float:
     return (time.perf_counter() - began) * 1000
 
 
+def _at_hand(query: SearchQuery) -> QueryVector | None:
+    """As `embed` in the current scope, or None where that takes the model."""
+    text = parse(query.q).text
+    if not _asks_meaning(query, text):
+        return NOT_ASKED
+    told = "" if query.mode is SearchMode.SEMANTIC else keywords(text, note_speakers())
+    return vectors_at_hand(text, keywords=told)
+
+
+def _asks_meaning(query: SearchQuery, text: str) -> bool:
+    return query.mode is not SearchMode.LEXICAL and bool(text.strip())
+
+
 def embed(
     workspace_id: uuid.UUID,
     query: SearchQuery,
@@ -84,9 +110,8 @@ def embed(
     """The query's vectors, as far as its mode looks at meaning, by the model that searches read
     unless another is given; within `seconds`, or as long as searches wait."""
     text = parse(query.q).text
-    if query.mode is SearchMode.LEXICAL or not text.strip():
+    if not _asks_meaning(query, text):
         return NOT_ASKED
-    if query.mode is SearchMode.SEMANTIC:
-        return embed_query(text, workspace_id, embedder=embedder, seconds=seconds)
-    told = keywords(text, speakers_of(workspace_id))
+    semantic = query.mode is SearchMode.SEMANTIC
+    told = "" if semantic else keywords(text, speakers_of(workspace_id))
     return embed_query(text, workspace_id, keywords=told, embedder=embedder, seconds=seconds)

@@ -3,9 +3,10 @@
 import threading
 import uuid
 from collections import OrderedDict
+from contextlib import nullcontext
 from dataclasses import dataclass
 
-from config.lib.scope import current_workspace_id, workspace_scope
+from config.lib.scope import current_workspace_id, in_scope, workspace_scope
 from memory.embedding import Embedder, EmbeddingError, embedder_for, get_embedder
 from memory.endpoints.pause import Pause
 from memory.search.corpus import Kept, Space, active_space
@@ -37,10 +38,12 @@ class QueryVector:
 
 
 NOT_ASKED = QueryVector()
+# The model, the text, and that of its keywords.
+_Key = tuple[str, str, int, str, str]
 
 _spaces: Kept[Space] = Kept(MOST_SPACES_KEPT)
 _lock = threading.Lock()
-_kept: OrderedDict[tuple[str, str, int, str, str], QueryVector] = OrderedDict()
+_kept: OrderedDict[_Key, QueryVector] = OrderedDict()
 _pause = Pause()
 
 
@@ -59,21 +62,10 @@ def embed_query(
     Call it outside any scope. Loads the local model on its first call in a process (about half a
     second).
     """
-    if not text.strip():
-        return NOT_ASKED
-    try:
-        embedder = embedder or _embedder(workspace_id)
-    except EmbeddingError as error:
-        return QueryVector(problem=str(error))
-    if embedder is None:
-        return QueryVector(problem="no embedding provider is configured")
-    key = (embedder.provider, embedder.model, embedder.dimensions, text, keywords)
-    with _lock:
-        if key in _kept:
-            _kept.move_to_end(key)
-            return _kept[key]
-    if problem := _pause.problem(key[:2]):
-        return QueryVector(problem=problem)
+    known, embedder = _known(text, workspace_id, keywords, embedder)
+    if known is not None or embedder is None:
+        return known or NOT_ASKED
+    key = _key(embedder, text, keywords)
     wait_ready = getattr(embedder, "wait_ready", None)
     if seconds is not None and wait_ready is not None and not wait_ready(seconds):
         return QueryVector(problem="the model is still being loaded")
@@ -94,13 +86,45 @@ def embed_query(
     return made
 
 
+def vectors_at_hand(text: str, *, keywords: str = "") -> QueryVector | None:
+    """What `embed_query` would return if that takes no model and no network, else None. In the
+    workspace's scope."""
+    return _known(text, current_workspace_id(), keywords, None)[0]
+
+
+def _known(
+    text: str, workspace_id: uuid.UUID, keywords: str, embedder: Embedder | None
+) -> tuple[QueryVector | None, Embedder | None]:
+    """What is to be said without asking the model, if anything; and else the model to ask."""
+    if not text.strip():
+        return NOT_ASKED, None
+    try:
+        embedder = embedder or _embedder(workspace_id)
+    except EmbeddingError as error:
+        return QueryVector(problem=str(error)), None
+    if embedder is None:
+        return QueryVector(problem="no embedding provider is configured"), None
+    key = _key(embedder, text, keywords)
+    with _lock:
+        if key in _kept:
+            _kept.move_to_end(key)
+            return _kept[key], embedder
+    if problem := _pause.problem(key[:2]):
+        return QueryVector(problem=problem), embedder
+    return None, embedder
+
+
+def _key(embedder: Embedder, text: str, keywords: str) -> _Key:
+    return (embedder.provider, embedder.model, embedder.dimensions, text, keywords)
+
+
 def _embedder(workspace_id: uuid.UUID) -> Embedder | None:
     configured = get_embedder()
     if configured is None:
         return None
     space = _spaces.get(workspace_id)
     if space is None:
-        with workspace_scope(workspace_id):
+        with nullcontext() if in_scope() else workspace_scope(workspace_id):
             space = note_active_space()
     if space is None:
         return configured

@@ -5,6 +5,7 @@ Nothing here changes what a search finds: feedback is for people and golden quer
 
 import hashlib
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -82,21 +83,22 @@ def ask_and_keep(
     actor: Actor,
     api_key_id: uuid.UUID | None = None,
     seconds: float | None = None,
+    leave: Callable[[], object] | None = None,
 ) -> SearchAnswer:
     """As `ask`; with the id of the search's receipt, unless `query.receipt` or the setting forbids
-    one. Opens its own scopes.
+    one.
 
     Each leg's figures go into the receipt whether or not the caller asked to see them.
     """
     if not query.receipt or settings.RECEIPT_DAYS == 0:
-        return ask(workspace_id, query, seconds=seconds)
+        return ask(workspace_id, query, seconds=seconds, leave=leave)
 
     def tell(answer: SearchAnswer, took_ms: float) -> None:
         answer.receipt_id = keep(
             query=query, answer=answer, took_ms=took_ms, actor=actor, api_key_id=api_key_id
         )
 
-    return ask(workspace_id, query, tell=tell, seconds=seconds)
+    return ask(workspace_id, query, tell=tell, seconds=seconds, leave=leave)
 
 
 def keep(
