@@ -26,7 +26,7 @@ from memory.search.hits import make_hits
 from memory.search.lexical import Words
 from memory.search.parse import Parsed, parse
 from memory.search.ranking import add_texts, features, probability, totals
-from memory.search.rows import Meaning, gather, read_texts
+from memory.search.rows import Meaning, gather
 from memory.search.schemas import DateUse, PeriodOut, SearchAnswer, SearchMode, SearchQuery
 from memory.search.scoring import Scored, by_meaning, by_words, in_order, leg_figures
 from memory.search.vectors import NOT_ASKED, QueryVector
@@ -38,7 +38,7 @@ CANDIDATES_PER_HIT = 3
 # Where the chunks of a few long rows are all that was found, so many times as many are looked for,
 # up to so many.
 WIDENED, MOST_CANDIDATES = 6, 5000
-# Rows whose texts are read, of which four features of ranking.py are: what stands behind them
+# Rows whose texts are looked at, of which four features of ranking.py are: what stands behind them
 # without could hardly come before the last hit with.
 LEAST_READ = 50
 READ_PER_HIT = 2
@@ -261,8 +261,7 @@ def _ranked(asked: _Search, near: Iterable[str], meaning: Meaning) -> list[Score
     seen = features(found, asked.period)
     numbers = np.argsort(-totals(seen), kind="stable")[: asked.read].tolist()
     rows, seen = [found.rows[number] for number in numbers], seen[numbers]
-    texts = read_texts([row.passage for row in rows])
-    add_texts(seen, asked.parsed.text, [texts.get(row.passage, "") for row in rows])
+    add_texts(seen, asked.parsed.text, [row.text for row in rows])
     decays = moves([row.passage for row in rows], asked.decay)
     bm25 = found.column("bm25")
     legs = leg_figures(np.where(bm25 > 0, bm25, np.nan), found.column("cosine"))

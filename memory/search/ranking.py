@@ -80,10 +80,12 @@ PARTS: dict[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A candidate: the ids of its best passage, and of the row that is of, as in Scored."""
+    """A candidate: the ids of its best passage, and of the row that is of, as in Scored; and the
+    passage's text."""
 
     passage: str
     source: str
+    text: str
 
 
 # What is known of a row in numbers; nan where there is none. `bm25` and `cosine` are what the legs

@@ -1,20 +1,19 @@
-"""The rows that hybrid search ranks, with all that ranking asks of them but their texts.
+"""The rows that hybrid search ranks, with all that ranking asks of them.
 
 One statement finds the passages with the query's words, joins those that meaning found, takes the
 most promising rows of both, reads what stands around them in their threads, and adds the messages
-beside the best of them: an answer may have no word of its question (search_rows, migration 0013).
-Not for scoring (ranking.py).
+beside the best of them: an answer may have no word of its question (search_rows, migrations 0013
+and 0030). Not for scoring (ranking.py).
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from django.db import connection
 
-from config.lib.scope import current_workspace_id
 from memory.search.corpus import Corpus
 from memory.search.dense import place_of
 from memory.search.filters import Filter
@@ -57,7 +56,8 @@ def gather(
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT passage::text, source::text, {', '.join(FIGURES)} "  # noqa: S608
+            "SELECT passage::text, source::text, passage_text, "  # noqa: S608
+            f"{', '.join(FIGURES)} "
             "FROM search_rows(%s::text[], %s::float8[], %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, "
             "%s, %s, %s::uuid[], %s, %s, %s, %s, %s, %s, %s, %s)",
             [
@@ -77,14 +77,3 @@ def gather(
     rows = [Row(*one[: -len(FIGURES)]) for one in found]
     numbers: Any = np.array([one[-len(FIGURES) :] for one in found], dtype=float)
     return Rows(rows, numbers.reshape(-1, len(FIGURES)))
-
-
-def read_texts(passages: Sequence[str]) -> dict[str, str]:
-    """passage -> its text. Index memory_passage_pkey."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id::text, text FROM memory_passage "
-            "WHERE workspace_id = %s AND id = ANY(%s::uuid[])",
-            [current_workspace_id(), "{" + ",".join(passages) + "}"],
-        )
-        return dict(cursor.fetchall())

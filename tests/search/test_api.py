@@ -1,8 +1,11 @@
 """POST /search: what it answers, whom it refuses, and what it says of bad requests."""
 
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from config.lib import clock
 from config.lib.scope import workspace_scope
@@ -52,6 +55,36 @@ def test_the_query_is_embedded_outside_any_transaction(api, workspace, embedder)
     embedder.embed = lambda texts, **k: seen.append(in_scope()) or embedder_embed(texts, **k)
     made(api.post("/search", {"q": "valve"}))
     assert seen == [False]
+
+
+@pytest.mark.parametrize("path", ["search", "context"])
+@pytest.mark.parametrize(
+    ("fields", "scopes"),
+    [({"q": "valve"}, [2, 1]), ({"q": "valve", "mode": "lexical"}, [1, 1])],
+)
+def test_what_needs_no_vector_is_found_in_the_transaction_of_the_key(
+    api, workspace, embedder, path, fields, scopes
+):
+    with workspace_scope(workspace.id):
+        make_memory("The valve is open.")
+    embed_all(workspace)
+    # A key's use is noted once a minute.
+    api.get("/context?q=other")
+    entered, legs = [], []
+    for _ in scopes:
+        with CaptureQueriesContext(connection) as told:
+            asked = (
+                api.post("/search", fields)
+                if path == "search"
+                else api.get(f"/context?{urlencode(fields)}")
+            )
+        assert asked.status_code == 200
+        answer = asked.json()
+        legs.append(answer.get("legs"))
+        begin = f'SET LOCAL "app"."workspace" = \'{workspace.id}\''
+        entered.append(sum(query["sql"] == begin for query in told))
+    assert entered == scopes
+    assert legs[0] == legs[1]
 
 
 def test_an_endpoint_that_is_down_is_not_asked_by_every_search(api, workspace, embedder):

@@ -92,7 +92,7 @@ class Told:
                 narrowed=narrowed,
                 **({"most": 10, "wanted": 10} | changed),
             )
-        self.rows = [Row(uuid.UUID(r.passage), uuid.UUID(r.source)) for r in found.rows]
+        self.rows = [Row(uuid.UUID(r.passage), uuid.UUID(r.source), r.text) for r in found.rows]
         self.figures = {
             row.source: dict(zip(FIGURES, line.tolist(), strict=True))
             for row, line in zip(self.rows, found.figures, strict=True)
@@ -143,6 +143,7 @@ def test_every_figure_is_that_of_the_tables(grove, embedder, q, narrowed):
     for row in told.rows:
         mine, figure = told.of(row.source), told.figures[row.source]
         best = next(p for p in mine if p.pk == row.passage)
+        assert row.text == best.text
         assert figure["bm25"] == pytest.approx(told.bm25.get(row.passage, 0.0))
         assert figure["cosine"] == close(told.cosine(best, told.asked))
         assert figure["occurred_at"] == pytest.approx(best.occurred_at.timestamp())
