@@ -5,8 +5,10 @@ from typing import Any
 SCALE = 100_000
 LARGE = 1_000_000
 LEAST_RECALL = 0.97
-# A request beside seven others, on two cores.
-MOST_RATIO = 3.0
+# A request beside seven others on two cores, of what one alone may take. Not of what it takes: a
+# search is work from its first to its last millisecond, so eight on two cores take four times that,
+# however fast they are.
+AT_ONCE = 3.0
 
 
 def bars(result: dict[str, Any], *, passages: int, workspaces: int, clients: int) -> list[Any]:
@@ -26,9 +28,9 @@ def bars(result: dict[str, Any], *, passages: int, workspaces: int, clients: int
         value = result["hybrid_largest"]["p95_ms"]
         found.append(at_most("hybrid p95_ms, the largest workspaces", value, limits["p95_ms"]))
     if clients > 1:
-        for name in ("p50", "p95"):
-            ratio = result["hybrid_at_once"][f"ratio_{name}"]
-            found.append(at_most(f"{clients} clients over one, {name}", ratio, MOST_RATIO))
+        for name, most in limits.items():
+            value = result["hybrid_at_once"][name]
+            found.append(at_most(f"hybrid {name}, {clients} clients", value, AT_ONCE * most))
     name, most = "p95_ms", limits.get("p95_ms", 60.0)
     for mode in ("hybrid", "lexical"):
         value = result["common_words"][mode][name]
