@@ -24,9 +24,10 @@ class KeyAuth(HttpBearer):
 
     scope=None asks for any live key. detached=True ends the authentication's transaction before
     the operation runs, for one that must compute something first and then opens a workspace_scope
-    itself. idempotent=False is for an operation that knows by itself what it was sent before, or
-    changes nothing by being sent again, and takes no Idempotency-Key; only such a one may end the
-    transaction early. `channel` is the door that its history names.
+    itself; with stays=True it is the operation that ends it, or works in it (http.leave_of).
+    idempotent=False is for an operation that knows by itself what it was sent before, and takes no
+    Idempotency-Key; only such a one may end the transaction early. `channel` is the door that its
+    history names.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class KeyAuth(HttpBearer):
         scope: str | None,
         *,
         detached: bool = False,
+        stays: bool = False,
         idempotent: bool = True,
         channel: Channel = "api",
     ) -> None:
@@ -41,7 +43,7 @@ class KeyAuth(HttpBearer):
         if scope is not None and scope not in SCOPES:
             raise ValueError(f"unknown scope {scope}")
         self.scope, self.detached, self.idempotent = scope, detached, idempotent
-        self.channel = channel
+        self.stays, self.channel = stays, channel
         # One security scheme in the OpenAPI document, whichever scope is asked for.
         self.openapi_name = "bearer"
 
@@ -66,7 +68,8 @@ class KeyAuth(HttpBearer):
         check_scope(key, self.scope)
         principal = edge.principal = Principal(key, _actor(key, request, self.channel))
         if self.detached:
-            edge.detach()
+            if not self.stays:
+                edge.detach()
         elif self.idempotent:
             edge.begin_idempotent(principal)
         return principal

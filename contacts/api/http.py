@@ -4,7 +4,7 @@ Operations answer with bytes made here, straight from the schema that documents 
 way from a schema to JSON costs several times as much.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Annotated, Any, Generic, TypeVar
@@ -48,9 +48,11 @@ def principal_of(request: HttpRequest) -> Principal:
     return principal
 
 
-def edge_of(request: HttpRequest) -> Edge:
-    edge: Edge = request.edge  # type: ignore[attr-defined]
-    return edge
+def leave_of(request: HttpRequest) -> Callable[[], None] | None:
+    """What ends the transaction of the request's authentication (KeyAuth's `stays`); None where
+    there is none, as a tool's call ends its own before it asks a detached operation."""
+    edge: Edge | None = getattr(request, "edge", None)
+    return None if edge is None else edge.detach
 
 
 # --- Versions ---------------------------------------------------------------------------------

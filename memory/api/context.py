@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic import ValidationError as PydanticError
 
 from contacts.api.auth import KeyAuth
-from contacts.api.http import OR_MARKDOWN, edge_of, principal_of, reply
+from contacts.api.http import OR_MARKDOWN, leave_of, principal_of, reply
 from memory.search.schemas import (
     LEAST_CONTEXT,
     MAX_LIMIT,
@@ -58,7 +58,7 @@ class ContextQuery(Asked):
 @router.get(
     "/context",
     response=ContextBlock,
-    auth=KeyAuth("search", idempotent=False),
+    auth=KeyAuth("search", detached=True, stays=True),
     operation_id="get_context",
     summary="Read what is known, as a block of text",
     openapi_extra=OR_MARKDOWN,
@@ -80,7 +80,7 @@ def get_context(request: HttpRequest, wanted: Annotated[ContextQuery, Query()]) 
         query,
         actor=principal.actor,
         api_key_id=principal.key.id,
-        leave=edge_of(request).detach,
+        leave=leave_of(request),
     ).context
     assert block is not None  # for max_tokens is given
     if wanted.format == "markdown":

@@ -4,7 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
 from contacts.api.auth import KeyAuth
-from contacts.api.http import edge_of, principal_of, reply
+from contacts.api.http import leave_of, principal_of, reply
 from memory.search.schemas import SearchAnswer, SearchQuery
 from memory.services.receipts import ask_and_keep
 
@@ -14,7 +14,7 @@ router = Router(tags=["Search"])
 @router.post(
     "/search",
     response=SearchAnswer,
-    auth=KeyAuth("search", idempotent=False),
+    auth=KeyAuth("search", detached=True, stays=True),
     operation_id="search",
     summary="Search everything",
 )
@@ -32,6 +32,6 @@ def post_search(request: HttpRequest, payload: SearchQuery) -> HttpResponse:
         payload,
         actor=principal.actor,
         api_key_id=principal.key.id,
-        leave=edge_of(request).detach,
+        leave=leave_of(request),
     )
     return reply(SearchAnswer, answer)

@@ -179,11 +179,12 @@ def append_to_threads(
 
 
 # What an append reads of the two rows it locks.
-_READ = (
-    "session", "message_count", "last_message_at", "opening", "session__agent",
-    "session__project", "session__message_count", "session__last_seen_at", "session__ended_at",
-    "session__end_reason", "session__current_state", "session__prompt",
+_OF_THREAD = ("session", "message_count", "last_message_at", "opening")
+_OF_SESSION = (
+    "agent", "project", "message_count", "last_seen_at", "ended_at", "end_reason", "current_state",
+    "prompt",
 )  # fmt: skip
+_READ = (*_OF_THREAD, *(f"session__{name}" for name in _OF_SESSION))
 
 
 def _locked(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Thread]:
@@ -191,18 +192,17 @@ def _locked(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Thread]:
     thread. Of several the threads are locked first, each in the order of its id, so that whoever
     appends to the same ones takes turns."""
     rows = Thread.objects.filter(pk__in=ids).order_by("pk")
-    joined = rows.select_related("session").only(*_READ)
     if len(ids) > 1:
-        locked = rows.select_for_update(no_key=True).values_list("session_id", flat=True)
-        inside = Session.objects.filter(pk__in=set(locked)).order_by("pk")
-        list(inside.select_for_update(no_key=True).values_list("pk"))
-        found = list(joined)
-    else:
-        found = list(joined.select_for_update(of=("self", "session"), no_key=True))
-    sessions: dict[uuid.UUID, Session] = {}
-    for thread in found:
+        found = list(rows.only(*_OF_THREAD).select_for_update(no_key=True))
+        inside = Session.objects.filter(pk__in={one.session_id for one in found}).order_by("pk")
+        read = inside.only(*_OF_SESSION).select_for_update(no_key=True)
         # Threads of one session count in the same row.
-        thread.session = sessions.setdefault(thread.session_id, thread.session)
+        sessions = {session.pk: session for session in read}
+        for thread in found:
+            thread.session = sessions[thread.session_id]
+    else:
+        joined = rows.select_related("session").only(*_READ)
+        found = list(joined.select_for_update(of=("self", "session"), no_key=True))
     threads = {thread.pk: thread for thread in found}
     for thread_id in ids:
         if thread_id not in threads:
