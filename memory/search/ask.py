@@ -19,7 +19,7 @@ from memory.search.ranking import keywords
 from memory.search.rerank import hits_wanted, rerank, reranker_for
 from memory.search.schemas import SearchAnswer, SearchMode, SearchQuery
 from memory.search.speakers import note_speakers, speakers_of
-from memory.search.vectors import NOT_ASKED, QueryVector, embed_query, vectors_at_hand
+from memory.search.vectors import QueryVector, embed_query, vectors_at_hand
 
 # Told the answer, and the milliseconds it took without the query's embedding.
 Told = Callable[[SearchAnswer, float], None]
@@ -89,15 +89,16 @@ def _ms_since(began: float) -> float:
 
 def _at_hand(query: SearchQuery) -> QueryVector | None:
     """As `embed` in the current scope, or None where that takes the model."""
-    text = parse(query.q).text
-    if not _asks_meaning(query, text):
-        return NOT_ASKED
-    told = "" if query.mode is SearchMode.SEMANTIC else keywords(text, note_speakers())
+    text, told = _asked(query, note_speakers)
     return vectors_at_hand(text, keywords=told)
 
 
-def _asks_meaning(query: SearchQuery, text: str) -> bool:
-    return query.mode is not SearchMode.LEXICAL and bool(text.strip())
+def _asked(query: SearchQuery, speakers: Callable[[], frozenset[str]]) -> tuple[str, str]:
+    """The text that the query's meaning is asked by, and its keywords; blank where it is not."""
+    text = parse(query.q).text
+    if query.mode is SearchMode.LEXICAL or not text.strip():
+        return "", ""
+    return text, "" if query.mode is SearchMode.SEMANTIC else keywords(text, speakers())
 
 
 def embed(
@@ -109,9 +110,5 @@ def embed(
 ) -> QueryVector:
     """The query's vectors, as far as its mode looks at meaning, by the model that searches read
     unless another is given; within `seconds`, or as long as searches wait."""
-    text = parse(query.q).text
-    if not _asks_meaning(query, text):
-        return NOT_ASKED
-    semantic = query.mode is SearchMode.SEMANTIC
-    told = "" if semantic else keywords(text, speakers_of(workspace_id))
+    text, told = _asked(query, lambda: speakers_of(workspace_id))
     return embed_query(text, workspace_id, keywords=told, embedder=embedder, seconds=seconds)
