@@ -1,1 +1,1 @@
-"""Django's PostgreSQL backend with one feature off; see features.py."""
+"""Django's PostgreSQL backend, with what is different here; see features.py and operations.py."""

@@ -7,6 +7,8 @@ from django.conf import settings
 from django.db.backends.postgresql.base import DatabaseWrapper as PostgresWrapper
 
 from config.db.features import DatabaseFeatures
+from config.db.operations import DatabaseOperations
+from config.lib.db.prepared import allow_preparing
 from config.lib.db.roles import check_runtime_role
 
 _weeding = threading.Lock()
@@ -26,6 +28,7 @@ class DatabaseWrapper(PostgresWrapper):
     """PostgreSQL, as a login that row-level security holds: no other serves or runs jobs."""
 
     features_class = DatabaseFeatures
+    ops_class = DatabaseOperations
     # One look for each process; a login does not change its nature while it runs.
     login_checked = False
 
@@ -34,6 +37,12 @@ class DatabaseWrapper(PostgresWrapper):
         if settings.DATABASE_LOGIN == "runtime" and not DatabaseWrapper.login_checked:
             check_runtime_role(self.connection)
             DatabaseWrapper.login_checked = True
+
+    def _configure_connection(self, connection: Any) -> bool:
+        """Once for each new connection; whether there may be something to commit."""
+        super()._configure_connection(connection)  # type: ignore[misc]
+        allow_preparing(connection)
+        return True
 
     def _close(self) -> None:
         """Where the server went away, all that wait in the pool were lost with this connection.

@@ -43,6 +43,17 @@ def set_local(name: str, value: str) -> None:
         cursor.execute(f"SET LOCAL {quoted} = %s", [value])
 
 
+def send(commands: str) -> None:
+    """What has neither parameters nor rows, past cursors, which take longer than such commands."""
+    server: Any = connection.connection
+    with connection.wrap_database_errors:
+        result = server.pgconn.exec_(commands.encode())
+        if server.pgconn.status != ConnStatus.OK:
+            raise psycopg.OperationalError(server.pgconn.get_error_message())
+        if result.status != ExecStatus.COMMAND_OK:
+            raise psycopg.errors.error_from_result(result, encoding=server.info.encoding)
+
+
 def _enter(workspace_id: uuid.UUID) -> None:
     """Name the workspace, as the first statement of a transaction in the message that begins it:
     every request and job does this, and a way to the server and back is dear."""
@@ -52,14 +63,7 @@ def _enter(workspace_id: uuid.UUID) -> None:
     if server.info.transaction_status != TransactionStatus.IDLE or server.isolation_level:
         set_local("app.workspace", str(workspace_id))
         return
-    with connection.wrap_database_errors:
-        result = server.pgconn.exec_(
-            f'BEGIN; SET LOCAL "app"."workspace" = \'{workspace_id}\''.encode()
-        )
-        if server.pgconn.status != ConnStatus.OK:
-            raise psycopg.OperationalError(server.pgconn.get_error_message())
-        if result.status != ExecStatus.COMMAND_OK:
-            raise psycopg.errors.error_from_result(result, encoding=server.info.encoding)
+    send(f'BEGIN; SET LOCAL "app"."workspace" = \'{workspace_id}\'')
 
 
 @contextmanager

@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from django.db import connection
-
 from config.lib import clock
 from config.lib.actor import Actor
+from config.lib.db.prepared import prepared_cursor
 from config.lib.db.rows import made_of
 from config.lib.errors import Conflict, Invalid
 from config.lib.scope import current_workspace_id
@@ -124,7 +123,7 @@ def verify_token(token: Token) -> ApiKey | None:
     Every request does this, and the ORM would take three times as long to make the statement as
     PostgreSQL to answer it. Indexes contacts_apikey_pkey and contacts_agent_pkey.
     """
-    with connection.cursor() as cursor:
+    with prepared_cursor() as cursor:
         cursor.execute(_find_key(), [current_workspace_id(), token.key_id])
         row = cursor.fetchone()
     if row is None:

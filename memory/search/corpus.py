@@ -200,7 +200,7 @@ class Standing:
     pending: int
 
 
-STANDING = "search_standing(%s, %s, %s, %s, %s) standing"
+STANDING = "search_standing(%s, %s, %s::int, %s, %s::int) standing"
 STANDING_COLUMNS = "space, slot, pending, active, provider, model, dimensions"
 
 

@@ -108,14 +108,22 @@ def nearest(
     Never fewer than there are: what the approximate search may have missed under a narrow filter
     is looked for exactly. Not so where `thorough` is false: then a filter does not make it slower.
     """
-    by_index = not _compare_all(figures, narrowed if thorough else LIVE, condition, most)
-    if by_index and is_indexed(place_of(space_id)):
-        found = _approximate(
-            vector, space_id, _width(figures, most, beside), narrowed, condition, most
-        )
+    width = _width(figures, space_id, narrowed if thorough else LIVE, condition, most, beside)
+    if width is not None:
+        found = _approximate(vector, space_id, width, narrowed, condition, most)
         if len(found) >= most or not thorough:
             return found
     return _exact(vector, space_id, narrowed, condition, most)
+
+
+def width_beside(
+    space_id: uuid.UUID, figures: Corpus, narrowed: Filter, condition: str, most: int
+) -> int | None:
+    """How far search_rows is to look into the index itself for the `most` nearest, beside the other
+    leg; None where `nearest` must."""
+    if condition or narrowed.is_narrow:
+        return None
+    return _width(figures, space_id, narrowed, condition, most, beside=True)
 
 
 def _compare_all(figures: Corpus, narrowed: Filter, condition: str, most: int) -> bool:
@@ -138,7 +146,17 @@ def _exact(
     return _run(column, "%s::halfvec", "", vector, space_id, narrowed, condition, most)
 
 
-def _width(figures: Corpus, most: int, beside: bool) -> int:
+def _width(
+    figures: Corpus,
+    space_id: uuid.UUID,
+    narrowed: Filter,
+    condition: str,
+    most: int,
+    beside: bool,
+) -> int | None:
+    """How many rows the index is to keep in view; None where all are to be compared."""
+    if _compare_all(figures, narrowed, condition, most) or not is_indexed(place_of(space_id)):
+        return None
     least, rows_per = (LEAST_EF_BESIDE, ROWS_PER_EF_BESIDE) if beside else (LEAST_EF, ROWS_PER_EF)
     everywhere = figures.passages / max(figures.share, 1e-9)
     return min(max(most, least, int(everywhere) // rows_per), MOST_EF)

@@ -25,7 +25,7 @@ from memory.search.ground import look_around
 from memory.search.hits import make_hits
 from memory.search.lexical import Words
 from memory.search.parse import Parsed, parse
-from memory.search.ranking import add_texts, features, probability, totals
+from memory.search.ranking import Rows, add_texts, features, probability, totals
 from memory.search.rows import Meaning, gather
 from memory.search.schemas import DateUse, PeriodOut, SearchAnswer, SearchMode, SearchQuery
 from memory.search.scoring import Scored, by_meaning, by_words, in_order, leg_figures
@@ -222,42 +222,57 @@ class _Search:
 
 def _candidates(asked: _Search) -> tuple[list[str], list[Scored], bool]:
     """(the legs that ran, their passages with scores, whether a leg may have more)."""
-    cosine: dict[str, float] = {}
-    one_leg = asked.mode is SearchMode.SEMANTIC or not asked.words.searchable
     if asked.meaning is not None:
-        cosine = dense.nearest(
-            asked.meaning.vector,
-            space_id=asked.meaning.space_id,
-            figures=asked.figures,
-            narrowed=asked.narrowed,
-            condition=asked.words.condition,
-            most=asked.most,
-            beside=not one_leg,
-        )
-    cut = len(cosine) >= asked.most
-    if asked.meaning is not None:
-        if one_leg:
-            return ["semantic"], by_meaning(cosine), cut
-        return ["lexical", "semantic"], _ranked(asked, cosine, asked.meaning), cut
+        if asked.mode is SearchMode.SEMANTIC or not asked.words.searchable:
+            cosine = _nearest(asked, asked.meaning, beside=False)
+            return ["semantic"], by_meaning(cosine), len(cosine) >= asked.most
+        found, cut = _gathered(asked, asked.meaning)
+        return ["lexical", "semantic"], _ranked(asked, found), cut
     if not asked.words.searchable:
         # Nothing to look for: stop words, punctuation, or filters alone. One passage of each row.
         return ["recent"], _recent(asked.narrowed, asked.words.condition, asked.most), False
-    found = lexical.find(asked.words, asked.figures, asked.narrowed, most=asked.most)
-    return ["lexical"], by_words(found), len(found) >= asked.most
+    bm25 = lexical.find(asked.words, asked.figures, asked.narrowed, most=asked.most)
+    return ["lexical"], by_words(bm25), len(bm25) >= asked.most
 
 
-def _ranked(asked: _Search, near: Iterable[str], meaning: Meaning) -> list[Scored]:
-    """Rows in the order of ranking.py: all by what is known of them without their texts, and the
-    first of those with their texts."""
-    found = gather(
-        near,
-        meaning=meaning,
-        words=asked.words,
+def _nearest(asked: _Search, meaning: Meaning, *, beside: bool) -> dict[str, float]:
+    return dense.nearest(
+        meaning.vector,
+        space_id=meaning.space_id,
         figures=asked.figures,
         narrowed=asked.narrowed,
+        condition=asked.words.condition,
         most=asked.most,
-        wanted=asked.read,
+        beside=beside,
     )
+
+
+def _gathered(asked: _Search, meaning: Meaning) -> tuple[Rows, bool]:
+    """(the rows that both legs found, whether meaning may have found more)."""
+
+    def of(near: Iterable[str] | int) -> Rows:
+        return gather(
+            near,
+            meaning=meaning,
+            words=asked.words,
+            figures=asked.figures,
+            narrowed=asked.narrowed,
+            most=asked.most,
+            wanted=asked.read,
+        )
+
+    width = dense.width_beside(
+        meaning.space_id, asked.figures, asked.narrowed, asked.words.condition, asked.most
+    )
+    if width is not None and (found := of(width)).rows:
+        return found, True
+    cosine = _nearest(asked, meaning, beside=True)
+    return of(cosine), len(cosine) >= asked.most
+
+
+def _ranked(asked: _Search, found: Rows) -> list[Scored]:
+    """Rows in the order of ranking.py: all by what is known of them without their texts, and the
+    first of those with their texts."""
     seen = features(found, asked.period)
     numbers = np.argsort(-totals(seen), kind="stable")[: asked.read].tolist()
     rows, seen = [found.rows[number] for number in numbers], seen[numbers]

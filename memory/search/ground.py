@@ -5,8 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import connection
-
+from config.lib.db.prepared import prepared_cursor
 from config.lib.scope import current_workspace_id
 from memory.search.corpus import (
     FIGURES,
@@ -54,7 +53,7 @@ def look_around(parsed: Parsed, vector: QueryVector = NOT_ASKED) -> Ground:
         more, source = ", passages, average_length, everywhere", f"{STANDING}, {FIGURES}"
         parameters.append(current_workspace_id())
     began = time.monotonic()
-    with connection.cursor() as cursor:
+    with prepared_cursor() as cursor:
         cursor.execute(
             "SELECT ARRAY(SELECT lexeme FROM unnest(to_tsvector('english', %s)) "  # noqa: S608
             "ORDER BY length(lexeme) DESC, lexeme LIMIT %s), "

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import connection
 
+from config.lib.db.prepared import prepared_cursor
 from config.lib.scope import current_workspace_id
 from memory.models.memory import MemoryState
 from memory.models.passage import EXPIRED
@@ -41,7 +42,7 @@ def make_hits(
 def _rows(scored: Sequence[Scored], step: int) -> Iterator[tuple[Scored, dict[str, Any]]]:
     for start in range(0, len(scored), step):
         part = scored[start : start + step]
-        with connection.cursor() as cursor:
+        with prepared_cursor() as cursor:
             cursor.execute(
                 "SELECT * FROM search_details(%s::uuid[])",
                 ["{" + ",".join(one.passage for one in part) + "}"],

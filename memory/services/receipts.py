@@ -20,11 +20,12 @@ from pydantic import ValidationError
 from config.lib import clock
 from config.lib.actor import Actor
 from config.lib.db.lookup import find_row
+from config.lib.db.prepared import prepared_cursor
 from config.lib.errors import Conflict, DomainError, Invalid
 from config.lib.ids import new_id
 from config.lib.redact import redact
 from config.lib.room import room
-from config.lib.scope import current_workspace_id, workspace_scope
+from config.lib.scope import current_workspace_id, send, workspace_scope
 from contacts.services import funnel
 from memory import search as ranking
 from memory.migrations import sql
@@ -41,7 +42,6 @@ _NOT_ASKED_FOR = {"receipt", "explain"}
 
 # The space is read where it is needed.
 _INSERT = """
-    SET LOCAL synchronous_commit = off;
     INSERT INTO memory_receipt
            (id, workspace_id, created_at, q, request, filters, mode, legs, hits, hit_count, space,
             weights, took_ms, agent_id, api_key_id, asker)
@@ -49,7 +49,7 @@ _INSERT = """
            coalesce((SELECT provider || ' ' || model || ' (' || dimensions || ')'
                        FROM memory_embeddingspace
                       WHERE workspace_id = %s AND state = %s AND %s), ''),
-           %s, %s, %s, %s, %s
+           %s, %s, %s::uuid, %s::uuid, %s
 """
 
 
@@ -122,7 +122,8 @@ def keep(
     try:
         filters = orjson.loads((narrowed or resolve(query)).as_json())
         filters.pop("alive_at", None)
-        with connection.cursor() as cursor:
+        send("SET LOCAL synchronous_commit = off")
+        with prepared_cursor() as cursor:
             cursor.execute(
                 _INSERT,
                 [

@@ -11,10 +11,12 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import psycopg
 import pytest
 
 from config.embedded.accounts import server_account
 from config.embedded.temporary import TemporaryUrls, temporary_server
+from config.lib.db.prepared import PREPARE_AFTER, allow_preparing
 from tests.faults.serving import eventually
 from tests.gunicorn import WebServer
 from tests.unit.ports import free_port
@@ -159,3 +161,13 @@ def test_fifty_agents_of_two_workspaces_over_few_connections_never_see_each_othe
             client.headers["Authorization"] = f"Bearer {token}"
             told = client.get("/stats").json()
             assert told["memories"]["total"] == THREADS * ROUNDS // 2, (slug, told["memories"])
+
+
+def test_no_statement_is_prepared_where_the_next_transaction_may_have_another_server(
+    urls: TemporaryUrls, pooled: str, server: WebServer
+) -> None:
+    """`server` has made the database."""
+    for url, expected in ((urls.runtime, PREPARE_AFTER), (pooled, None)):
+        with psycopg.connect(url) as connection:
+            allow_preparing(connection)
+            assert connection.prepare_threshold == expected

@@ -289,11 +289,12 @@ def test_without_a_workspace_the_functions_return_nothing(workspace, mainly):
             assert cursor.fetchall() == []
         cursor.execute(f"SELECT * FROM search_words({asked})")
         assert cursor.fetchall() == []
-        cursor.execute(
-            f"SELECT * FROM search_rows({asked}, '{{}}', 1, %s, %s, %s, 10, 5, 300, 1)",
-            [workspace.id, vector, vector],
-        )
-        assert cursor.fetchall() == []
+        for near in ("'{}'", "NULL"):
+            cursor.execute(
+                f"SELECT * FROM search_rows({asked}, {near}, 100, 1, 384, %s, %s, %s, 9, 5, 9, 1)",
+                [workspace.id, vector, vector],
+            )
+            assert cursor.fetchall() == []
 
 
 def test_nobody_can_become_the_search_role(db):

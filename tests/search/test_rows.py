@@ -12,7 +12,7 @@ from django.db import connection
 from config.lib.scope import workspace_scope
 from memory.models import EmbeddingSpace, Passage
 from memory.models.passage import PassageKind
-from memory.search import lexical, rows
+from memory.search import dense, lexical, rows
 from memory.search.corpus import corpus
 from memory.search.filters import Filter
 from memory.search.ground import look_around
@@ -22,7 +22,7 @@ from memory.search.rows import Meaning, gather
 from memory.search.vectors import as_text
 from sessions.services.threads import NewMessage, append_messages
 from tests.factories import ALICE, make_memory, make_session, make_thread
-from tests.search.asking import embed_all
+from tests.search.asking import ask_fully, embed_all
 from tests.search.test_lexical import reference
 
 LIVE = Filter(states=["active"])
@@ -202,6 +202,50 @@ def test_the_best_rows_neighbours_are_candidates_and_pass_the_filter(grove, embe
     none = Told(grove, embedder, "alder birch", most=3, wanted=3, narrowed=Filter(kinds=["memory"]))
     found = {places[row.passage] for row in none.rows[3:]}
     assert not found
+
+
+def test_what_is_near_is_found_by_the_index_in_the_same_statement(grove, embedder, monkeypatch):
+    """As many as are asked for, the same as by itself; and none where the index has fewer."""
+    monkeypatch.setattr(dense, "_compare_all", lambda *_: False)
+    told = Told(grove, embedder, "alder birch", most=20, wanted=20)
+    with workspace_scope(grove.id):
+        figures = corpus()
+        space = EmbeddingSpace.objects.get().pk
+        meaning = Meaning(as_text(embedder.one("alder birch").tolist()), "", space)
+        asked = {
+            "meaning": meaning,
+            "words": told.words,
+            "figures": figures,
+            "narrowed": LIVE,
+            "wanted": 20,
+        }
+        width = dense.width_beside(meaning.space_id, figures, LIVE, "", 20)
+        assert width == dense.LEAST_EF_BESIDE
+        near = dense.nearest(
+            meaning.vector,
+            space_id=meaning.space_id,
+            figures=figures,
+            narrowed=LIVE,
+            condition="",
+            most=20,
+            beside=True,
+        )
+        one, two = (gather(which, most=20, **asked) for which in (near, width))
+        assert one.rows == two.rows
+        assert len(two.rows) > 20
+        assert not gather(width, most=Passage.objects.count() + 1, **asked).rows
+        # Nobody asks it so.
+        assert dense.width_beside(meaning.space_id, figures, LIVE, "'alder'", 20) is None
+        narrow = Filter(states=["active"], kinds=["memory"])
+        assert dense.width_beside(meaning.space_id, figures, narrow, "", 20) is None
+
+
+def test_a_hybrid_search_of_few_vectors_finds_them_all(grove, embedder, monkeypatch):
+    """Where the index has fewer than are asked for, they are compared with all."""
+    before = ask_fully(grove, "alder birch", limit=50)
+    monkeypatch.setattr(dense, "_compare_all", lambda *_: False)
+    after = ask_fully(grove, "alder birch", limit=50)
+    assert [hit.id for hit in after.hits] == [hit.id for hit in before.hits]
 
 
 def test_as_many_rows_as_are_wanted(grove, embedder, monkeypatch):

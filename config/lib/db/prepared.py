@@ -1,0 +1,44 @@
+"""Cursors for the statements that are asked over and over, as those of each request and search.
+
+Django binds parameters in the client, so PostgreSQL parses and plans each statement as if it were
+the first of its kind, which takes longer than the work of a small one. Not for the ORM's.
+"""
+
+from typing import Any
+
+import psycopg
+from django.db import connection
+from django.db.backends.postgresql.base import ServerBindingCursor
+from psycopg.pq import Format
+
+# From its third time on a statement is kept by the server, parsed and perhaps planned, for as long
+# as the connection lasts or until it rolls back.
+PREPARE_AFTER = 2
+
+
+def allow_preparing(server: psycopg.Connection[Any]) -> None:
+    """Tell a new connection whether statements may be kept at its other end."""
+    # Of cursors that bind on the server, and those are prepared_cursor's alone.
+    server.prepare_threshold = PREPARE_AFTER if _is_direct(server) else None
+
+
+def _is_direct(server: psycopg.Connection[Any]) -> bool:
+    """Whether PostgreSQL itself answers. A pooler between (PgBouncer, RDS Proxy) tells a process id
+    of its own, and may give each transaction another server, which knows nothing of what was
+    prepared on the last."""
+    row = server.execute("SELECT pg_backend_pid()").fetchone()
+    return row is not None and row[0] == server.info.backend_pid
+
+
+def prepared_cursor(*, binary: bool = False) -> Any:
+    """As `connection.cursor()`; parameters are sent beside the statement, which is kept where it
+    can be. One statement each time, with types where PostgreSQL cannot tell them.
+
+    `binary` answers are cheaper where they are mostly numbers; jsonb and times come in other types
+    so.
+    """
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        cursor: Any = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
+        cursor.format = Format.BINARY if binary else Format.TEXT
+        return connection._prepare_cursor(cursor)  # type: ignore[attr-defined]
