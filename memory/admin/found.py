@@ -3,7 +3,6 @@
 Shared by the search page, the palette, the pages of searches that were made and asking again.
 """
 
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +44,8 @@ ICONS = {
 }
 BEGINNING = 200
 Key = tuple[str, str]
+# What read_together gives.
+Reads = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,26 +69,32 @@ def row_url(kind: str, row_id: object) -> str:
     return show.change_url(PAGES[kind], row_id) or ""
 
 
-def show_hits(hits: Iterable[Hit]) -> dict[Key, Shown]:
-    """(kind, id) -> how it is shown. One statement, by primary keys; none where hits say it all."""
+def show_hits(hits: Iterable[Hit], read: Reads | None = None) -> dict[Key, Shown]:
+    """(kind, id) -> how it is shown. One statement, by primary keys; none where hits say it all,
+    or where `names_of` them has been read already."""
     hits = list(hits)
-    names = _names(hits)
+    if read is None:
+        read = read_together(names_of(hits))
+    names = {row["id"]: row for kind in _NAMED for row in read.get(kind, ())}
     return {(hit.kind.value, str(hit.id)): _shown(hit, names.get(hit.id, {})) for hit in hits}
 
 
-def _names(hits: Sequence[Hit]) -> dict[uuid.UUID, Mapping[str, Any]]:
-    """What a hit does not say of itself: an event's type and place, a task's and contact's name."""
+_NAMED = (PassageKind.EVENT, PassageKind.TASK, PassageKind.CONTACT)
+
+
+def names_of(hits: Sequence[Hit]) -> dict[str, QuerySet[Any, Any]]:
+    """To be read together: what a hit does not say of itself, an event's type and place, a task's
+    and contact's name."""
     asked: dict[str, QuerySet[Any, Any]] = {
         PassageKind.EVENT: SessionEvent.objects.values("id", "seq", "event_type"),
         PassageKind.TASK: Task.objects.values("id", "title"),
         PassageKind.CONTACT: Contact.objects.values("id", "name"),
     }
-    wanted = {
+    return {
         kind: rows.filter(pk__in=ids)
         for kind, rows in asked.items()
         if (ids := [hit.id for hit in hits if hit.kind == kind])
     }
-    return {row["id"]: row for rows in read_together(wanted).values() for row in rows}
 
 
 def _shown(hit: Hit, names: Mapping[str, Any]) -> Shown:

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.http import JsonResponse as Json
 from django.template.response import TemplateResponse
@@ -27,7 +28,7 @@ from contacts.models import Agent
 from contacts.models.workspace import Role
 from contacts.preferences import preferences_in
 from memory.admin.asking import LIMITS, NAMES, RECEIPT, Asking, address_of, read
-from memory.admin.found import ICONS, Shown, show_hits
+from memory.admin.found import ICONS, Reads, Shown, names_of, show_hits
 from memory.admin.marks import Piece, pieces_of
 from memory.admin.why import Bar, Leg, bars_of, legs_of
 from memory.models import Receipt, SearchFeedback
@@ -126,11 +127,13 @@ def search_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
             except Invalid as error:
                 asking.refuse(error)
         took = (time.perf_counter() - began) * 1000
-    context |= {"asking": asking, "title": "Search", "took": took, **_choices(asking)}
+    # What the form offers, and what the hits are called.
+    read_rows = read_together(_offered() | names_of([] if answer is None else answer.hits))
+    context |= {"asking": asking, "title": "Search", "took": took, **_choices(asking, read_rows)}
     if answer is None:
         context |= {"recent": _recent(request) if asking.is_empty else []}
     else:
-        context |= _found(request, asking, answer, kept)
+        context |= _found(request, asking, answer, kept, read_rows)
     return TemplateResponse(request, "admin/search/page.html", context)
 
 
@@ -177,15 +180,17 @@ def _goes_on(request: HttpRequest, query: SearchQuery | None) -> Receipt | None:
     return found if found.request == request_of(query) else None
 
 
-def _choices(asking: Asking) -> dict[str, Any]:
-    """What the form offers. One statement of two bounded reads."""
+def _offered() -> dict[str, QuerySet[Any, Any]]:
+    """Two bounded reads."""
     projects = Project.objects.order_by("-created_at", "-id").values("title")
-    offered = read_together(
-        {
-            "agents": Agent.objects.order_by("name").values("name")[:OFFERED],
-            "projects": projects[:OFFERED],
-        }
-    )
+    return {
+        "agents": Agent.objects.order_by("name").values("name")[:OFFERED],
+        "projects": projects[:OFFERED],
+    }
+
+
+def _choices(asking: Asking, offered: Reads) -> dict[str, Any]:
+    """What the form offers."""
     return {
         "modes": MODES,
         "kinds": [(kind, label, ICONS[kind]) for kind, label in PLURALS.items()],
@@ -215,7 +220,11 @@ def _chips(asking: Asking) -> list[Chip]:
 
 
 def _found(
-    request: HttpRequest, asking: Asking, answer: SearchAnswer, kept: Receipt | None
+    request: HttpRequest,
+    asking: Asking,
+    answer: SearchAnswer,
+    kept: Receipt | None,
+    read_rows: Reads,
 ) -> dict[str, Any]:
     """The hits, what was said of them, and what the search could see."""
     receipt_id = answer.receipt_id if kept is None else kept.pk
@@ -226,7 +235,7 @@ def _found(
         rows = SearchFeedback.objects.filter(receipt=kept, asker=asker_of(actor_of(request)))
         told = rows.values_list("kind", "hit_id", "verdict", "note")
         said = {(kind, str(hit)): (verdict, note) for kind, hit, verdict, note in told}
-    shown = show_hits(answer.hits)
+    shown = show_hits(answer.hits, read_rows)
     limit = asking.query.limit if asking.query else 0
     more = next((n for n in LIMITS if n > limit), None) if len(answer.hits) == limit else None
     here = asking.address(**{RECEIPT: str(receipt_id)} if receipt_id else {})

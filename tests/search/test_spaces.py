@@ -20,7 +20,7 @@ from memory import tasks_recall
 from memory.embedding import EmbeddingError, reset_embedder
 from memory.models import EmbeddingSpace, GoldenRun, Passage
 from memory.models.passage import Lane
-from memory.search import dense, vectors
+from memory.search import dense, funnel, vectors
 from memory.services import space_report, spaces
 from memory.services.embedding import embed_pending
 from memory.services.golden import CHECK_TASK, create_golden
@@ -316,7 +316,9 @@ def test_switched_at_once_the_rest_is_found_by_words_and_embedded_by_the_job(wor
     whole(workspace)
 
 
-def test_another_length_gets_an_index_of_its_own(workspace, models, database_server, settings):
+def test_another_length_gets_an_index_of_its_own(
+    workspace, models, database_server, settings, monkeypatch
+):
     settings.OWNER_URL = owner_url(database_server)
     fill(workspace)
     models["other"] = other(width=96)
@@ -334,6 +336,16 @@ def test_another_length_gets_an_index_of_its_own(workspace, models, database_ser
             plan = plan_of(place, space.id)
         assert len(found) == 20
         assert "passage_vectors_2_96" in plan
+        with monkeypatch.context() as patched:
+            # Both legs, by that index, in one statement.
+            patched.setattr(dense, "_compare_all", lambda *_: False)
+            patched.setattr(dense, "nearest", None)
+            patched.setattr(funnel, "LEAST_CANDIDATES", 10)
+            hybrid = ask_fully(workspace, "fern watered", limit=3)
+        assert hybrid.legs == ["lexical", "semantic"]
+        assert [hit.id for hit in hybrid.hits] == [
+            hit.id for hit in ask_fully(workspace, "fern watered", limit=3).hits
+        ]
         assert space_report.make_index(space) == ""
     finally:
         run_as_owner(settings.OWNER_URL, "DROP INDEX passage_vectors_2_96")
