@@ -16,7 +16,7 @@ import pytest
 
 from config.embedded.accounts import server_account
 from config.embedded.temporary import TemporaryUrls, temporary_server
-from config.lib.db.prepared import PREPARE_AFTER, allow_preparing
+from config.lib.db.prepared import allow_preparing, may_prepare
 from tests.faults.serving import eventually
 from tests.gunicorn import WebServer
 from tests.unit.ports import free_port
@@ -167,7 +167,7 @@ def test_no_statement_is_prepared_where_the_next_transaction_may_have_another_se
     urls: TemporaryUrls, pooled: str, server: WebServer
 ) -> None:
     """`server` has made the database."""
-    for url, expected in ((urls.runtime, PREPARE_AFTER), (pooled, None)):
+    for url, expected in ((urls.runtime, True), (pooled, False)):
         with psycopg.connect(url) as connection:
             allow_preparing(connection)
-            assert connection.prepare_threshold == expected
+            assert may_prepare(connection) is expected

@@ -5,6 +5,7 @@ the first of its kind, which takes longer than the work of a small one. Not for 
 """
 
 from typing import Any
+from weakref import WeakSet
 
 import psycopg
 from django.db import connection
@@ -15,11 +16,17 @@ from psycopg.pq import Format
 # as the connection lasts or until it rolls back.
 PREPARE_AFTER = 2
 
+_direct: WeakSet[psycopg.Connection[Any]] = WeakSet()
+
 
 def allow_preparing(server: psycopg.Connection[Any]) -> None:
-    """Tell a new connection whether statements may be kept at its other end."""
-    # Of cursors that bind on the server, and those are prepared_cursor's alone.
-    server.prepare_threshold = PREPARE_AFTER if _is_direct(server) else None
+    """Note of a new connection whether statements may be kept at its other end."""
+    if _is_direct(server):
+        _direct.add(server)
+
+
+def may_prepare(server: psycopg.Connection[Any]) -> bool:
+    return server in _direct
 
 
 def _is_direct(server: psycopg.Connection[Any]) -> bool:
@@ -28,6 +35,19 @@ def _is_direct(server: psycopg.Connection[Any]) -> bool:
     prepared on the last."""
     row = server.execute("SELECT pg_backend_pid()").fetchone()
     return row is not None and row[0] == server.info.backend_pid
+
+
+class _Cursor(ServerBindingCursor):
+    """Only while it executes does psycopg count statements: it would keep the texts of the last
+    hundred of the others, and those of an import have megabytes."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        server: Any = self.connection  # type: ignore[attr-defined]
+        server.prepare_threshold = PREPARE_AFTER if may_prepare(server) else None
+        try:
+            return super().execute(query, params, **options)  # type: ignore[misc]
+        finally:
+            server.prepare_threshold = None
 
 
 def prepared_cursor(*, binary: bool = False) -> Any:
@@ -39,6 +59,6 @@ def prepared_cursor(*, binary: bool = False) -> Any:
     """
     connection.ensure_connection()
     with connection.wrap_database_errors:
-        cursor: Any = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
+        cursor: Any = _Cursor(connection.connection)  # type: ignore[call-arg]
         cursor.format = Format.BINARY if binary else Format.TEXT
         return connection._prepare_cursor(cursor)  # type: ignore[attr-defined]
