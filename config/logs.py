@@ -72,5 +72,9 @@ def configure(level: str, shape: str) -> dict[str, Any]:
             "httpx": {"level": "WARNING"},
             # Says the end of every message.
             "mcp": {"level": "WARNING"},
+            # Warns that a broken connection cannot end its pipeline or transaction either, of
+            # which the error that broke it tells; what the pool warns of nobody else says.
+            "psycopg": {"level": "ERROR"},
+            "psycopg.pool": {"level": "WARNING"},
         },
     }
