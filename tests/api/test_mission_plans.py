@@ -52,6 +52,10 @@ FILL = """
         'task_execution', 'x', jsonb_build_object('status', status, 'stack_hash', 'a'), '{{}}',
         '', '', 1, '', '{{}}', 'user', '', 0.5, false, false, 'agent', 'active', scheduled_for, 0,
         0, '', 'x' FROM agent_sessions_mission;
+"""
+EVIDENCE = """
+    SET LOCAL statement_timeout = 0;
+    SET LOCAL app.workspace = '{workspace}';
     INSERT INTO memory_evidence (id, workspace_id, created_at, memory_id, mission_id, uri, quote,
         quote_hash)
     SELECT gen_random_uuid(), workspace_id, now(), id, id, '', '', '' FROM agent_sessions_mission;
@@ -62,13 +66,16 @@ FILL = """
 def many(transactional_db: None, workspace: Any, database_server: Any) -> Caller:
     # One that saw the tables empty checks keys by reading them whole, for its whole life.
     connection.close()
-    with workspace_scope(workspace.id), connection.cursor() as cursor:
-        cursor.execute(FILL.format(workspace=workspace.id, rows=ROWS, scheduled=SCHEDULED))
     parts = urlsplit(database_server.owner)
     owner = urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
     with psycopg.connect(owner, autocommit=True) as session:
-        for table in TABLES:
-            session.execute(f"VACUUM ANALYZE {table}")
+        # So does one after autovacuum looked at rows before they were committed and counted none:
+        # what keys are checked against is committed and counted first.
+        for fill in (FILL, EVIDENCE):
+            with workspace_scope(workspace.id), connection.cursor() as cursor:
+                cursor.execute(fill.format(workspace=workspace.id, rows=ROWS, scheduled=SCHEDULED))
+            for table in TABLES:
+                session.execute(f"VACUUM ANALYZE {table}")
     return caller(workspace)
 
 
