@@ -173,7 +173,8 @@ def main() -> None:
                 continue
             workspace, _ = make_workspace(name)
             result = imported(name, sources.make(name), name)
-            result["plain_copy"] = by_copy(bench, workspace)
+            copied = result["plain_copy"] = by_copy(bench, workspace)
+            result["written_per_second"] = round(copied["rows"] / result["seconds"])
             result[OURS] = of_ours(name, folder)
             results[name] = result
             print(name, json.dumps(result), file=sys.stderr, flush=True)
