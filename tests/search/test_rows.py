@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from django.db import connection
 
+from config.lib import clock
 from config.lib.scope import workspace_scope
+from contacts.services import funnel
 from memory.models import EmbeddingSpace, Passage
 from memory.models.passage import PassageKind
 from memory.search import dense, lexical, rows
@@ -21,7 +23,7 @@ from memory.search.ranking import FIGURES, Row
 from memory.search.rows import Meaning, gather
 from memory.search.vectors import as_text
 from sessions.services.threads import NewMessage, append_messages
-from tests.factories import ALICE, make_memory, make_session, make_thread
+from tests.factories import ALICE, make_memory, make_session, make_thread, make_workspace
 from tests.search.asking import ask_fully, embed_all
 from tests.search.test_lexical import reference
 
@@ -238,6 +240,51 @@ def test_what_is_near_is_found_by_the_index_in_the_same_statement(grove, embedde
         assert dense.width_beside(meaning.space_id, figures, LIVE, "'alder'", 20) is None
         narrow = Filter(states=["active"], kinds=["memory"])
         assert dense.width_beside(meaning.space_id, figures, narrow, "", 20) is None
+
+
+NEARER = {
+    "archived": {"state": "archived"},
+    "expired": {"expires_at": EARLIER},
+    "of another space": {"space": "other"},
+    "of another workspace": {},
+}
+
+
+@pytest.mark.parametrize("changed", NEARER.values(), ids=NEARER)
+def test_nearer_rows_that_are_not_asked_for_leave_out_none(grove, embedder, monkeypatch, changed):
+    """More of them than the index keeps in view and than are asked for."""
+    monkeypatch.setattr(dense, "_compare_all", lambda *_: False)
+    q = "alder birch"
+    vector = as_text(embedder.one(q).tolist())
+    home = grove if changed else make_workspace("elsewhere")
+    with workspace_scope(home.id):
+        nearer = [make_memory(f"{q} {q} {n}").id for n in range(30)]
+    embed_all(home)
+    with workspace_scope(home.id):
+        own = Passage.objects.filter(of_memory_id__in=nearer)
+        assert own.exclude(embedding=None).count() == 30
+        if "space" in changed:
+            other = EmbeddingSpace(provider="test", model="other", dimensions=384, slot=2)
+            other.state = "retired"
+            funnel.append([other], actor=ALICE)
+            changed = {"space": other}
+        if changed:
+            own.update(**changed)
+    with workspace_scope(grove.id):
+        asked = {
+            "meaning": Meaning(vector, "", EmbeddingSpace.objects.get(state="active").pk),
+            # A word that nobody says: all that is found is near.
+            "words": lexical.analyse(look_around(Parsed("unheard"))),
+            "figures": corpus(),
+            "narrowed": Filter(states=["active"], alive_at=clock.now()),
+            "most": 10,
+            "wanted": 10,
+        }
+        near = dense._exact(vector, asked["meaning"].space_id, asked["narrowed"], "", 10)
+        assert not set(near) & {str(pk) for pk in own.values_list("pk", flat=True)}
+        one, two = (gather(which, **asked) for which in (near, 15))
+        assert {row.source for row in one.rows} == {row.source for row in two.rows}
+        assert len(one.rows) >= 10
 
 
 def test_a_hybrid_search_of_few_vectors_finds_them_all(grove, embedder, monkeypatch):
