@@ -242,46 +242,42 @@ def test_what_is_near_is_found_by_the_index_in_the_same_statement(grove, embedde
         assert dense.width_beside(meaning.space_id, figures, narrow, "", 20) is None
 
 
-NEARER = {
-    "archived": {"state": "archived"},
-    "expired": {"expires_at": EARLIER},
-    "of another space": {"space": "other"},
-    "of another workspace": {},
-}
-
-
-@pytest.mark.parametrize("changed", NEARER.values(), ids=NEARER)
-def test_nearer_rows_that_are_not_asked_for_leave_out_none(grove, embedder, changed):
-    """More of them than the index keeps in view and than are asked for."""
+def test_nearer_rows_that_are_not_asked_for_leave_out_none(grove, embedder):
+    """Of each kind more than the index keeps in view and than are asked for."""
     q = "alder birch"
     vector = as_text(embedder.one(q).tolist())
-    home = grove if changed else make_workspace("elsewhere")
-    with workspace_scope(home.id):
-        nearer = [make_memory(f"{q} {q} {n}").id for n in range(30)]
-    embed_all(home)
-    with workspace_scope(home.id):
-        own = Passage.objects.filter(of_memory_id__in=nearer)
-        assert own.exclude(embedding=None).count() == 30
-        if "space" in changed:
-            other = EmbeddingSpace(provider="test", model="other", dimensions=384, slot=2)
-            other.state = "retired"
-            funnel.append([other], actor=ALICE)
-            changed = {"space": other}
-        if changed:
-            own.update(**changed)
+    homes = {"archived": grove, "expired": grove, "other": grove, "away": make_workspace("away")}
+    nearer = {}
+    for kind, home in homes.items():
+        with workspace_scope(home.id):
+            nearer[kind] = [make_memory(f"{q} {kind} {n}").id for n in range(20)]
+    embed_all(homes["away"])
+    embed_all(grove)
     with workspace_scope(grove.id):
-        asked = {
-            "meaning": Meaning(vector, "", EmbeddingSpace.objects.get(state="active").pk),
+        meaning = Meaning(vector, "", EmbeddingSpace.objects.get().pk)
+        other = EmbeddingSpace(provider="test", model="other", dimensions=384, slot=2)
+        other.state = "retired"
+        funnel.append([other], actor=ALICE)
+        for kind, changed in (
+            ("archived", {"state": "archived"}),
+            ("expired", {"expires_at": EARLIER}),
+            ("other", {"space": other}),
+        ):
+            own = Passage.objects.filter(of_memory_id__in=nearer[kind], space=meaning.space_id)
+            assert own.exclude(embedding=None).update(**changed) == 20
+        found = gather(
+            15,
+            meaning=meaning,
             # A word that nobody says: all that is found is near.
-            "words": lexical.analyse(look_around(Parsed("unheard"))),
-            "figures": corpus(),
-            "narrowed": Filter(states=["active"], alive_at=clock.now()),
-            "most": 10,
-            "wanted": 10,
-        }
-        found = gather(15, **asked).rows
-        assert len(found) >= 10
-        assert not {row.source for row in found} & {str(source) for source in nearer}
+            words=lexical.analyse(look_around(Parsed("unheard"))),
+            figures=corpus(),
+            narrowed=Filter(states=["active"], alive_at=clock.now()),
+            most=10,
+            wanted=10,
+        ).rows
+    assert len(found) >= 10
+    hidden = {str(one) for ids in nearer.values() for one in ids}
+    assert not {row.source for row in found} & hidden
 
 
 def test_a_hybrid_search_of_few_vectors_finds_them_all(grove, embedder, monkeypatch):
