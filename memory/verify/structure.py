@@ -292,11 +292,18 @@ def views(result: Check) -> None:
 
 def functions(result: Check) -> None:
     there: dict[str, str] = {}
-    for name, signature, definer, owner in _rows(
-        "SELECT p.proname, p.oid::regprocedure::text, p.prosecdef, r.rolname FROM pg_proc p "
+    for name, signature, definer, owner, open_to_all in _rows(
+        "SELECT p.proname, p.oid::regprocedure::text, p.prosecdef, r.rolname, "
+        "has_function_privilege('public', p.oid, 'EXECUTE') FROM pg_proc p "
         "JOIN pg_roles r ON r.oid = p.proowner "
         "WHERE p.pronamespace = 'public'::regnamespace"
     ):
+        if definer:
+            result.saw(
+                not open_to_all,
+                f"{signature} runs as {owner} for every login of the server: REVOKE ALL ON "
+                f"FUNCTION {signature} FROM PUBLIC, as {owner}",
+            )
         runs_as = owner if definer else ""
         there |= {name: runs_as, signature.replace(" ", ""): runs_as}
     for signature, owner in sorted(expected.functions().items()):

@@ -28,6 +28,18 @@ def agents(url: str, slug: str = "") -> list[str]:
         return [name for (name,) in rows]
 
 
+def callers(url: str) -> set[tuple[str, str]]:
+    """Each function that runs as its owner, with each of these roles that may call it."""
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            "SELECT p.oid::regprocedure::text, who FROM pg_proc p, "
+            "unnest(ARRAY['public', 'app_rw', 'app_owner']) who "
+            "WHERE p.prosecdef AND p.pronamespace = 'public'::regnamespace "
+            "AND has_function_privilege(who, p.oid, 'EXECUTE')"
+        )
+        return set(rows)
+
+
 def test_a_server_of_ones_own(tmp_path: Path) -> None:
     to = tmp_path / "backups"
     with temporary_server() as urls:
@@ -76,6 +88,8 @@ def test_a_server_of_ones_own(tmp_path: Path) -> None:
         assert agents(runtime, "lab") == ["weaver"]
         assert agents(runtime, "default") == agents(here["DATABASE_URL"], "default") != []
         well(manage("verify", **there))
+        assert callers(there["DATABASE_OWNER_URL"]) == callers(here["DATABASE_OWNER_URL"])
+        assert {who for _, who in callers(runtime)} == {"app_rw"}
         assert "is not empty" in refusal(manage("restore", str(paths[1]), **there))
 
 

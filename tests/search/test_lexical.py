@@ -310,10 +310,10 @@ def test_the_functions_belong_to_a_role_that_sees_nothing_else(db):
             "has_function_privilege('public', p.oid, 'EXECUTE'), "
             "has_function_privilege('app_rw', p.oid, 'EXECUTE'), array_to_string(p.proconfig, ' ') "
             "FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner "
-            "WHERE p.proname ~ '^search_(term|words|rows)'"
+            "WHERE p.proname ~ '^search_(term|words|rows|nearest)'"
         )
         rows = cursor.fetchall()
-        assert len(rows) == 8
+        assert len(rows) == 9
         for name, owner, can_login, definer, public, runtime, config in rows:
             # What search_rows calls, nobody else needs.
             called = name in ("search_term_counts", "search_words", "search_rows")

@@ -47,3 +47,13 @@ def test_what_is_wrong_is_said_as_djangos_own_and_the_statement_with_its_values(
         with pytest.raises(DataError):
             cursor.execute("SELECT 1 / %s::int", [0])
     assert asked.captured_queries[0]["sql"] == "SELECT 1::int + 41"
+
+
+@pytest.mark.django_db
+def test_what_cannot_be_sent_is_said_as_djangos_own_while_statements_are_noted():
+    from django.db import DataError
+    from django.test.utils import CaptureQueriesContext
+
+    with CaptureQueriesContext(connection), prepared_cursor() as cursor:
+        with pytest.raises(DataError, match="NUL"):
+            cursor.execute("SELECT %s", ["a\x00b"])

@@ -255,6 +255,11 @@ DAMAGED = [
         "get_last_session(text) runs as app_owner",
     ),
     (
+        "SET ROLE app_search; GRANT EXECUTE ON FUNCTION search_nearest TO PUBLIC; RESET ROLE",
+        "functions",
+        "runs as app_search for every login of the server",
+    ),
+    (
         "DELETE FROM django_migrations WHERE app = 'memory' AND name LIKE '0006%'",
         "migrations",
         "memory.0006_counts is not applied",
