@@ -45,6 +45,7 @@ def set_local(name: str, value: str) -> None:
 
 def send(commands: str) -> None:
     """What has neither parameters nor rows, past cursors, which take longer than such commands."""
+    connection.ensure_connection()
     server: Any = connection.connection
     with connection.wrap_database_errors:
         result = server.pgconn.exec_(commands.encode())

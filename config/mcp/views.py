@@ -19,10 +19,11 @@ from django.views.decorators.csrf import csrf_exempt
 from config import errors
 from config.api.body import JsonParser
 from config.lib.body import UnreadableBody
+from config.lib.db.again import again
 from config.lib.writing import tallied
 from config.mcp.rest import Call
 from contacts.api.auth import KeyAuth, Unauthorized
-from contacts.api.edge import Edge
+from contacts.api.edge import Edge, Principal
 from contacts.scopes import SCOPES
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _within(request: HttpRequest, edge: Edge, name: str) -> HttpResponse:
 
 def _answer(request: HttpRequest, edge: Edge, name: str) -> HttpResponse:
     try:
-        principal = KEY(request)
+        principal = again(lambda: _caller(request, edge))
     except Unauthorized:
         return _challenge(request)
     if request.method != "POST":
@@ -88,6 +89,14 @@ def _answer(request: HttpRequest, edge: Edge, name: str) -> HttpResponse:
     except UnreadableBody as error:
         return _unreadable(str(error))
     return engines()[name].answer(request, request.body, Call(request, edge, principal))
+
+
+def _caller(request: HttpRequest, edge: Edge) -> Principal:
+    try:
+        return KEY(request)
+    except BaseException:
+        edge.leave(None)
+        raise
 
 
 def _unreadable(why: str) -> HttpResponse:

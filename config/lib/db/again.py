@@ -16,7 +16,17 @@ MAX_ATTEMPTS = 3
 
 
 def may_succeed_again(error: Exception) -> bool:
-    return isinstance(error.__cause__ or error, RETRYABLE + OVERTAKEN)
+    cause = error.__cause__ or error
+    return isinstance(cause, RETRYABLE + OVERTAKEN) or _is_outlived(cause)
+
+
+def _is_outlived(cause: BaseException) -> bool:
+    """Whether a migration has changed what a kept statement returns (prepared.py). Rolled back, it
+    is kept no longer. Told by PostgreSQL's function: the text is in the server's language."""
+    return (
+        isinstance(cause, psycopg.errors.FeatureNotSupported)
+        and cause.diag.source_function == "RevalidateCachedQuery"
+    )
 
 
 def again(work: Callable[[], T]) -> T:

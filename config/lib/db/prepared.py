@@ -13,7 +13,8 @@ from django.db.backends.postgresql.base import ServerBindingCursor
 from psycopg.pq import Format
 
 # From its third time on a statement is kept by the server, parsed and perhaps planned, for as long
-# as the connection lasts or until it rolls back.
+# as the connection lasts, or until a whole transaction rolls back, as that of a failed request
+# does: psycopg drops them all then, and when something is dropped or altered.
 PREPARE_AFTER = 2
 
 _direct: WeakSet[psycopg.Connection[Any]] = WeakSet()
@@ -30,8 +31,8 @@ def may_prepare(server: psycopg.Connection[Any]) -> bool:
 
 
 def _is_direct(server: psycopg.Connection[Any]) -> bool:
-    """Whether PostgreSQL itself answers. A pooler between (PgBouncer, RDS Proxy) tells a process id
-    of its own, and may give each transaction another server, which knows nothing of what was
+    """Whether PostgreSQL itself answers. A pooler between tells a process id of its own (tried with
+    PgBouncer), and may give each transaction another server, which knows nothing of what was
     prepared on the last."""
     row = server.execute("SELECT pg_backend_pid()").fetchone()
     return row is not None and row[0] == server.info.backend_pid
