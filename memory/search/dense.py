@@ -113,7 +113,7 @@ def nearest(
         found = _approximate(vector, space_id, width, narrowed, condition, most)
         if len(found) >= most or not thorough:
             return found
-    return _exact(vector, space_id, narrowed, condition, most)
+    return exact(vector, space_id, narrowed, condition, most)
 
 
 def width_beside(
@@ -139,9 +139,10 @@ def _compare_all(figures: Corpus, narrowed: Filter, condition: str, most: int) -
     return by_index > MOST_SCANNED or figures.passages <= by_index * INDEX_COST
 
 
-def _exact(
+def exact(
     vector: str, space_id: uuid.UUID, narrowed: Filter, condition: str, most: int
 ) -> dict[str, float]:
+    """As `nearest`, by comparing all of the workspace's vectors."""
     column = f"p.{place_of(space_id).columns.vector}"
     return _run(column, "%s::halfvec", "", vector, space_id, narrowed, condition, most)
 

@@ -264,9 +264,15 @@ def _gathered(asked: _Search, meaning: Meaning) -> tuple[Rows, bool]:
     width = dense.width_beside(
         meaning.space_id, asked.figures, asked.narrowed, asked.words.condition, asked.most
     )
-    if width is not None and (found := of(width)).rows:
+    if width is None:
+        cosine = _nearest(asked, meaning, beside=True)
+    elif (found := of(width)).rows:
         return found, True
-    cosine = _nearest(asked, meaning, beside=True)
+    else:
+        # The index has fewer; it is not looked into a second time.
+        cosine = dense.exact(
+            meaning.vector, meaning.space_id, asked.narrowed, asked.words.condition, asked.most
+        )
     return of(cosine), len(cosine) >= asked.most
 
 

@@ -275,26 +275,32 @@ def test_no_function_returns_another_workspaces_rows(workspace, other_workspace,
 
 
 @pytest.mark.parametrize("mainly", ["true", "false"])
-def test_without_a_workspace_the_functions_return_nothing(workspace, mainly):
+def test_without_a_workspace_the_functions_return_nothing(workspace, embedder, mainly):
     with workspace_scope(workspace.id):
         make_memory("alder")
-    vector = as_text([0.1] * 384)
-    asked = (
+    embed_all(workspace)
+    with workspace_scope(workspace.id):
+        space = EmbeddingSpace.objects.get().pk
+    vector = as_text(embedder.one("alder").tolist())
+    words = (
         "ARRAY['alder'], ARRAY[1.0], 5, $$'alder'$$, '', '', NULL, "
-        f"false, {mainly}, '', '{{}}', 10, 10"
+        f"""false, {mainly}, '', '{{"states": ["active"]}}', 10, 1"""
     )
-    with connection.cursor() as cursor:
-        for many in ("5", "NULL"):
-            cursor.execute(f"SELECT * FROM search_term_counts(ARRAY['alder'], 10, {many})")
-            assert cursor.fetchall() == []
-        cursor.execute(f"SELECT * FROM search_words({asked})")
-        assert cursor.fetchall() == []
-        for near in ("'{}'", "NULL"):
-            cursor.execute(
-                f"SELECT * FROM search_rows({asked}, {near}, 100, 1, 384, %s, %s, %s, 9, 5, 9, 1)",
-                [workspace.id, vector, vector],
-            )
-            assert cursor.fetchall() == []
+    asked = [
+        *(f"search_term_counts(ARRAY['alder'], 10, {many})" for many in ("5", "NULL")),
+        f"search_words({words})",
+        *(
+            f"search_rows({words}, {near}, 100, 1, 384, '{space}', '{vector}', NULL, 9, 5, 9, 1)"
+            for near in ("'{}'", "NULL")
+        ),
+    ]
+    for call in asked:
+        with workspace_scope(workspace.id), connection.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM {call}")
+            assert len(cursor.fetchall()) == 1, call
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM {call}")
+            assert cursor.fetchall() == [], call
 
 
 def test_nobody_can_become_the_search_role(db):

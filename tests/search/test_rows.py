@@ -242,6 +242,14 @@ def test_what_is_near_is_found_by_the_index_in_the_same_statement(grove, embedde
         assert dense.width_beside(meaning.space_id, figures, narrow, "", 20) is None
 
 
+@pytest.mark.django_db
+def test_the_index_is_read_as_far_in_a_statement_of_its_own_as_beside_words():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT prosrc FROM pg_proc WHERE proname = 'search_nearest'")
+        (body,) = cursor.fetchone()
+    assert f"set_config('hnsw.max_scan_tuples', '{dense.MOST_SCANNED}', true)" in body
+
+
 def test_nearer_rows_that_are_not_asked_for_leave_out_none(grove, embedder):
     """Of each kind more than the index keeps in view and than are asked for."""
     q = "alder birch"
@@ -284,7 +292,11 @@ def test_a_hybrid_search_of_few_vectors_finds_them_all(grove, embedder, monkeypa
     """Where the index has fewer than are asked for, they are compared with all."""
     before = ask_fully(grove, "alder birch", limit=50)
     monkeypatch.setattr(dense, "_compare_all", lambda *_: False)
+    looked = []
+    monkeypatch.setattr(dense, "_approximate", lambda *_: looked.append(1) or {})
     after = ask_fully(grove, "alder birch", limit=50)
+    assert "semantic" in after.legs
+    assert not looked, "the index, which has just said that it has too few"
     assert [hit.id for hit in after.hits] == [hit.id for hit in before.hits]
 
 
