@@ -25,7 +25,7 @@ WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
 
 # Part of the cached graph's name. Count up whenever what graph.py builds changes.
-GRAPH_VERSION = 2
+GRAPH_VERSION = 3
 
 # A build takes seconds; what is older was left by a process that was killed.
 LEFTOVER_SECONDS = 3600
