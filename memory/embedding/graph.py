@@ -8,8 +8,8 @@ faster (its attention is equally fast, its SkipLayerNormalization slower).
 The products with the weights are of integers (Dettmers et al. 2022, https://arxiv.org/abs/2208.07339,
 "vector-wise"): each column of a matrix and each token's row has a scale of its own. So a text's
 vector does not depend on what shares its batch, as it does with one scale for a whole batch
-(DynamicQuantizeLinear), which is also less exact. Against the model in 32 bits: twice as fast, .996
-mean cosine, and the same answers (docs/embedding.md).
+(DynamicQuantizeLinear), which is also less exact. Against the model in 32 bits: more than twice as
+fast, .996 mean cosine, and the same answers (docs/embedding.md).
 
 Not for running it. Imported only when a graph has to be built, because `onnx` is slow to import.
 """

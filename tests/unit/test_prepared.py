@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import connection
+from psycopg.pq import Format
 
 from config.lib.db.prepared import PREPARE_AFTER, may_prepare, prepared_cursor
 
@@ -24,6 +25,7 @@ def test_a_statement_is_kept_from_its_third_time_on(binary):
         with prepared_cursor(binary=binary) as cursor:
             cursor.execute(ASKED, [1])
             assert cursor.fetchone() == (42,)
+            assert cursor.cursor.pgresult.fformat(0) == (Format.BINARY if binary else Format.TEXT)
     assert len(kept()) == max(before, 1)
 
 
