@@ -50,9 +50,9 @@ def readings(workspace, embedder):
 
 
 def test_no_condition_makes_an_answer_shorter_than_what_there_is(readings, monkeypatch):
-    exact, calls = dense._exact, []
+    exact, calls = dense.exact, []
     monkeypatch.setattr(dense, "_compare_all", lambda *_: False)
-    monkeypatch.setattr(dense, "_exact", lambda *a: calls.append(a) or exact(*a))
+    monkeypatch.setattr(dense, "exact", lambda *a: calls.append(a) or exact(*a))
     for mode in ("lexical", "semantic", "hybrid"):
         calls.clear()
         rare = ask_fully(readings, QUERY, mode=mode, limit=100, metadata={"rare": 1})
