@@ -276,6 +276,7 @@ class _Stay(HTTPRedirectHandler):
         return None
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_two_processes_count_together(database_server: TemporaryUrls):

@@ -103,7 +103,7 @@ def test_a_file_comes_whole(upload, rows):
     assert len(rows(RawLine)) == 6
 
 
-@pytest.mark.parametrize("step", [1, 37, 700])
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.long), 37, 700])
 def test_it_comes_in_pieces_of_any_size(upload, rows, step):
     """Following next_offset is enough, wherever a piece happens to end."""
     body = b"".join(a_turn(1) + a_turn(2, "And the ferns?", "At dusk."))

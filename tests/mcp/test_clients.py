@@ -168,7 +168,14 @@ async def read_beside(port: int, token: str, mode: str) -> None:
         assert fetched["url"] == found["url"]
 
 
-@pytest.mark.parametrize("mode", ["legacy", "auto", MODERN])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        pytest.param("legacy", marks=pytest.mark.long),
+        pytest.param("auto", marks=pytest.mark.long),
+        MODERN,
+    ],
+)
 def test_an_agent_works_a_day(port, token, mode):
     run_apart(a_day, port, token, mode)
 
