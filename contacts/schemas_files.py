@@ -18,6 +18,15 @@ class LeftOutOut(Output):
     why: str = Field(description="Why it is none, and what to do before importing again")
 
 
+class ShortenedOut(Output):
+    """A text, label or tag of a card or row that was taken, longer than is kept, or a tag of too
+    many. Of a card the contact keeps the whole, which exports write until the text is changed."""
+
+    field: str = Field(description="Its place, such as company, phones[0].label or tags[3]")
+    value: str = Field(description="How it begins")
+    why: str = Field(description="How long it is, and what is kept")
+
+
 class TakenOut(Output):
     place: int = Field(description="Which card or row of the file, from 1")
     line: int = Field(description="The line where it begins, from 1")
@@ -26,6 +35,7 @@ class TakenOut(Output):
     contact_id: uuid.UUID = Field(description="Of nothing that stays, where a preview made it")
     matched_by: str = Field(description="id, external_id, uid, email or phone; empty for a new one")
     left_out: list[LeftOutOut] = Field(description="Of its addresses, what could not be read")
+    shortened: list[ShortenedOut] = Field(description="Of what only a part was taken")
 
 
 class RefusedOut(Output):
@@ -44,6 +54,7 @@ class ImportOut(Output):
     unchanged: int
     refused: int
     left_out: int = Field(description="Addresses of cards that were taken, in their `left_out`")
+    shortened: int = Field(description="Texts of cards that were taken, in their `shortened`")
     items: list[TakenOut]
     problems: list[RefusedOut]
     ignored_columns: list[str] = Field(description="Of a sheet: what nothing was made of")

@@ -242,9 +242,8 @@ def _report(report: Report) -> dict[str, Any]:
         "report": report,
         "counts": [(name, report.count(name)) for name in ("created", "updated", "unchanged")],
         "taken": report.taken[:MAX_SHOWN],
-        "left_out": [(one, what) for one in report.taken if one.left_out for what in one.left_out][
-            :MAX_SHOWN
-        ],
+        "left_out": [(one, what) for one in report.taken for what in one.left_out][:MAX_SHOWN],
+        "shortened": [(one, what) for one in report.taken for what in one.shortened][:MAX_SHOWN],
         "refused": [
             (one, "; ".join(f"{name}: {why}" for name, why in one.errors.items()))
             for one in report.refused[:MAX_SHOWN]

@@ -19,8 +19,12 @@ from contacts.models import Workspace
 MAX_EMAILS = MAX_PHONES = 50
 MAX_TAGS = 100
 MAX_EMAIL = 320
+MAX_LABEL = 60
+MAX_TAG = 100
 # Of an address that is none, what is kept of it; a longer one is a text that went astray.
 MAX_UNREADABLE = 500
+# A label with the extension of its number: what is before it, its digits.
+EXTENSION = re.compile(r"(?:(.*) )?ext\. (\d{1,7})")
 # What no address holds unquoted; quoted local parts are not taken.
 _EMAIL = re.compile(r"""[^@\s,;:<>()\[\]"\\]+@[^@\s,;:<>()\[\]"\\]+""")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
@@ -54,6 +58,16 @@ class Labelled:
 class Unreadable:
     """What stands for an email or number and is none: `field` is its place (phones[0].number),
     `text` what `text_of` makes of it, `why` what is wrong with it and what to do."""
+
+    field: str
+    text: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shortened:
+    """A text of which less is kept than there was: `field` is what it is of (company,
+    phones[0].label), `text` all of it, without secrets, and `why` how long it is and may be."""
 
     field: str
     text: str
@@ -164,6 +178,31 @@ def readable_phones(
     return _sorted_out(given, "phones", "number", MAX_PHONES, read)
 
 
+def shortened_labels(
+    given: Iterable[Labelled], name: str
+) -> tuple[list[Labelled], list[Shortened]]:
+    """Addresses as `readable_emails` and `readable_phones` give them, their labels no longer than
+    is kept; an extension stays."""
+    kept: list[Labelled] = []
+    cut: list[Shortened] = []
+    for index, one in enumerate(given):
+        label = one.label
+        if len(label) > MAX_LABEL:
+            cut.append(shortened(f"{name}[{index}].label", label, MAX_LABEL))
+            found = EXTENSION.fullmatch(label)
+            start, end = (found[1] or "", f" ext. {found[2]}") if found else (label, "")
+            start = redact_text(start, personal=True)[: MAX_LABEL - len(end)]
+            label = f"{start.strip()}{end}".strip()
+        kept.append(Labelled(one.value, label))
+    return kept, cut
+
+
+def shortened(field: str, text: str, most: int) -> Shortened:
+    """What is said of a text of which `most` characters are kept."""
+    why = f"has {len(text):,} characters; at most {most:,} are kept"
+    return Shortened(field, redact_text(text, personal=True), why)
+
+
 def text_of(one: Labelled) -> str:
     """An address as it stood, in one line, without secrets and without what parts two in a sheet:
     how one that cannot be read is kept and told from others."""
@@ -207,16 +246,37 @@ def normal_tags(given: Iterable[str]) -> list[str]:
     errors: dict[str, str] = {}
     found: set[str] = set()
     for index, name in enumerate(names):
-        tag = folded(_casefolded(folded(name)))
+        tag = _tag(name)
         if any(character in tag for character in ",;"):
             errors[f"tags[{index}]"] = "holds a comma or semicolon; send two tags as two items"
-        elif len(tag) > 100:
-            errors[f"tags[{index}]"] = f"has {len(tag)} characters; at most 100 are kept"
+        elif len(tag) > MAX_TAG:
+            errors[f"tags[{index}]"] = shortened("", tag, MAX_TAG).why
         elif tag:
             found.add(tag)
     if errors:
         raise Invalid(errors)
     return sorted(found)
+
+
+def shortened_tags(given: Iterable[str]) -> tuple[list[str], list[Shortened]]:
+    """`normal_tags` of what may be too long or too many: no longer and no more than are kept."""
+    cut: list[Shortened] = []
+    found: dict[str, None] = {}
+    for index, name in enumerate(given):
+        tag = _tag(name)
+        if len(tag) > MAX_TAG:
+            cut.append(shortened(f"tags[{index}]", tag, MAX_TAG))
+            tag = redact_text(tag, personal=True)[:MAX_TAG].strip()
+        if tag and tag not in found and len(found) == MAX_TAGS:
+            why = f"is one too many: at most {MAX_TAGS} are kept"
+            cut.append(Shortened(f"tags[{index}]", redact_text(tag, personal=True), why))
+        elif tag:
+            found[tag] = None
+    return normal_tags(found), cut
+
+
+def _tag(name: str) -> str:
+    return folded(_casefolded(folded(name)))
 
 
 def _label(text: str) -> str:

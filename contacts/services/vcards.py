@@ -12,11 +12,17 @@ from datetime import UTC
 from typing import Any, Literal
 
 from config.lib.errors import Invalid
+from config.lib.redact import redact_text
+from contacts.models import Contact
 from contacts.services.addresses import (
+    EXTENSION,
     Labelled,
-    normal_tags,
+    Shortened,
     readable_emails,
     readable_phones,
+    shortened,
+    shortened_labels,
+    shortened_tags,
     text_of,
 )
 from contacts.services.unreadable import but, texts_of
@@ -36,6 +42,13 @@ Version = Literal["3.0", "4.0"]
 # What a contact keeps of a card; photographs make cards large.
 MAX_CARD = 1_000_000
 MAX_UID = 300
+# What a contact's own columns hold of it.
+FIELDS = ("name", "company", "role", "location", "relationship", "description", "notes")
+_LONGEST: dict[str, int] = {
+    one.name: one.max_length
+    for one in Contact._meta.fields
+    if one.name in FIELDS and one.max_length
+}
 # Types that say nothing to a person, and those that both versions know.
 _NOISE = frozenset({"pref", "voice", "internet", "x400"})
 _TYPES = {
@@ -49,7 +62,6 @@ _MANAGED = frozenset(
     {"BEGIN", "END", "VERSION", "PRODID", "UID", "REV", "FN", "N", "ORG", "TITLE", "ADR", "EMAIL",
      "TEL", "NOTE", "CATEGORIES", *_OWN.values()}
 )  # fmt: skip
-_EXTENSION = re.compile(r"(?:(.*) )?ext\. (\d{1,7})")
 _APPLE_LABEL = re.compile(r"_\$!<(.*)>!\$_")
 _DATA = re.compile(r"data:[a-z]+/([a-z0-9.+-]+);base64,", re.IGNORECASE)
 
@@ -157,6 +169,21 @@ def read_card(text: str) -> Card:
     return card
 
 
+def fit(card: Card) -> list[Shortened]:
+    """In place: no text and no tag longer, and not more tags, than a contact keeps. What that left
+    out of it; the raw card has it still."""
+    cut = []
+    for name in FIELDS:
+        text = getattr(card, name)
+        if len(text) > _LONGEST[name]:
+            cut.append(shortened(name, text, _LONGEST[name]))
+            # Not a part of a secret, which nobody would know again.
+            kept = redact_text(text, personal=True)[: _LONGEST[name]]
+            setattr(card, name, kept.strip())
+    card.tags, too_much = shortened_tags(card.tags)
+    return cut + too_much
+
+
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 
@@ -255,9 +282,10 @@ class _Kept:
         if raw:
             try:
                 self.lines, self.card = read_lines(raw), read_card(raw)
+                fit(self.card)
             except Invalid:
                 # It was read once, when it came; a card that no longer reads adds nothing.
-                self.lines = []
+                self.lines, self.card = [], None
         self.groups = {line.group.lower() for line in self.lines if line.group}
         addressed = {line.group.lower() for line in self.named("EMAIL", "TEL") if line.group}
         # Labels of emails and numbers come and go with these.
@@ -286,6 +314,7 @@ class _Kept:
             then, _ = readable_emails(read)
         else:
             then, _ = readable_phones(read, self.region)
+        then, _ = shortened_labels(then, "")
         return self._with_labels(self.named(name)) if list(now) == then else []
 
     def unread(self, name: str) -> tuple[list[Line], list[str]]:
@@ -311,10 +340,7 @@ class _Kept:
         return lines + [line for line in self.labels if line.group.lower() in groups]
 
     def same_tags(self, now: Sequence[str]) -> list[Line]:
-        try:
-            agreed = self.card is not None and normal_tags(self.card.tags) == list(now)
-        except Invalid:
-            return []
+        agreed = self.card is not None and self.card.tags == list(now)
         return self.named("CATEGORIES") if agreed else []
 
 
@@ -379,7 +405,7 @@ def _written(
         if as_they_stood:
             value = escape(value)
         elif name == "TEL":
-            found = _EXTENSION.fullmatch(label)
+            found = EXTENSION.fullmatch(label)
             extension, label = (found[2], found[1] or "") if found else ("", label)
             if version == "4.0":
                 params["VALUE"] = ["uri"]

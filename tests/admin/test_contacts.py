@@ -241,12 +241,16 @@ CARDS = "BEGIN:VCARD\nVERSION:3.0\nFN:{0}\nEMAIL:{0}@example.com\nEND:VCARD\n"
 
 def test_files_are_imported_after_a_preview(otto, workspace):
     address = reverse("admin:contacts_contact_import")
-    text = CARDS.format("ada") + CARDS.format("bob").replace("bob@", "bob at ")
+    bob = CARDS.format("bob").replace("bob@", "bob at ")
+    text = CARDS.format("ada") + bob.replace("END", f"ORG:{'<i>' * 101}\nEND")
     preview = otto.post(address, {"text": text, "preview": "on"}).content.decode()
     assert "This would happen" in preview
     assert "2 created" in preview
     assert "1 email or number could not be read" in preview
     assert "emails[0].email: is not an email address" in preview
+    assert "1 text longer than a contact keeps" in preview
+    assert "company: has 303 characters; at most 300 are kept" in preview
+    assert "<i>" not in preview
     with workspace_scope(workspace.id):
         assert not Contact.objects.exists()
     file = SimpleUploadedFile("contacts.vcf", text.encode())

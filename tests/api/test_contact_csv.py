@@ -222,6 +222,19 @@ def test_what_a_row_has_for_an_address_is_kept_until_it_can_be_read(api, workspa
     ]
 
 
+def test_a_text_that_is_too_long_is_shortened(api):
+    text = f"name,email,company,tags\nAda,ada@example.com (  {'e' * 61}),{'c' * 301},{'t' * 101}\n"
+    report = take(api, text)
+    assert (report["created"], report["shortened"], report["problems"]) == (1, 3, [])
+    assert [one["field"] for one in report["items"][0]["shortened"]] == [
+        "company", "tags[0]", "emails[0].label",
+    ]  # fmt: skip
+    assert take(api, text)["unchanged"] == 1
+    (row,) = sheet(api)
+    assert (row["company"], row["tags"]) == ("c" * 300, "t" * 100)
+    assert row["emails"] == f"ada@example.com ({'e' * 60})"
+
+
 def test_broken_quotes_end_the_reading_and_say_where(api):
     report = take(api, 'name,notes\nAda,fine\nBob,"never closed\nCarl,lost\n')
     assert people(api) == ["Ada"]

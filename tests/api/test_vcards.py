@@ -52,6 +52,8 @@ REV:2024-01-01T00:00:00Z
 END:VCARD
 """.replace("\n", "\r\n")
 
+SECRET = "ghp_" + "a1B2" * 9
+
 FOUR = """BEGIN:VCARD
 VERSION:4.0
 KIND:individual
@@ -182,13 +184,13 @@ def test_a_broken_card_is_reported_with_its_place_and_the_rest_goes_in(api):
     text = "".join(
         [
             card("Good One"),
-            card("Bad Place", f"ORG:{'x' * 400}"),
+            card("Bad Place", f"UID:{'x' * 400}"),
             "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Never Ends\r\n",
             card("Good Two", "EMAIL:two@example.com"),
             "stray\r\nlines\r\n",
             card("", "NOTE:nobody", "EMAIL:at home"),
             card("Bad Line", "this is no property"),
-            card("Bad Tag", f"CATEGORIES:{'x' * 101}"),
+            card("Bad Tag", "CATEGORIES:x\u037ey"),
             card("Good Three"),
             "BEGIN:VCARD\r\nFN:Cut o",
         ]
@@ -198,7 +200,7 @@ def test_a_broken_card_is_reported_with_its_place_and_the_rest_goes_in(api):
     assert (report["created"], report["refused"]) == (3, 7)
     problems = [(one["place"], one["line"], *one["errors"]) for one in report["problems"]]
     assert problems == [
-        (2, 5, "company"),
+        (2, 5, "UID"),
         (3, 10, "card"),
         (5, 18, "card"),
         (6, 20, "FN", "emails[0].email"),
@@ -355,6 +357,59 @@ def test_a_card_of_too_many_addresses_keeps_fifty(api):
     assert max(map(len, contact["unreadable"]["phones"])) == 500
     assert all(len(one["value"]) < 100 for one in report["items"][0]["left_out"])
     assert made(send(api, text))["unchanged"] == 1
+
+
+def long_card(*lines):
+    return card(
+        "Ada", "UID:u-1", "ORG:" + "c" * 299 + " tail", "ADR:;;;" + "l" * 400 + ";;;",
+        "TITLE:" + "r" * 201, f"NOTE:{SECRET} " + "n" * 100_001,
+        "CATEGORIES:short," + "T" * 101 + "," + ",".join(f"a{n:03}" for n in range(120)),
+        "item1.EMAIL:ada@example.com", "item1.X-ABLABEL:" + "e" * 61,
+        "item2.TEL:+41446681800 x12", "item2.X-ABLABEL:" + "p" * 61, *lines,
+    )  # fmt: skip
+
+
+def test_texts_that_are_too_long_are_shortened_and_the_card_is_kept(api):
+    """A long address costs nobody a contact; what is over comes out of the export again."""
+    text = card("f" * 301, "UID:u-0") + long_card()
+    report = made(send(api, text))
+    assert (report["created"], report["refused"], report["shortened"]) == (2, 0, 30)
+    cut = report["items"][1]["shortened"]
+    assert [one["field"] for one in cut] == [
+        "company", "role", "location", "notes", "tags[1]",
+        *(f"tags[{n}]" for n in range(100, 122)),
+        "emails[0].label", "phones[0].label",
+    ]  # fmt: skip
+    assert cut[0]["why"] == "has 304 characters; at most 300 are kept"
+    assert all(len(one["value"]) < 100 and SECRET not in one["value"] for one in cut)
+    contact = next(one for one in everybody(api) if one["name"] == "Ada")
+    contact = made(api.get(f"/contacts/{contact['id']}"))
+    assert contact["company"] == "c" * 299
+    assert (len(contact["role"]), len(contact["location"]), len(contact["notes"])) == (
+        200, 300, 100_000,
+    )  # fmt: skip
+    assert SECRET not in contact["notes"]
+    assert len(contact["tags"]) == 100
+    assert {"short", "t" * 100, "a000", "a097"} <= set(contact["tags"])
+    assert contact["emails"] == [{"email": "ada@example.com", "label": "e" * 60}]
+    assert contact["phones"] == [{"number": "+41446681800", "label": "p" * 52 + " ext. 12"}]
+    # The same again is the same, and goes out as it came.
+    assert made(send(api, text))["unchanged"] == 2
+    given = {line for line in logical(long_card()) if not line.startswith("NOTE")}
+    assert given <= set(logical(exported(api, contact, "3.0")))
+    # What was changed here is what goes out, the rest as it was; a card does not undo it.
+    changes = {"company": "Short", "tags": ["short"]}
+    made(api.patch(f"/contacts/{contact['id']}", changes, if_match="*"))
+    lines = logical(exported(api, contact))
+    assert "ORG:Short" in lines
+    assert "CATEGORIES:short" in lines
+    assert "TITLE:" + "r" * 201 in lines
+    assert made(send(api, text))["unchanged"] == 2
+    # What the card changes is taken.
+    report = made(send(api, long_card("X-REMEMBRANCER-RELATIONSHIP:" + "s" * 201)))
+    assert (report["updated"], report["shortened"]) == (1, 30)
+    contact = made(api.get(f"/contacts/{contact['id']}"))
+    assert (contact["company"], len(contact["relationship"])) == ("Short", 200)
 
 
 def test_what_is_no_import(api):

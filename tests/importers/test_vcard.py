@@ -134,6 +134,33 @@ def test_nobody_is_lost_for_a_number_that_cannot_be_read_yet(workspace, tmp_path
     assert take()[1] == (1, 2, 2, 0)
 
 
+def test_a_text_that_is_too_long_is_shortened_and_said(workspace, tmp_path):
+    path = tmp_path / "people.vcf"
+    path.write_text(
+        "BEGIN:VCARD\nVERSION:4.0\nUID:u\nFN:Ada\nEND:VCARD\n"
+        f"BEGIN:VCARD\nVERSION:4.0\nFN:Byron\nORG:{'c' * 290} {SECRET}\n"
+        f"item1.TEL:+41446681800\nitem1.X-ABLabel:{'at work ' * 20}\nEND:VCARD\n"
+    )
+    first, again = (
+        run_import(workspace_id=workspace.id, source=VCARD, where=str(path)) for _ in range(2)
+    )
+    assert first.checked.ok, first.checked.differences
+    assert (first.tables["cards"].created, again.tables["cards"].unchanged) == (2, 2)
+    for report in (first, again):
+        told = [one for one in report.problems if one.code == Code.TEXT_CHANGED]
+        assert [(one.line, one.reason.split()[0]) for one in told] == [
+            (6, "company"), (6, "phones[0].label"),
+        ]  # fmt: skip
+        assert "has 1" in told[1].reason
+        assert all("shortened" in one.action for one in told)
+    with workspace_scope(workspace.id):
+        contact = Contact.objects.get(name="Byron")
+        assert contact.company == f"{'c' * 290} [REDACTED"
+        assert SECRET[:8] not in contact.vcard
+        held = part_values(contact)
+    assert held["phones"] == ["+41446681800 (" + ("at work " * 20)[:60].strip() + ")"]
+
+
 def test_a_folder_of_cards_and_two_people_of_one_address(workspace, tmp_path, monkeypatch):
     monkeypatch.setattr(source, "BATCH", 1)
     for name in ("Ann", "Bob"):
@@ -257,7 +284,11 @@ def test_a_secret_among_tags_and_names_is_marked_once(workspace, tmp_path):
 def test_a_card_that_is_refused_is_not_missed_nor_counted(workspace, tmp_path, monkeypatch):
     monkeypatch.setattr(source, "BATCH", 1)
     path = tmp_path / "people.vcf"
-    for name, outcome in (("Ann", "created"), ("A" * 301, "skipped"), ("Ann B.", "updated")):
+    for name, outcome in (
+        ("Ann", "created"),
+        ("Ann\nUID:" + "u" * 301, "skipped"),
+        ("Ann B.", "updated"),
+    ):
         path.write_text(
             "".join(
                 f"BEGIN:VCARD\nVERSION:4.0\nFN:{one}\nEMAIL:{mail}\nEND:VCARD\n"

@@ -11,19 +11,19 @@ import orjson
 from config.lib.errors import DomainError, Invalid
 from contacts.services.addresses import (
     Labelled,
+    Shortened,
     Unreadable,
-    normal_tags,
     read_email,
     readable_emails,
     readable_phones,
+    shortened_labels,
     text_of,
 )
 from contacts.services.contacts import NewContact
 from contacts.services.imports.report import LeftOut, Refused, Report
 from contacts.services.unreadable import but, texts_of
-from contacts.services.vcards import Card, Piece, read_card
+from contacts.services.vcards import Card, Piece, fit, read_card
 
-FIELDS = ("name", "company", "role", "location", "relationship", "description", "notes")
 ADDRESSES = ("emails", "phones")
 # Of a text that is no address, in a report.
 SHOWN = 80
@@ -39,11 +39,12 @@ _NOBODY = {
 @dataclass(frozen=True, slots=True)
 class Addresses:
     """Those of a card, by `emails` and `phones`: as they stand there, what could be read, in the
-    form in which it is stored, and what could not."""
+    form in which it is stored, and what could not; and which labels are longer than is stored."""
 
     given: Mapping[str, Sequence[Labelled]]
     read: Mapping[str, list[Labelled]]
     unreadable: Mapping[str, list[Unreadable]]
+    shortened: Sequence[Shortened] = ()
 
     def stood(self, name: str) -> set[str]:
         """The text of each."""
@@ -57,8 +58,9 @@ class Addresses:
 @dataclass(slots=True)
 class New:
     """A card with its place, and what a sheet says beside it. `left_out` is what `normalise` could
-    not read of it; `problem` is why it refused the card, and `made` the contact that the card
-    becomes where it is a new one, both where it was made ready before (taking.py)."""
+    not read of it, `shortened` what it took a part of; `problem` is why it refused the card, and
+    `made` the contact that the card becomes where it is a new one, both where it was made ready
+    before (taking.py)."""
 
     place: int
     line: int
@@ -67,6 +69,7 @@ class New:
     known: Mapping[str, str] = field(default_factory=dict)
     addresses: Addresses = field(default_factory=lambda: Addresses({}, {}, {}))
     left_out: Sequence[LeftOut] = ()
+    shortened: Sequence[LeftOut] = ()
     problem: DomainError | None = None
     made: NewContact | None = None
 
@@ -110,8 +113,9 @@ def _tells(card: Card) -> bool:
 
 
 def normalise(new: New, region: str | None) -> None:
-    """In place. What cannot be read of its addresses is left out of them. Raises Invalid, Conflict
-    for what cannot be stored, and for who has neither a name nor an address."""
+    """In place. What cannot be read of its addresses is left out of them, and texts are shortened
+    to what is kept. Raises Invalid, Conflict for what cannot be stored, and for who has neither a
+    name nor an address."""
     card = new.card
     new.addresses = found = read_addresses(card, region)
     unreadable = [one for name in ADDRESSES for one in found.unreadable[name]]
@@ -120,12 +124,13 @@ def normalise(new: New, region: str | None) -> None:
     if not card.name:
         field_name, why = _NOBODY[bool(card.raw)]
         raise Invalid({field_name: why} | {one.field: one.why for one in unreadable})
-    card.tags = normal_tags(card.tags)
     for name in ("name", "company", "role", "location", "relationship"):
         setattr(card, name, " ".join(getattr(card, name).split()))
     if any(ord(character) < 32 for character in card.uid):
         raise Invalid({"UID": "holds control characters"})
     new.left_out = [LeftOut(one.field, _shown(one.text), one.why) for one in unreadable]
+    too_long = [*fit(card), *found.shortened]
+    new.shortened = [LeftOut(one.field, _shown(one.text), one.why) for one in too_long]
 
 
 def read_addresses(card: Card, region: str | None, unreadable: object = None) -> Addresses:
@@ -135,8 +140,10 @@ def read_addresses(card: Card, region: str | None, unreadable: object = None) ->
     phones, bad_phones = readable_phones(
         but(given["phones"], texts_of(unreadable, "phones")), region
     )
+    emails, long_emails = shortened_labels(emails, "emails")
+    phones, long_phones = shortened_labels(phones, "phones")
     read, bad = {"emails": emails, "phones": phones}, {"emails": bad_emails, "phones": bad_phones}
-    return Addresses(given, read, bad)
+    return Addresses(given, read, bad, [*long_emails, *long_phones])
 
 
 def name_of(card: Card) -> str:

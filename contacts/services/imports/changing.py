@@ -5,10 +5,9 @@ from typing import Any
 
 from config.lib.errors import Conflict, Invalid
 from contacts.models import Contact
-from contacts.services.addresses import Labelled, normal_tags
+from contacts.services.addresses import Labelled
 from contacts.services.imports.cards import (
     ADDRESSES,
-    FIELDS,
     Addresses,
     New,
     name_of,
@@ -16,7 +15,7 @@ from contacts.services.imports.cards import (
 )
 from contacts.services.imports.matching import Present
 from contacts.services.unreadable import MAX_TEXTS, texts_of
-from contacts.services.vcards import Card, own_uid, read_card
+from contacts.services.vcards import FIELDS, Card, fit, own_uid, read_card
 
 
 def changes_of(
@@ -109,7 +108,7 @@ def _before(holder: Contact, region: str | None) -> tuple[Card, Addresses] | tup
         found = read_addresses(old, region, holder.unreadable)
         old.emails, old.phones = found.read["emails"], found.read["phones"]
         old.name = name_of(old)
-        old.tags = normal_tags(old.tags)
+        fit(old)
     except (Invalid, Conflict):
         return None, None
     return old, found

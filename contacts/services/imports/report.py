@@ -10,8 +10,8 @@ Action = Literal["created", "updated", "unchanged"]
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What stands for an address in a card that was taken, and is none: its place
-    (phones[0].number), its text, shortened, and why it is none and what to do."""
+    """What was not taken of a card that was: its place (phones[0].number, company), its text,
+    shortened, and why, and what to do."""
 
     field: str
     value: str
@@ -20,7 +20,9 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of one card. `matched_by` is id, external_id, uid, email or phone, or empty."""
+    """What became of one card. `matched_by` is id, external_id, uid, email or phone, or empty.
+    `left_out` are texts that stand for addresses and are none; `shortened` are texts, labels and
+    tags of which only a part is kept, or, of too many tags, none."""
 
     place: int
     line: int
@@ -29,6 +31,7 @@ class Taken:
     contact_id: uuid.UUID
     matched_by: str = ""
     left_out: Sequence[LeftOut] = ()
+    shortened: Sequence[LeftOut] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +57,8 @@ class Report:
     def left_out(self) -> int:
         """How many addresses of cards that were taken."""
         return sum(len(one.left_out) for one in self.taken)
+
+    @property
+    def shortened(self) -> int:
+        """How many texts of cards that were taken."""
+        return sum(len(one.shortened) for one in self.taken)

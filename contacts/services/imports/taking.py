@@ -22,10 +22,11 @@ from contacts.services.contacts import (
     part_values_of,
     update_contact,
 )
-from contacts.services.imports.cards import FIELDS, New, normalise
+from contacts.services.imports.cards import New, normalise
 from contacts.services.imports.changing import changes_of, unreadable_of
 from contacts.services.imports.matching import Present, find, identities
 from contacts.services.imports.report import Action, Refused, Report, Taken
+from contacts.services.vcards import FIELDS
 
 
 def take_all(
@@ -117,9 +118,7 @@ def _take_run(
         report.taken.append(taken)
     for new, one in _created(actor, made, report):
         seen[one.row.pk] = one.row.sort_name
-        taken = Taken(
-            new.place, new.line, one.row.name, "created", one.row.pk, left_out=new.left_out
-        )
+        taken = _taken(new, one.row.name, "created", one.row.pk)
         report.taken.append(taken)
     return len(found)
 
@@ -169,7 +168,11 @@ def _changed(
         before = contact.version
         after = update_contact(actor=actor, contact_id=contact.pk, changes=changes, card=own)
         name, action = after.name, "unchanged" if after.version == before else "updated"
-    return Taken(new.place, new.line, name, cast(Action, action), contact.pk, how, new.left_out)
+    return _taken(new, name, cast(Action, action), contact.pk, how)
+
+
+def _taken(new: New, name: str, action: Action, contact_id: uuid.UUID, how: str = "") -> Taken:
+    return Taken(new.place, new.line, name, action, contact_id, how, new.left_out, new.shortened)
 
 
 def _made(new: New, workspace_id: uuid.UUID | None = None) -> NewContact:

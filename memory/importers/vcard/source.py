@@ -136,10 +136,19 @@ class _Cards:
             for one in report.taken
             for what in one.left_out
         ]  # fmt: skip
+        shortened = [
+            Problem(
+                shown(self.file), one.line, f"{what.field} {what.value!r} {what.why}",
+                "shortened; the contact keeps the whole card, and exports write it so",
+                Code.TEXT_CHANGED,
+            )
+            for one in report.taken
+            for what in one.shortened
+        ]  # fmt: skip
         cards = Counter({str(name): rows for name, rows in outcomes.items()})
         cards["skipped"] = len(refused)
         made = Counter({"contact": outcomes["created"]})
-        return Tally({CARDS: +cards}, +made, [*self.findings, *left_out, *refused])
+        return Tally({CARDS: +cards}, +made, [*self.findings, *left_out, *shortened, *refused])
 
     def prepare(self, workspace_id: uuid.UUID) -> None:
         region = self.told.region
