@@ -19,10 +19,11 @@ class LeftOutOut(Output):
 
 
 class ShortenedOut(Output):
-    """A text, label or tag of a card or row that was taken, longer than is kept, or a tag of too
-    many. Of a card the contact keeps the whole, which exports write until the text is changed."""
+    """A text, label or tag of a card or row that was taken, longer than is kept, or tags of which
+    there are too many: the rest is left out. The contact keeps the whole card, which exports as
+    vCards write until that text, its emails, its numbers or its tags are changed; not so a row."""
 
-    field: str = Field(description="Its place, such as company, phones[0].label or tags[3]")
+    field: str = Field(description="Its place, such as company, phones[0].label, tags[3] or tags")
     value: str = Field(description="How it begins")
     why: str = Field(description="How long it is, and what is kept")
 

@@ -15,6 +15,7 @@ from config.lib.errors import Invalid
 from config.lib.redact import BEGINNING, redact_text
 from config.lib.scope import current_workspace_id
 from contacts.models import Workspace
+from contacts.services.fitting import Shortened, fitted
 
 MAX_EMAILS = MAX_PHONES = 50
 MAX_TAGS = 100
@@ -58,16 +59,6 @@ class Labelled:
 class Unreadable:
     """What stands for an email or number and is none: `field` is its place (phones[0].number),
     `text` what `text_of` makes of it, `why` what is wrong with it and what to do."""
-
-    field: str
-    text: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Shortened:
-    """A text of which less is kept than there was: `field` is what it is of (company,
-    phones[0].label), `text` all of it, without secrets, and `why` how long it is and may be."""
 
     field: str
     text: str
@@ -153,19 +144,22 @@ def normal_phones(given: Sequence[Labelled], region: str | None) -> list[Labelle
     return _all_of(readable_phones(given, region))
 
 
-def readable_emails(given: Iterable[Labelled]) -> tuple[list[Labelled], list[Unreadable]]:
-    """Those of `normal_emails` that can be taken, and those that cannot."""
+def readable_emails(
+    given: Iterable[Labelled], cut: list[Shortened] | None = None
+) -> tuple[list[Labelled], list[Unreadable]]:
+    """Those of `normal_emails` that can be taken, and those that cannot. With `cut`, which is told
+    of them, labels are no longer than is kept."""
 
     def read(one: Labelled) -> Labelled:
         return Labelled(read_email(one.value), _label(one.label))
 
-    return _sorted_out(given, "emails", "email", MAX_EMAILS, read)
+    return _sorted_out(given, "emails", "email", MAX_EMAILS, read, cut)
 
 
 def readable_phones(
-    given: Iterable[Labelled], region: str | None
+    given: Iterable[Labelled], region: str | None, cut: list[Shortened] | None = None
 ) -> tuple[list[Labelled], list[Unreadable]]:
-    """Those of `normal_phones` that can be taken, and those that cannot."""
+    """The same of `normal_phones`. An extension of up to seven digits stays in its label."""
 
     def read(one: Labelled) -> Labelled:
         number, extension = read_phone(one.value, region)
@@ -175,32 +169,7 @@ def readable_phones(
             label = f"{label} {suffix}".strip()
         return Labelled(number, label)
 
-    return _sorted_out(given, "phones", "number", MAX_PHONES, read)
-
-
-def shortened_labels(
-    given: Iterable[Labelled], name: str
-) -> tuple[list[Labelled], list[Shortened]]:
-    """Addresses as `readable_emails` and `readable_phones` give them, their labels no longer than
-    is kept; an extension stays."""
-    kept: list[Labelled] = []
-    cut: list[Shortened] = []
-    for index, one in enumerate(given):
-        label = one.label
-        if len(label) > MAX_LABEL:
-            cut.append(shortened(f"{name}[{index}].label", label, MAX_LABEL))
-            found = EXTENSION.fullmatch(label)
-            start, end = (found[1] or "", f" ext. {found[2]}") if found else (label, "")
-            start = redact_text(start, personal=True)[: MAX_LABEL - len(end)]
-            label = f"{start.strip()}{end}".strip()
-        kept.append(Labelled(one.value, label))
-    return kept, cut
-
-
-def shortened(field: str, text: str, most: int) -> Shortened:
-    """What is said of a text of which `most` characters are kept."""
-    why = f"has {len(text):,} characters; at most {most:,} are kept"
-    return Shortened(field, redact_text(text, personal=True), why)
+    return _sorted_out(given, "phones", "number", MAX_PHONES, read, cut)
 
 
 def text_of(one: Labelled) -> str:
@@ -216,6 +185,7 @@ def _sorted_out(
     column: str,
     limit: int,
     read: Callable[[Labelled], Labelled],
+    cut: list[Shortened] | None,
 ) -> tuple[list[Labelled], list[Unreadable]]:
     """Each once, with the first label that one of the same has; and what `read` does not take."""
     once: dict[str, str] = {}
@@ -228,7 +198,10 @@ def _sorted_out(
         except ValueError as error:
             unreadable.append(Unreadable(f"{name}[{index}].{column}", text_of(one), str(error)))
         else:
-            once[found.value] = once.get(found.value) or found.label
+            label = once.get(found.value) or found.label
+            if cut is not None:
+                label = _fitted_label(f"{name}[{index}].label", label, cut)
+            once[found.value] = label
     return [Labelled(value, label) for value, label in once.items()], unreadable
 
 
@@ -250,7 +223,7 @@ def normal_tags(given: Iterable[str]) -> list[str]:
         if any(character in tag for character in ",;"):
             errors[f"tags[{index}]"] = "holds a comma or semicolon; send two tags as two items"
         elif len(tag) > MAX_TAG:
-            errors[f"tags[{index}]"] = shortened("", tag, MAX_TAG).why
+            errors[f"tags[{index}]"] = f"has {len(tag)} characters; at most {MAX_TAG} are kept"
         elif tag:
             found.add(tag)
     if errors:
@@ -259,20 +232,32 @@ def normal_tags(given: Iterable[str]) -> list[str]:
 
 
 def shortened_tags(given: Iterable[str]) -> tuple[list[str], list[Shortened]]:
-    """`normal_tags` of what may be too long or too many: no longer and no more than are kept."""
+    """`normal_tags` of what may be too long or too many: no longer and no more than are kept, the
+    first of them; a tag that holds a comma is two. Secrets go before case does, by which they are
+    known."""
     cut: list[Shortened] = []
-    found: dict[str, None] = {}
+    found: set[str] = set()
+    over: dict[str, None] = {}
     for index, name in enumerate(given):
-        tag = _tag(name)
-        if len(tag) > MAX_TAG:
-            cut.append(shortened(f"tags[{index}]", tag, MAX_TAG))
-            tag = redact_text(tag, personal=True)[:MAX_TAG].strip()
-        if tag and tag not in found and len(found) == MAX_TAGS:
-            why = f"is one too many: at most {MAX_TAGS} are kept"
-            cut.append(Shortened(f"tags[{index}]", redact_text(tag, personal=True), why))
-        elif tag:
-            found[tag] = None
-    return normal_tags(found), cut
+        for part in re.split("[,;]", _tag(redact_text(name))):
+            too_long: list[Shortened] = []
+            tag = fitted(f"tags[{index}]", part.strip(), MAX_TAG, too_long)
+            if not tag or tag in found:
+                continue
+            if len(found) == MAX_TAGS:
+                over[tag] = None
+            else:
+                found.add(tag)
+                cut += too_long
+    if over:
+        cut.append(too_many("tags", list(over), MAX_TAGS))
+    return sorted(found), cut
+
+
+def too_many(name: str, over: Sequence[object], most: int) -> Shortened:
+    """What is said of those of a contact's `name` that are `over` the `most` that it may have."""
+    text = ", ".join(str(one) for one in over[:10])
+    return Shortened(name, text, f"{most + len(over):,} {name}; at most {most} are kept")
 
 
 def _tag(name: str) -> str:
@@ -282,6 +267,16 @@ def _tag(name: str) -> str:
 def _label(text: str) -> str:
     """One line, without the parentheses that it is written in."""
     return folded(re.sub(r"[()\x00-\x1f\x7f]+", " ", text))
+
+
+def _fitted_label(field: str, label: str, cut: list[Shortened]) -> str:
+    found = EXTENSION.fullmatch(label)
+    start, end = (found[1] or "", f" ext. {found[2]}") if found else (label, "")
+    kept = fitted(field, start, MAX_LABEL, cut, end=end).strip()
+    # What ended otherwise must not look like an extension.
+    if not found and (made := EXTENSION.fullmatch(kept)) and kept != label:
+        return made[1] or ""
+    return kept
 
 
 def _at_most(given: Sequence[object], limit: int, name: str) -> None:

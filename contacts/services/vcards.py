@@ -11,20 +11,19 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC
 from typing import Any, Literal
 
+from django.db.models import TextField
+
 from config.lib.errors import Invalid
-from config.lib.redact import redact_text
 from contacts.models import Contact
 from contacts.services.addresses import (
     EXTENSION,
     Labelled,
-    Shortened,
     readable_emails,
     readable_phones,
-    shortened,
-    shortened_labels,
     shortened_tags,
     text_of,
 )
+from contacts.services.fitting import Shortened, fitted
 from contacts.services.unreadable import but, texts_of
 from contacts.services.vcard_lines import (
     Line,
@@ -44,8 +43,9 @@ MAX_CARD = 1_000_000
 MAX_UID = 300
 # What a contact's own columns hold of it.
 FIELDS = ("name", "company", "role", "location", "relationship", "description", "notes")
-_LONGEST: dict[str, int] = {
-    one.name: one.max_length
+# (characters, whether it is a text in which personal data may stand), as the columns have it.
+LONGEST = {
+    one.name: (one.max_length, isinstance(one, TextField))
     for one in Contact._meta.fields
     if one.name in FIELDS and one.max_length
 }
@@ -170,18 +170,13 @@ def read_card(text: str) -> Card:
 
 
 def fit(card: Card) -> list[Shortened]:
-    """In place: no text and no tag longer, and not more tags, than a contact keeps. What that left
-    out of it; the raw card has it still."""
-    cut = []
-    for name in FIELDS:
-        text = getattr(card, name)
-        if len(text) > _LONGEST[name]:
-            cut.append(shortened(name, text, _LONGEST[name]))
-            # Not a part of a secret, which nobody would know again.
-            kept = redact_text(text, personal=True)[: _LONGEST[name]]
-            setattr(card, name, kept.strip())
-    card.tags, too_much = shortened_tags(card.tags)
-    return cut + too_much
+    """In place: no text and no tag longer, and not more tags, than a contact keeps. What that is
+    less than it was; the raw card has it still."""
+    cut: list[Shortened] = []
+    for name, (most, personal) in LONGEST.items():
+        setattr(card, name, fitted(name, getattr(card, name), most, cut, personal=personal))
+    card.tags, fewer = shortened_tags(card.tags)
+    return cut + fewer
 
 
 def _one_line(text: str) -> str:
@@ -250,7 +245,7 @@ def write_card(
     tags = ",".join(escape(tag) for tag in contact["tags"])
     lines += kept.same_tags(contact["tags"]) or _filled("CATEGORIES", tags)
     for column, name in _OWN.items():
-        lines += _filled(name, escape(contact[column]))
+        lines += kept.same(name, column, contact) or _filled(name, escape(contact[column]))
     lines += kept.others
     changed = contact["updated_at"].astimezone(UTC)
     lines.append(Line("REV", f"{changed:%Y%m%dT%H%M%SZ}"))
@@ -311,10 +306,9 @@ class _Kept:
             return []
         read = but(given, texts)
         if name == "EMAIL":
-            then, _ = readable_emails(read)
+            then, _ = readable_emails(read, [])
         else:
-            then, _ = readable_phones(read, self.region)
-        then, _ = shortened_labels(then, "")
+            then, _ = readable_phones(read, self.region, [])
         return self._with_labels(self.named(name)) if list(now) == then else []
 
     def unread(self, name: str) -> tuple[list[Line], list[str]]:

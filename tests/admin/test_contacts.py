@@ -248,7 +248,7 @@ def test_files_are_imported_after_a_preview(otto, workspace):
     assert "2 created" in preview
     assert "1 email or number could not be read" in preview
     assert "emails[0].email: is not an email address" in preview
-    assert "1 text longer than a contact keeps" in preview
+    assert "1 text, label or tag of more than a contact keeps" in preview
     assert "company: has 303 characters; at most 300 are kept" in preview
     assert "<i>" not in preview
     with workspace_scope(workspace.id):

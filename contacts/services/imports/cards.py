@@ -11,15 +11,14 @@ import orjson
 from config.lib.errors import DomainError, Invalid
 from contacts.services.addresses import (
     Labelled,
-    Shortened,
     Unreadable,
     read_email,
     readable_emails,
     readable_phones,
-    shortened_labels,
     text_of,
 )
 from contacts.services.contacts import NewContact
+from contacts.services.fitting import Shortened
 from contacts.services.imports.report import LeftOut, Refused, Report
 from contacts.services.unreadable import but, texts_of
 from contacts.services.vcards import Card, Piece, fit, read_card
@@ -129,21 +128,24 @@ def normalise(new: New, region: str | None) -> None:
     if any(ord(character) < 32 for character in card.uid):
         raise Invalid({"UID": "holds control characters"})
     new.left_out = [LeftOut(one.field, _shown(one.text), one.why) for one in unreadable]
-    too_long = [*fit(card), *found.shortened]
-    new.shortened = [LeftOut(one.field, _shown(one.text), one.why) for one in too_long]
+    new.shortened = said([*fit(card), *found.shortened])
+
+
+def said(shortened: Iterable[Shortened]) -> list[LeftOut]:
+    """As reports have it."""
+    return [LeftOut(one.field, _shown(one.text), one.why) for one in shortened]
 
 
 def read_addresses(card: Card, region: str | None, unreadable: object = None) -> Addresses:
     """Of a card as it stands. What is in `unreadable`, a contact's, is passed over."""
     given = {"emails": card.emails, "phones": card.phones}
-    emails, bad_emails = readable_emails(but(given["emails"], texts_of(unreadable, "emails")))
+    cut: list[Shortened] = []
+    emails, bad_emails = readable_emails(but(given["emails"], texts_of(unreadable, "emails")), cut)
     phones, bad_phones = readable_phones(
-        but(given["phones"], texts_of(unreadable, "phones")), region
+        but(given["phones"], texts_of(unreadable, "phones")), region, cut
     )
-    emails, long_emails = shortened_labels(emails, "emails")
-    phones, long_phones = shortened_labels(phones, "phones")
     read, bad = {"emails": emails, "phones": phones}, {"emails": bad_emails, "phones": bad_phones}
-    return Addresses(given, read, bad, [*long_emails, *long_phones])
+    return Addresses(given, read, bad, cut)
 
 
 def name_of(card: Card) -> str:

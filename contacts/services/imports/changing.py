@@ -5,17 +5,27 @@ from typing import Any
 
 from config.lib.errors import Conflict, Invalid
 from contacts.models import Contact
-from contacts.services.addresses import Labelled
+from contacts.services.addresses import (
+    MAX_EMAILS,
+    MAX_PHONES,
+    MAX_TAGS,
+    Labelled,
+    too_many,
+)
+from contacts.services.fitting import Shortened, fitted
 from contacts.services.imports.cards import (
     ADDRESSES,
     Addresses,
     New,
     name_of,
     read_addresses,
+    said,
 )
 from contacts.services.imports.matching import Present
 from contacts.services.unreadable import MAX_TEXTS, texts_of
-from contacts.services.vcards import FIELDS, Card, fit, own_uid, read_card
+from contacts.services.vcards import FIELDS, LONGEST, Card, fit, own_uid, read_card
+
+MOST = {"emails": MAX_EMAILS, "phones": MAX_PHONES, "tags": MAX_TAGS}
 
 
 def changes_of(
@@ -37,6 +47,9 @@ def changes_of(
 
     Of two cards of one contact in a file it keeps the `first`, and the other adds to it: else each
     would take back what the other said, whenever the file is read.
+
+    What is more than a contact keeps of both together is left out, the card's first, and `new` has
+    it.
     """
     card = new.card
     nameless = not card.uid and not holder.vcard_uid
@@ -45,6 +58,7 @@ def changes_of(
     takes_away = first and how == "uid"
     old, stood = _before(holder, region) if same_card else (None, None)
     changes: dict[str, Any] = dict(new.given)
+    cut: list[Shortened] = []
     for name in FIELDS:
         value, here = getattr(card, name), getattr(contact, name)
         if old is not None:
@@ -52,7 +66,8 @@ def changes_of(
                 changes[name] = value
         elif name == "notes" and how in ("email", "phone") and here.strip():
             if value.strip() not in here:
-                changes[name] = f"{here}\n\n{value}"
+                both = f"{here}\n\n{value}"
+                changes[name] = fitted(name, both, LONGEST[name][0], cut, personal=True)
         elif value:
             changes[name] = value
     for name in ADDRESSES:
@@ -63,7 +78,14 @@ def changes_of(
     was_tags = set(old.tags) if old is not None else set()
     gone = was_tags - set(card.tags) if takes_away else set[str]()
     changes["tags"] = [tag for tag in held["tags"] if tag not in gone]
-    changes["tags"] += [tag for tag in card.tags if tag not in was_tags]
+    changes["tags"] += [
+        tag for tag in card.tags if tag not in was_tags and tag not in changes["tags"]
+    ]
+    for name, most in MOST.items():
+        changes[name], over = changes[name][:most], changes[name][most:]
+        if over:
+            cut.append(too_many(name, over, most))
+    new.shortened = [*new.shortened, *said(cut)]
     own: dict[str, str] = {}
     if card.raw and (contact.vcard == "" or (same_card and contact.vcard == holder.vcard)):
         own["vcard"] = card.raw

@@ -21,8 +21,8 @@ class LeftOut:
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What became of one card. `matched_by` is id, external_id, uid, email or phone, or empty.
-    `left_out` are texts that stand for addresses and are none; `shortened` are texts, labels and
-    tags of which only a part is kept, or, of too many tags, none."""
+    `left_out` are texts that stand for addresses and are none; `shortened` is of what more was
+    there than is kept."""
 
     place: int
     line: int

@@ -139,7 +139,7 @@ class _Cards:
         shortened = [
             Problem(
                 shown(self.file), one.line, f"{what.field} {what.value!r} {what.why}",
-                "shortened; the contact keeps the whole card, and exports write it so",
+                "the rest is left out; the contact keeps the whole card, and exports write it so",
                 Code.TEXT_CHANGED,
             )
             for one in report.taken

@@ -1,0 +1,36 @@
+"""What is longer than is kept: shortened once, and no secret or mark of one is cut in two."""
+
+import uuid
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from config.lib.redact import NOTHING, redact_text, redacting_for
+from contacts.services.fitting import Shortened, fitted
+
+PIECES = st.sampled_from(
+    [
+        "word ", "x", "\n", " aaa ", "ghp_" + "a1B2" * 9, "AKIAIOSFODNN7EXAMPLE",
+        '{"password": "hunter2hunter2xyzw"}', '{"token": "x', "password=q1w2e3r4t5",
+        "curl -u bob:hunter2secret https://h/", "Cookie: sid=abcdef0123456789abcdef",
+        "Authorization: Bearer abcdefghijklmnopqrstuvwxyz", "postgres://u:secretpw@h/db",
+        "-----BEGIN RSA PRIVATE KEY-----\nMIIEabc\n-----END RSA PRIVATE KEY-----",
+    ]
+)  # fmt: skip
+TEXT = st.lists(PIECES, min_size=3, max_size=24).map("".join)
+
+
+@settings(max_examples=400, deadline=None)
+@given(TEXT, st.sampled_from([60, 100, 200, 300]), st.sampled_from(["", " ext. 12"]))
+def test_what_is_kept_is_short_without_secrets_and_stays_so(text, most, end):
+    with redacting_for(uuid.uuid4(), NOTHING):
+        cut: list[Shortened] = []
+        kept = fitted("notes", text, most, cut, end=end)
+        assert len(kept) <= most
+        assert kept.endswith(end)
+        for one in cut:
+            assert redact_text(one.text) == one.text
+        if len(text) > most // 2 and not end:
+            again: list[Shortened] = []
+            assert redact_text(kept) == kept == fitted("notes", kept, most, again)
+            assert again == []
