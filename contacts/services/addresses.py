@@ -239,7 +239,8 @@ def shortened_tags(given: Iterable[str]) -> tuple[list[str], list[Shortened]]:
     found: set[str] = set()
     over: dict[str, None] = {}
     for index, name in enumerate(given):
-        for part in re.split("[,;]", _tag(redact_text(name))):
+        clean = _tag(redact_text(name))
+        for part in re.split("[,;]", clean) if "," in clean or ";" in clean else [clean]:
             too_long: list[Shortened] = []
             tag = fitted(f"tags[{index}]", part.strip(), MAX_TAG, too_long)
             if not tag or tag in found:
@@ -270,6 +271,8 @@ def _label(text: str) -> str:
 
 
 def _fitted_label(field: str, label: str, cut: list[Shortened]) -> str:
+    if len(label) <= MAX_LABEL // 2:
+        return label
     found = EXTENSION.fullmatch(label)
     start, end = (found[1] or "", f" ext. {found[2]}") if found else (label, "")
     kept = fitted(field, start, MAX_LABEL, cut, end=end).strip()
