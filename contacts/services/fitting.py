@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from config.lib.redact import MARK, redact_text
+from config.lib.redact import BEGINNING, MARK, redact_text
 
 # Of a text of which less is kept than there was, what is said.
 _SAID = 500
-# The longest mark of a secret, and rounds in which a beginning loses what looks like one.
-_LONGEST_MARK, _ROUNDS = 80, 8
+# In which a text loses what looks like a secret.
+_ROUNDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +57,22 @@ def _clean(text: str, personal: bool) -> str:
 def _beginning(clean: str, most: int, personal: bool) -> str:
     """Of a text without secrets: without a part of a mark, and without what looks like the
     beginning of a secret now that its end is gone."""
-    for found in MARK.finditer(clean, max(0, most - _LONGEST_MARK), most + _LONGEST_MARK):
-        if found.start() < most < found.end():
-            most = found.start()
-            break
-    kept = clean[:most].rstrip()
+    kept = _whole_marks(clean[:most])
     for _ in range(_ROUNDS):
         again = redact_text(kept, personal=personal)
         if again == kept:
             break
         pairs = zip(kept, again, strict=False)
         same = next((at for at, (one, other) in enumerate(pairs) if one != other), len(kept))
-        kept = kept[: min(same, len(kept) - 1)].rstrip()
+        kept = _whole_marks(kept[: min(same, len(kept) - 1)])
     return kept
+
+
+def _whole_marks(kept: str) -> str:
+    """Without the beginning of a mark at the end."""
+    at = kept.rfind(BEGINNING[0])
+    if at >= 0:
+        partly = kept.startswith(BEGINNING, at) and not MARK.match(kept, at)
+        if partly or BEGINNING.startswith(kept[at:]):
+            kept = kept[:at]
+    return kept.rstrip()
