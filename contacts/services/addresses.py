@@ -212,6 +212,11 @@ def _all_of(sorted_out: tuple[list[Labelled], list[Unreadable]]) -> list[Labelle
     return found
 
 
+def folded_tag(name: str) -> str:
+    """A tag as it is stored. Secrets go before case does, by which they are known."""
+    return folded(_casefolded(folded(redact_text(name))))
+
+
 def normal_tags(given: Iterable[str]) -> list[str]:
     """Casefolded, in order of the alphabet, each once: one tag however it was typed."""
     names = list(given)
@@ -219,7 +224,7 @@ def normal_tags(given: Iterable[str]) -> list[str]:
     errors: dict[str, str] = {}
     found: set[str] = set()
     for index, name in enumerate(names):
-        tag = _tag(name)
+        tag = folded_tag(name)
         if any(character in tag for character in ",;"):
             errors[f"tags[{index}]"] = "holds a comma or semicolon; send two tags as two items"
         elif len(tag) > MAX_TAG:
@@ -233,13 +238,12 @@ def normal_tags(given: Iterable[str]) -> list[str]:
 
 def shortened_tags(given: Iterable[str]) -> tuple[list[str], list[Shortened]]:
     """`normal_tags` of what may be too long or too many: no longer and no more than are kept, the
-    first of them; a tag that holds a comma is two. Secrets go before case does, by which they are
-    known."""
+    first of them; a tag that holds a comma is two."""
     cut: list[Shortened] = []
     found: set[str] = set()
     over: dict[str, None] = {}
     for index, name in enumerate(given):
-        clean = _tag(redact_text(name))
+        clean = folded_tag(name)
         for part in re.split("[,;]", clean) if "," in clean or ";" in clean else [clean]:
             too_long: list[Shortened] = []
             tag = fitted(f"tags[{index}]", part.strip(), MAX_TAG, too_long)
@@ -259,10 +263,6 @@ def too_many(name: str, over: Sequence[object], most: int) -> Shortened:
     """What is said of those of a contact's `name` that are `over` the `most` that it may have."""
     text = ", ".join(str(one) for one in over[:10])
     return Shortened(name, text, f"{most + len(over):,} {name}; at most {most} are kept")
-
-
-def _tag(name: str) -> str:
-    return folded(_casefolded(folded(name)))
 
 
 def _label(text: str) -> str:

@@ -19,12 +19,14 @@ from typing import Any
 import orjson
 from django.apps import apps
 from django.db import IntegrityError, models, transaction
+from django.db.models import CharField
 
 from config.lib.actor import Actor
 from config.lib.db.models import WorkspaceRow
 from config.lib.db.owner import as_owner
 from config.lib.redact import redact
 from config.lib.scope import workspace_scope
+from config.lib.shorten import beginning
 from contacts.models import IdempotencyKey, Revision, Workspace
 from contacts.services import funnel, redaction, seals
 from memory.counted import START
@@ -167,9 +169,11 @@ def _fitting(row: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
     """A mark may be longer than what it stands for. With what follows from a text."""
     fitting = dict(changes)
     for name, value in changes.items():
-        longest = getattr(row._meta.get_field(name), "max_length", None)
+        field = row._meta.get_field(name)
+        longest = getattr(field, "max_length", None)
         if isinstance(value, str) and longest is not None:
-            fitting[name] = value[:longest]
+            personal = not isinstance(field, CharField)
+            fitting[name] = beginning(value, longest, personal=personal)
     if isinstance(row, RawLine) and "raw" in fitting:
         fitting["digest"] = hashlib.sha256(fitting["raw"].encode()).digest()
     if isinstance(row, Memory) and "text" in fitting:
@@ -187,8 +191,8 @@ def _own_row(workspace_id: uuid.UUID, report: Redacted, actor: Actor) -> None:
             return
         report.note("workspace", _marks([row.name, row.settings]) - _marks(before))
         if not report.dry_run:
-            name = row.name[: Workspace._meta.get_field("name").max_length]
-            Workspace.objects.filter(pk=row.pk).update(name=name, settings=row.settings)
+            fitting = _fitting(row, {"name": row.name, "settings": row.settings})
+            Workspace.objects.filter(pk=row.pk).update(**fitting)
             after = {"erased": ["name", "settings"]}
             funnel.record(row, "redact", actor=actor, before={}, after=after)
 

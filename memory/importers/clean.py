@@ -10,6 +10,7 @@ import orjson
 from django.db.models import CharField
 
 from config.lib.redact import SHORTEST_SECRET, may_hold_secrets, redact, redact_text, taken_out
+from config.lib.shorten import beginning
 from memory.importers.flags import instructions_in
 from memory.importers.problems import Code, Finding
 from memory.importers.rows import Draft, Entry, Link
@@ -121,7 +122,8 @@ class Cleaner:
             cut = storable.cut
             field: Any = draft.model._meta.get_field(name)
             # As the funnel does: what names something is looked up by it.
-            clean = self.value(value, storable, personal=not isinstance(field, CharField))
+            personal = not isinstance(field, CharField)
+            clean = self.value(value, storable, personal=personal)
             if storable.cut > cut:
                 reason = f"{name} is larger than can be stored"
                 entry.findings.append(Finding(Code.TEXT_CUT, reason, "its texts were cut"))
@@ -136,7 +138,7 @@ class Cleaner:
                         f"cut at {field.max_length:,}",
                     )
                 )
-                clean = clean[: field.max_length]
+                clean = beginning(clean, field.max_length, personal=personal)
             draft.values[name] = clean
 
     def _counted(self, before: Any, after: Any) -> Any:

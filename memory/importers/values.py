@@ -12,6 +12,7 @@ from typing import Any
 
 from config.lib import clock
 from config.lib.redact import redact_text
+from config.lib.shorten import before_secret
 from memory.importers.problems import Code, Finding
 
 # A time that nobody knows; the row says so in its metadata.
@@ -108,7 +109,7 @@ class Fields:
         text = value if isinstance(value, str) else str(value)
         if limit is not None and len(text) > limit:
             self.find(Code.TEXT_CUT, f"{name} has {len(text):,} characters", f"cut at {limit:,}")
-            return text[:limit]
+            return before_secret(text, limit)
         return text
 
     def json(self, name: str, shape: type, *, what: str = "left empty") -> Any:

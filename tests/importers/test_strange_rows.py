@@ -330,6 +330,31 @@ IMPORTERS = (
 )
 
 
+@pytest.mark.django_db
+def test_where_a_text_is_cut_no_secret_is_cut_in_two(workspace, tmp_path):
+    """Nobody would know its beginning again; and a tag's, in another case."""
+    key = "AKIAIOSFODNN7EXAMPLE"
+    person = {
+        "id": "c", "name": "n" * 281 + f" {TOKEN}", "company": "c" * 281 + f" {TOKEN}",
+        "role": f"grower {TOKEN}", "created_at": AT, "updated_at": AT,
+    }  # fmt: skip
+    tags = [
+        {"contact_id": "c", "tag": tag} for tag in (key, "t" * 90 + f" {TOKEN}", "client, vendor")
+    ]
+    rows: Rows = {"sessions": [], "workers": [], "contacts": [person], "contact_tags": tags}
+    path = make(tmp_path / "half.db", "life-engine", rows)
+    report = run_import(workspace_id=workspace.id, source=LIFE_ENGINE, where=str(path))
+    assert report.checked.ok, report.checked.differences
+    with workspace_scope(workspace.id):
+        contact = Contact.objects.get()
+        names = list(contact.contact_tags.values_list("tag__name", flat=True))
+    assert (contact.name, contact.company) == ("n" * 281, "c" * 281)
+    assert contact.role.startswith("grower [REDACTED:")
+    assert len(names) == 3
+    assert {"client vendor", "t" * 90} <= set(names)
+    assert not any(name.startswith("akia") for name in names)
+
+
 def shaped(path: Path, rows: Rows, shape: str) -> Path:
     """A database of this shape with the rows that have a key of plain text, each once."""
     with sqlite3.connect(path) as db:

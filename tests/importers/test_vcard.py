@@ -147,7 +147,7 @@ def test_a_text_that_is_too_long_is_shortened_and_said(workspace, tmp_path):
     assert first.checked.ok, first.checked.differences
     assert (first.tables["cards"].created, again.tables["cards"].unchanged) == (2, 2)
     for report in (first, again):
-        told = [one for one in report.problems if one.code == Code.TEXT_CHANGED]
+        told = [one for one in report.problems if one.code == Code.TEXT_CUT]
         assert [(one.line, one.reason.split()[0]) for one in told] == [
             (6, "company"), (6, "phones[0].label"),
         ]  # fmt: skip

@@ -6,6 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from config.lib.redact import NOTHING, redact_text, redacting_for
+from config.lib.shorten import before_secret
 from contacts.services.fitting import Shortened, fitted
 
 PIECES = st.sampled_from(
@@ -37,3 +38,17 @@ def test_what_is_kept_is_short_without_secrets_and_stays_so(text, most, end):
             again: list[Shortened] = []
             assert redact_text(kept) == kept == fitted("notes", kept, most, again)
             assert again == []
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(TEXT, st.integers(1, 300))
+def test_what_is_redacted_afterwards_holds_no_half_of_a_secret(text, most):
+    with redacting_for(uuid.uuid4(), NOTHING):
+        kept = before_secret(text, most)
+        assert text.startswith(kept)
+        assert len(kept) <= most
+        clean = redact_text(kept)
+        for secret in ("ghp_a1B2", "AKIAIOSF", "hunter2hunter2xyzw"):
+            assert secret not in clean or secret in redact_text(text)
+    assert before_secret("w" * 90, 80) == "w" * 80
+    assert before_secret("key ghp_" + "a1B2" * 9 + " and more", 30) == "key "

@@ -4,8 +4,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from config.lib.shorten import beginning
 from contacts.models import Contact
-from contacts.services.addresses import Labelled, folded, read_email, read_phone
+from contacts.services.addresses import (
+    MAX_TAG,
+    Labelled,
+    folded,
+    folded_tag,
+    read_email,
+    read_phone,
+)
 from memory.importers.life_engine.parts import NO_NAME, Row, notes_of, without_none
 from memory.importers.problems import Code
 from memory.importers.rows import Draft, Entry
@@ -86,7 +94,7 @@ def _tags(f: Fields, tags: Sequence[Any]) -> list[str]:
     found: dict[str, str] = {}
     for tag in tags:
         given = "" if tag is None else str(tag)
-        name = folded(folded(given).casefold()).replace(",", " ").replace(";", " ")
+        name = folded_tag(given.replace(",", " ").replace(";", " "))
         if not name:
             f.find(Code.EMPTY, "an empty tag", "left out")
         elif name in found:
@@ -94,4 +102,4 @@ def _tags(f: Fields, tags: Sequence[Any]) -> list[str]:
             f.find(Code.DUPLICATE, f"the tag {given!r:.60} {said}", "kept once")
         else:
             found[name] = given
-    return sorted(name[:100] for name in found)
+    return sorted(beginning(name, MAX_TAG) for name in found)

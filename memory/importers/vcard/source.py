@@ -13,8 +13,11 @@ from pathlib import Path
 from config.lib.actor import Actor
 from config.lib.redact import redact_text
 from contacts.services.imports import (
+    LeftOut,
     Read,
+    Refused,
     Region,
+    Taken,
     cards_here,
     read_cards,
     ready_cards,
@@ -32,6 +35,9 @@ CARDS = "cards"
 # A transaction's worth, by count and by characters; it holds the workspace meanwhile.
 BATCH, BATCH_CHARS = 500, 2_000_000
 MAX_LINE = 1 << 20
+# What became of what is not in the contact's columns.
+UNREADABLE = "kept in the contact as unreadable; the next import that can read it adds it"
+TOO_LONG = "the rest is left out; the contact keeps the whole card, and exports write it so"
 # Of one card with its photograph; what contacts keep of it is less.
 MAX_CARD = 8 << 20
 
@@ -97,6 +103,10 @@ def _entry(file: Path, batch: list[Piece], findings: list[Problem], told: _Told)
     return Entry(CARDS, f"{shown(file)}:{batch[0].line}", work=_Cards(file, batch, findings, told))
 
 
+def _said(what: LeftOut) -> str:
+    return f"{what.field} {what.value!r} {what.why}"
+
+
 class _Cards:
     """Some cards of a file."""
 
@@ -120,35 +130,27 @@ class _Cards:
         self.told.refused.update((self.file, one.place) for one in report.refused)
         outcomes = Counter(one.action for one in report.taken)
         refused = [
-            Problem(
-                shown(self.file), one.line,
-                "; ".join(f"{name} {text}" for name, text in one.errors.items())[:300],
-                "skipped", Code.REFUSED,
-            )
+            self._problem(one, "; ".join(f"{n} {text}" for n, text in one.errors.items())[:300],
+                          "skipped", Code.REFUSED)
             for one in report.refused
         ]  # fmt: skip
         left_out = [
-            Problem(
-                shown(self.file), one.line, f"{what.field} {what.value!r} {what.why}",
-                "kept in the contact as unreadable; the next import that can read it adds it",
-                Code.BAD_VALUE,
-            )
+            self._problem(one, _said(what), UNREADABLE, Code.BAD_VALUE)
             for one in report.taken
             for what in one.left_out
-        ]  # fmt: skip
+        ]
         shortened = [
-            Problem(
-                shown(self.file), one.line, f"{what.field} {what.value!r} {what.why}",
-                "the rest is left out; the contact keeps the whole card, and exports write it so",
-                Code.TEXT_CHANGED,
-            )
+            self._problem(one, _said(what), TOO_LONG, Code.TEXT_CUT)
             for one in report.taken
             for what in one.shortened
-        ]  # fmt: skip
+        ]
         cards = Counter({str(name): rows for name, rows in outcomes.items()})
         cards["skipped"] = len(refused)
         made = Counter({"contact": outcomes["created"]})
         return Tally({CARDS: +cards}, +made, [*self.findings, *left_out, *shortened, *refused])
+
+    def _problem(self, one: Taken | Refused, reason: str, action: str, code: Code) -> Problem:
+        return Problem(shown(self.file), one.line, reason, action, code)
 
     def prepare(self, workspace_id: uuid.UUID) -> None:
         region = self.told.region
