@@ -32,6 +32,7 @@ from sessions.models import (
     SessionEvent,
     StagedContent,
     Thread,
+    Worker,
 )
 from tests.importers import small
 
@@ -353,6 +354,31 @@ def test_where_a_text_is_cut_no_secret_is_cut_in_two(workspace, tmp_path):
     assert len(names) == 3
     assert {"client vendor", "t" * 90} <= set(names)
     assert not any(name.startswith("akia") for name in names)
+
+
+@pytest.mark.django_db
+def test_what_is_longer_than_its_column_is_cut_and_found(workspace, tmp_path):
+    long = "w" * 290 + f" {TOKEN}"
+    params = {"description": long, "workspace": "/" + "p" * 990 + f" {TOKEN}"}
+    worker = {"id": "w", "status": "pending", "created_at": AT, "params_json": json.dumps(params)}
+    made = {
+        "life-engine": {"sessions": [], "workers": [worker]},
+        "experience-store": {
+            "experience": [experience("e", provenance=json.dumps({"actor": f"{'a' * 50} {TOKEN}"}))]
+        },
+    }  # fmt: skip
+    cut = {}
+    for name, rows in made.items():
+        path = make(tmp_path / f"{name}.db", name, rows)
+        report = run_import(workspace_id=workspace.id, source=SOURCES[name], where=str(path))
+        assert report.checked.ok, report.checked.differences
+        cut[name] = [p.reason for p in report.problems if p.code == Code.TEXT_CUT]
+    with workspace_scope(workspace.id):
+        worker = Worker.objects.get()
+        memory = Memory.objects.get()
+    assert (worker.name, worker.workspace_path) == ("w" * 290, "/" + "p" * 990)
+    assert memory.actor == "a" * 50
+    assert [len(found) for found in cut.values()] == [2, 1]
 
 
 def shaped(path: Path, rows: Rows, shape: str) -> Path:

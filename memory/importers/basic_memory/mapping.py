@@ -31,7 +31,6 @@ KINDS = {
 }
 # Turns what a link names into the key of that note; None where there is none.
 Resolve = Callable[[str], str | None]
-MAX_NAME = 300
 
 
 def title_of(note: Note) -> str:
@@ -69,7 +68,7 @@ def note(note: Note, parsed: Parsed, key: str, relative: str, resolve: Resolve) 
     )
     entry = Entry("notes", key, [draft], findings=list(note.findings), at=_changed(note))
     if is_person(note):
-        contact = Draft(Contact, key, {"name": title[:MAX_NAME]}, once=frozenset({"name"}))
+        contact = Draft(Contact, key, {"name": title}, once=frozenset({"name"}))
         entry.drafts += [contact, about(key, "contact", Contact, key)]
     return entry
 

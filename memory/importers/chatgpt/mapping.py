@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from config.lib.shorten import before_secret
 from memory.importers.chatgpt.parts import content_of
 from memory.importers.chatgpt.tree import Path
 from memory.importers.keys import row_key
@@ -63,7 +64,7 @@ def conversation(row: Mapping[str, Any], key: str, paths: Sequence[Path], agent:
             Thread,
             thread_key(key, path.key),
             {
-                "name": title if not number else f"{title[:280]} (branch {number})",
+                "name": title if not number else f"{before_secret(title, 280)} (branch {number})",
                 "status": "closed",
                 "metadata": without_empty(forked_at=path.fork),
             },
@@ -102,7 +103,7 @@ def message(
         blocks=blocks,
         native_uuid=message_key(key),
         native_parent_uuid=message_key(parent) if isinstance(parent, str) else "",
-        model=str(told.get("model_slug") or "")[:120],
+        model=before_secret(str(told.get("model_slug") or ""), 120),
         occurred_at=at_or(occurred, before),
         metadata=without_empty(
             **{one: told.get(one) for one in _KEPT},

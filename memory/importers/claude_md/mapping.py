@@ -113,7 +113,7 @@ def _memory(
     if place.project:
         project = row_key("project", place.project)
         draft.refs["project"] = Ref(Project, project)
-        title = {"title": place.project[:300]}
+        title = {"title": place.project}
         drafts.append(Draft(Project, project, title, once=frozenset({"title"})))
     uri = f"file://{shown(note.path)}#L{line}"
     drafts.append(evidence(key, uri[-2000:], quote))

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from config.lib import clock
+from config.lib.shorten import before_secret
 from memory.importers.life_engine.parts import Row, json_object, text_or_empty, without_none
 from memory.importers.problems import Code
 from memory.importers.rows import Appended, Draft, Entry, Ref
@@ -253,7 +254,7 @@ def event(row: Row, session_id: str, agent: str) -> Entry:
     key = f.text("id")
     at = f.past("timestamp")
     kind = "_".join(part for part in (f.text("event_type"), f.text("event_action")) if part)
-    kind = kind[:60] or "event"
+    kind = before_secret(kind, 60) or "event"
     data = json_object(f, "data")
     actor = f.text("actor")
     if session_id:
@@ -271,7 +272,7 @@ def event(row: Row, session_id: str, agent: str) -> Entry:
             "kind": Kind.OCCURRENCE,
             "text": " ".join(part for part in (kind, actor) if part),
             "data": without_empty(type="event", event_type=kind, actor=actor, data=data),
-            "actor": actor[:60],
+            "actor": actor,
             "state": MemoryState.ARCHIVED,
             "recorded_at": at_or(at),
         },
