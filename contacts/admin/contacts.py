@@ -27,6 +27,7 @@ from contacts.services.contacts import (
     PARTS,
     create_contact,
     delete_contact,
+    dismiss_unreadable,
     part_values,
     update_contact,
 )
@@ -108,6 +109,18 @@ class ContactAdmin(WorkspaceAdmin):
                 actor=actor, source_id=row.pk, reason=reason
             ),
             open_to=lambda row: row.merged_into_id is not None,
+            bulk=False,
+        ),
+        RowAction(
+            name="dismiss-unreadable",
+            label="Take out what could not be read",
+            done="What could not be read is taken out; the contact's history has it.",
+            icon="backspace",
+            role=Role.OPERATOR,
+            run=lambda *, actor, row, reason: dismiss_unreadable(
+                actor=actor, contact_id=row.pk, reason=reason
+            ),
+            open_to=lambda row: row.merged_into_id is None and bool(row.unreadable),
             bulk=False,
         ),
     )

@@ -154,6 +154,27 @@ def delete_contact(request: HttpRequest, contact_id: Id, reason: Reason = None) 
     return no_content()
 
 
+@router.delete(
+    "/contacts/{contact_id}/unreadable",
+    auth=KeyAuth("contacts:write"),
+    response={204: None},
+    operation_id="dismiss_unreadable",
+    summary="Take out what imports could not read",
+    openapi_extra=IF_MATCH,
+)
+def dismiss_unreadable(request: HttpRequest, contact_id: Id, reason: Reason = None) -> HttpResponse:
+    """What stood for emails and numbers of the contact, and was none: when it is of no use, or said
+    rightly by now. Exports write it no more, and the same card does not bring it again.
+    """
+    contacts.dismiss_unreadable(
+        actor=actor_of(request),
+        contact_id=find_id(Contact, contact_id, check=False),
+        expected_version=if_match(request),
+        reason=reason or "",
+    )
+    return no_content()
+
+
 @router.get(
     "/contacts/{contact_id}/history",
     auth=KeyAuth("contacts:read"),

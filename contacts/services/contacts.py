@@ -133,6 +133,20 @@ def update_contact(
     )
 
 
+def dismiss_unreadable(
+    *, actor: Actor, contact_id: uuid.UUID, expected_version: int | None = None, reason: str = ""
+) -> Contact:
+    """Take out of a contact what imports could not read in the place of its emails and numbers. The
+    same card brings it no more."""
+    return update_contact(
+        actor=actor,
+        contact_id=contact_id,
+        changes={"unreadable": {}},
+        expected_version=expected_version,
+        reason=reason,
+    )
+
+
 def differs(
     contact: Contact,
     *,

@@ -306,10 +306,11 @@ class _Kept:
             return []
         read = but(given, texts)
         if name == "EMAIL":
-            then, _ = readable_emails(read, [])
+            then, dismissed = readable_emails(read, [])
         else:
-            then, _ = readable_phones(read, self.region, [])
-        return self._with_labels(self.named(name)) if list(now) == then else []
+            then, dismissed = readable_phones(read, self.region, [])
+        agreed = list(now) == then and not dismissed
+        return self._with_labels(self.named(name)) if agreed else []
 
     def unread(self, name: str) -> tuple[list[Line], list[str]]:
         """(lines of those that could not be read, texts that are in no line of the card)."""

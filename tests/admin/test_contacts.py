@@ -204,6 +204,23 @@ def test_duplicates_are_merged_with_a_look_before_and_undone(otto, workspace):
     assert now(workspace, other)[1]["tags"] == ["royal"]
 
 
+def test_what_could_not_be_read_is_taken_out_by_a_button(otto, rita, workspace):
+    contact = make(workspace, unreadable={"phones": ["044 668 18 00"]})
+    plain = make(workspace, "Byron")
+    button = "Take out what could not be read"
+    assert button not in otto.get(url(Contact, "change", plain.pk)).content.decode()
+    text = otto.get(url(Contact, "change", contact.pk)).content.decode()
+    assert button in text
+    assert "044 668 18 00" in text
+    do = reverse("admin:contacts_contact_do", args=[contact.pk, "dismiss-unreadable"])
+    assert rita.post(do).status_code == 403
+    assert otto.post(do, {"_reason": "an old one"}).status_code == 302
+    row, parts = now(workspace, contact)
+    assert (row.unreadable, parts["phones"]) == ({}, ["+41446681800"])
+    after = otto.post(do, follow=True).content.decode()
+    assert "Nothing was done" in after
+
+
 def test_a_merge_of_what_was_changed_meanwhile_is_refused(otto, workspace):
     ada, other = make(workspace), make(workspace, "Countess")
     merge = reverse("admin:contacts_contact_merge", args=[ada.pk])

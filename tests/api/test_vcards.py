@@ -312,6 +312,32 @@ def test_what_could_not_be_read_comes_out_beside_what_was_changed_here(api, work
     assert "item1.TEL:044 668 18 02" in logical(exported(api, clara))
 
 
+def test_what_is_of_no_use_is_taken_out_and_stays_out(api, workspace):
+    """Neither exports nor the same card, nor the region, bring it again."""
+    made(send(api, MIXED))
+    rows = {row["name"]: row for row in everybody(api)}
+    for name in ("Ada", "Clara"):
+        row = rows[name]
+        path = f"/contacts/{row['id']}/unreadable"
+        assert api.delete(path, if_match='"7"').status_code == 412
+        assert api.delete(path, if_match=f'"{row["version"]}"').status_code == 204
+        assert api.delete(path, if_match="*").status_code == 204, "there is nothing any more"
+        after = made(api.get(f"/contacts/{row['id']}"))
+        assert after["unreadable"] == {"emails": [], "phones": []}
+        assert (after["phones"], after["version"]) == (row["phones"], 2)
+        for version in ("3.0", "4.0"):
+            text = exported(api, after, version)
+            assert "at home" not in text
+            assert "044 668" not in text
+    assert "TEL;VALUE=uri:tel:+442079460000" in logical(exported(api, rows["Ada"]))
+    before = everybody(api)
+    assert made(send(api, MIXED))["unchanged"] == 4
+    assert everybody(api) == before
+    set_region(workspace)
+    report = made(send(api, MIXED))
+    assert (report["updated"], report["unchanged"]) == (1, 3), "Byron alone gets his number"
+
+
 def test_a_merge_unites_what_could_not_be_read(api, workspace):
     made(send(api, MIXED))
     rows = {row["name"]: row for row in everybody(api)}
