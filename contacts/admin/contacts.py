@@ -138,6 +138,18 @@ class ContactAdmin(WorkspaceAdmin):
         merged = obj is not None and obj.merged_into_id is not None
         return not merged and super().has_change_permission(request, obj)
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """With what few contacts have only where one has it."""
+        sets = super().get_fieldsets(request, obj)
+        if obj is None:
+            return sets
+        hidden = {"merged"} if obj.merged_into_id is None else set[str]()
+        hidden |= set() if obj.unreadable else {"unread"}
+        return [
+            (name, {**of, "fields": [one for one in of["fields"] if one not in hidden]})
+            for name, of in sets
+        ]
+
     def create_row(self, request: HttpRequest, obj: Contact, form: RowForm) -> Contact:
         names = ("name", "company", "role", "location", "relationship", "description", "notes",
                  "last_contact_at", "pinned")  # fmt: skip
