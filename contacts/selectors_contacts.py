@@ -24,7 +24,7 @@ from contacts.services.addresses import (
 BY_NAME = ["sort_name", "id"]
 BY_LAST_CONTACT = ["-last_contact_at", "-id"]
 # Lists read neither the raw card nor the long texts.
-DEFERRED = ("vcard", "description", "notes", "metadata", "unreadable")
+DEFERRED = ("vcard", "description", "notes", "metadata", "unreadable", "dismissed")
 # So many of each kind of match are looked at for `q`; who has more looks by more letters.
 MATCHES = 500
 COUNT_LIMIT = 1_000

@@ -80,7 +80,7 @@ class ContactAdmin(WorkspaceAdmin):
         ("pinned", BooleanRadioFilter),
         ("last_contact_at", DaysFilter),
     )
-    list_defer = ("vcard", "description", "notes", "metadata", "unreadable")
+    list_defer = ("vcard", "description", "notes", "metadata", "unreadable", "dismissed")
     search_fields = ("name", "company", "emails__email", "phones__number")
     search_help_text = "Words, a part of name, company, email or number, or an id"
     ordering = ("sort_name", "id")

@@ -52,7 +52,8 @@ def import_contacts(
     name alone; a row first by its `id` or `external_id`. At most 1,000 in one request. What cannot
     be taken is in `problems` with its place, and the rest is taken. An email or number that cannot
     be read is in `left_out` of its item and stays in the contact's `unreadable`; imported again
-    after it can be read (the workspace has a `region` by then), it is added. A text longer than is
+    after it can be read (the workspace has a `region` by then), it is added. What was dismissed in
+    its contact is passed over. A text longer than is
     kept is shortened, and named in `shortened` of its item.
     """
     kind = (request.content_type or "").lower()

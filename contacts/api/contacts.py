@@ -164,7 +164,8 @@ def delete_contact(request: HttpRequest, contact_id: Id, reason: Reason = None) 
 )
 def dismiss_unreadable(request: HttpRequest, contact_id: Id, reason: Reason = None) -> HttpResponse:
     """What stood for emails and numbers of the contact, and was none: when it is of no use, or said
-    rightly by now. Exports write it no more, and the same card does not bring it again.
+    rightly by now. No card and no row brings it to this contact again, though it could be read by
+    then, and exports leave it out. 409 `merged` where the contact was merged into another.
     """
     contacts.dismiss_unreadable(
         actor=actor_of(request),

@@ -12,9 +12,10 @@ class Contact(SourcedRow):
     `sort_name` is the name casefolded with white space folded: lists are ordered and names
     compared by it. `vcard_uid` is the UID of the card it came from, never rewritten, and `vcard`
     that card as it was read. `unreadable` is {emails, phones}: texts of its card, or of its line of
-    a sheet, that stood for one and are none; an import that can read them takes them out of it. A
-    contact that was merged into another keeps its row, so that the merge can be undone;
-    `merged_into` names the other one, and lists leave it out.
+    a sheet, that stood for one and are none; an import that can read them takes them out of it.
+    `dismissed` is what a person took out of it, which imports and exports pass over. A contact that
+    was merged into another keeps its row, so that the merge can be undone; `merged_into` names the
+    other one, and lists leave it out.
     """
 
     name = models.CharField(max_length=300)
@@ -30,6 +31,7 @@ class Contact(SourcedRow):
     vcard_uid = models.CharField(max_length=300, blank=True)
     vcard = models.TextField(blank=True, max_length=1_000_000)
     unreadable = models.JSONField(default=dict, blank=True, editable=False)
+    dismissed = models.JSONField(default=dict, blank=True, editable=False)
     merged_into = ScopedForeignKey(
         "self", null=True, blank=True, related_name="merged_from", editable=False
     )

@@ -29,11 +29,12 @@ from contacts.services.addresses import (
     workspace_region,
 )
 from contacts.services.funnel import Part
+from contacts.services.unreadable import MAX_DISMISSED, united
 
 PARTS = frozenset({"emails", "phones", "tags"})
 EDITABLE = PARTS | {
     "name", "company", "role", "location", "description", "relationship", "notes",
-    "last_contact_at", "pinned", "metadata", "unreadable",
+    "last_contact_at", "pinned", "metadata", "unreadable", "dismissed",
 }  # fmt: skip
 ON_CREATION = EDITABLE | {"source", "external_id"}
 # One line each: what is around and between the words says nothing.
@@ -136,12 +137,14 @@ def update_contact(
 def dismiss_unreadable(
     *, actor: Actor, contact_id: uuid.UUID, expected_version: int | None = None, reason: str = ""
 ) -> Contact:
-    """Take out of a contact what imports could not read in the place of its emails and numbers. The
-    same card brings it no more."""
+    """Take out of a contact what imports could not read in the place of its emails and numbers: no
+    card brings it to this contact again, though it could be read by then."""
+    contact = funnel.get_row(Contact, contact_id, lock=True)
+    dismissed = united(contact.unreadable, contact.dismissed, MAX_DISMISSED)
     return update_contact(
         actor=actor,
         contact_id=contact_id,
-        changes={"unreadable": {}},
+        changes={"unreadable": {}, "dismissed": dismissed},
         expected_version=expected_version,
         reason=reason,
     )

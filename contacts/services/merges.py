@@ -19,10 +19,12 @@ from contacts.models import Contact, Revision
 from contacts.services import funnel
 from contacts.services.addresses import Labelled
 from contacts.services.contacts import PARTS, part_values, parts_of, refuse_merged
-from contacts.services.unreadable import united
+from contacts.services.unreadable import MAX_DISMISSED, MAX_TEXTS, united, without
 
 # A raw card goes along, so that what the product has no column for survives in exports.
 FILLED = ("company", "role", "location", "description", "relationship", "vcard")
+# Texts by kind, which are united, and how many of each kind.
+_TEXTS = {"unreadable": MAX_TEXTS, "dismissed": MAX_DISMISSED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,8 @@ def unmerge_contact(*, actor: Actor, source_id: uuid.UUID, reason: str = "") -> 
     if change is not None:
         now = funnel.snapshot(target) | part_values(target)
         _refuse_changed(target, change, now)
-        fields, parts = _from_json(change.before | _with_added(change, now))
+        added = _with_added(change, now) | _texts_left(change, now)
+        fields, parts = _from_json(change.before | added)
         held = parts_of(target, parts)
         funnel.update(target, fields, actor=actor, action="unmerge", reason=reason, parts=held)
     _, parts = _from_json(merge.before)
@@ -178,9 +181,10 @@ def _changes(
     metadata = source.metadata | target.metadata
     if metadata != target.metadata:
         fields["metadata"] = metadata
-    unreadable = united(target.unreadable, source.unreadable)
-    if unreadable != target.unreadable:
-        fields["unreadable"] = unreadable
+    for name, most in _TEXTS.items():
+        texts = united(getattr(target, name), getattr(source, name), most)
+        if texts != getattr(target, name):
+            fields[name] = texts
     other = part_values(source)
     parts: dict[str, Any] = {"tags": [*own["tags"], *other["tags"]]}
     for name in ("emails", "phones"):
@@ -206,9 +210,21 @@ def _with_added(change: Revision, now: Mapping[str, Any]) -> dict[str, list[str]
     }
 
 
+def _texts_left(change: Revision, now: Mapping[str, Any]) -> dict[str, dict[str, list[str]]]:
+    """What could not be read, and what was dismissed of it: as before the merge, without what went
+    and with what came since."""
+    left = {}
+    for name, most in _TEXTS.items():
+        if name in change.before:
+            came = without(now.get(name), change.after.get(name))
+            went = without(change.after.get(name), now.get(name))
+            left[name] = united(without(change.before[name], went), came, most)
+    return left
+
+
 def _refuse_changed(target: Contact, change: Revision, now: Mapping[str, Any]) -> None:
     """Conflict naming what is no longer as the merge left it. An email, phone or tag that was added
-    since is no such change; one that is gone is."""
+    since is no such change; one that is gone is. What could not be read may come and go."""
 
     def differs(name: str) -> bool:
         left = change.after.get(name)
@@ -217,7 +233,7 @@ def _refuse_changed(target: Contact, change: Revision, now: Mapping[str, Any]) -
         # A snapshot leaves out what is empty.
         return bool((now.get(name) or None) != (left or None))
 
-    differing = [name for name in change.before if differs(name)]
+    differing = [name for name in change.before if name not in _TEXTS and differs(name)]
     if differing:
         raise Conflict(
             f"Changed in {target.name} since the merge: {', '.join(sorted(differing))}. Undo those "

@@ -231,8 +231,8 @@ def write_card(
 ) -> str:
     """A contact as a card. `contact` has the columns of the model and {emails, phones} as Labelled,
     {tags}; `raw` is the card it came from, whose other properties are written again, and so are its
-    emails and numbers that could not be read."""
-    kept = _Kept(raw, region, contact.get("unreadable"))
+    emails and numbers that could not be read, but for those that were dismissed."""
+    kept = _Kept(raw, region, contact.get("unreadable"), contact.get("dismissed"))
     lines = [Line("VERSION", version), Line("UID", contact["vcard_uid"] or own_uid(contact["id"]))]
     lines += _names(contact, kept, version)
     lines += kept.same("ORG", "company", contact) or _filled("ORG", escape(contact["company"]))
@@ -265,13 +265,13 @@ def _filled(name: str, value: str) -> list[Line]:
 class _Kept:
     """The lines of a raw card that are still true of its contact."""
 
-    def __init__(self, raw: str, region: str | None, unreadable: object) -> None:
+    def __init__(self, raw: str, region: str | None, unreadable: object, dismissed: object) -> None:
         self.region = region
-        # By EMAIL and TEL, the texts of those that could not be read.
-        self.unreadable = {
-            name: texts_of(unreadable, column)
-            for name, column in (("EMAIL", "emails"), ("TEL", "phones"))
-        }
+        # By EMAIL and TEL, the texts of those that could not be read, and were dismissed.
+        self.unreadable, self.dismissed = (
+            {"EMAIL": texts_of(kept, "emails"), "TEL": texts_of(kept, "phones")}
+            for kept in (unreadable, dismissed)
+        )
         self.lines: list[Line] = []
         self.card: Card | None = None
         if raw:
@@ -301,29 +301,35 @@ class _Kept:
         """The same for EMAIL and TEL, with their labels."""
         if self.card is None:
             return []
-        given, texts = self._given(name), self.unreadable[name]
+        given, texts = but(self._given(name), self.dismissed[name]), self.unreadable[name]
         if not set(texts) <= {text_of(one) for one in given}:
             return []
         read = but(given, texts)
         if name == "EMAIL":
-            then, dismissed = readable_emails(read, [])
+            then, _ = readable_emails(read, [])
         else:
-            then, dismissed = readable_phones(read, self.region, [])
-        agreed = list(now) == then and not dismissed
-        return self._with_labels(self.named(name)) if agreed else []
+            then, _ = readable_phones(read, self.region, [])
+        if list(now) != then:
+            return []
+        lines = [line for line, text in self._texts(name) if text not in self.dismissed[name]]
+        return self._with_labels(lines)
 
     def unread(self, name: str) -> tuple[list[Line], list[str]]:
         """(lines of those that could not be read, texts that are in no line of the card)."""
         if not self.unreadable[name]:
             return [], []
         left = dict.fromkeys(self.unreadable[name])
-        lines = []
-        for line in self.named(name):
-            for one in _labelled([line], self.labels):
-                if text_of(one) in self.unreadable[name]:
-                    lines.append(line)
-                    left.pop(text_of(one), None)
+        lines = [line for line, text in self._texts(name) if text in self.unreadable[name]]
+        for _, text in self._texts(name):
+            left.pop(text, None)
         return self._with_labels(lines), list(left)
+
+    def _texts(self, name: str) -> list[tuple[Line, str]]:
+        """Each line with its text; that of an empty one is empty."""
+        return [
+            (line, next((text_of(one) for one in _labelled([line], self.labels)), ""))
+            for line in self.named(name)
+        ]
 
     def _given(self, name: str) -> Sequence[Labelled]:
         if self.card is None:

@@ -144,12 +144,13 @@ def name_contacts(going: Going) -> None:
             going.terms.add(words_of(contact.name))
         for text in (contact.description, contact.notes):
             _say(going, text)
-        for one in texts_of(contact.unreadable, "phones"):
-            digits = (re.sub("[^0-9]", "", Labelled.read(one).value),)
-            if number_in(digits):
-                going.terms.add(digits)
-        mails = (Labelled.read(one).value for one in texts_of(contact.unreadable, "emails"))
-        going.terms |= {words_of(text) for text in mails if "@" in text}
+        for kept in (contact.unreadable, contact.dismissed):
+            for one in texts_of(kept, "phones"):
+                digits = (re.sub("[^0-9]", "", Labelled.read(one).value),)
+                if number_in(digits):
+                    going.terms.add(digits)
+            mails = (Labelled.read(one).value for one in texts_of(kept, "emails"))
+            going.terms |= {words_of(text) for text in mails if "@" in text}
     emails = ContactEmail.objects.filter(contact_id__in=gone).values_list("email", flat=True)
     numbers = ContactPhone.objects.filter(contact_id__in=gone).values_list("number", flat=True)
     going.terms |= {words_of(text) for text in emails}

@@ -7,14 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
+from django.contrib.postgres.fields import ArrayField
 from django.db.models import CharField
 
-from config.lib.redact import SHORTEST_SECRET, may_hold_secrets, redact, redact_text, taken_out
+from config.lib.redact import may_hold_secrets, redact, redact_text, taken_out
 from config.lib.shorten import beginning
+from contacts.services.addresses import MAX_TAG
 from memory.importers.flags import instructions_in
 from memory.importers.problems import Code, Finding
 from memory.importers.rows import Draft, Entry, Link
 from memory.importers.storable import Storable
+from sessions.models import Message, SessionEvent
 from sessions.services.events import NewEvent
 from sessions.services.threads import NewMessage
 
@@ -25,6 +28,18 @@ _SHORTEST_ORDER = 15
 _APPENDED: dict[type, tuple[str, ...]] = {
     NewEvent: ("text", "data"),
     NewMessage: ("content", "blocks", "metadata"),
+}
+
+
+def _most(model: Any, name: str) -> int:
+    most: int = model._meta.get_field(name).max_length
+    return most
+
+
+# What a source names as it likes, how long that may be, and where the whole of a longer one is.
+_NAMED: dict[type, tuple[str, int, str]] = {
+    NewEvent: ("event_type", _most(SessionEvent, "event_type"), "data"),
+    NewMessage: ("model", _most(Message, "model"), "metadata"),
 }
 
 
@@ -42,12 +57,15 @@ class Cleaner:
             self._draft(draft, storable, entry)
             if tags := draft.parts.get("tags"):
                 # Emails and numbers were read, and are of plain letters.
-                clean = dict.fromkeys(storable.text(tag) for tag in tags)
+                clean = dict.fromkeys(
+                    _fitted("a tag", storable.text(tag), MAX_TAG, entry, personal=False)
+                    for tag in tags
+                )
                 draft.parts = {**draft.parts, "tags": sorted(clean)}
             if any(link.metadata for link in draft.links):
                 draft.links = [self._link(link, storable) for link in draft.links]
         entry.appended = [
-            replace(one, rows=tuple(self._row(row, storable) for row in one.rows))
+            replace(one, rows=tuple(self._row(row, storable, entry) for row in one.rows))
             for one in entry.appended
         ]
         self._look_for_orders(entry)
@@ -102,11 +120,19 @@ class Cleaner:
             return clean
         return value
 
-    def _row(self, row: NewEvent | NewMessage, storable: Storable) -> NewEvent | NewMessage:
+    def _row(
+        self, row: NewEvent | NewMessage, storable: Storable, entry: Entry
+    ) -> NewEvent | NewMessage:
         names = _APPENDED[type(row)]
         clean = replace(row, **{n: self.value(getattr(row, n), storable) for n in names})
         if isinstance(clean, NewEvent) and not clean.event_type.isprintable():
             clean = replace(clean, event_type=storable.text(clean.event_type))
+        name, most, rest = _NAMED[type(row)]
+        if len(named := getattr(clean, name)) > most:
+            named = self.value(named, storable, personal=False)
+            fit = _fitted(name, named, most, entry, personal=False)
+            fits: dict[str, Any] = {name: fit, rest: {**(getattr(clean, rest) or {}), name: named}}
+            clean = replace(clean, **fits)
         return clean
 
     def _link(self, link: Link, storable: Storable) -> Link:
@@ -127,23 +153,32 @@ class Cleaner:
             if storable.cut > cut:
                 reason = f"{name} is larger than can be stored"
                 entry.findings.append(Finding(Code.TEXT_CUT, reason, "its texts were cut"))
-            if not isinstance(clean, str) or len(clean) < SHORTEST_SECRET:
-                draft.values[name] = clean
-                continue
-            if field.max_length and len(clean) > field.max_length:
-                entry.findings.append(
-                    Finding(
-                        Code.TEXT_CUT,
-                        f"{name} has {len(clean):,} characters",
-                        f"cut at {field.max_length:,}",
-                    )
-                )
-                clean = beginning(clean, field.max_length, personal=personal)
+            if isinstance(clean, str):
+                if field.max_length:
+                    clean = _fitted(name, clean, field.max_length, entry, personal=personal)
+            elif isinstance(field, ArrayField) and all(isinstance(one, str) for one in clean):
+                clean = self._items(name, clean, field.base_field.max_length, entry)
             draft.values[name] = clean
+
+    def _items(self, name: str, clean: list[str], most: int | None, entry: Entry) -> list[str]:
+        """Each once: two that begin alike may be one where they are cut."""
+        if most is None or all(len(one) <= most for one in clean):
+            return clean
+        of = f"one of {name}"
+        return list(dict.fromkeys(_fitted(of, o, most, entry, personal=False) for o in clean))
 
     def _counted(self, before: Any, after: Any) -> Any:
         self.redacted += taken_out(before, after)
         return after
+
+
+def _fitted(name: str, clean: str, most: int, entry: Entry, *, personal: bool) -> str:
+    """A text without secrets, no longer than is kept, which is found."""
+    if len(clean) <= most:
+        return clean
+    reason = f"{name} has {len(clean):,} characters"
+    entry.findings.append(Finding(Code.TEXT_CUT, reason, f"cut at {most:,}"))
+    return beginning(clean, most, personal=personal)
 
 
 def _count(number: int, noun: str) -> str:

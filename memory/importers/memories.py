@@ -1,6 +1,7 @@
 """What belongs to a memory and lies in rows of its own: whom it is about, and what it rests on."""
 
 from config.lib.db.models import SourcedRow
+from config.lib.shorten import before_secret
 from memory.importers.rows import Draft, Ref
 from memory.models import Evidence, Memory, MemoryAbout
 from memory.services.memories import content_hash
@@ -31,7 +32,7 @@ def about(memory: str, name: str, model: type[SourcedRow], key: str) -> Draft:
 def evidence(memory: str, uri: str, quote: str) -> Draft:
     """What a memory of the source rests on. It is known by its memory: one that has evidence by
     now is given no other."""
-    quote = quote[:MAX_QUOTE]
+    quote = before_secret(quote, MAX_QUOTE)
     return Draft(
         Evidence,
         "",

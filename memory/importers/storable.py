@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from config.lib.shorten import before_secret
 from config.lib.text import MAX_JSON_BYTES, MAX_JSON_DEPTH
 
 # One stand-in for every character that cannot be stored (the Unicode REPLACEMENT CHARACTER).
@@ -81,7 +82,8 @@ class Storable:
         if len(value) > limit:
             self.cut += 1
             where = " in the raw line" if self.raw_line else ""
-            value = f"{value[:limit]}\n[... {len(value) - limit:,} more characters{where}]"
+            kept = before_secret(value, limit)
+            value = f"{kept}\n[... {len(value) - len(kept):,} more characters{where}]"
         return value
 
     def json(self, value: Any, limit: int = TEXT_LIMIT, depth: int = 0) -> Any:

@@ -107,10 +107,14 @@ class Fields:
         if value is None:
             return ""
         text = value if isinstance(value, str) else str(value)
-        if limit is not None and len(text) > limit:
-            self.find(Code.TEXT_CUT, f"{name} has {len(text):,} characters", f"cut at {limit:,}")
-            return before_secret(text, limit)
-        return text
+        return text if limit is None else self.fitted(name, text, limit)
+
+    def fitted(self, name: str, text: str, limit: int) -> str:
+        """Cut at `limit` characters, which is found."""
+        if len(text) <= limit:
+            return text
+        self.find(Code.TEXT_CUT, f"{name} has {len(text):,} characters", f"cut at {limit:,}")
+        return before_secret(text, limit)
 
     def json(self, name: str, shape: type, *, what: str = "left empty") -> Any:
         """The JSON in a column, of `shape` (dict or list); empty where it is NULL, null or not

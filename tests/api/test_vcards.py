@@ -312,6 +312,10 @@ def test_what_could_not_be_read_comes_out_beside_what_was_changed_here(api, work
     assert "item1.TEL:044 668 18 02" in logical(exported(api, clara))
 
 
+def dismiss(api, row):
+    assert api.delete(f"/contacts/{row['id']}/unreadable", if_match="*").status_code == 204
+
+
 def test_what_is_of_no_use_is_taken_out_and_stays_out(api, workspace):
     """Neither exports nor the same card, nor the region, bring it again."""
     made(send(api, MIXED))
@@ -329,13 +333,97 @@ def test_what_is_of_no_use_is_taken_out_and_stays_out(api, workspace):
             text = exported(api, after, version)
             assert "at home" not in text
             assert "044 668" not in text
-    assert "TEL;VALUE=uri:tel:+442079460000" in logical(exported(api, rows["Ada"]))
+    assert "TEL:+44 20 7946 0000" in logical(exported(api, rows["Ada"])), "as the card has it"
     before = everybody(api)
-    assert made(send(api, MIXED))["unchanged"] == 4
+    report = made(send(api, MIXED))
+    assert (report["unchanged"], report["left_out"]) == (4, 1), "Byron's number alone"
     assert everybody(api) == before
     set_region(workspace)
     report = made(send(api, MIXED))
     assert (report["updated"], report["unchanged"]) == (1, 3), "Byron alone gets his number"
+    (change,) = made(api.get(f"/contacts/{rows['Ada']['id']}/history?limit=1"))["items"]
+    made(api.post(f"/revisions/{change['id']}/undo", {}))
+    assert (
+        made(api.get(f"/contacts/{rows['Ada']['id']}"))["unreadable"] == rows["Ada"]["unreadable"]
+    )
+    assert made(send(api, MIXED))["updated"] == 1
+    assert "+41446681800" in str(made(api.get(f"/contacts/{rows['Ada']['id']}"))["phones"])
+
+
+MAIL = "EMAIL:ada@example.com"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param([card("Ada", MAIL, "TEL:call me") + card("Ada", MAIL, "TEL:at home")],
+                     id="two cards in a file"),
+        pytest.param([card("Ada", MAIL), card("Ada", "UID:u-9", MAIL, "TEL:ring me")],
+                     id="a second file, whose UID it gets"),
+        pytest.param([card("Ada", MAIL), card("Ada", MAIL, "NOTE:x", "TEL:044 668 18 00")],
+                     id="another card than the one that is kept"),
+        pytest.param(["name,emails,phones\nAda,ada@example.com,044 668 18 00\n"], id="a sheet"),
+        pytest.param(["name,phones\nAda,044 668 18 00\n"], id="a sheet, known by its row"),
+    ],
+)  # fmt: skip
+def test_what_was_dismissed_comes_with_no_card(api, workspace, files):
+    def bring():
+        for text in files:
+            kind = "text/vcard" if text.startswith("BEGIN") else "text/csv"
+            report = made(send(api, text, content_type=kind))
+        return report
+
+    assert bring()["left_out"] > 0
+    dismiss(api, only(api))
+    for region in (None, "CH"):
+        if region:
+            set_region(workspace, region)
+        assert bring()["left_out"] == 0
+        row = only(api)
+        assert (row["unreadable"], row["phones"]) == ({"emails": [], "phones": []}, [])
+
+
+def test_a_dismissed_number_that_was_typed_rightly_stays(api, workspace):
+    """Only what the card says is passed over, not what a person wrote in its place."""
+    text = card("Ada", "UID:u-1", MAIL, "TEL:044 668 18 00", "TEL:044 668 18 01")
+    made(send(api, text))
+    row = only(api)
+    dismiss(api, row)
+    made(api.patch(f"/contacts/{row['id']}", {"phones": ["+41446681800"]}, if_match="*"))
+    set_region(workspace)
+    for again in (text, text.replace("TEL:044 668 18 01\r\n", "")):
+        made(send(api, again))
+        assert [one["number"] for one in only(api)["phones"]] == ["+41446681800"]
+
+
+def test_what_is_dismissed_after_a_merge_stays_out_and_the_merge_can_be_undone(api, workspace):
+    text = card("Ada", "UID:u-1", "TEL:at work", MAIL)
+    text += card("Countess", "UID:u-2", "EMAIL:c@example.com", "TEL:044 668 18 00")
+    made(send(api, text))
+    rows = {row["name"]: row for row in everybody(api)}
+    path = f"/contacts/{rows['Ada']['id']}/merge"
+    made(api.post(path, {"source_id": rows["Countess"]["id"]}))
+    dismiss(api, only(api))
+    set_region(workspace)
+    made(send(api, text))
+    assert (only(api)["phones"], only(api)["unreadable"]["phones"]) == ([], [])
+    answer = made(api.post(f"/contacts/{rows['Countess']['id']}/unmerge", {}))
+    assert answer["target"]["unreadable"]["phones"] == []
+    assert answer["source"]["unreadable"]["phones"] == ["044 668 18 00"]
+
+
+def test_a_card_of_more_addresses_than_are_kept_is_written_whole(api):
+    """Also without what was dismissed of it, and with what its other lines say beside the value."""
+    lines = [f"EMAIL;TYPE=WORK;X-FOO={n}:u{n}@example.com" for n in range(120)]
+    made(send(api, card("List", "UID:u-5", *lines, "TEL:call me")))
+
+    def written():
+        out = logical(exported(api, only(api), "3.0"))
+        return [n for n in range(120) if f"EMAIL;TYPE=work;X-FOO={n}:u{n}@example.com" in out]
+
+    assert written() == list(range(120))
+    dismiss(api, only(api))
+    assert written() == [*range(50), *range(100, 120)]
 
 
 def test_a_merge_unites_what_could_not_be_read(api, workspace):

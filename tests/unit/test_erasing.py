@@ -16,7 +16,7 @@ from contacts.models import Contact, Erasure, Revision, Tombstone
 from contacts.models.erasure import ErasureKind, ErasureState
 from contacts.services import idempotency, seals, undo
 from contacts.services.addresses import Labelled
-from contacts.services.contacts import create_contact
+from contacts.services.contacts import create_contact, dismiss_unreadable
 from contacts.services.workspaces import update_workspace
 from memory import verify
 from memory.erasing import work
@@ -291,8 +291,9 @@ def test_a_contacts_number_goes_however_it_is_grouped(workspace, owner_url):
                 make_memory(f"Ring {number}.")
 
 
+@pytest.mark.parametrize("dismissed", [False, True])
 def test_a_number_that_could_not_be_read_goes_from_reports_too(
-    workspace, owner_url, tmp_path, dumped
+    workspace, owner_url, tmp_path, dumped, dismissed
 ):
     lines = "FN:Eve", "TEL:044 668 18 00", "EMAIL:eve@zorblatt@example.org", "EMAIL:at home"
     text = "\n".join(["BEGIN:VCARD", "VERSION:3.0", *lines, "END:VCARD", ""])
@@ -301,6 +302,8 @@ def test_a_number_that_could_not_be_read_goes_from_reports_too(
     run_import(workspace_id=workspace.id, source=SOURCES["vcard"], where=where)
     with workspace_scope(workspace.id):
         person = Contact.objects.get()
+        if dismissed:
+            dismiss_unreadable(actor=ALICE, contact_id=person.pk)
         make_memory("Nobody is at home.")
     assert "668 18 00" in dumped()
     erase(workspace, ErasureKind.CONTACT, person.pk)

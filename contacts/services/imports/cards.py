@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -20,10 +20,9 @@ from contacts.services.addresses import (
 from contacts.services.contacts import NewContact
 from contacts.services.fitting import Shortened
 from contacts.services.imports.report import LeftOut, Refused, Report
-from contacts.services.unreadable import but, texts_of
+from contacts.services.unreadable import KINDS, but, texts_of
 from contacts.services.vcards import Card, Piece, fit, read_card
 
-ADDRESSES = ("emails", "phones")
 # Of a text that is no address, in a report.
 SHOWN = 80
 # By whether it is a card or a line of a sheet: (what is missing, why that refuses it).
@@ -117,7 +116,7 @@ def normalise(new: New, region: str | None) -> None:
     name nor an address."""
     card = new.card
     new.addresses = found = read_addresses(card, region)
-    unreadable = [one for name in ADDRESSES for one in found.unreadable[name]]
+    unreadable = [one for name in KINDS for one in found.unreadable[name]]
     card.emails, card.phones = found.read["emails"], found.read["phones"]
     card.name = name_of(card)
     if not card.name:
@@ -127,7 +126,7 @@ def normalise(new: New, region: str | None) -> None:
         setattr(card, name, " ".join(getattr(card, name).split()))
     if any(ord(character) < 32 for character in card.uid):
         raise Invalid({"UID": "holds control characters"})
-    new.left_out = [LeftOut(one.field, _shown(one.text), one.why) for one in unreadable]
+    new.left_out = left_out_of(found)
     new.shortened = said([*fit(card), *found.shortened])
 
 
@@ -136,16 +135,37 @@ def said(shortened: Iterable[Shortened]) -> list[LeftOut]:
     return [LeftOut(one.field, _shown(one.text), one.why) for one in shortened]
 
 
-def read_addresses(card: Card, region: str | None, unreadable: object = None) -> Addresses:
-    """Of a card as it stands. What is in `unreadable`, a contact's, is passed over."""
+def read_addresses(card: Card, region: str | None, passed: object = None) -> Addresses:
+    """Of a card as it stands, but for what is in `passed`: what is unreadable of a contact, or was
+    dismissed in it."""
     given = {"emails": card.emails, "phones": card.phones}
     cut: list[Shortened] = []
-    emails, bad_emails = readable_emails(but(given["emails"], texts_of(unreadable, "emails")), cut)
+    emails, bad_emails = readable_emails(but(given["emails"], texts_of(passed, "emails")), cut)
     phones, bad_phones = readable_phones(
-        but(given["phones"], texts_of(unreadable, "phones")), region, cut
+        but(given["phones"], texts_of(passed, "phones")), region, cut
     )
     read, bad = {"emails": emails, "phones": phones}, {"emails": bad_emails, "phones": bad_phones}
     return Addresses(given, read, bad, cut)
+
+
+def pass_over(new: New, region: str | None, dismissed: object) -> None:
+    """In place: a card that `normalise` read, without what was dismissed in its contact."""
+    if not any(new.addresses.stood(name).intersection(texts_of(dismissed, name)) for name in KINDS):
+        return
+    card, given, left = new.card, new.addresses.given, new.addresses.unreadable
+    card.emails, card.phones = list(given["emails"]), list(given["phones"])
+    found = read_addresses(card, region, dismissed)
+    card.emails, card.phones = found.read["emails"], found.read["phones"]
+    # Their places are those of the card as it stands.
+    kept = {name: [one for one in left[name] if one.text in found.texts(name)] for name in KINDS}
+    new.addresses = replace(found, unreadable=kept)
+    new.left_out = left_out_of(new.addresses)
+
+
+def left_out_of(addresses: Addresses) -> list[LeftOut]:
+    """As reports have it."""
+    unreadable = [one for name in KINDS for one in addresses.unreadable[name]]
+    return [LeftOut(one.field, _shown(one.text), one.why) for one in unreadable]
 
 
 def name_of(card: Card) -> str:

@@ -14,15 +14,15 @@ from contacts.services.addresses import (
 )
 from contacts.services.fitting import Shortened, fitted
 from contacts.services.imports.cards import (
-    ADDRESSES,
     Addresses,
     New,
     name_of,
+    pass_over,
     read_addresses,
     said,
 )
 from contacts.services.imports.matching import Present
-from contacts.services.unreadable import MAX_TEXTS, texts_of
+from contacts.services.unreadable import KINDS, MAX_DISMISSED, MAX_TEXTS, texts_of, united
 from contacts.services.vcards import FIELDS, LONGEST, Card, fit, own_uid, read_card
 
 MOST = {"emails": MAX_EMAILS, "phones": MAX_PHONES, "tags": MAX_TAGS}
@@ -49,14 +49,15 @@ def changes_of(
     would take back what the other said, whenever the file is read.
 
     What is more than a contact keeps of both together is left out, the card's first, and `new` has
-    it.
+    it. What was dismissed in the contact is passed over, and `new` says nothing of it.
     """
+    pass_over(new, region, contact.dismissed)
     card = new.card
     nameless = not card.uid and not holder.vcard_uid
     first = first or card.raw == holder.vcard
     same_card = first and bool(card.raw) and (how == "uid" or nameless)
     takes_away = first and how == "uid"
-    old, stood = _before(holder, region) if same_card else (None, None)
+    old, stood = _before(holder, contact, region) if same_card else (None, None)
     changes: dict[str, Any] = dict(new.given)
     cut: list[Shortened] = []
     for name in FIELDS:
@@ -70,7 +71,7 @@ def changes_of(
                 changes[name] = fitted(name, both, LONGEST[name][0], cut, personal=True)
         elif value:
             changes[name] = value
-    for name in ADDRESSES:
+    for name in KINDS:
         here = [Labelled.read(text) for text in held[name]]
         was = getattr(old, name) if old is not None else None
         changes[name] = _united(here, getattr(card, name), was, takes_away=takes_away)
@@ -100,9 +101,9 @@ def unreadable_of(
 ) -> dict[str, list[str]]:
     """What is unreadable of a contact from now on; `here` is what was. Out of it goes what can be
     read by now, and what the card no longer has. What it had before and is not there was taken out
-    here, or read in another way, and stays out."""
+    changed here, or read in another way, and stays out."""
     found: dict[str, list[str]] = {}
-    for name in ADDRESSES:
+    for name in KINDS:
         texts, held = new.addresses.texts(name), texts_of(here, name)
         if not (texts or held):
             continue
@@ -120,14 +121,17 @@ def unreadable_of(
     return found
 
 
-def _before(holder: Contact, region: str | None) -> tuple[Card, Addresses] | tuple[None, None]:
+def _before(
+    holder: Contact, contact: Contact, region: str | None
+) -> tuple[Card, Addresses] | tuple[None, None]:
     """What the card said when it was read last. What could not be read then is not of it, though
-    it can be now."""
+    it can be now; nor is what was dismissed since."""
     if not holder.vcard:
         return None, None
     try:
         old = read_card(holder.vcard)
-        found = read_addresses(old, region, holder.unreadable)
+        passed = united(holder.unreadable, contact.dismissed, MAX_TEXTS + MAX_DISMISSED)
+        found = read_addresses(old, region, passed)
         old.emails, old.phones = found.read["emails"], found.read["phones"]
         old.name = name_of(old)
         fit(old)

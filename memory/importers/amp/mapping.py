@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from config.lib import clock
+from config.lib.shorten import before_secret
 from memory.importers.claude_code.messages import describe_call
 from memory.importers.problems import Code
 from memory.importers.rows import Appended, Draft, Entry, Ref
@@ -295,7 +296,7 @@ def stream_event(row: Row) -> Entry:
         found if isinstance(found, str) else "",
     )
     kind = f.text("type").strip() or "stream_event"
-    return _event(f, "stream_events", kind, said[:TEXT], data, moment(f, "timestamp"))
+    return _event(f, "stream_events", kind, before_secret(said, TEXT), data, moment(f, "timestamp"))
 
 
 def merge(row: Row) -> Entry:
@@ -349,7 +350,7 @@ def batch_item(row: Row, batches: int) -> Entry:
         {
             "primitive": BATCH_PRIMITIVE,
             "status": status,
-            "name": prompt.strip().split("\n", 1)[0][:300],
+            "name": before_secret(prompt.strip().split("\n", 1)[0], 300),
             "instructions": prompt,
             "workspace_path": f.text("repo", 1000),
             "attempts": 1,
@@ -457,7 +458,7 @@ def _event(
         f.find(Code.MISSING_TIMESTAMP, "it has no time", "that of its session is taken")
         at = Fields({"at": f.raw("session_at")}).time("at")
     new = NewEvent(
-        event_type=kind[:60],
+        event_type=kind,
         text=text,
         data=data,
         occurred_at=at_or(at),

@@ -214,9 +214,9 @@ def session(row: Row, agents: Mapping[str, str]) -> Entry:
     if not summary.strip() and isinstance(said := metadata.get("summary"), str):
         summary = said
     values: dict[str, Any] = {
-        "name": _said(context, "working_on")[:300],
-        "cwd": _said(context, "cwd")[:1000],
-        "branch": _said(context, "branch")[:300],
+        "name": _said(context, "working_on"),
+        "cwd": _said(context, "cwd"),
+        "branch": _said(context, "branch"),
         "context": context,
         "started_at": began,
         "last_seen_at": max(began, at_or(ended or last_event)),
@@ -443,7 +443,7 @@ def _ai_summary(f: Fields, metadata: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, str):
             value = [value]
         if isinstance(value, list):
-            found[name] = [_item(one) for one in value]
+            found[name] = [_item(f, name, one) for one in value]
             rest.pop(name)
         elif value is not None:
             f.find(Code.LEGACY_SHAPE, f"ai_summary.{name} is not a list: {short(value)}",
@@ -456,9 +456,9 @@ def _ai_summary(f: Fields, metadata: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _item(value: Any) -> str:
+def _item(f: Fields, name: str, value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text[:ITEM_LIMIT]
+    return f.fitted(f"one of ai_summary.{name}", text, ITEM_LIMIT)
 
 
 def _text_of(data: Mapping[str, Any]) -> str:
@@ -475,7 +475,7 @@ def _said(value: Mapping[str, Any], name: str) -> str:
 
 
 def _tags(value: Any) -> list[str]:
-    names = [one.strip()[:100] for one in value if isinstance(one, str)] if isinstance(
+    names = [one.strip() for one in value if isinstance(one, str)] if isinstance(
         value, list) else []  # fmt: skip
     return list(dict.fromkeys(name for name in names if name))
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from config.lib.shorten import before_secret
 from contacts.models import Contact
 from memory.importers.basic_memory.parse import Observation, Parsed
 from memory.importers.keys import digest, row_key
@@ -56,9 +55,7 @@ def note(note: Note, parsed: Parsed, key: str, relative: str, resolve: Resolve) 
         {
             "kind": Kind.FACT,
             "text": text,
-            "tags": [
-                before_secret(tag.removeprefix("#"), 100) for tag in as_list(note.front.get("tags"))
-            ],
+            "tags": [tag.removeprefix("#") for tag in as_list(note.front.get("tags"))],
             "data": {"type": kind or "note", "title": title, "front_matter": dict(note.front)},
             **_common(note, relative, note.line),
         },
@@ -82,7 +79,7 @@ def observation(note: Note, said: Observation, note_key: str, relative: str) -> 
         {
             "kind": KINDS.get(said.category.casefold(), str(Kind.OBSERVATION)),
             "text": f"{title_of(note)}: {said.text}",
-            "tags": [before_secret(tag, 100) for tag in said.tags],
+            "tags": list(said.tags),
             "data": without_empty(
                 type="observation",
                 category=said.category,

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from config.lib.shorten import before_secret
 from memory.importers.chatgpt.parts import content_of
 from memory.importers.chatgpt.tree import Path
 from memory.importers.keys import row_key
@@ -22,6 +21,8 @@ _KEPT = (
     "attachments", "citations", "content_references", "finish_details", "aggregate_result",
     "command", "gizmo_id", "voice_mode_message", "reasoning_status",
 )  # fmt: skip
+
+_MOST: Any = Thread._meta.get_field("name").max_length
 
 
 def conversation(row: Mapping[str, Any], key: str, paths: Sequence[Path], agent: str) -> Entry:
@@ -64,7 +65,7 @@ def conversation(row: Mapping[str, Any], key: str, paths: Sequence[Path], agent:
             Thread,
             thread_key(key, path.key),
             {
-                "name": title if not number else f"{before_secret(title, 280)} (branch {number})",
+                "name": _name(f, title, number),
                 "status": "closed",
                 "metadata": without_empty(forked_at=path.fork),
             },
@@ -77,6 +78,14 @@ def conversation(row: Mapping[str, Any], key: str, paths: Sequence[Path], agent:
             thread.refs["parent"] = Ref(Thread, thread_key(key, path.parent))
         entry.drafts.append(thread)
     return entry
+
+
+def _name(f: Fields, title: str, number: int) -> str:
+    """Of a thread; which of several it is stands at the end."""
+    if not number:
+        return title
+    which = f" (branch {number})"
+    return f.fitted(f"the title of branch {number}", title, _MOST - len(which)) + which
 
 
 def message(
@@ -103,7 +112,7 @@ def message(
         blocks=blocks,
         native_uuid=message_key(key),
         native_parent_uuid=message_key(parent) if isinstance(parent, str) else "",
-        model=before_secret(str(told.get("model_slug") or ""), 120),
+        model=str(told.get("model_slug") or ""),
         occurred_at=at_or(occurred, before),
         metadata=without_empty(
             **{one: told.get(one) for one in _KEPT},

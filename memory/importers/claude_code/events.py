@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from config.lib.shorten import beginning
 from memory.importers.claude_code.lines import ID_LIMIT
 from memory.importers.claude_code.messages import describe_call, result_text
 from memory.importers.storable import Storable, json_bytes
@@ -185,7 +186,7 @@ def api_error(line: dict[str, Any], text: str, clean: Storable) -> Happening:
 
 
 def head(text: str) -> str:
-    return text if len(text) <= TEXT_LIMIT else text[:TEXT_LIMIT] + "…"
+    return text if len(text) <= TEXT_LIMIT else beginning(text, TEXT_LIMIT) + "…"
 
 
 def _cut(text: str, clean: Storable) -> str:
@@ -207,7 +208,7 @@ def _system(line: dict[str, Any], clean: Storable) -> Happening:
     elif subtype == "api_error":
         text = text or _error_text(line, clean)
     return Happening(
-        _SYSTEM_EVENTS.get(subtype, clean.text(subtype)[:EVENT_TYPE_LIMIT]), text, data
+        _SYSTEM_EVENTS.get(subtype, beginning(clean.text(subtype), EVENT_TYPE_LIMIT)), text, data
     )
 
 

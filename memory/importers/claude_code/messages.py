@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from config.lib.recalled import without_recalled
+from config.lib.shorten import before_secret
 from memory.importers.claude_code.records import Kind, Role
 from memory.importers.storable import Storable
 
@@ -230,7 +231,7 @@ def describe_call(name: str, arguments: Any) -> str:
                 # A command as its words.
                 value = " ".join(word for word in value if isinstance(word, str))
             if value and isinstance(value, str):
-                return f"{name}: {value[:_CALL_TEXT_LIMIT]}"
+                return f"{name}: {before_secret(value, _CALL_TEXT_LIMIT)}"
     return name
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from config.lib.shorten import beginning
 from memory.importers.claude_code.events import (
     MESSAGE_TYPES,
     Happening,
@@ -176,7 +177,7 @@ class Normaliser:
 
         def text(name: str) -> str | None:
             value = line.get(name)
-            return clean.text(value[:TITLE_LIMIT]) if isinstance(value, str) else None
+            return beginning(clean.text(value), TITLE_LIMIT) if isinstance(value, str) else None
 
         match kind:
             case "custom-title":

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from config.lib.shorten import beginning
 from memory.importers.claude_code.events import TEXT_LIMIT
 from memory.importers.claude_code.messages import SYNTHETIC_MODEL, command_line, spoken_text
 from memory.importers.claude_code.records import Kind, MessageRecord, Role
@@ -144,7 +145,7 @@ class SessionFacts:
         """The best name there is: given by the person, by the program, else what was asked."""
         given = self.custom_title or self.agent_name or self.ai_title or self.own_summary
         asked = given or self.first_prompt or self.first_command or self.first_user_text
-        return asked.strip().split("\n", 1)[0][:TITLE_LIMIT] if asked else None
+        return beginning(asked.strip().split("\n", 1)[0], TITLE_LIMIT) if asked else None
 
     def note_place(self, cwd: str | None, branch: str | None, version: str | None) -> None:
         _remember(self.cwds, cwd)
@@ -166,13 +167,13 @@ class SessionFacts:
             self._note_user(message)
 
     def _note_user(self, message: MessageRecord) -> None:
-        text = message.content[:TEXT_LIMIT]
+        text = beginning(message.content, TEXT_LIMIT)
         self.first_user_text = self.first_user_text or text
         if message.kind is Kind.PROMPT:
             self.prompts += 1
             # Without what an editor put before it.
             self.first_prompt = (
-                self.first_prompt or spoken_text(message.blocks)[:TEXT_LIMIT] or text
+                self.first_prompt or beginning(spoken_text(message.blocks), TEXT_LIMIT) or text
             )
         elif message.kind is Kind.COMMAND:
             self.first_command = self.first_command or command_line(text) or text

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO
 
+from config.lib.shorten import beginning
 from memory.importers.claude_code.events import KNOWN_TYPES
 from memory.importers.claude_code.files import SessionFiles, TranscriptFile
 from memory.importers.claude_code.lines import Fields, read_fields
@@ -199,7 +200,7 @@ class SessionReader:
         if message is not None:
             kept = Kept.MESSAGE
             if report.first_user_text is None and _is_from_user(message):
-                report.first_user_text = message.content[:_FIRST_TEXT_LIMIT]
+                report.first_user_text = beginning(message.content, _FIRST_TEXT_LIMIT)
         else:
             kept = Kept.EVENT if reading.events else Kept.RAW
         report.note_usage(reading.usage_reported, reading.usage_added, reading.is_new_message)

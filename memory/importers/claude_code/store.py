@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from config.lib import clock
 from config.lib.redact import redact_text
 from config.lib.scope import current_workspace_id
+from config.lib.shorten import beginning
 from contacts.models.agent import AgentKind
 from memory.importers.ahead import give_way
 from memory.importers.claude_code.files import SessionFiles
@@ -84,9 +85,9 @@ class SessionStore:
             "last_seen_at": started,
             "claude_session_id": self.files.session_id[:120] if self.source == SOURCE else "",
             "current_state": "idle",
-            "cwd": (batch.cwd or "")[:1000],
-            "repo_root": (batch.cwd or "")[:1000],
-            "branch": (batch.branch or "")[:300],
+            "cwd": beginning(batch.cwd or "", 1000),
+            "repo_root": beginning(batch.cwd or "", 1000),
+            "branch": beginning(batch.branch or "", 300),
         }
 
     def facts(self, reader: SessionReader, session: Session) -> Facts:
@@ -98,14 +99,14 @@ class SessionStore:
             session_id=session.pk,
             telemetry={
                 "last_seen_at": newest,
-                "model": (facts.model or "")[:120] or None,
-                "branch": (facts.git_branches[-1] if facts.git_branches else "")[:300] or None,
-                "cwd": (facts.cwds[-1] if facts.cwds else "")[:1000] or None,
+                "model": beginning(facts.model or "", 120) or None,
+                "branch": beginning(_last(facts.git_branches), 300) or None,
+                "cwd": beginning(_last(facts.cwds), 1000) or None,
                 **facts.tokens,
             },
             fill={
                 "name": facts.title,
-                "prompt": (facts.first_prompt or facts.first_command or "")[:2000],
+                "prompt": beginning(facts.first_prompt or facts.first_command or "", 2000),
             },
             metadata=without_empty(
                 **{f"{self.source.split('-')[0]}_version": facts.version},
@@ -124,7 +125,7 @@ class SessionStore:
         """The names and parents of its threads, which for subagents' are known at the end."""
         return {
             self.threads[record.key]: (
-                record.name[:300], self.threads.get(record.parent_key or ""),
+                beginning(record.name, 300), self.threads.get(record.parent_key or ""),
             )
             for record in reader.threads.records()
             if record.key in self.threads
@@ -223,6 +224,10 @@ def timed(new: New, fallback: datetime) -> New:
     return new if new.occurred_at is not None else replace(new, occurred_at=fallback)
 
 
+def _last(names: Sequence[str]) -> str:
+    return names[-1] if names else ""
+
+
 def _new_message(record: MessageRecord) -> NewMessage:
     return NewMessage(
         role=record.role,
@@ -230,7 +235,7 @@ def _new_message(record: MessageRecord) -> NewMessage:
         blocks=record.blocks,
         native_uuid=record.identity[:120],
         native_parent_uuid=(record.native_parent_uuid or "")[:120],
-        model=(record.model or "")[:120],
+        model=beginning(record.model or "", 120),
         usage=record.usage or {},
         occurred_at=record.occurred_at,
         metadata=without_empty(

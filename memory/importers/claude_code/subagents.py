@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from config.lib.shorten import beginning
 from memory.importers.claude_code.records import MAIN_THREAD, ThreadRecord
 from memory.importers.storable import Storable
 
@@ -151,7 +152,7 @@ class Threads:
         parent = call.thread_key if call else MAIN_THREAD
         return ThreadRecord(
             thread.key,
-            name[:NAME_LIMIT],
+            beginning(name, NAME_LIMIT),
             parent,
             thread.agent_id,
             agent_type,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from config.lib.actor import Actor
 from config.lib.errors import NotFound
+from config.lib.shorten import beginning
 from contacts.services import funnel
 from contacts.services.agents import ensure_agent
 from memory.importers.claude_code.records import Item
@@ -197,11 +198,11 @@ def _find_threads(actor: Actor, parts: Sequence[_Part]) -> None:
             thread = Thread(
                 session=part.session,
                 parent_id=store.threads.get(record.parent_key or ""),
-                name=record.name[:300],
+                name=beginning(record.name, 300),
                 source=source,
                 external_id=external_id,
                 metadata=without_empty(
-                    imported_name=record.name[:300],
+                    imported_name=beginning(record.name, 300),
                     agent_id=record.agent_id,
                     agent_type=record.agent_type,
                     tool_use_id=record.tool_use_id,

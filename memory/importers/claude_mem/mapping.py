@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from config.lib.shorten import before_secret
 from memory.importers.keys import row_key
 from memory.importers.problems import Code
 from memory.importers.rows import Appended, Draft, Entry, Ref
@@ -73,7 +74,9 @@ def session(row: Row, agent: str) -> Entry:
         {
             "conversation_id": key.replace("/", "-")[:120],
             "claude_session_id": key[:120] if platform in AGENTS else "",
-            "name": f.text("custom_title") or prompt[:200] or f"Session of {f.text('project')}",
+            "name": f.text("custom_title")
+            or before_secret(prompt, 200)
+            or f"Session of {f.text('project')}",
             "prompt": prompt,
             "model": f.text("observed_model", 120),
             "started_at": began,
@@ -163,7 +166,7 @@ def observation(row: Row) -> Entry:
     concepts = _strings(f, "concepts")
     draft = _memory(row, f, key, text, kind, at)
     draft.values |= {
-        "tags": [concept[:100] for concept in concepts],
+        "tags": concepts,
         "data": without_empty(
             type=f.text("type"),
             title=title,

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from config.lib.shorten import beginning
 from memory.importers.claude_code.events import EVENT_TYPE_LIMIT, Happening, head, short
 from memory.importers.storable import Storable
 
@@ -89,7 +90,7 @@ def happening(line: Mapping[str, Any], clean: Storable) -> Happening | None:
         info = payload.get("info")
         last = info.get("last_token_usage") if isinstance(info, dict) else None
         text = f"{last.get('total_tokens', 0)} tokens" if isinstance(last, dict) else ""
-    kind = "api_error" if name in _ERRORS else clean.text(name)[:EVENT_TYPE_LIMIT]
+    kind = "api_error" if name in _ERRORS else beginning(clean.text(name), EVENT_TYPE_LIMIT)
     return Happening(kind, clean.text(head(text)), short(data, clean))
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from config.lib.shorten import beginning
 from memory.importers.claude_code.events import Happening
 from memory.importers.claude_code.files import SessionFiles
 from memory.importers.claude_code.lines import BRANCH_LIMIT, ID_LIMIT, PATH_LIMIT, Fields
@@ -70,7 +71,7 @@ class CodexReader(SessionReader):
             if said := _text(payload, theirs, ID_LIMIT, clean):
                 self.facts.more[ours] = said
         if isinstance(said := payload.get("source"), str):
-            self.facts.more["started_from"] = clean.text(said[:ID_LIMIT])
+            self.facts.more["started_from"] = beginning(clean.text(said), ID_LIMIT)
         for ours, theirs in (("commit", "commit_hash"), ("repository_url", "repository_url")):
             if said := _text(git, theirs, PATH_LIMIT, clean):
                 self.facts.more[ours] = said
@@ -105,4 +106,4 @@ class _Normaliser(Normaliser):
 
 def _text(source: Mapping[str, Any], name: str, limit: int, clean: Storable) -> str | None:
     value = source.get(name)
-    return clean.text(value[:limit]) if isinstance(value, str) and value else None
+    return beginning(clean.text(value), limit) if isinstance(value, str) and value else None

@@ -4,10 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from config.lib.shorten import beginning
 from contacts.models import Contact
 from contacts.services.addresses import (
-    MAX_TAG,
     Labelled,
     folded,
     folded_tag,
@@ -102,4 +100,4 @@ def _tags(f: Fields, tags: Sequence[Any]) -> list[str]:
             f.find(Code.DUPLICATE, f"the tag {given!r:.60} {said}", "kept once")
         else:
             found[name] = given
-    return sorted(beginning(name, MAX_TAG) for name in found)
+    return sorted(found)

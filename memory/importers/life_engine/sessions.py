@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 from config.lib import clock
-from config.lib.shorten import before_secret
 from memory.importers.life_engine.parts import Row, json_object, text_or_empty, without_none
 from memory.importers.problems import Code
 from memory.importers.rows import Appended, Draft, Entry, Ref
@@ -254,7 +253,7 @@ def event(row: Row, session_id: str, agent: str) -> Entry:
     key = f.text("id")
     at = f.past("timestamp")
     kind = "_".join(part for part in (f.text("event_type"), f.text("event_action")) if part)
-    kind = before_secret(kind, 60) or "event"
+    kind = kind or "event"
     data = json_object(f, "data")
     actor = f.text("actor")
     if session_id:

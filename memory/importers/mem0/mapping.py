@@ -52,7 +52,7 @@ def memory(row: Mapping[str, Any], agent: str) -> Entry:
         {
             "kind": KINDS.get(kind.casefold(), str(Kind.FACT)),
             "text": text,
-            "tags": [one[:100] for one in categories],
+            "tags": list(categories),
             "data": without_empty(metadata=metadata, **{n: v for n, v in more.items() if v != ""}),
             "actor": role if role in ("user", "assistant") else "agent",
             "method": "mem0",

@@ -12,7 +12,6 @@ from memory.models import Memory
 from memory.models.links import Relation
 from memory.models.memory import Kind
 
-MAX_NAME = 300
 IsPerson = Callable[[str], bool]
 
 
@@ -37,13 +36,13 @@ def entity(row: Mapping[str, Any], name: str) -> Entry:
             "text": f"{name} ({kind})" if kind else name,
             "data": {"type": "entity", "name": name, "entityType": kind}
             | _more(row, ("type", "name", "entityType", "observations")),
-            "tags": [kind[:100]] if kind else [],
+            "tags": [kind] if kind else [],
             **_PLAIN,
         },
     )
     entry = Entry("entities", key, [draft], findings=findings)
     if is_person(row):
-        contact = Draft(Contact, key, {"name": name[:MAX_NAME]}, once=frozenset({"name"}))
+        contact = Draft(Contact, key, {"name": name}, once=frozenset({"name"}))
         entry.drafts += [contact, about(key, "contact", Contact, key)]
     return entry
 
