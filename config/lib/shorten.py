@@ -22,26 +22,27 @@ def beginning(clean: str, most: int, *, personal: bool = False) -> str:
     what looks like a secret now that its end is gone."""
     if len(clean) <= most:
         return clean
-    kept = _whole_marks(clean[:most])
+    kept = _without_part(clean[:most]).rstrip()
     for _ in range(_ROUNDS):
         again = redact_text(kept, personal=personal)
         if again == kept:
             break
-        kept = _whole_marks(kept[: min(_alike(kept, again), len(kept) - 1)])
+        kept = _without_part(kept[: min(_alike(kept, again), len(kept) - 1)]).rstrip()
     return kept
 
 
 def before_secret(text: str, most: int) -> str:
     """At most `most` characters of a text that is redacted afterwards: the secrets before stay for
-    who counts them, but one that would be cut in two is left out."""
+    who counts them, but one that would be cut in two is left out, and so is a mark."""
     if len(text) <= most:
         return text
     kept = text[:most]
     part = redact_text(kept, personal=True)
     same = _alike(redact_text(text, personal=True), part)
-    if any(found.end() > same for found in MARK.finditer(part)):
-        return kept  # What is left of it is known still.
-    return kept[: max(0, len(kept) - (len(part) - same))]
+    if not any(found.end() > same for found in MARK.finditer(part)):
+        kept = kept[: max(0, len(kept) - (len(part) - same))]
+    # Else what is left of it is known still.
+    return _without_part(kept)
 
 
 def _alike(one: str, other: str) -> int:
@@ -51,11 +52,11 @@ def _alike(one: str, other: str) -> int:
     return next((at for at, (mine, its) in enumerate(pairs) if mine != its), least)
 
 
-def _whole_marks(kept: str) -> str:
+def _without_part(kept: str) -> str:
     """Without the beginning of a mark at the end."""
     at = kept.rfind(BEGINNING[0])
     if at >= 0:
         partly = kept.startswith(BEGINNING, at) and not MARK.match(kept, at)
         if partly or BEGINNING.startswith(kept[at:]):
-            kept = kept[:at]
-    return kept.rstrip()
+            return kept[:at]
+    return kept

@@ -78,7 +78,7 @@ def _casefolded(text: str) -> str:
 
 def sort_name(name: str) -> str:
     """What lists are ordered and names compared by; cut to its column, as case can lengthen it."""
-    return folded(_casefolded(folded(name)))[:300]
+    return folded(_casefolded(folded(redact_text(name))))[:300]
 
 
 def read_email(text: str) -> str:

@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 from config.lib.redact import redact_text
+from config.lib.shorten import before_secret
 from memory.importers.problems import Code, Finding
 from memory.importers.rows import Appended, Draft, Entry, Ref
 from memory.importers.storable import Storable
@@ -96,7 +97,7 @@ def _fitted(text: str, limit: int, *parts: str) -> str:
     clean = Storable().text(text)
     if clean == text and len(text) <= limit:
         return text
-    return f"{clean[: limit - 17]}~{digest(*parts)}"
+    return f"{before_secret(clean, limit - 17)}~{digest(*parts)}"
 
 
 class Seen:

@@ -12,6 +12,7 @@ from config.lib import clock
 from config.lib.actor import Actor
 from config.lib.errors import Conflict, Invalid
 from config.lib.jobs import Job
+from config.lib.redact import redact_text
 from config.lib.scope import current_workspace_id
 from contacts.preferences import preferences
 from contacts.services import funnel
@@ -74,8 +75,9 @@ def _create(actor: Actor, fields: dict[str, Any]) -> ScheduledMission:
 
 
 def free_slug(name: str) -> str:
-    """From the name, with a number behind it where the slug is taken."""
-    base = slugify(name)[:MAX_SLUG] or "mission"
+    """From the name, with a number behind it where the slug is taken. Secrets go before case does,
+    by which they are known."""
+    base = slugify(redact_text(name))[:MAX_SLUG] or "mission"
     slug, number = base, 1
     while ScheduledMission.objects.filter(slug=slug).exists():
         number += 1

@@ -11,7 +11,7 @@ import logging
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,12 @@ from django.test import Client
 from config import logs
 from config.embedded.temporary import TemporaryUrls
 from config.lib.db.models import WorkspaceRow
-from config.lib.redact import redact
+from config.lib.redact import MARK, redact
 from config.lib.scope import workspace_scope
 from config.mcp.tools import TOOLS
 from contacts.models import Revision, Workspace
 from contacts.services import redaction
+from contacts.services.contacts import create_contact
 from contacts.services.workspaces import update_workspace
 from memory.exports.markdown import export_markdown
 from memory.exports.ndjson import export_lines
@@ -39,6 +40,7 @@ from memory.hooks.dialects import DIALECTS
 from memory.importers.registry import SOURCES
 from memory.services.hooks import map_waiting
 from sessions.models import PingChannel
+from sessions.services.missions import create_mission
 from tests.admin.conftest import person, signed_in
 from tests.admin.pages import fill, registered, sent_by, url
 from tests.api.caller import Caller, caller
@@ -301,15 +303,17 @@ class Doors:
 KEPT = {"session_id", "hook_event_name", "tool_use_id", "prompt_id", "agent_id"}
 
 
-def with_secrets(value: Any, *, keep: set[str] = frozenset(), shortest: int = 0) -> Any:  # type: ignore[assignment]
+def with_secrets(
+    value: Any, *, keep: Collection[str] = (), shortest: int = 0, poison: str = ALL
+) -> Any:
     """The same with secrets behind every text of it."""
     if isinstance(value, str):
-        return f"{value} {ALL}" if len(value) >= shortest else value
+        return f"{value} {poison}" if len(value) >= shortest else value
     if isinstance(value, list):
-        return [with_secrets(one, keep=keep, shortest=shortest) for one in value]
+        return [with_secrets(one, keep=keep, shortest=shortest, poison=poison) for one in value]
     if isinstance(value, dict):
         return {
-            k: v if k in keep else with_secrets(v, keep=keep, shortest=shortest)
+            k: v if k in keep else with_secrets(v, keep=keep, shortest=shortest, poison=poison)
             for k, v in value.items()
         }
     return value
@@ -352,34 +356,37 @@ SUFFIX = {"amp": "sessions.sqlite", "archon": "dump.sql", "experience-store": "r
           "basic-memory": "notes", "claude-md": "shop"}  # fmt: skip
 
 
-def poisoned(where: Path) -> int:
+def poisoned(where: Path, poison: str = ALL) -> int:
     """Put secrets into the texts of a source's files; into how many."""
     if where.is_dir():
-        return sum(poisoned(path) for path in sorted(where.rglob("*")) if path.is_file())
+        return sum(poisoned(path, poison) for path in sorted(where.rglob("*")) if path.is_file())
+
+    def filled(value: Any) -> Any:
+        return with_secrets(value, shortest=15, poison=poison)
+
     match where.suffix:
         case ".json":
-            where.write_text(json.dumps(with_secrets(json.loads(where.read_text()), shortest=15)))
+            where.write_text(json.dumps(filled(json.loads(where.read_text()))))
         case ".jsonl":
             lines = [json.loads(line) for line in where.read_text().splitlines()]
-            poison = [json.dumps(with_secrets(line, shortest=15)) for line in lines]
-            where.write_text("\n".join(poison) + "\n")
+            where.write_text("".join(f"{json.dumps(filled(line))}\n" for line in lines))
         case ".md":
-            where.write_text(f"{where.read_text()}\n\n{ALL}\n")
+            where.write_text(f"{where.read_text()}\n\n{poison}\n")
         case ".vcf":
-            note = ALL.replace("\n", "\\n").replace(",", "\\,")
+            note = poison.replace("\n", "\\n").replace(",", "\\,")
             where.write_text(where.read_text().replace("END:VCARD", f"NOTE:{note}\r\nEND:VCARD"))
         case ".db" | ".sqlite":
-            _poison_sqlite(where)
+            _poison_sqlite(where, poison)
         case ".sql":
-            inside = json.dumps(f"{small.SAID} {ALL}")[1:-1].replace("'", "''")
-            said = where.read_text().replace(f"'{small.SAID}'", f"'{small.SAID} {ALL}'")
+            inside = json.dumps(f"{small.SAID} {poison}")[1:-1].replace("'", "''")
+            said = where.read_text().replace(f"'{small.SAID}'", f"'{small.SAID} {poison}'")
             where.write_text(said.replace(f'"{small.SAID}"', f'"{inside}"'))
         case _:
             return 0
     return 1
 
 
-def _poison_sqlite(path: Path) -> None:
+def _poison_sqlite(path: Path, poison: str) -> None:
     with sqlite3.connect(path) as db:
         for (table,) in db.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table'"
@@ -390,13 +397,15 @@ def _poison_sqlite(path: Path) -> None:
                         f"UPDATE {table} SET {column} = {column} || char(10) || ? "
                         f"WHERE length({column}) > 20 AND {column} NOT LIKE '{{%' "
                         f"AND {column} NOT LIKE '[%' AND {column} NOT LIKE '2%'",
-                        [ALL],
+                        [poison],
                     )
                     for (text,) in db.execute(
                         f"SELECT DISTINCT {column} FROM {table} "
                         f"WHERE {column} LIKE '{{%' OR {column} LIKE '[%'"
                     ).fetchall():
-                        filled = json.dumps(with_secrets(json.loads(text), shortest=15))
+                        filled = json.dumps(
+                            with_secrets(json.loads(text), shortest=15, poison=poison)
+                        )
                         db.execute(
                             f"UPDATE {table} SET {column} = ? WHERE {column} = ?", [filled, text]
                         )
@@ -405,6 +414,43 @@ def _poison_sqlite(path: Path) -> None:
 def test_every_source_has_a_sample():
     # What was exported here was redacted when it came; its own test sees to that.
     assert MADE.keys() == SOURCES.keys() - {"remembrancer"}
+
+
+TOKEN = "ghp_" + "A1b2C3d4" * 5
+# Wherever it is cut, that is within one.
+DENSE = " ".join([TOKEN] * 60)
+
+
+@pytest.mark.parametrize("name", MADE)
+@pytest.mark.django_db
+def test_no_secret_is_cut_in_two_by_an_import(name, tmp_path):
+    """What is left of one nobody would know again; nor what is left of its mark."""
+    workspace = make_workspace("greenhouse")
+    where = tmp_path / SUFFIX.get(name, "")
+    MADE[name](where)
+    assert poisoned(where, DENSE)
+    report = take(workspace, Sample(name, ""), where)
+    assert sum(report.rows.values())
+    lines = b"".join(export_lines(workspace)).decode()
+    assert lines.count("[REDACTED:github-token") > 10
+    for said in (lines, repr(report)):
+        assert not re.findall(r".{40}(?:ghp_|A1b2|C3d4).{20}", said)
+        assert not re.findall(r".{40}\[REDA.{20}", MARK.sub("", said))
+
+
+@pytest.mark.django_db
+def test_what_is_made_of_a_name_in_lower_case_holds_no_secret(workspace):
+    """By case some secrets are known: an AWS key's id is of capitals."""
+    name = f"Nightly {SECRETS['aws-key-id']}"
+    with workspace_scope(workspace.id):
+        contact = create_contact(actor=ALICE, fields={"name": name})
+        mission, _ = create_mission(
+            actor=ALICE, name=name, prompt="Water.", schedule="0 7 * * *",
+            schedule_kind="cron",
+        )  # fmt: skip
+    for text in (contact.name, contact.sort_name, mission.name, mission.slug):
+        assert "nightly" in text.lower()
+        assert SECRETS["aws-key-id"].lower() not in text.lower()
 
 
 # --- All of it ------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from config.lib.shorten import before_secret
 from contacts.models import Contact
 from memory.importers.basic_memory.parse import Observation, Parsed
 from memory.importers.keys import digest, row_key
@@ -98,7 +99,7 @@ def observation(note: Note, said: Observation, note_key: str, relative: str) -> 
 
 
 def observation_key(said: Observation, note_key: str) -> str:
-    return row_key(note_key[:150], digest(note_key, said.category, said.text))
+    return row_key(before_secret(note_key, 150), digest(note_key, said.category, said.text))
 
 
 def is_person(note: Note) -> bool:

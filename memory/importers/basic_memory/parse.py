@@ -12,7 +12,7 @@ _FENCE = re.compile(r"^ {0,3}(```|~~~)")
 _OBSERVATION = re.compile(r"^\s*[-*+][ \t]+\[([^\[\]()]{1,60})\][ \t]+(\S.*)$")
 _RELATION = re.compile(r"^\s*[-*+][ \t]+([^\[\]]{0,200}?)[ \t]*\[\[([^\[\]]{1,300})\]\][ \t]*(.*)$")
 _LINK = re.compile(r"\[\[([^\[\]]{1,300})\]\]")
-_TAG = re.compile(r"(?:^|(?<=\s))#([^\s#()\[\]]{1,100})")
+_TAG = re.compile(r"(?:^|(?<=\s))#([^\s#()\[\]]+)")
 _BOXES = frozenset(" xX-/")
 _LISTS = re.compile(r"^#{1,6}[ \t]+(observations|relations)[ \t]*$", re.IGNORECASE)
 PLAIN = "links_to"

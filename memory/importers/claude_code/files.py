@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from config.lib.shorten import beginning
 from memory.importers.claude_code.events import KNOWN_TYPES, MESSAGE_TYPES
 from memory.importers.claude_code.lines import ID_LIMIT, read_fields
 from memory.importers.claude_code.reader import read_lines
@@ -272,7 +273,7 @@ def skipped(path: Path, reason: str) -> Problem:
 
 def as_id(value: str) -> str:
     """A name from the file system as an id: names there may hold any byte."""
-    return Storable().text(value)[:ID_LIMIT]
+    return beginning(Storable().text(value), ID_LIMIT)
 
 
 def _size(path: Path) -> int:

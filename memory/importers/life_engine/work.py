@@ -7,6 +7,8 @@ from django.core.validators import slug_re
 from django.utils.text import slugify
 
 from config.lib import clock
+from config.lib.redact import redact_text
+from config.lib.shorten import before_secret
 from memory.importers.life_engine.parts import (
     EMPTY,
     NO_NAME,
@@ -163,7 +165,8 @@ def schedule(row: Row, table: str, *, taken: bool = False) -> Entry:
     duty = table == "chief_duties"
     slug = said = f.text("slug", 100).strip()
     if taken or slug_re.fullmatch(said) is None:
-        slug = slugify(f"{said[:60]}-{key}")[:90] or "mission"
+        # Secrets go before case does, by which they are known.
+        slug = slugify(redact_text(f"{before_secret(said, 60)}-{key}"))[:90] or "mission"
         code, what = (Code.EMPTY, "it has no slug") if not said else (
             Code.DUPLICATE if taken else Code.BAD_VALUE,
             f"another one has its slug {short(said)}" if taken else f"{short(said)} is no slug",

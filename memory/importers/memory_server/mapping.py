@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from config.lib.shorten import before_secret
 from contacts.models import Contact
 from memory.importers.keys import digest, row_key
 from memory.importers.memories import PERSON_TYPES, about
@@ -49,7 +50,7 @@ def entity(row: Mapping[str, Any], name: str) -> Entry:
 
 def observation(text: str, name: str, *, person: bool) -> Entry:
     """One observation of an entity, which it has as its parent."""
-    key = row_key("observation", name[:80], digest(name, text))
+    key = row_key("observation", before_secret(name, 80), digest(name, text))
     draft = Draft(
         Memory,
         key,
@@ -97,7 +98,7 @@ def relation(row: Mapping[str, Any], is_known_person: IsPerson) -> Entry:
 
 def relation_key(row: Mapping[str, Any]) -> str:
     parts = [str(row.get(name) or "") for name in ("from", "relationType", "to")]
-    return row_key("relation", parts[0][:50], digest(*parts))
+    return row_key("relation", before_secret(parts[0], 50), digest(*parts))
 
 
 # The file has no times: when it is first read is when we learn it, the column's own default.
